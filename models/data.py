@@ -1,0 +1,31 @@
+"""Images and labels as arrays: the form in which both nets' training sees every data set."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """Some rows of a larger array of images: the training, the validation or the test split.
+
+    The images are shared and stay as they are on disk (bytes, memory-mapped where there is a file): a split
+    costs only its row numbers, and pixels become numbers with a fraction only when a batch is made.
+
+    images: (all images, inputs), uint8 pixels 0–255, each row one image in (height, width, channel) order.
+    labels: (all images,), int64 class numbers from 0.
+    rows: (images of this split,), int64 indices into both, ascending.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    rows: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def inputs(self) -> int:
+        """Pixels of one image."""
+        return int(self.images.shape[1])

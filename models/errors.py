@@ -1,0 +1,46 @@
+"""Errors that a user can cause and mend.
+
+    MlpsearchError
+    ├── ConfigError      a training configuration that makes no sense     (models.config)
+    ├── WeightsError     a weights file that is not what it should be     (models.weights)
+    ├── SpecError        a study file with a mistake in it                (studies.spec)
+    ├── DataError        images that are missing, corrupt or not allowed  (studies)
+    ├── StorageError     a storage that cannot be opened or used          (studies.storage)
+    ├── StudyError       a study that is missing, changed or not ready    (search)
+    └── ExportError      an export that cannot be read or written         (search.export)
+
+Each message is one line and says what was given, what is allowed, and where. The command line prints it
+and ends with exit code 1; every other exception is a bug and shows its traceback.
+"""
+
+
+class MlpsearchError(Exception):
+    """The base of all errors that a user can cause and mend."""
+
+
+class ConfigError(MlpsearchError):
+    """A training configuration has a value that is not allowed."""
+
+
+class WeightsError(MlpsearchError):
+    """A weights file does not hold what it should."""
+
+
+class SpecError(MlpsearchError):
+    """A study file has a mistake in it."""
+
+
+class DataError(MlpsearchError):
+    """Images are missing, corrupt or not allowed."""
+
+
+class StorageError(MlpsearchError):
+    """A storage cannot be opened or used."""
+
+
+class StudyError(MlpsearchError):
+    """A study is missing, changed, or not ready for what was asked of it."""
+
+
+class ExportError(MlpsearchError):
+    """An export cannot be read or written."""
