@@ -1,0 +1,84 @@
+"""The one epoch loop, for both nets."""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.config import TrainConfig
+from models.data import Split
+from models.initialization import batch_order
+from models.metrics import accuracy, predict_split
+from models.net import Net
+from models.preprocessing import BatchBuffer, Preprocessing
+
+# A net that guesses uniformly has a cross-entropy of log(classes). A hundred times that, and one class
+# predicted for everything, is a net that was thrown off and will not come back.
+_OFF_SCALE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class EpochResult:
+    """What one epoch came to.
+
+    epoch: from 1.  loss: mean of J over the epoch's steps.  validation_accuracy: after the epoch, 0 to 1.
+    seconds: of the steps alone, without the validation.
+    diverged: the loss is not finite, or left the scale while the net predicts one class for all.
+    """
+
+    epoch: int
+    loss: float
+    validation_accuracy: float
+    seconds: float
+    diverged: bool
+
+
+def train(
+    net: Net,
+    training: Split,
+    validation: Split,
+    config: TrainConfig,
+    preprocessing: Preprocessing,
+    *,
+    epochs_done: int = 0,
+) -> Iterator[EpochResult]:
+    """Train epoch by epoch, yielding after each; the caller may stop at any of them.
+
+    epochs_done: where to go on, with a net whose state was saved after that epoch: the results are the same,
+    bit by bit, as without the pause.
+    A diverged epoch is the last.
+    """
+    buffer = BatchBuffer(min(config.batch_size, len(training)), training.inputs)
+    for epoch in range(epochs_done + 1, config.epochs + 1):
+        started = time.perf_counter()
+        net.learning_rate = config.learning_rate * config.learning_rate_decay ** (epoch - 1)
+        loss = _train_epoch(net, training, config, preprocessing, buffer, epoch)
+        seconds = time.perf_counter() - started
+        predictions = predict_split(net, validation, preprocessing)
+        off_scale = not loss < _OFF_SCALE * math.log(int(training.labels.max()) + 1)
+        diverged = off_scale and (not math.isfinite(loss) or len(np.unique(predictions)) == 1)
+        yield EpochResult(epoch, loss, accuracy(predictions, validation), seconds, diverged)
+        if diverged:
+            return
+
+
+def _train_epoch(
+    net: Net,
+    training: Split,
+    config: TrainConfig,
+    preprocessing: Preprocessing,
+    buffer: BatchBuffer,
+    epoch: int,
+) -> float:
+    """Take the epoch's steps; return their mean J. Stops at a J that is not finite and returns that."""
+    order = training.rows[batch_order(len(training), config, epoch)]
+    losses = []
+    for start in range(0, len(order), config.batch_size):
+        rows = order[start : start + config.batch_size]
+        loss = net.train_batch(preprocessing.batch(training, rows, buffer), training.labels[rows])
+        if not math.isfinite(loss):
+            return loss
+        losses.append(loss)
+    return math.fsum(losses) / len(losses)

@@ -1,0 +1,46 @@
+"""Arrays in safetensors files: written atomically, and never unpickled."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from models.errors import WeightsError
+from models.files import write_atomically
+
+
+def save_arrays(path: Path, arrays: dict[str, NDArray[Any]], metadata: dict[str, str]) -> None:
+    """Write the arrays, by name, and the metadata into one file."""
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    write_atomically(path, save(contiguous, metadata))
+
+
+def load_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """Return the arrays and the metadata.
+
+    Raises WeightsError for a file that is missing, truncated, or no safetensors file.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+            return arrays, file.metadata() or {}
+    except (OSError, SafetensorError, TypeError, ValueError) as error:
+        raise WeightsError(f"{path}: not a readable safetensors file ({_first_line(error)})") from error
+
+
+def check_shapes(path: Path, arrays: dict[str, NDArray[Any]], expected: dict[str, tuple[int, ...]]) -> None:
+    """Raise WeightsError unless the arrays have the expected names and shapes and are finite."""
+    found = {name: array.shape for name, array in arrays.items()}
+    for name in sorted(expected.keys() | found.keys()):
+        if found.get(name) != expected.get(name):
+            given, wanted = found.get(name, "nothing"), expected.get(name, "nothing")
+            raise WeightsError(f"{path}: {name} is {given}, must be {wanted}")
+        if not np.isfinite(arrays[name]).all():
+            raise WeightsError(f"{path}: {name} has values that are not finite")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
