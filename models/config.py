@@ -60,10 +60,11 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            _check(field.name, getattr(self, field.name))
+            check_value(field.name, getattr(self, field.name))
 
 
-def _check(name: str, value: Any) -> None:
+def check_value(name: str, value: Any) -> None:
+    """Raise ConfigError unless the field of that name may have this value."""
     kind, allowed = TYPES[name], ALLOWED[name]
     right_type = type(value) is kind or (kind is float and type(value) is int)
     if right_type and (value in allowed if kind is str else allowed[0] <= value <= allowed[1]):

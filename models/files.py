@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write the file so that a reader, or a crash, finds the old content or the new one and nothing between."""
+    """Write the file so that a reader, or a crash, finds the old content or the new, and nothing between."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:

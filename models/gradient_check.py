@@ -99,7 +99,7 @@ def check_steps(depth: int, regularization: float) -> GradientCheck:
 
 
 def relative_error(ours: Floats, theirs: Floats) -> float:
-    """Return max |a - b| / max(|a| + |b|) over the array: scale-free, and sound where single entries are 0."""
+    """Return max |a - b| / max(|a| + |b|) over the array: free of scale, sound where single entries are 0."""
     scale = float((np.abs(ours) + np.abs(theirs)).max())
     return float(np.abs(ours - theirs).max()) / scale if scale else 0.0
 

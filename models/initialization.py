@@ -1,5 +1,7 @@
 """The initial weights, the same for both nets: one function of configuration and seed."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from models.config import TrainConfig
@@ -24,7 +26,7 @@ def initial_parameters(
     random = np.random.default_rng([config.seed, _INITIALIZATION])
     sizes = layer_sizes(inputs, classes, config)
     weights, biases = [], []
-    for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
+    for fan_in, fan_out in pairwise(sizes):
         deviation = np.sqrt(2 / fan_in) if config.initialization == "he" else 1e-4
         weights.append((deviation * random.standard_normal((fan_in, fan_out))).astype(dtype))
         biases.append(np.zeros(fan_out, dtype))
@@ -34,6 +36,6 @@ def initial_parameters(
 def batch_order(images: int, config: TrainConfig, epoch: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """Return the order in which an epoch (from 1) visits the images: a permutation of 0 … images-1.
 
-    It depends on seed and epoch alone, so that training can go on from any epoch with no random state to keep.
+    It depends on seed and epoch alone: training can go on from any epoch, with no random state to keep.
     """
     return np.random.default_rng([config.seed, _BATCH_ORDER, epoch]).permutation(images)

@@ -28,7 +28,7 @@ class Net(Protocol):
         """Return the most probable class of each image, (N,)."""
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return weights, biases and optimiser state: all that the next step depends on."""
+        """Return copies of weights, biases and optimiser state: all that the next step depends on."""
 
     def load_state(self, state: dict[str, NDArray[Any]]) -> None:
         """Take over what `state` returned, of a net of the same configuration."""

@@ -1,7 +1,7 @@
 """A fully-connected ReLU net in NumPy, with back-propagation written out.
 
-The derivation of every line is in `backpropagation.md` beside this file; its equation numbers stand here as (1)
-to (9). For a batch of N images, with a(0) the images and layers l = 1 … L:
+The derivation of every line is in `backpropagation.md` beside this file; its equation numbers, (1) to (9),
+stand here in the comments. For a batch of N images, with a(0) the images and layers l = 1 … L:
 
     z(l) = a(l-1) W(l) + b(l)        a(l) = max(z(l), 0) on hidden layers        p = softmax(z(L))
     J = -1/N · Σᵢ log p[i, yᵢ] + λ · Σ_l ‖W(l)‖²
@@ -75,20 +75,17 @@ class NumpyNet:
     def predict(self, images: Floats) -> Labels:
         """Return the most probable class of each image, (N,)."""
         with np.errstate(over="ignore", invalid="ignore"):
-            return self._forward(np.asarray(images, self._dtype)).argmax(axis=1)
+            labels: Labels = self._forward(np.asarray(images, self._dtype)).argmax(axis=1)
+        return labels
 
     def _forward(self, images: Floats) -> Floats:
-        """Fill outputs[1:] from outputs[0] = images; return the logits, a view that the next call overwrites."""
+        """Fill outputs[1:] from outputs[0] = images; return the logits, which the next call overwrites."""
         outputs = self._outputs_for(images)
         for layer, (weight, bias) in enumerate(zip(self._weights, self._biases, strict=True), start=1):
-            np.matmul(
-                outputs[layer - 1], weight, out=outputs[layer]
-            )  # (N, in) @ (in, out) -> (N, out)    (1)
+            np.matmul(outputs[layer - 1], weight, out=outputs[layer])  # (1) (N, in) @ (in, out) -> (N, out)
             outputs[layer] += bias  # (N, out) + (out,)
             if layer < len(self._weights):
-                np.maximum(
-                    outputs[layer], 0, out=outputs[layer]
-                )  # ReLU                                   (2)
+                np.maximum(outputs[layer], 0, out=outputs[layer])  # (2) ReLU
         return outputs[-1]
 
     # ---- backward ------------------------------------------------------------------------------------------
@@ -110,26 +107,18 @@ class NumpyNet:
         """Fill the gradients; return J."""
         logits = self._forward(images)
         outputs, deltas = self._outputs_for(images), self._deltas_for(images)
-        loss = cross_entropy(
-            logits, labels, out=deltas[-1]
-        )  # δ(L) = (p - onehot(y)) / N                (3–5)
+        loss = cross_entropy(logits, labels, out=deltas[-1])  # (3), (5) δ(L) = (p - onehot(y)) / N
         for layer in reversed(range(len(self._weights))):
             weight, delta = self._weights[layer], deltas[layer]
             gradient = self._weight_gradients[layer]
-            np.matmul(
-                outputs[layer].T, delta, out=gradient
-            )  # (in, N) @ (N, out) -> (in, out)             (6)
-            np.sum(
-                delta, axis=0, out=self._bias_gradients[layer]
-            )  # (N, out) -> (out,)                    (7)
+            np.matmul(outputs[layer].T, delta, out=gradient)  # (6) (in, N) @ (N, out) -> (in, out)
+            np.sum(delta, axis=0, out=self._bias_gradients[layer])  # (7) (N, out) -> (out,)
             if self._regularization:
                 loss += self._regularization * float(np.vdot(weight, weight))
-                gradient += 2 * self._regularization * weight  #                                           (8)
+                gradient += 2 * self._regularization * weight  # (8)
             if layer > 0:  # the images need no gradient
-                np.matmul(
-                    delta, weight.T, out=deltas[layer - 1]
-                )  # (N, out) @ (out, in) -> (N, in)        (9)
-                deltas[layer - 1] *= outputs[layer] > 0  # the ReLU's slope
+                np.matmul(delta, weight.T, out=deltas[layer - 1])  # (9) (N, out) @ (out, in) -> (N, in)
+                deltas[layer - 1] *= outputs[layer] > 0  # the ReLU's slope; a > 0 exactly where z > 0
         return loss
 
     # ---- buffers and state ---------------------------------------------------------------------------------
@@ -148,8 +137,9 @@ class NumpyNet:
         return [buffer[:count] for buffer in self._deltas]
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return weights, biases and optimiser state, by name; the arrays are the net's own."""
-        return named_parameters(self._weights, self._biases) | self._optimizer.state()
+        """Return copies of weights, biases and optimiser state, by name."""
+        state = named_parameters(self._weights, self._biases) | self._optimizer.state()
+        return {name: array.copy() for name, array in state.items()}
 
     def load_state(self, state: dict[str, NDArray[Any]]) -> None:
         """Take over what `state` returned, of a net of the same configuration."""
@@ -160,8 +150,9 @@ class NumpyNet:
 
 def softmax(logits: Floats) -> Floats:
     """Return exp(z) / Σ exp(z) by row, shifted by the row's maximum so that nothing overflows."""
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return exponentials / exponentials.sum(axis=1, keepdims=True)
+    exponentials: Floats = np.exp(logits - logits.max(axis=1, keepdims=True))
+    exponentials /= exponentials.sum(axis=1, keepdims=True)
+    return exponentials
 
 
 def cross_entropy(logits: Floats, labels: Labels, out: Floats) -> float:
@@ -174,10 +165,10 @@ def cross_entropy(logits: Floats, labels: Labels, out: Floats) -> float:
     correct = out[rows, labels]
     np.exp(out, out=out)
     sums = out.sum(axis=1)
-    loss = float((np.log(sums) - correct).mean())
-    out /= sums[:, None]
-    out[rows, labels] -= 1
-    out /= count
+    loss = float((np.log(sums) - correct).mean())  # (3)
+    out /= sums[:, None]  # p
+    out[rows, labels] -= 1  # (4) p - 1 at the true class, p at the others
+    out /= count  # (5)
     return loss
 
 

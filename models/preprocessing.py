@@ -26,7 +26,7 @@ class Preprocessing:
     def batch(
         self, split: Split, rows: NDArray[np.int64], buffer: "BatchBuffer | None" = None
     ) -> NDArray[np.float32]:
-        """Return the images of these rows, (N, inputs) float32; with a buffer, its next use overwrites them."""
+        """Return the images of these rows, (N, inputs) float32; a buffer's next use overwrites them."""
         pixels, numbers = (buffer or BatchBuffer(len(rows), split.inputs)).arrays(len(rows))
         np.take(split.images, rows, axis=0, out=pixels, mode="clip")  # "raise" would copy through a buffer
         np.subtract(pixels, self.offset, out=numbers)

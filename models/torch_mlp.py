@@ -3,6 +3,7 @@
 The only module of the package that computes with torch.
 """
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,8 @@ class MLP(nn.Module):
     def __init__(self, sizes: list[int], dtype: torch.dtype):
         super().__init__()
         self.layers = nn.ModuleList(
-            nn.utils.skip_init(nn.Linear, fan_in, fan_out, dtype=dtype)
-            for fan_in, fan_out in zip(sizes, sizes[1:], strict=False)
+            nn.utils.skip_init(nn.Linear, *fans, dtype=dtype)  # type: ignore[no-untyped-call]
+            for fans in pairwise(sizes)
         )
 
     def forward(self, images: Tensor) -> Tensor:
@@ -43,7 +44,8 @@ class TorchNet:
     """The module and its optimiser.
 
     inputs: pixels of an image. classes: size of the output layer.
-    dtype: of all arithmetic, np.float32 or np.float64. It runs on CUDA where there is a device, else on the CPU.
+    dtype: of all arithmetic, np.float32 or np.float64.
+    It runs on CUDA where there is a device, else on the CPU.
     """
 
     def __init__(
@@ -92,7 +94,8 @@ class TorchNet:
 
     def predict(self, images: Floats) -> Labels:
         """Return the most probable class of each image, (N,)."""
-        return self.logits(images).argmax(axis=1)
+        labels: Labels = self.logits(images).argmax(axis=1)
+        return labels
 
     def loss_and_gradients(self, images: Floats, labels: Labels) -> tuple[float, list[Floats], list[Floats]]:
         """Return J and its gradients by weights and biases, by autograd, the penalty included."""
@@ -101,7 +104,7 @@ class TorchNet:
         loss = nn.functional.cross_entropy(logits, torch.from_numpy(labels).to(self._device))
         for layer in self._linears:
             loss = loss + self._regularization * layer.weight.square().sum()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         weights = [_gradient(layer.weight).t().cpu().numpy().copy() for layer in self._linears]
         return loss.item(), weights, [_gradient(layer.bias).cpu().numpy().copy() for layer in self._linears]
 
@@ -159,7 +162,7 @@ def _optimizer(layers: list[nn.Linear], config: TrainConfig) -> torch.optim.Opti
     return torch.optim.Adam(groups, lr=config.learning_rate, fused=True)
 
 
-def _gradient(parameter: nn.Parameter) -> Tensor:
+def _gradient(parameter: Tensor) -> Tensor:
     assert parameter.grad is not None  # noqa: S101 - backward() has just filled it
     return parameter.grad
 

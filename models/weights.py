@@ -14,7 +14,8 @@ from models.files import write_atomically
 
 def save_arrays(path: Path, arrays: dict[str, NDArray[Any]], metadata: dict[str, str]) -> None:
     """Write the arrays, by name, and the metadata into one file."""
-    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    # Not np.ascontiguousarray: that gives an array of no dimensions, Adam's count of steps, one of them.
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     write_atomically(path, save(contiguous, metadata))
 
 
@@ -27,7 +28,8 @@ def load_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
         with safe_open(path, framework="numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
             return arrays, file.metadata() or {}
-    except (OSError, SafetensorError, TypeError, ValueError) as error:
+    # AttributeError: of a dtype that NumPy has no name for, such as the 8-bit floats.
+    except (OSError, SafetensorError, AttributeError, TypeError, ValueError) as error:
         raise WeightsError(f"{path}: not a readable safetensors file ({_first_line(error)})") from error
 
 

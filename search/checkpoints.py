@@ -1,0 +1,98 @@
+"""What is kept of trials on disk: checkpoints while they run, and the weights of the best.
+
+    <folder of the study>/checkpoints/<trial>.safetensors
+    <folder of the study>/weights/<trial>.safetensors
+
+Safetensors with JSON in the metadata: nothing is ever unpickled.
+"""
+
+import json
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from models.config import TrainConfig
+from models.errors import WeightsError
+from models.net import Net
+from models.numpy_net import named_parameters
+from models.training import EpochResult
+from models.weights import load_arrays, save_arrays
+
+_COST = 0.015  # of a trial's time may go into writing checkpoints
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a trial came.
+
+    accuracies: validation accuracy after each epoch done.  seconds: of their training steps.
+    """
+
+    accuracies: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def add(self, result: EpochResult) -> None:
+        """Count one more epoch."""
+        self.accuracies.append(result.validation_accuracy)
+        self.seconds += result.seconds
+
+
+class Checkpoint:
+    """The checkpoint of one trial: all that its next epoch depends on.
+
+    The order of the images is a function of seed and epoch, so there is no random state to keep.
+    """
+
+    def __init__(self, folder: Path, number: int, config: TrainConfig):
+        self._path = folder / "checkpoints" / f"{number}.safetensors"
+        self._config = json.dumps(asdict(config))
+        self._next = time.monotonic()
+
+    def restore(self, net: Net) -> Progress:
+        """Load the net's state; return how far it had come.
+
+        Without a usable checkpoint of this very configuration the net stays as it is, and no epoch is done.
+        """
+        try:
+            arrays, metadata = load_arrays(self._path)
+            if metadata["config"] != self._config:
+                return Progress()
+            progress = Progress(**json.loads(metadata["progress"]))
+            net.load_state(arrays)
+        except (WeightsError, KeyError, ValueError, TypeError):
+            return Progress()
+        return progress
+
+    def save_if_due(self, net: Net, progress: Progress) -> None:
+        """Write the checkpoint unless that would take more than its share of the trial's time."""
+        if time.monotonic() >= self._next:
+            self.save(net, progress)
+
+    def save(self, net: Net, progress: Progress) -> None:
+        """Write the checkpoint now, in place of the one before."""
+        started = time.monotonic()
+        metadata = {"config": self._config, "progress": json.dumps(asdict(progress))}
+        save_arrays(self._path, net.state(), metadata)
+        ended = time.monotonic()
+        self._next = ended + (ended - started) / _COST
+
+    def remove(self) -> None:
+        """Delete it: the trial ended."""
+        self._path.unlink(missing_ok=True)
+
+
+def weights_path(folder: Path, number: int) -> Path:
+    """Return where a trial's weights are kept."""
+    return folder / "weights" / f"{number}.safetensors"
+
+
+def save_weights(folder: Path, number: int, net: Net, config: TrainConfig, accuracy: float) -> None:
+    """Keep the weights of a trial that may be the best."""
+    metadata = {"config": json.dumps(asdict(config)), "validation_accuracy": repr(accuracy)}
+    save_arrays(weights_path(folder, number), named_parameters(net.weights, net.biases), metadata)
+
+
+def kept_weights(folder: Path) -> list[int]:
+    """Return the numbers of the trials whose weights are kept."""
+    stems = [path.stem for path in (folder / "weights").glob("*.safetensors")]
+    return sorted(int(stem) for stem in stems if stem.isdigit())

@@ -1,0 +1,129 @@
+"""How things look in a terminal: tables, and the progress of a search. Only cli.py uses it."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from search.status import StudyStatus
+
+_PLAIN_SECONDS = 5.0  # between lines of progress where there is no terminal
+
+
+def percent(share: float | None) -> str:
+    """Return a share of 1 as a percentage."""
+    return "–" if share is None else f"{share:.2%}"
+
+
+def short(value: Any) -> str:
+    """Return a hyperparameter in few characters."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def studies_table(studies: list[StudyStatus]) -> Table:
+    """Return a table with a row a study."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("study", "net", "state"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("trials\n(finished, pruned, failed)")
+    for column in ("best\nvalidation", "test (95% interval)"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("best hyperparameters")
+    for status in studies:
+        counts = status.trials
+        best, test = status.best, (status.tests or [None])[-1]
+        table.add_row(
+            status.name,
+            status.net,
+            status.state,
+            f"{status.ended}/{status.budget['trials']} ({counts['finished']}, {counts['pruned']}, {counts['failed']})",
+            percent(best.validation_accuracy if best else None),
+            test_text(test),
+            ", ".join(f"{key} {short(value)}" for key, value in best.params.items()) if best else "–",
+        )
+    return table
+
+
+def test_text(test: dict[str, Any] | None) -> str:
+    """Return the test accuracy with its interval."""
+    if test is None:
+        return "–"
+    low, high = test["interval"]
+    return f"{percent(test['accuracy'])} ({100 * low:.1f}–{100 * high:.1f})"
+
+
+def details(status: StudyStatus) -> Iterator[str]:
+    """Yield the lines of `status STUDY` below the table."""
+    if status.trials_per_minute is not None:
+        left = "" if status.seconds_left is None else f", about {duration(status.seconds_left)} left"
+        yield f"{status.trials_per_minute:g} trials a minute, {duration(status.seconds)} so far{left}"
+    yield f"epochs trained: {status.epochs:,}"
+    for trial in status.running:
+        note = "" if trial.alive else " (stopped answering; its trial will be given to another)"
+        yield f"worker {trial.worker}: trial {trial.number}, epoch {trial.epoch}{note}"
+    for test in status.tests:
+        yield (
+            f"test split opened {test['when']} by `{test['command']}`: trial {test['trial']}, "
+            f"{test_text(test)}" + (f", opening {test['opening']}" if test["opening"] > 1 else "")
+        )
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as people say them."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
+class SearchProgress:
+    """The progress of a search on stderr: a bar in a terminal, a line now and then elsewhere."""
+
+    def __init__(self, console: Console):
+        self._console = console
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[news]}"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+        )
+        self._task = self._bar.add_task("", total=None, news="")
+        self._next_line = 0.0
+        self._last = ""
+
+    @contextmanager
+    def shown(self) -> Iterator["SearchProgress"]:
+        """Show it while the body runs."""
+        if self._console.is_terminal:
+            with self._bar:
+                yield self
+        else:
+            yield self
+
+    def update(self, status: StudyStatus) -> None:
+        """Show how the study stands."""
+        ended, total = status.ended, status.budget["trials"]
+        best = f"best {percent(status.best.validation_accuracy)}" if status.best else "no trial finished"
+        news = f"{best}, {status.trials['pruned']} pruned"
+        if status.running:
+            news += ", " + " ".join(f"#{trial.number}:{trial.epoch}" for trial in status.running)
+        if self._console.is_terminal:
+            self._bar.update(
+                self._task, description=status.name, completed=min(ended, total), total=total, news=news
+            )
+        else:
+            self._plain(f"{status.name}: {ended}/{total} trials, {best}, {status.trials['pruned']} pruned")
+
+    def _plain(self, line: str) -> None:
+        if line != self._last and time.monotonic() >= self._next_line:
+            print(line, file=sys.stderr, flush=True)
+            self._last, self._next_line = line, time.monotonic() + _PLAIN_SECONDS

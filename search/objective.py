@@ -1,0 +1,135 @@
+"""The objective, for both nets: suggest, train, report each epoch, let the pruner stop it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+
+from models import build_net
+from models.config import TrainConfig
+from models.data import Split
+from models.metrics import accuracy, predict_split
+from models.net import Net
+from models.preprocessing import PixelStatistics, Preprocessing
+from models.threads import threads
+from models.training import train
+from search.checkpoints import Checkpoint, Progress
+from studies.datasets import TrainingData
+from studies.space import suggest
+from studies.spec import StudySpec
+
+
+class Interrupted(Exception):
+    """The trial was asked to end early; its checkpoint is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a trial ended.
+
+    accuracy: validation accuracy after the last epoch, 0 to 1.  pruned: by the pruner, or because it diverged.
+    facts: short values for people, kept as the trial's user attributes.
+    """
+
+    net: Net
+    config: TrainConfig
+    accuracy: float
+    pruned: bool
+    facts: dict[str, Any]
+
+
+class Objective:
+    """Trains the trials of one study.
+
+    data: training and validation images; the test images are out of its reach.
+    folder: of the study's checkpoints.
+    """
+
+    def __init__(self, spec: StudySpec, data: TrainingData, folder: Path):
+        self._spec = spec
+        self._data = data
+        self._folder = folder
+        self._statistics = PixelStatistics(data.training)
+
+    def __call__(self, trial: optuna.Trial, check: Callable[[], bool] = lambda: False) -> Outcome:
+        """Run one trial, going on from its checkpoint if it has one.
+
+        check: called after each epoch; true means write a checkpoint and raise Interrupted. It may raise.
+        """
+        config = suggest(trial, self._spec, seed=trial_seed(self._spec, trial.number))
+        net = build_net(
+            self._spec.net, inputs=self._data.training.inputs, classes=len(self._data.classes), config=config
+        )
+        preprocessing = self._statistics.preprocessing(config.preprocessing)
+        checkpoint = Checkpoint(self._folder, trial.number, config)
+        progress = checkpoint.restore(net)
+        report = _Reporter(trial, progress)
+        pruned, diverged = False, ""
+        for result in train(
+            net,
+            self._data.training,
+            self._data.validation,
+            config,
+            preprocessing,
+            epochs_done=len(progress.accuracies),
+        ):
+            progress.add(result)
+            diverged = f"loss {result.loss:g} in epoch {result.epoch}" if result.diverged else ""
+            pruned = report(result.epoch, result.validation_accuracy) or result.diverged
+            if pruned or result.epoch == config.epochs:
+                break
+            if check():
+                checkpoint.save(net, progress)
+                raise Interrupted
+            checkpoint.save_if_due(net, progress)
+        facts = self._facts(net, config, preprocessing, progress)
+        if diverged:
+            facts["diverged"] = diverged
+        return Outcome(net, config, progress.accuracies[-1], pruned, facts)
+
+    def _facts(
+        self, net: Net, config: TrainConfig, preprocessing: Preprocessing, progress: Progress
+    ) -> dict[str, Any]:
+        sample = _sample(self._data.training, len(self._data.validation))
+        images = len(progress.accuracies) * len(self._data.training)
+        return {
+            "training_accuracy": round(accuracy(predict_split(net, sample, preprocessing), sample), 4),
+            "epochs": len(progress.accuracies),
+            "seconds": round(progress.seconds, 2),
+            "images_per_second": round(images / max(progress.seconds, 1e-9)),
+            "parameters": sum(array.size for array in [*net.weights, *net.biases]),
+            "seed": config.seed,
+            "threads": threads(),
+        }
+
+
+class _Reporter:
+    """Reports each epoch once, also when a trial does again what it had reported before it was cut off."""
+
+    def __init__(self, trial: optuna.Trial, progress: Progress):
+        self._trial = trial
+        self._reported = set(trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values)
+        for epoch, value in enumerate(progress.accuracies, start=1):
+            self(epoch, value)
+
+    def __call__(self, epoch: int, value: float) -> bool:
+        """Return whether the pruner wants the trial to end here."""
+        if epoch not in self._reported:
+            self._trial.report(value, epoch)
+            self._reported.add(epoch)
+        # Of an epoch before the last reported one it is known that the trial went on.
+        return epoch == max(self._reported) and self._trial.should_prune()
+
+
+def trial_seed(spec: StudySpec, number: int) -> int:
+    """Return the seed of a trial's training, a function of the study's seed and the trial's number."""
+    return int(np.random.SeedSequence([spec.seed, number]).generate_state(1)[0])
+
+
+def _sample(training: Split, count: int) -> Split:
+    """Up to `count` training images, evenly spread, for a training accuracy as sure as the validation's."""
+    step = max(1, len(training) // count)
+    return Split(training.images, training.labels, training.rows[::step][:count])

@@ -1,0 +1,115 @@
+"""How a study stands: one frozen snapshot for the progress bar, `status`, and JSON."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from search.trial_queue import TrialQueue
+from studies.record import StudyRecord
+
+
+@dataclass(frozen=True, slots=True)
+class RunningTrial:
+    """A trial that a worker has now.
+
+    alive: whether the worker's heartbeat is fresh.
+    """
+
+    number: int
+    worker: str
+    epoch: int
+    alive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BestTrial:
+    """The best trial of the search. validation_accuracy: 0 to 1."""
+
+    number: int
+    validation_accuracy: float
+    params: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StudyStatus:
+    """A study at one moment.
+
+    state: "complete", "stopped", "running" (a live worker has a trial) or "open".
+    trials: counts by state: finished, pruned, failed, running, waiting.
+    seconds: wall clock during which trials ran.  seconds_left: an estimate, None where there is nothing to go by.
+    tests: every opening of the test split.
+    """
+
+    name: str
+    net: str
+    state: str
+    budget: dict[str, Any]
+    trials: dict[str, int]
+    epochs: int
+    seconds: float
+    trials_per_minute: float | None
+    seconds_left: float | None
+    best: BestTrial | None
+    running: list[RunningTrial]
+    tests: list[dict[str, Any]]
+
+    @property
+    def ended(self) -> int:
+        """Trials that count towards the budget."""
+        return self.trials["finished"] + self.trials["pruned"]
+
+
+def study_status(record: StudyRecord, queue: TrialQueue) -> StudyStatus:
+    """Return the snapshot of now. Raises StudyError when the study was deleted."""
+    attributes, budget = record.attributes(), record.budget
+    trials = _trials_by_state(record)
+    running = [_running(trial, alive) for trial, alive in queue.running()]
+    complete = queue.is_complete()
+    seconds = record.counts.seconds()
+    ended = trials["finished"] + trials["pruned"]
+    rate = ended / seconds if ended and seconds else None
+    return StudyStatus(
+        name=record.name,
+        net=record.spec.net,
+        state=_state(complete, attributes["stopped"], running),
+        budget=budget.model_dump(mode="json"),
+        trials=trials,
+        epochs=record.counts.epochs(),
+        seconds=round(seconds, 1),
+        trials_per_minute=round(60 * rate, 2) if rate else None,
+        seconds_left=round(max(0, budget.trials - ended) / rate, 1) if rate and not complete else None,
+        best=_best(queue.best()),
+        running=running,
+        tests=attributes["tests"],
+    )
+
+
+def _state(complete: bool, stopped: bool, running: list[RunningTrial]) -> str:
+    if complete:
+        return "complete"
+    if stopped:
+        return "stopped"
+    return "running" if any(trial.alive for trial in running) else "open"
+
+
+def _trials_by_state(record: StudyRecord) -> dict[str, int]:
+    counts = record.counts.by_state()
+    return {
+        "finished": counts[TrialState.COMPLETE],
+        "pruned": counts[TrialState.PRUNED],
+        "failed": counts[TrialState.FAIL],
+        "running": counts[TrialState.RUNNING],
+        "waiting": counts[TrialState.WAITING],
+    }
+
+
+def _running(trial: FrozenTrial, alive: bool) -> RunningTrial:
+    worker = trial.user_attrs.get("worker", "unknown")
+    return RunningTrial(trial.number, worker, max(trial.intermediate_values, default=0), alive)
+
+
+def _best(trial: FrozenTrial | None) -> BestTrial | None:
+    if trial is None or trial.value is None:
+        return None
+    return BestTrial(trial.number, trial.value, trial.params)

@@ -1,0 +1,102 @@
+"""How a study is searched: the sampler and the pruner that its specification names."""
+
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from optuna.distributions import BaseDistribution
+from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
+from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
+from optuna.storages import InMemoryStorage
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, create_trial
+
+from studies.space import distributions
+from studies.spec import StudySpec
+
+
+def _tpe(seed: int) -> BaseSampler:
+    return TPESampler(seed=seed)
+
+
+def _gp(seed: int) -> BaseSampler:
+    return GPSampler(seed=seed)
+
+
+def _random(seed: int) -> BaseSampler:
+    return RandomSampler(seed=seed)
+
+
+_SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {"tpe": _tpe, "gp": _gp, "random": _random}
+
+
+class SeededByTrial(BaseSampler):
+    """A sampler whose random numbers depend on the study's seed and the number of the trial alone.
+
+    Optuna's samplers draw from one stream for as long as a process lives: a resumed study would repeat the
+    points it began with, and workers with one seed would try the same points. This one keeps nothing between
+    two calls: it makes Optuna's sampler anew for each, seeded for the trial (and, where a parameter is drawn
+    by itself, for the parameter, so that a trial taken up again midway draws what it would have drawn).
+
+    make: builds Optuna's sampler from a seed.
+    seed: the study's.
+    space: all that is searched, the same in every trial. To infer it from them, as Optuna's samplers do,
+        takes time in proportion to their number.
+    """
+
+    def __init__(
+        self, make: Callable[[int], BaseSampler], *, seed: int, space: dict[str, BaseDistribution]
+    ) -> None:
+        self._make = make
+        self._seed = seed
+        self._space = space
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:  # noqa: ARG002
+        """The whole search space."""
+        return dict(self._space)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """What Optuna's sampler, seeded for this trial, draws for all parameters together, if it does."""
+        return self._seeded(trial.number).sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """What Optuna's sampler, seeded for this trial and parameter, draws for one parameter."""
+        sampler = self._seeded(trial.number, zlib.crc32(param_name.encode()))
+        return sampler.sample_independent(study, trial, param_name, param_distribution)
+
+    def _seeded(self, *key: int) -> BaseSampler:
+        return self._make(int(np.random.SeedSequence(0, spawn_key=key).generate_state(1)[0]))
+
+
+def make_sampler(spec: StudySpec) -> BaseSampler:
+    """The sampler of a study: equal histories and trial numbers give equal points, in any process."""
+    return SeededByTrial(_SAMPLERS[spec.sampler], seed=spec.seed, space=distributions(spec))
+
+
+def make_pruner(spec: StudySpec) -> BasePruner:
+    """The pruner of a study; trials report the accuracy after epoch n as step n, counted from 1."""
+    if spec.pruner == "none":
+        return NopPruner()
+    if spec.pruner == "hyperband":
+        return _hyperband(spec.budget.epochs)
+    # The first fifth of the epochs says little: a slow start is no bad end.
+    return MedianPruner(n_startup_trials=5, n_warmup_steps=max(1, spec.budget.epochs // 5))
+
+
+def _hyperband(epochs: int) -> BasePruner:
+    pruner = HyperbandPruner(min_resource=1, max_resource=epochs, reduction_factor=3)
+    # Up to its first question it counts every trial to bracket 0, and a resumed study would sample its first
+    # point from another history than an uninterrupted one. So it is asked once, about nothing.
+    storage = InMemoryStorage()
+    study = Study(_study_name(storage), storage)
+    pruner.prune(study, create_trial(value=0.0))
+    return pruner
+
+
+def _study_name(storage: InMemoryStorage) -> str:
+    return storage.get_study_name_from_id(storage.create_new_study([StudyDirection.MAXIMIZE]))

@@ -1,0 +1,224 @@
+"""Who runs which trial: an exact budget over any number of workers, crashes and resumptions.
+
+The trials of the storage are the only truth; nothing is counted elsewhere.
+
+    WAITING ──claim──▶ RUNNING ──▶ COMPLETE or PRUNED    counts towards the budget
+       ▲                  │
+       └──────requeue─────┤        interrupted, its worker died, or it raised and may be tried again:
+                          │        the same trial, number and hyperparameters, from its last checkpoint
+                          └──▶ FAIL                      raised or lost its worker too often; a new trial replaces it
+
+A trial is added only under the storage's lock and only while fewer trials than the budget are not FAIL, so that
+exactly the budget's trials end. Optuna's storage lets one worker alone turn WAITING into RUNNING.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import optuna
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from models.errors import StudyError
+from search.strategy import make_pruner, make_sampler
+from studies.record import StudyRecord
+from studies.storage import exclusive
+
+MAX_FAILURES = 3  # exceptions of one trial
+MAX_DEATHS = 10  # workers that died with one trial
+MAX_FAILED_IN_A_ROW = 5  # failed trials with none that ended well between them: something is wrong with all
+
+
+class TrialLost(Exception):  # noqa: N818 - an event, not a mistake
+    """The trial is another worker's now, or ended, or its study was deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A trial that one worker runs."""
+
+    trial: optuna.Trial
+    trial_id: int
+    worker: str
+
+    @property
+    def number(self) -> int:
+        """The trial's number in its study, from 0."""
+        return self.trial.number
+
+
+class TrialQueue:
+    """The trials of one study, as its workers share them."""
+
+    def __init__(self, record: StudyRecord):
+        self._record = record
+        self._counts = record.counts
+        self._storage = record.storage.optuna
+        self._study = record.optuna_study(make_sampler(record.spec), make_pruner(record.spec))
+
+    # ---- taking ----------------------------------------------------------------------------------------------
+
+    def claim(self, worker: str) -> Claim | None:
+        """Return the next trial for this worker, or None when there is none to be had now."""
+        if self.is_stopped() or self.is_used_up():
+            return None
+        claim = self._claim_waiting(worker)
+        if claim is None:
+            with exclusive(self._record.url):
+                added = self._add_if_missing()
+            claim = self._claim_waiting(worker) if added else None
+        return claim
+
+    def _claim_waiting(self, worker: str) -> Claim | None:
+        for key in self._counts.in_state(TrialState.WAITING):
+            # The heartbeat comes first: a trial that runs without one could never be found dead.
+            self._record.storage.record_heartbeat(key.trial_id)
+            try:
+                won = self._storage.set_trial_state_values(key.trial_id, TrialState.RUNNING)
+            except UpdateFinishedTrialError:
+                continue
+            if won:
+                self._storage.set_trial_user_attr(key.trial_id, "worker", worker)
+                return Claim(optuna.Trial(self._study, key.trial_id), key.trial_id, worker)
+        return None
+
+    def _add_if_missing(self) -> bool:
+        """Add one WAITING trial if the budget has room for it. Only under the lock."""
+        counts = self._counts.by_state()
+        if sum(counts.values()) - counts[TrialState.FAIL] >= self._record.budget.trials:
+            return False
+        self._refuse_hopeless()
+        number, starts = sum(counts.values()), self._record.spec.start
+        fixed = {"fixed_params": starts[number]} if number < len(starts) else {}
+        waiting = create_trial(state=TrialState.WAITING, system_attrs=fixed)
+        self._storage.create_new_trial(self._record.study_id, waiting)
+        return True
+
+    def _refuse_hopeless(self) -> None:
+        ended = self._counts.last_ended(MAX_FAILED_IN_A_ROW)
+        if len(ended) == MAX_FAILED_IN_A_ROW and all(state == TrialState.FAIL for state, _ in ended):
+            newest = self._storage.get_trial(ended[0][1].trial_id)
+            raise StudyError(
+                f"study {self._record.name}: the last {MAX_FAILED_IN_A_ROW} trials failed, "
+                f"the newest with: {newest.user_attrs.get('error', 'no message')}"
+            )
+
+    # ---- giving back -----------------------------------------------------------------------------------------
+
+    def finish(self, claim: Claim, accuracy: float) -> None:
+        """End the trial as COMPLETE. Raises TrialLost if it ended already or its study was deleted."""
+        self._end(claim, TrialState.COMPLETE, accuracy)
+
+    def prune(self, claim: Claim, accuracy: float) -> None:
+        """End the trial as PRUNED, with its last validation accuracy. Raises TrialLost as `finish` does."""
+        self._end(claim, TrialState.PRUNED, accuracy)
+
+    def _end(self, claim: Claim, state: TrialState, value: float) -> None:
+        try:
+            self._storage.set_trial_state_values(claim.trial_id, state, [value])
+        except (UpdateFinishedTrialError, KeyError):
+            raise TrialLost from None
+
+    def requeue(self, claim: Claim) -> None:
+        """Give the trial back unfinished; the next worker goes on from its checkpoint."""
+        with exclusive(self._record.url):
+            if self._owner(claim.trial_id) == claim.worker:
+                self._storage.set_trial_state_values(claim.trial_id, TrialState.WAITING)
+
+    def fail(self, claim: Claim, message: str) -> None:
+        """Count an exception: the trial is tried again, or FAIL after MAX_FAILURES."""
+        with exclusive(self._record.url):
+            if self._owner(claim.trial_id) == claim.worker:
+                self._count(claim.trial_id, "failures", MAX_FAILURES, message)
+
+    def release(self, worker: str, *, died: bool = True) -> list[int]:
+        """Give back the trials of a worker that died, or was ended on purpose; return their numbers."""
+        message = f"worker {worker} died" if died else ""
+        return self._release(lambda trial_id: self._owner(trial_id) == worker, message)
+
+    def reap(self) -> list[int]:
+        """Give back the trials whose worker's heartbeat stopped; return their numbers."""
+        if not self._stale_ids():
+            return []
+        # Looked at again under the lock: a trial may have been given back and claimed in between.
+        return self._release(lambda trial_id: trial_id in self._stale_ids(), "its worker stopped answering")
+
+    def _release(self, matches: Callable[[int], bool], message: str) -> list[int]:
+        with exclusive(self._record.url):
+            lost = [key for key in self._counts.in_state(TrialState.RUNNING) if matches(key.trial_id)]
+            for key in lost:
+                if message:
+                    self._count(key.trial_id, "deaths", MAX_DEATHS, message)
+                else:
+                    self._storage.set_trial_state_values(key.trial_id, TrialState.WAITING)
+        return [key.number for key in lost]
+
+    def _count(self, trial_id: int, attribute: str, most: int, message: str) -> None:
+        try:
+            count = self._storage.get_trial(trial_id).user_attrs.get(attribute, 0) + 1
+            self._storage.set_trial_user_attr(trial_id, attribute, count)
+            self._storage.set_trial_user_attr(trial_id, "error", message)
+            state = TrialState.WAITING if count < most else TrialState.FAIL
+            self._storage.set_trial_state_values(trial_id, state)
+        except (UpdateFinishedTrialError, KeyError):
+            return  # it ended in the meantime, or its study was deleted
+
+    def _owner(self, trial_id: int) -> str | None:
+        """The worker of a running trial, else None."""
+        try:
+            trial = self._storage.get_trial(trial_id)
+        except KeyError:
+            return None
+        return trial.user_attrs.get("worker") if trial.state == TrialState.RUNNING else None
+
+    def _stale_ids(self) -> set[int]:
+        return self._record.storage.stale_trial_ids(self._record.study_id)
+
+    # ---- looking ---------------------------------------------------------------------------------------------
+
+    def beat(self, claim: Claim) -> bool:
+        """Record that the worker lives; return whether the trial is still its own."""
+        if self._owner(claim.trial_id) != claim.worker:
+            return False
+        self._record.storage.record_heartbeat(claim.trial_id)
+        return True
+
+    def ended(self) -> int:
+        """Return how many trials count towards the budget so far."""
+        counts = self._counts.by_state()
+        return counts[TrialState.COMPLETE] + counts[TrialState.PRUNED]
+
+    def is_stopped(self) -> bool:
+        """Whether workers shall leave the study alone. Raises StudyError when it was deleted."""
+        return bool(self._record.attributes()["stopped"])
+
+    def is_complete(self) -> bool:
+        """Whether the budget is spent and no trial runs any more."""
+        counts = self._counts.by_state()
+        if counts[TrialState.RUNNING]:
+            return False
+        ended = counts[TrialState.COMPLETE] + counts[TrialState.PRUNED]
+        return ended >= self._record.budget.trials or self.is_used_up()
+
+    def is_used_up(self) -> bool:
+        """Whether the study's seconds or epochs are used up, so that no further trial may start."""
+        budget = self._record.budget
+        if budget.total_epochs is not None and self._counts.epochs() >= budget.total_epochs:
+            return True
+        return budget.seconds is not None and self._counts.seconds() >= budget.seconds
+
+    def best(self) -> FrozenTrial | None:
+        """Return the complete trial of the highest validation accuracy, the first of equals, if there is any."""
+        key = self._counts.best()
+        return None if key is None else self._storage.get_trial(key.trial_id)
+
+    def running(self) -> list[tuple[FrozenTrial, bool]]:
+        """Return the running trials, each with whether its worker's heartbeat is fresh."""
+        stale = self._stale_ids()
+        keys = self._counts.in_state(TrialState.RUNNING)
+        return [(self._storage.get_trial(key.trial_id), key.trial_id not in stale) for key in keys]
+
+    def is_ended(self, number: int) -> bool:
+        """Whether the trial of that number ended."""
+        trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._record.study_id, number)
+        return self._storage.get_trial(trial_id).state.is_finished()

@@ -1,0 +1,113 @@
+"""One worker: takes trials of a study, one after the other, until there is none left for it."""
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from optuna.exceptions import StorageInternalError
+
+from models.errors import DataError, StorageError
+from search.checkpoints import Checkpoint, kept_weights, save_weights, weights_path
+from search.lease import Lease
+from search.objective import Interrupted, Objective, Outcome
+from search.trial_queue import Claim, TrialLost, TrialQueue
+from studies.datasets import TrainingData, load_training
+from studies.record import StudyRecord
+from studies.spec import StudySpec
+from studies.storage import innermost
+
+_IDLE_SECONDS = 0.5  # between looks at a queue in which nothing waits, but other workers' trials still run
+
+
+def worker_name(pid: int | None = None) -> str:
+    """Return the name of a worker process of this machine, by default of this process."""
+    return f"{socket.gethostname()}:{pid or os.getpid()}"
+
+
+def load_spec_data(spec: StudySpec, source: str | None) -> TrainingData:
+    """Return the images of a specification, split as it says; source: the path they are at, if any."""
+    path = None if source is None else Path(source)
+    return load_training(spec.dataset, path, validation=spec.validation, split_seed=spec.seed)
+
+
+def load_study_data(record: StudyRecord) -> TrainingData:
+    """Return the study's images. Raises DataError when they are not those that it was made with."""
+    source = record.attributes()["source"]
+    data = load_spec_data(record.spec, source["data"])
+    if data.fingerprint != source["fingerprint"]:
+        raise DataError(
+            f"study {record.name}: its training images had the fingerprint {source['fingerprint'][:12]}, "
+            f"those at {source['data'] or 'the cache'} have {data.fingerprint[:12]}"
+        )
+    return data
+
+
+class Worker:
+    """Runs trials of one study.
+
+    stopping: asked between epochs; once it is true, the running trial is checkpointed and given back.
+    """
+
+    def __init__(self, record: StudyRecord, data: TrainingData, stopping: Callable[[], bool]):
+        self._record = record
+        self._stopping = stopping
+        self._queue = TrialQueue(record)
+        self._objective = Objective(record.spec, data, record.folder)
+        self._name = worker_name()
+
+    def run(self) -> None:
+        """Work until the budget is spent, the study is stopped, or `stopping` is true."""
+        while not self._stopping() and self.run_one():
+            pass
+
+    def run_one(self) -> bool:
+        """Run the next trial, or wait a little for one; return False once there is nothing more to do."""
+        claim = self._queue.claim(self._name)
+        if claim is not None:
+            self._run(claim)
+            return True
+        if self._queue.is_stopped() or self._queue.is_complete():
+            return False
+        self._queue.reap()
+        time.sleep(_IDLE_SECONDS)
+        return True
+
+    def _run(self, claim: Claim) -> None:
+        """Run one trial and account for however it ends."""
+        try:
+            with Lease(self._queue, claim) as lease:
+                outcome = self._objective(claim.trial, lambda: lease.stopped() or self._stopping())
+            self._end(claim, outcome)
+        except Interrupted:
+            self._queue.requeue(claim)
+        except TrialLost:
+            return
+        except (StorageInternalError, OSError) as error:
+            url, number = self._record.url, claim.number
+            raise StorageError(f"{url}: trial {number} was cut off ({innermost(error)})") from error
+        except Exception as error:
+            self._record.attributes()  # raises for a deleted study, which explains any error
+            self._queue.fail(claim, f"{type(error).__name__}: {innermost(error)}")
+
+    def _end(self, claim: Claim, outcome: Outcome) -> None:
+        for key, value in outcome.facts.items():
+            claim.trial.set_user_attr(key, value)
+        folder = self._record.folder
+        if outcome.pruned:
+            self._queue.prune(claim, outcome.accuracy)
+        else:
+            best = self._queue.best()
+            if best is None or outcome.accuracy >= best.value:
+                save_weights(folder, claim.number, outcome.net, outcome.config, outcome.accuracy)
+            self._queue.finish(claim, outcome.accuracy)
+            self._remove_beaten_weights()
+        Checkpoint(folder, claim.number, outcome.config).remove()
+
+    def _remove_beaten_weights(self) -> None:
+        """Keep the weights of the best trial, and of trials that other workers are about to finish."""
+        best, folder = self._queue.best(), self._record.folder
+        for number in kept_weights(folder):
+            if (best is None or number != best.number) and self._queue.is_ended(number):
+                weights_path(folder, number).unlink(missing_ok=True)

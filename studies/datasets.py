@@ -1,0 +1,51 @@
+"""The images that a search works on: those for training, of which some are split off for validation."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.data import Split
+from studies.sources import DATASETS, open_split
+from studies.stratified import split_rows
+
+__all__ = ["DATASETS", "TrainingData", "load_training"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingData:
+    """What a search may see of a data set.
+
+    training, validation: disjoint; together all images of train. They share the memory-mapped images.
+    classes: the name of each class number.
+    shape: (height, width, channels) of every image.
+    fingerprint: SHA-256 of all images of train, before the split, in hexadecimal digits; the same for the
+        same images, labels and class names, whatever form they came in.
+    """
+
+    training: Split
+    validation: Split
+    classes: tuple[str, ...]
+    shape: tuple[int, int, int]
+    fingerprint: str
+
+
+def load_training(dataset: str, data: Path | None, *, validation: int, split_seed: int) -> TrainingData:
+    """The training images of a data set, from the cache or decoded into it.
+
+    dataset: one of DATASETS.
+    data: the folder or archive to take it from; None where the data set is found or downloaded by its name.
+    validation: how many images to split off, stratified: each class gives its share, rounded by largest
+        remainder (classes of one size differ by at most one), and keeps at least one image for training.
+    split_seed: from 0; decides which images those are.
+
+    Raises DataError for images that are missing, corrupt or not allowed, and for a validation split that is
+    too small or too large.
+    """
+    cached = open_split(dataset, data, "train")
+    rows, validation_rows = split_rows(cached.labels, validation, split_seed, "validation")
+    return TrainingData(
+        training=Split(cached.images, cached.labels, rows),
+        validation=Split(cached.images, cached.labels, validation_rows),
+        classes=cached.classes,
+        shape=cached.shape,
+        fingerprint=cached.fingerprint,
+    )

@@ -1,0 +1,53 @@
+"""What every source of images gives, whatever form it has on disk."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import DataError
+
+SplitName = Literal["train", "test"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodedImages:
+    """All images of one split, decoded.
+
+    images: (N, inputs), uint8 pixels 0–255, each row one image in (height, width, channel) order.
+    labels: (N,), int64 class numbers from 0.
+    classes: the name of each class number; both splits of a source have the same.
+    shape: (height, width, channels) of every image; channels is 1 (grey) or 3 (red, green, blue).
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    classes: tuple[str, ...]
+    shape: tuple[int, int, int]
+
+
+class Source(Protocol):
+    """A place that images come from. Making one reads nothing but names."""
+
+    def fingerprint(self, split: SplitName) -> str:
+        """A text that changes when what `decode` gives may have changed; cheap next to decoding."""
+        ...
+
+    def decode(self, split: SplitName) -> DecodedImages:
+        """All images of one split. Raises DataError for what is missing, corrupt or not allowed."""
+        ...
+
+
+def digest_of_files(*paths: Path) -> str:
+    """SHA-256 of the files' bytes, in hexadecimal digits. Raises DataError for a file that cannot be read."""
+    digests = []
+    for path in paths:
+        try:
+            with path.open("rb") as stream:
+                digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    return hashlib.sha256(" ".join(digests).encode()).hexdigest()

@@ -1,0 +1,212 @@
+"""A data set's files, in a folder or in an archive, seen the same way: train/<class>/* and test/<class>/*.
+
+Both folders stand at the top, or inside one top folder. Hidden files and the leftovers of file managers are
+passed over, and so is everything outside the two folders. Links are refused in folders as in archives: what
+they point to may change, or lie anywhere, without a trace in the folder.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Set
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+from models.errors import DataError
+from studies.archives import ARCHIVE_SUFFIXES, MAX_FILE_BYTES, archive_members
+from studies.decoded import SplitName, digest_of_files
+
+_LEFTOVERS = {"__macosx", "thumbs.db", "desktop.ini"}
+_LAYOUT = "images must be laid out as train/<class>/* and test/<class>/*"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What lies below a split's folder: paths relative to it, with "/" between their parts."""
+
+    folders: frozenset[str]
+    files: frozenset[str]
+
+
+class ImageTree(Protocol):
+    """The files of one data set. Every method raises DataError for what cannot be read or is not allowed."""
+
+    path: Path
+
+    def fingerprint(self, split: SplitName) -> str:
+        """A text that changes when the files of this split, or the classes, may have changed."""
+        ...
+
+    def listing(self, split: SplitName) -> Listing:
+        """What lies below the split's folder, down to what is too deep for the layout."""
+        ...
+
+    def read(self, split: SplitName, wanted: Set[str]) -> Iterator[tuple[str, bytes]]:
+        """The path and the content of each wanted file, in the order that is quickest to read."""
+        ...
+
+
+def open_tree(path: Path) -> ImageTree:
+    """The folder or archive (.tar, .tar.gz, .tgz, .zip) at a path. Raises DataError for anything else."""
+    if path.is_dir():
+        return FolderTree(path)
+    if path.is_file() and path.name.lower().endswith(ARCHIVE_SUFFIXES):
+        return ArchiveTree(path)
+    raise DataError(f"{path}: must be a folder or an archive ({', '.join(ARCHIVE_SUFFIXES)}) of images")
+
+
+def is_ignored(name: str) -> bool:
+    """Whether a file or folder of this name is passed over."""
+    return name.startswith(".") or name.lower() in _LEFTOVERS
+
+
+def _find_root(path: Path, folders: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    """The folder that holds train/, given all folders of the upper two levels: () is the top itself."""
+    roots = {folder[:-1] for folder in folders if len(folder) <= 2 and folder[-1] == "train"}
+    if () in roots:
+        return ()
+    if len(roots) > 1:
+        names = ", ".join(repr(f"{root[0]}/train") for root in sorted(roots))
+        raise DataError(f"{path}: more than one train folder ({names}): {_LAYOUT}")
+    if not roots:
+        raise DataError(f"{path}: no train folder: {_LAYOUT}")
+    return roots.pop()
+
+
+class FolderTree:
+    """A folder of images."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def fingerprint(self, split: SplitName) -> str:
+        """From the folder's place, the class names, and each file's path, size and time of change."""
+        digest = hashlib.sha256(os.fsencode(self.path.resolve()))
+        digest.update(repr(sorted(self.listing("train").folders)).encode())
+        for file in sorted(self.listing(split).files):
+            try:
+                status = (self._split_folder(split) / file).stat()
+            except OSError as error:
+                raise DataError(f"{self.path}: {split + '/' + file!r}: {error.strerror}") from error
+            digest.update(repr((file, status.st_size, status.st_mtime_ns)).encode())
+        return digest.hexdigest()
+
+    def listing(self, split: SplitName) -> Listing:
+        """The classes and what they hold; what lies deeper shows as a folder inside a class."""
+        folder = self._split_folder(split)
+        if not folder.is_dir():
+            raise DataError(f"{self.path}: no {split} folder: {_LAYOUT}")
+        if folder.is_symlink() or (folder.parent != self.path and folder.parent.is_symlink()):
+            raise DataError(f"{folder}: is reached by a link: only files and folders are allowed")
+        folders, files = self._scan(folder, split, "")
+        for name in sorted(folders):
+            inner_folders, inner_files = self._scan(folder / name, split, f"{name}/")
+            folders |= inner_folders
+            files |= inner_files
+        return Listing(frozenset(folders), frozenset(files))
+
+    def read(self, split: SplitName, wanted: Set[str]) -> Iterator[tuple[str, bytes]]:
+        """In sorted order."""
+        for file in sorted(wanted):
+            try:
+                with (self._split_folder(split) / file).open("rb") as stream:
+                    content = stream.read(MAX_FILE_BYTES + 1)
+            except OSError as error:
+                raise DataError(f"{self.path}: {split + '/' + file!r}: {error.strerror}") from error
+            if len(content) > MAX_FILE_BYTES:
+                raise DataError(f"{self.path}: {split + '/' + file!r} has more than {MAX_FILE_BYTES:,} bytes")
+            yield file, content
+
+    def _split_folder(self, split: SplitName) -> Path:
+        return self._root / split
+
+    @cached_property
+    def _root(self) -> Path:
+        tops = self._visible_folders(self.path)
+        if "train" in tops:
+            return self.path
+        inner = [(top, name) for top in tops for name in self._visible_folders(self.path / top)]
+        return self.path.joinpath(*_find_root(self.path, inner))
+
+    def _visible_folders(self, folder: Path) -> list[str]:
+        try:
+            with os.scandir(folder) as entries:
+                return [entry.name for entry in entries if entry.is_dir() and not is_ignored(entry.name)]
+        except OSError as error:
+            raise DataError(f"{folder}: {error.strerror}") from error
+
+    def _scan(self, folder: Path, split: SplitName, prefix: str) -> tuple[set[str], set[str]]:
+        folders: set[str] = set()
+        files: set[str] = set()
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if is_ignored(entry.name):
+                        continue
+                    if entry.is_symlink() or not (entry.is_dir() or entry.is_file()):
+                        kind = "a link" if entry.is_symlink() else "a special file"
+                        name = f"{split}/{prefix}{entry.name}"
+                        raise DataError(
+                            f"{self.path}: {name!r} is {kind}: only files and folders are allowed"
+                        )
+                    (folders if entry.is_dir() else files).add(prefix + entry.name)
+        except OSError as error:
+            raise DataError(f"{folder}: {error.strerror}") from error
+        return folders, files
+
+
+class ArchiveTree:
+    """An archive of images. Each listing and each reading goes through the archive once."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def fingerprint(self, split: SplitName) -> str:  # noqa: ARG002 - the bytes of an archive hold both splits
+        """From the bytes of the archive."""
+        return digest_of_files(self.path)
+
+    def listing(self, split: SplitName) -> Listing:
+        """Everything below the split's folder, however deep."""
+        start = (*self._root, split)
+        depth = len(start)
+        if start not in self._folders:
+            raise DataError(f"{self.path}: no {split} folder: {_LAYOUT}")
+        return Listing(
+            frozenset("/".join(p[depth:]) for p in self._folders if p[:depth] == start and len(p) > depth),
+            frozenset("/".join(p[depth:]) for p in self._files if p[:depth] == start),
+        )
+
+    def read(self, split: SplitName, wanted: Set[str]) -> Iterator[tuple[str, bytes]]:
+        """In the archive's order, so that a compressed one is gone through once."""
+        start = (*self._root, split)
+        depth = len(start)
+        for member in archive_members(self.path):
+            file = "/".join(member.parts[depth:])
+            if not member.is_folder and member.parts[:depth] == start and file in wanted:
+                yield file, member.read()
+
+    @cached_property
+    def _paths(self) -> tuple[frozenset[tuple[str, ...]], frozenset[tuple[str, ...]]]:
+        folders: set[tuple[str, ...]] = set()
+        files: set[tuple[str, ...]] = set()
+        for member in archive_members(self.path):
+            parts = member.parts
+            if any(is_ignored(part) for part in parts):
+                continue
+            (folders if member.is_folder else files).add(parts)
+            # Few archives list every folder as a member of its own.
+            folders.update(parts[:depth] for depth in range(1, len(parts)))
+        return frozenset(folders), frozenset(files)
+
+    @cached_property
+    def _root(self) -> tuple[str, ...]:
+        return _find_root(self.path, (folder for folder in self._folders if folder))
+
+    @property
+    def _folders(self) -> frozenset[tuple[str, ...]]:
+        return self._paths[0]
+
+    @property
+    def _files(self) -> frozenset[tuple[str, ...]]:
+        return self._paths[1]

@@ -1,0 +1,172 @@
+"""A study in the storage: its specification, budget, data and test results, kept in its user attributes.
+
+spec          the specification it was made from
+budget        {"trials", "seconds", "total_epochs"}: may be enlarged; the other keys of the spec may not change
+id            a random name for its folder of weights and checkpoints
+source        {"data": path or None, "fingerprint": of the training images}
+stopped       whether workers shall leave it alone
+tests         every opening of the test split, oldest first (TestReport as JSON)
+"""
+
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.study import StudyDirection
+
+from models.errors import StudyError
+from studies import catalog
+from studies.spec import Budget, StudySpec, differences
+from studies.counts import Counts
+from studies.storage import Storage, artifact_folder, exclusive, exists, open_storage
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRecord:
+    """One study: where it is and what it is."""
+
+    storage: Storage
+    study_id: int
+    spec: StudySpec
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.spec.name
+
+    @property
+    def url(self) -> str:
+        """Where the study is."""
+        return self.storage.url
+
+    @property
+    def counts(self) -> Counts:
+        """Counts over its trials."""
+        return Counts(self.storage, self.study_id)
+
+    def attributes(self) -> dict[str, Any]:
+        """All user attributes, read anew. Raises StudyError when the study was deleted."""
+        try:
+            return self.storage.optuna.get_study_user_attrs(self.study_id)
+        except KeyError:
+            raise StudyError(f"study {self.name}: was deleted from {self.url}") from None
+
+    def set(self, key: str, value: Any) -> None:
+        """Set one user attribute."""
+        self.storage.optuna.set_study_user_attr(self.study_id, key, value)
+
+    @property
+    def budget(self) -> Budget:
+        """The budget as it is now, enlargements included."""
+        return Budget.model_validate(self.attributes()["budget"])
+
+    def optuna_study(
+        self,
+        sampler: optuna.samplers.BaseSampler | None = None,
+        pruner: optuna.pruners.BasePruner | None = None,
+    ) -> optuna.Study:
+        """Return Optuna's view of the study; sampler and pruner matter only to who runs trials with it."""
+        return optuna.load_study(study_name=self.name, storage=self.storage.optuna, sampler=sampler, pruner=pruner)
+
+
+def open_study(url: str, name: str) -> StudyRecord:
+    """Return a study of an existing storage. Raises StudyError where there is none of that name."""
+    storage = open_storage(url)
+    known = study_names(storage)
+    if name not in known:
+        raise StudyError(f"study {name!r}: not in {url} (there: {', '.join(known) or 'none'})")
+    return _load(storage, name)
+
+
+def find_spec(study: str, url: str) -> tuple[StudySpec, str | None]:
+    """Return the specification of a catalog name, a study file, or a study of the storage, and where its data were.
+
+    A name in catalog and storage means the catalog's, so that a changed catalog is noticed.
+    """
+    record = None
+    if exists(url) and study in study_names(storage := open_storage(url)):
+        record = _load(storage, study)
+    source = record.attributes()["source"]["data"] if record else None
+    if record is not None and study not in catalog.names():
+        return record.spec, source
+    spec = catalog.find(study)
+    return spec, source
+
+
+def create_or_resume(url: str, spec: StudySpec, *, trials: int | None, source: dict[str, Any]) -> StudyRecord:
+    """Return the study of this specification, making it where there is none.
+
+    trials: how many trials it shall have in all; None for what the specification and earlier runs say.
+    source: where its data are and their fingerprint.
+    Raises StudyError where a study of this name has another specification or other data.
+    """
+    storage = open_storage(url, create=True)
+    with exclusive(url):
+        if spec.name not in study_names(storage):
+            _create(storage, spec, source)
+        record = _load(storage, spec.name)
+        _refuse_drift(record, spec, source)
+        _enlarge(record, spec, trials)
+        if record.attributes()["source"] != source:  # the same images at a new place
+            record.set("source", source)
+    return record
+
+
+def study_names(storage: Storage) -> list[str]:
+    """Names of the storage's studies that mlpsearch made, sorted."""
+    return sorted(study.study_name for study in storage.optuna.get_all_studies() if _is_ours(study.user_attrs))
+
+
+def _is_ours(attributes: dict[str, Any]) -> bool:
+    return isinstance(attributes.get("spec"), dict) and isinstance(attributes.get("id"), str)
+
+
+def _create(storage: Storage, spec: StudySpec, source: dict[str, Any]) -> None:
+    if spec.name in (study.study_name for study in storage.optuna.get_all_studies()):
+        raise StudyError(
+            f"study {spec.name!r}: the storage has one that mlpsearch did not make; rename yours"
+        )
+    study_id = storage.optuna.create_new_study([StudyDirection.MAXIMIZE], spec.name)
+    storage.optuna.set_study_system_attr(study_id, "study:metric_names", ["validation accuracy"])
+    for key, value in (
+        ("budget", _budget_json(spec.budget)),
+        ("source", source),
+        ("stopped", False),
+        ("tests", []),
+        ("spec", spec.to_json()),
+        ("id", uuid.uuid4().hex),  # last: a study without it was left unfinished by a crash, see _is_ours
+    ):
+        storage.optuna.set_study_user_attr(study_id, key, value)
+
+
+def _load(storage: Storage, name: str) -> StudyRecord:
+    study_id = storage.optuna.get_study_id_from_name(name)
+    attributes = storage.optuna.get_study_user_attrs(study_id)
+    spec = StudySpec.from_json(attributes["spec"])
+    return StudyRecord(storage, study_id, spec, artifact_folder(storage.url) / attributes["id"])
+
+
+def _refuse_drift(record: StudyRecord, spec: StudySpec, source: dict[str, Any]) -> None:
+    changes = differences(record.spec, spec)
+    kept = record.attributes()["source"]["fingerprint"]
+    if kept != source["fingerprint"]:
+        changes.append(f"training images: {kept[:12]} → {source['fingerprint'][:12]}")
+    if changes:
+        raise StudyError(
+            f"study {spec.name!r} in {record.url} was made from another specification "
+            f"({'; '.join(changes)}); give yours a new name, or go on with the old one"
+        )
+
+
+def _enlarge(record: StudyRecord, spec: StudySpec, trials: int | None) -> None:
+    now = record.budget
+    wanted = spec.budget.model_copy(update={"trials": trials or max(spec.budget.trials, now.trials)})
+    if wanted != now:
+        record.set("budget", _budget_json(wanted))
+
+
+def _budget_json(budget: Budget) -> dict[str, Any]:
+    return budget.model_dump(mode="json")

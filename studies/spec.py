@@ -1,0 +1,226 @@
+"""The study file: what a study searches, on which data and for how long, checked before anything is created.
+
+studies/README.md lists every key.
+"""
+
+import json
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+
+from models.config import ALLOWED, describe_allowed
+from models.errors import SpecError
+from studies.dimensions import (
+    FIELDS,
+    Choices,
+    Dimension,
+    Range,
+    Table,
+    Value,
+    as_float,
+    extent,
+    fits,
+    inside,
+    mistakes,
+    why_no_field,
+    with_floats,
+)
+from studies.spec_messages import explain, key_path, nearest, one_line, show
+
+MAX_FILE_BYTES = 1_000_000
+
+# A study may go on with these changed: they say how long it runs and where its images lie (which are
+# compared by their fingerprint), not what is searched.
+MAY_DIFFER = {"budget.trials", "budget.seconds", "budget.total_epochs", "data"}
+
+
+class Budget(Table):
+    """When a study is over: after its trials, or sooner by one of the two optional limits."""
+
+    trials: int = Field(ge=1, description="a whole number of at least 1")
+    epochs: int = Field(
+        ge=ALLOWED["epochs"][0], le=ALLOWED["epochs"][1], description=describe_allowed("epochs")
+    )
+    seconds: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, description="a number of seconds above 0"
+    )
+    total_epochs: int | None = Field(default=None, ge=1, description="a whole number of at least 1")
+
+
+class StudySpec(Table):
+    """What one study is; every instance makes sense, however it was made.
+
+    The fields are the keys of the study file, described in studies/README.md. Whole numbers given for a field
+    of floats are kept as floats, so that equal settings compare equal.
+    """
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
+        description="1 to 100 letters, digits, '.', '_' or '-', the first a letter or digit",
+    )
+    net: Literal["numpy", "torch"] = Field(description="'numpy' or 'torch'")
+    dataset: Literal["digits", "cifar10", "fashion-mnist", "images"] = Field(
+        description="one of 'digits', 'cifar10', 'fashion-mnist', 'images'"
+    )
+    data: str | None = Field(default=None, pattern=r"^[^\x00]+$", description="the path of images")
+    validation: int = Field(default=1000, ge=1, description="a whole number of at least 1")
+    seed: int = Field(
+        default=0, ge=ALLOWED["seed"][0], le=ALLOWED["seed"][1], description=describe_allowed("seed")
+    )
+    sampler: Literal["tpe", "gp", "random"] = Field(default="tpe", description="one of 'tpe', 'gp', 'random'")
+    pruner: Literal["median", "hyperband", "none"] = Field(
+        default="median", description="one of 'median', 'hyperband', 'none'"
+    )
+    budget: Budget = Field(description="a table with trials and epochs")
+    search: dict[str, Dimension] = Field(
+        description="a table: field = { low = .., high = .. } or { choices = [..] }"
+    )
+    fixed: dict[str, Value] = Field(default_factory=dict, description="a table: field = value")
+    start: tuple[dict[str, Value], ...] = Field(
+        default=(), strict=False, description="a list of tables: [[start]]"
+    )
+
+    @field_validator("search")
+    @classmethod
+    def _floats_in_search(cls, search: dict[str, Dimension]) -> dict[str, Dimension]:
+        return {name: with_floats(name, dimension) for name, dimension in search.items()}
+
+    @field_validator("fixed")
+    @classmethod
+    def _floats_in_fixed(cls, fixed: dict[str, Value]) -> dict[str, Value]:
+        return {name: as_float(name, value) for name, value in fixed.items()}
+
+    @field_validator("start")
+    @classmethod
+    def _floats_in_start(cls, start: tuple[dict[str, Value], ...]) -> tuple[dict[str, Value], ...]:
+        return tuple({name: as_float(name, value) for name, value in point.items()} for point in start)
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        if mistakes := list(_mistakes(self)):
+            raise ValueError(*mistakes)
+        return self
+
+    def to_json(self) -> dict[str, Any]:
+        """The specification as JSON values, defaults included; from_json makes an equal one of them."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+    @classmethod
+    def from_json(cls, document: object, where: str = "the stored specification") -> "StudySpec":
+        """The specification that to_json wrote; SpecError, which names `where`, if it makes no sense."""
+        try:
+            return cls.model_validate(document)
+        except ValidationError as error:
+            raise SpecError(one_line(where, explain(error, _TABLES))) from None
+
+
+_TABLES: dict[str, type[BaseModel]] = {"": StudySpec, "budget": Budget, "range": Range, "choices": Choices}
+
+
+def load_spec(path: str | Path, data: str | Path | None = None) -> StudySpec:
+    """Read a study file.
+
+    data: the images to use instead of those the file names. A relative path in the file is relative to the
+        file's folder, this one to the current folder; `StudySpec.data` is absolute.
+
+    Raises SpecError, which names the file and the key.
+    """
+    path = Path(path)
+    document = _parse(_read(path), str(path))
+    if data is not None:
+        document["data"] = str(Path(data).absolute())
+    elif isinstance(document.get("data"), str) and document["data"]:
+        document["data"] = str((path.parent / document["data"]).absolute())
+    return StudySpec.from_json(document, str(path))
+
+
+def parse_spec(text: str, where: str) -> StudySpec:
+    """The specification in the text of a study file; SpecError names `where` and the key."""
+    return StudySpec.from_json(_parse(text, where), where)
+
+
+def differences(old: StudySpec, new: StudySpec) -> list[str]:
+    """What another specification changes in what is searched, a line a key; MAY_DIFFER is left out."""
+    before, after = dict(_leaves(old.to_json())), dict(_leaves(new.to_json()))
+    return [
+        f"{key}: {_written(before, key)} → {_written(after, key)}"
+        for key in before | after
+        if key not in MAY_DIFFER and before.get(key) != after.get(key)
+    ]
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise SpecError(one_line(str(path), [f"cannot be read: {error.strerror or error}"])) from None
+    if len(content) > MAX_FILE_BYTES:
+        raise SpecError(one_line(str(path), [f"is larger than {MAX_FILE_BYTES:,} bytes: not a study file"]))
+    try:
+        return content.decode("utf-8-sig")  # Some editors put a byte order mark in front.
+    except UnicodeDecodeError as error:
+        raise SpecError(one_line(str(path), [f"is not UTF-8 text (byte {error.start})"])) from None
+
+
+def _parse(text: str, where: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise SpecError(one_line(where, ["is nested too deeply"])) from None
+    except tomllib.TOMLDecodeError as error:
+        raise SpecError(one_line(where, [f"is not valid TOML: {error}"])) from None
+    except ValueError:  # What int() says of thousands of digits.
+        raise SpecError(one_line(where, ["holds a number with too many digits"])) from None
+
+
+def _mistakes(spec: StudySpec) -> Iterator[str]:
+    if spec.dataset == "images" and spec.data is None:
+        yield "data: is missing: dataset = 'images' needs the path of a folder or archive of images"
+    if not spec.search:
+        yield f"search: must name at least one of {', '.join(FIELDS)}"
+    for name, dimension in spec.search.items():
+        yield from mistakes(name, dimension)
+    for name, value in spec.fixed.items():
+        yield from _fixed_mistakes(name, value, spec.search)
+    for index, point in enumerate(spec.start):
+        yield from _start_mistakes(index, point, spec.search)
+
+
+def _fixed_mistakes(name: str, value: Value, search: dict[str, Dimension]) -> Iterator[str]:
+    key = key_path("fixed", name)
+    if name not in FIELDS:
+        yield f"{key}: {why_no_field(name)}"
+    elif name in search:
+        yield f"{key}: is also under [search]; a field is either searched or fixed"
+    elif not fits(name, value):
+        yield f"{key} = {show(value)}: must be {describe_allowed(name)}"
+
+
+def _start_mistakes(index: int, point: dict[str, Value], search: dict[str, Dimension]) -> Iterator[str]:
+    if not point:
+        yield f"{key_path('start', index)}: must give at least one of {', '.join(search)}"
+    for name, value in point.items():
+        key = key_path("start", index, name)
+        if name not in search:
+            yield f"{key}: is not under [search]{nearest(name, search)}"
+        elif name in FIELDS and not (fits(name, value) and inside(search[name], value)):
+            yield f"{key} = {show(value)}: must be {extent(search[name])}, as search.{name} says"
+
+
+def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _leaves(item, f"{key}.{name}" if key else name)
+    elif key == "start":
+        for number, point in enumerate(value, 1):
+            yield from _leaves(point, f"start[{number}]")
+    else:
+        yield key, value
+
+
+def _written(leaves: dict[str, Any], key: str) -> str:
+    return json.dumps(leaves[key], ensure_ascii=False) if key in leaves else "(not set)"

@@ -1,0 +1,47 @@
+"""Choosing rows at random so that every class keeps its share."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import DataError
+
+
+def split_rows(
+    labels: NDArray[np.int64], held_out: int, seed: int, where: str
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Two disjoint sets of rows that together are all rows: those kept and those held out.
+
+    labels: (N,), int64 class numbers from 0, each of which occurs.
+    held_out: rows to hold out; each class gives its share of them, rounded by largest remainder, so that
+        classes of one size differ by at most one. Each class keeps at least one row; a rare one may give
+        none.
+    seed: decides which rows of a class are held out.
+    where: names the number in errors.
+
+    Returns two ascending int64 arrays, of N - held_out and of held_out rows.
+    Raises DataError if held_out is not from 1 to N - the number of classes.
+    """
+    counts = np.bincount(labels)
+    largest = len(labels) - len(counts)
+    if not 1 <= held_out <= largest:
+        raise DataError(
+            f"{where} = {held_out}: must be from 1 to {largest:,} "
+            f"({len(labels):,} images, of which each of the {len(counts)} classes keeps one for training)"
+        )
+    shares = _shares(counts, held_out)
+    generator = np.random.default_rng(seed)
+    is_held_out = np.zeros(len(labels), dtype=bool)
+    for number, share in enumerate(shares):
+        is_held_out[generator.permutation(np.flatnonzero(labels == number))[:share]] = True
+    return np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
+
+
+def _shares(counts: NDArray[np.int64], held_out: int) -> NDArray[np.int64]:
+    """How many rows each class gives, in whole numbers: exact, and equal for equal seeds on every machine."""
+    total = int(counts.sum())
+    shares = held_out * counts // total
+    for _ in range(held_out - int(shares.sum())):
+        missing = held_out * counts - shares * total
+        missing[shares >= counts - 1] = np.iinfo(np.int64).min  # a class that can give no more
+        shares[np.argmax(missing)] += 1
+    return shares

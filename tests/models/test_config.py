@@ -1,0 +1,87 @@
+"""A training configuration takes what makes sense, and says what it does not take."""
+
+from dataclasses import FrozenInstanceError, fields
+from typing import Any
+
+import pytest
+
+from models.config import ALLOWED, TYPES, TrainConfig, describe_allowed
+from models.errors import ConfigError
+
+WHOLE_NUMBERS = ["hidden_size", "depth", "batch_size", "epochs", "seed"]
+NUMBERS = ["learning_rate", "regularization", "momentum", "learning_rate_decay"]
+NAMES = ["optimizer", "initialization", "preprocessing"]
+
+REFUSED: list[tuple[str, Any]] = [
+    ("hidden_size", 0),
+    ("hidden_size", 65_537),
+    ("depth", 1),
+    ("depth", 65),
+    ("batch_size", 0),
+    ("batch_size", 1_000_001),
+    ("epochs", 0),
+    ("epochs", 100_001),
+    ("seed", -1),
+    ("seed", 2**63),
+    ("learning_rate", 0.0),
+    ("learning_rate", -1e-3),
+    ("learning_rate", 1001.0),
+    ("regularization", -1e-9),
+    ("regularization", 1001),
+    ("momentum", -0.1),
+    ("momentum", 1.0),
+    ("learning_rate_decay", 0.0),
+    ("learning_rate_decay", 1.01),
+    *[(name, value) for name in WHOLE_NUMBERS for value in (2.0, "2", True, None)],
+    *[
+        (name, value)
+        for name in NUMBERS
+        for value in (float("nan"), float("inf"), float("-inf"), "0.5", True, None)
+    ],
+    *[(name, value) for name in NAMES for value in ("", "SGD", "other", 1, None, ["sgd"])],
+]
+
+
+@pytest.mark.parametrize(("name", "value"), REFUSED)
+def test_bad_values_are_refused_with_field_value_and_what_is_allowed(name: str, value: Any) -> None:
+    with pytest.raises(ConfigError) as caught:
+        TrainConfig(**{name: value})
+    assert str(caught.value) == f"{name} = {value!r}: must be {describe_allowed(name)}"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("hidden_size", "a whole number from 1 to 65536"),
+        ("learning_rate", "a number from 1e-12 to 1000"),
+        ("regularization", "a number from 0 to 1000"),
+        ("optimizer", "one of 'sgd', 'adam'"),
+    ],
+)
+def test_what_is_allowed_reads_well(name: str, words: str) -> None:
+    assert describe_allowed(name) == words
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_the_ends_of_a_range_and_all_names_are_allowed(name: str) -> None:
+    for value in ALLOWED[name]:
+        assert getattr(TrainConfig(**{name: value}), name) == value
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_a_whole_number_will_do_for_a_number(name: str) -> None:
+    whole: dict[str, Any] = {name: 0 if name == "momentum" else 1}
+    assert getattr(TrainConfig(**whole), name) == whole[name]
+
+
+def test_every_field_is_checked() -> None:
+    names = [field.name for field in fields(TrainConfig)]
+    assert sorted(names) == sorted(ALLOWED) == sorted(TYPES) == sorted(WHOLE_NUMBERS + NUMBERS + NAMES)
+
+
+def test_it_cannot_be_changed_and_takes_keywords_only() -> None:
+    config = TrainConfig()
+    with pytest.raises(FrozenInstanceError):
+        config.depth = 3  # type: ignore[misc]
+    with pytest.raises(TypeError, match="positional"):
+        TrainConfig(80)  # type: ignore[call-arg]

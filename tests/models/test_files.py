@@ -1,0 +1,65 @@
+"""A file is the old one or the new one, and never something between."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from models.files import write_atomically
+
+
+def test_writes_replaces_and_makes_the_folder(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "file.bin"
+    for content in (b"first, and longer", b"second"):
+        write_atomically(path, content)
+        assert path.read_bytes() == content
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("function", ["fsync", "fdopen"])
+@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
+def test_a_failing_write_leaves_the_old_file_and_nothing_else(
+    function: str, error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise error
+
+    path = tmp_path / "file.bin"
+    write_atomically(path, b"old")
+    monkeypatch.setattr(os, function, fail)
+    with pytest.raises(type(error)):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_failing_replacement_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(OSError, match="taken"):
+        write_atomically(tmp_path / "taken", b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_the_content_is_there_before_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes the name has been synced: a crash of the machine cannot leave the name on an empty file."""
+    path, events = tmp_path / "file.bin", []
+    sync, replace = os.fsync, Path.replace
+
+    def record_sync(descriptor: int) -> None:
+        events.append(("sync", os.fstat(descriptor).st_size))
+        sync(descriptor)
+
+    def record_replace(source: Path, target: Path) -> Path:
+        events.append(("replace", source.stat().st_size))
+        return replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", record_sync)
+    monkeypatch.setattr(Path, "replace", record_replace)
+    write_atomically(path, b"content")
+    assert events == [("sync", 7), ("replace", 7)]
+
+
+def test_permissions_are_those_of_any_other_file(tmp_path: Path) -> None:
+    (tmp_path / "other").write_bytes(b"")
+    write_atomically(tmp_path / "file", b"")
+    assert (tmp_path / "file").stat().st_mode == (tmp_path / "other").stat().st_mode

@@ -1,0 +1,229 @@
+"""The NumPy net: shapes, numerical safety, buffers, and the example of backpropagation.md."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+import models
+from models.config import TrainConfig
+from models.net import Floats
+from models.numpy_net import NumpyNet, cross_entropy, softmax
+from tests.models.cases import CLASSES, INPUTS, batch, configuration
+
+FOLDER = Path(models.__file__).parent
+DERIVATION = (FOLDER / "backpropagation.md").read_text(encoding="utf-8")
+
+
+def numpy_net(dtype: type[np.floating] = np.float32, **changes: Any) -> NumpyNet:
+    return NumpyNet(inputs=INPUTS, classes=CLASSES, config=configuration(**changes), dtype=dtype)
+
+
+# ---- shapes and dtypes -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("depth", [2, 3, 5])
+def test_shapes(depth: int) -> None:
+    net = numpy_net(depth=depth, hidden_size=7)
+    images, labels = batch(4)
+    expected = [(INPUTS, 7), *[(7, 7)] * (depth - 2), (7, CLASSES)]
+    _, weight_gradients, bias_gradients = net.loss_and_gradients(images, labels)
+    assert [w.shape for w in net.weights] == [g.shape for g in weight_gradients] == expected
+    assert [b.shape for b in net.biases] == [g.shape for g in bias_gradients] == [(n,) for _, n in expected]
+    assert net.logits(images).shape == net.probabilities(images).shape == (4, CLASSES)
+    assert net.predict(images).shape == (4,)
+
+
+@pytest.mark.parametrize("dtype", [None, np.float32, np.float64])
+def test_all_arithmetic_has_one_dtype_and_it_is_float32_by_default(dtype: type[np.floating] | None) -> None:
+    net = numpy_net() if dtype is None else numpy_net(dtype)
+    images, labels = batch(4)
+    _, *gradients = net.loss_and_gradients(images.astype(np.float64), labels)
+    results = [*net.weights, *net.biases, *gradients[0], *gradients[1], net.logits(images)]
+    assert {array.dtype for array in results} == {np.dtype(dtype or np.float32)}
+
+
+# ---- softmax and cross-entropy -----------------------------------------------------------------------------
+
+some_logits = arrays(np.float64, (3, 4), elements=st.floats(-1e4, 1e4))
+
+
+@settings(deadline=None)
+@given(some_logits, st.floats(-100, 100))
+def test_softmax_gives_probabilities_that_a_shift_does_not_change(logits: Floats, shift: float) -> None:
+    probabilities = softmax(logits)
+    assert ((probabilities >= 0) & (probabilities <= 1)).all()
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-12)
+    np.testing.assert_allclose(softmax(logits + shift), probabilities, rtol=1e-9, atol=1e-300)
+
+
+@settings(deadline=None)
+@given(some_logits)
+def test_the_gradient_by_the_logits_has_rows_of_sum_0_with_one_negative_entry(logits: Floats) -> None:
+    labels, gradient = np.array([0, 3, 1]), np.empty((3, 4))
+    loss = cross_entropy(logits, labels, out=gradient)
+    assert np.isfinite(loss)
+    assert loss >= 0
+    np.testing.assert_allclose(gradient.sum(axis=1), 0, atol=1e-15)
+    true_class = np.eye(4, dtype=bool)[labels]
+    assert (gradient[true_class] <= 0).all()
+    assert (gradient[~true_class] >= 0).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_extreme_logits_stay_finite_and_exact(dtype: type[np.floating]) -> None:
+    net = numpy_net(dtype, depth=2, regularization=0.0)
+    net.weights = [np.zeros_like(weight) for weight in net.weights]
+    net.biases = [net.biases[0], np.array([1e4, -1e4, 0])]
+    images, _ = batch(3)
+    np.testing.assert_array_equal(net.probabilities(images), [[1, 0, 0]] * 3)
+    loss, _, (_, gradient) = net.loss_and_gradients(images, np.array([0, 1, 2]))
+    assert loss == (0 + 2e4 + 1e4) / 3
+    np.testing.assert_allclose(gradient, [2 / 3, -1 / 3, -1 / 3], rtol=1e-6)
+
+
+def test_probabilities_are_the_softmax_of_the_logits() -> None:
+    net = numpy_net(np.float64)
+    images, _ = batch(5)
+    exponentials = np.exp(net.logits(images))
+    expected = exponentials / exponentials.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(net.probabilities(images), expected, rtol=1e-12)
+
+
+def test_the_penalty_is_on_weights_and_not_on_biases() -> None:
+    plain, penalised = numpy_net(np.float64, regularization=0.0), numpy_net(np.float64, regularization=0.3)
+    for net in (plain, penalised):
+        net.biases = [np.full_like(bias, 2.0) for bias in net.biases]
+    (loss, *_), (larger, *_) = (net.loss_and_gradients(*batch(5)) for net in (plain, penalised))
+    squares = sum(float((weight**2).sum()) for weight in plain.weights)
+    assert larger - loss == pytest.approx(0.3 * squares, rel=1e-12)
+
+
+# ---- parameters --------------------------------------------------------------------------------------------
+
+
+def test_setting_copies_the_values() -> None:
+    net = numpy_net(np.float64)
+    weights, biases = [w + 1 for w in net.weights], [b + 1 for b in net.biases]
+    net.weights, net.biases = weights, biases
+    kept = [array.copy() for array in (*weights, *biases)]
+    for array in (*weights, *biases):
+        array += 1
+    for found, expected in zip((*net.weights, *net.biases), kept, strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_one_seed_gives_one_start_in_both_dtypes_and_another_seed_another() -> None:
+    first, again, exact = numpy_net(seed=1), numpy_net(seed=1), numpy_net(np.float64, seed=1)
+    other = numpy_net(seed=2)
+    for layer, weight in enumerate(first.weights):
+        np.testing.assert_array_equal(weight, again.weights[layer])
+        np.testing.assert_array_equal(weight, exact.weights[layer].astype(np.float32))
+        assert (weight != other.weights[layer]).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "deviations"), [("he", (np.sqrt(2 / 400), np.sqrt(2 / 300))), ("small", (1e-4, 1e-4))]
+)
+def test_initial_weights_have_the_deviation_of_their_kind(name: str, deviations: tuple[float, float]) -> None:
+    config = TrainConfig(hidden_size=300, initialization=name)
+    net = NumpyNet(inputs=400, classes=100, config=config)
+    for weight, deviation in zip(net.weights, deviations, strict=True):
+        assert weight.std() == pytest.approx(deviation, rel=0.02)
+        assert abs(weight.mean()) < deviation / 30
+    assert not any(bias.any() for bias in net.biases)
+
+
+# ---- buffers -----------------------------------------------------------------------------------------------
+
+
+def test_batches_of_any_size_in_any_order_give_what_a_fresh_net_gives() -> None:
+    used = numpy_net(np.float64)
+    for seed, size in enumerate((7, 3, 9, 1, 9, 8)):
+        images, labels = batch(size, seed)
+        fresh = numpy_net(np.float64)
+        np.testing.assert_array_equal(used.logits(images), fresh.logits(images))
+        results = [net.loss_and_gradients(images, labels) for net in (used, fresh)]
+        assert results[0][0] == results[1][0]
+        for found, expected in zip(results[0][1] + results[0][2], results[1][1] + results[1][2], strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_results_are_copies() -> None:
+    net = numpy_net()
+    logits = net.logits(batch(4)[0])
+    _, weights, biases = net.loss_and_gradients(*batch(4))
+    results = [logits, *weights, *biases]
+    kept = [array.copy() for array in results]
+    net.logits(batch(4, seed=1)[0])
+    net.train_batch(*batch(4, seed=1))
+    for found, expected in zip(results, kept, strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_the_images_and_the_parameters_stay_as_they_are_until_a_step() -> None:
+    net, (images, labels) = numpy_net(), batch(4)
+    untouched = [array.copy() for array in (images, *net.weights, *net.biases)]
+    net.predict(images)
+    net.loss_and_gradients(images, labels)
+    for found, expected in zip((images, *net.weights, *net.biases), untouched, strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_it_can_learn_a_few_random_images_by_heart() -> None:
+    net = numpy_net(hidden_size=32, regularization=0.0, learning_rate=0.1)
+    images, labels = batch(12)
+    losses = [net.train_batch(images, labels) for _ in range(400)]
+    assert losses[0] > 0.5
+    assert losses[-1] < 0.02
+    np.testing.assert_array_equal(net.predict(images), labels)
+
+
+# ---- the derivation ----------------------------------------------------------------------------------------
+
+
+def written_example() -> dict[str, Any]:
+    """The example's lines `name = numbers` in backpropagation.md."""
+    section = DERIVATION.split("## An example with numbers")[1].split("\n## ")[0]
+    lines = re.findall(r"^    (\S+) += (.+)$", section, flags=re.MULTILINE)
+    return {name: json.loads(value) for name, value in lines}
+
+
+def test_the_written_example_is_what_the_net_computes() -> None:
+    example = written_example()
+    config = TrainConfig(hidden_size=2, depth=2, regularization=example["λ"], learning_rate=0.5)
+    net = NumpyNet(inputs=2, classes=3, config=config, dtype=np.float64)
+    net.weights = [np.array(example["W(1)"]), np.array(example["W(2)"])]
+    net.biases = [np.array(example["b(1)"]), np.array(example["b(2)"])]
+    images, labels = np.array(example["a(0)"]), np.array(example["y"])
+    found: dict[str, Any] = {"z(1)": images @ net.weights[0] + net.biases[0], "δ(2)": np.empty((2, 3))}
+    found |= {
+        "a(1)": np.maximum(found["z(1)"], 0),
+        "z(2)": net.logits(images),
+        "p": net.probabilities(images),
+    }
+    cross_entropy(net.logits(images), labels, out=found["δ(2)"])
+    found["δ(1)"] = found["δ(2)"] @ net.weights[1].T * (found["z(1)"] > 0)
+    found["J"], (found["dW(1)"], found["dW(2)"]), (found["db(1)"], found["db(2)"]) = net.loss_and_gradients(
+        images, labels
+    )
+    net.train_batch(images, labels)
+    found["J'"] = net.loss_and_gradients(images, labels)[0]
+    assert found.keys() | {"a(0)", "y", "W(1)", "b(1)", "W(2)", "b(2)", "λ"} == example.keys()
+    for name, value in found.items():
+        np.testing.assert_allclose(value, example[name], rtol=0, atol=0.5001e-4, err_msg=name)
+
+
+def test_the_code_cites_every_equation_of_the_derivation_and_no_other() -> None:
+    written = re.findall(r" {4,}\((\d)\)$", DERIVATION, flags=re.MULTILINE)
+    cited = re.findall(
+        r"\((\d)\)", " ".join(re.findall(r"  # (.*)", (FOLDER / "numpy_net.py").read_text("utf-8")))
+    )
+    assert written == list("123456789")
+    assert set(cited) == set(written)

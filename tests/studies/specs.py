@@ -1,0 +1,82 @@
+"""Specifications for tests: a small text to vary, and a Hypothesis strategy over all that make sense."""
+
+import math
+from typing import Any
+
+from hypothesis import strategies as st
+
+from models.config import ALLOWED, TYPES
+from studies.dimensions import FIELDS, Choices, Dimension, Range
+from studies.spec import Budget, StudySpec
+
+MINIMAL = """
+name = "mine"
+net = "numpy"
+dataset = "digits"
+[budget]
+trials = 3
+epochs = 5
+[search]
+hidden_size = { low = 8, high = 64 }
+"""
+
+
+def values(name: str) -> st.SearchStrategy[Any]:
+    """Every value that a field of TrainConfig may have."""
+    low, high = ALLOWED[name][0], ALLOWED[name][-1]
+    if TYPES[name] is str:
+        return st.sampled_from(ALLOWED[name])
+    if TYPES[name] is int:
+        return st.integers(low, high)
+    return st.floats(low, high) | st.integers(math.ceil(low), math.floor(high))
+
+
+def dimensions(name: str) -> st.SearchStrategy[Dimension]:
+    """Every way to search a field."""
+    several = st.lists(values(name), min_size=2, max_size=4, unique=True)
+    choices = several.map(lambda listed: Choices(choices=tuple(listed)))
+    if TYPES[name] is str:
+        return choices
+    pairs = st.lists(values(name), min_size=2, max_size=2, unique=True).map(sorted)
+    ranges = st.builds(
+        lambda ends, log: Range(low=ends[0], high=ends[1], log=log and ends[0] > 0), pairs, st.booleans()
+    )
+    return choices | ranges
+
+
+def inside(dimension: Dimension) -> st.SearchStrategy[Any]:
+    """Every value of a dimension."""
+    if isinstance(dimension, Choices):
+        return st.sampled_from(dimension.choices)
+    if isinstance(dimension.low, int) and isinstance(dimension.high, int):
+        return st.integers(dimension.low, dimension.high)
+    return st.floats(dimension.low, dimension.high)
+
+
+@st.composite
+def specs(draw: st.DrawFn) -> StudySpec:
+    """Every specification that makes sense, nearly."""
+    searched = draw(st.lists(st.sampled_from(FIELDS), min_size=1, unique=True))
+    others = [name for name in FIELDS if name not in searched]
+    fixed = draw(st.lists(st.sampled_from(others), unique=True)) if others else []
+    search = {name: draw(dimensions(name)) for name in searched}
+    points = draw(st.lists(st.lists(st.sampled_from(searched), min_size=1, unique=True), max_size=2))
+    return StudySpec(
+        name=draw(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True)),
+        net=draw(st.sampled_from(["numpy", "torch"])),
+        dataset=draw(st.sampled_from(["digits", "cifar10", "fashion-mnist", "images"])),
+        data=draw(st.text(st.characters(exclude_characters="\0", codec="utf-8"), min_size=1)),
+        validation=draw(st.integers(1, 10**6)),
+        seed=draw(st.integers(*ALLOWED["seed"])),
+        sampler=draw(st.sampled_from(["tpe", "gp", "random"])),
+        pruner=draw(st.sampled_from(["median", "hyperband", "none"])),
+        budget=Budget(
+            trials=draw(st.integers(1, 10**6)),
+            epochs=draw(st.integers(*ALLOWED["epochs"])),
+            seconds=draw(st.none() | st.floats(1e-3, 1e9)),
+            total_epochs=draw(st.none() | st.integers(1, 10**9)),
+        ),
+        search=search,
+        fixed={name: draw(values(name)) for name in fixed},
+        start=tuple({name: draw(inside(search[name])) for name in point} for point in points),
+    )

@@ -1,0 +1,112 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.errors import DataError
+from studies.datasets import DATASETS, TrainingData, load_training
+from tests.studies import image_makers as make
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_training_and_validation_share_the_images_and_no_row() -> None:
+    data = load_training("digits", None, validation=300, split_seed=0)
+    assert data.training.images is data.validation.images
+    assert data.training.labels is data.validation.labels
+    assert len(data.validation) == 300
+    rows = np.concatenate([data.training.rows, data.validation.rows])
+    assert sorted(rows) == list(range(1437))
+    assert data.training.inputs == 64
+    assert (data.shape, data.classes) == ((8, 8, 1), tuple("0123456789"))
+
+
+def test_every_class_has_its_share_of_validation() -> None:
+    data = load_training("digits", None, validation=300, split_seed=0)
+    in_all = np.bincount(data.training.labels)
+    in_validation = np.bincount(data.validation.labels[data.validation.rows])
+    assert np.abs(in_validation - 300 * in_all / 1437).max() < 1
+
+
+def test_the_seed_moves_the_split_and_nothing_else() -> None:
+    first, again, other = (
+        load_training("digits", None, validation=300, split_seed=seed) for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first.validation.rows, again.validation.rows)
+    assert not np.array_equal(first.validation.rows, other.validation.rows)
+    assert first.fingerprint == again.fingerprint == other.fingerprint
+
+
+@pytest.mark.parametrize("validation", [-1, 0, 1428, 5000])
+def test_a_validation_split_that_cannot_be_is_refused(validation: int) -> None:
+    with pytest.raises(
+        DataError, match=rf"^validation = {validation}: must be from 1 to 1,427 \(1,437 images"
+    ):
+        load_training("digits", None, validation=validation, split_seed=0)
+
+
+def test_the_largest_validation_split_is_allowed() -> None:
+    assert len(load_training("digits", None, validation=1427, split_seed=0).training) == 10
+
+
+def test_the_same_images_have_one_fingerprint_in_any_form(tmp_path: Path) -> None:
+    files = make.image_files(train=4)
+    forms = ["folder", "a.tar", "b.tar.gz", "c.tgz", "d.zip"]
+    seen = {
+        load_training(
+            "images", make.write_any(tmp_path / form, files), validation=2, split_seed=0
+        ).fingerprint
+        for form in forms
+    }
+    assert len(seen) == 1
+    files["train/cat/000.png"] = files["train/dog/000.png"]
+    changed = make.write_zip(tmp_path / "e.zip", files)
+    assert load_training("images", changed, validation=2, split_seed=0).fingerprint not in seen
+
+
+def test_loading_never_decodes_a_test_image(tmp_path: Path, cache: Path) -> None:
+    files = make.image_files() | {"test/cat/000.png": b"broken"}
+    load_training("images", make.write_tar(tmp_path / "x.tar", files), validation=2, split_seed=0)
+    load_training("digits", None, validation=2, split_seed=0)
+    names = [path.name for path in cache.iterdir()]
+    assert len(names) == 4  # an entry and a lock each
+    assert all(name.startswith("train-") for name in names)
+
+
+def test_the_module_has_no_word_for_the_test_split() -> None:
+    text = (ROOT / "studies" / "datasets.py").read_text().lower()
+    assert "test" not in text.replace("latest", "")
+    assert "holdout" not in text
+
+
+def test_naming_a_data_set_starts_no_heavy_import() -> None:
+    script = (
+        "import sys, studies.datasets, studies.holdout\n"
+        "heavy = {'torch', 'torchvision', 'sklearn', 'scipy', 'PIL', 'optuna'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+        "studies.datasets.load_training('digits', None, validation=100, split_seed=0)\n"
+        "heavy = {'torch', 'torchvision', 'optuna'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_names_are_those_of_the_documentation() -> None:
+    assert DATASETS == ("digits", "cifar10", "fashion-mnist", "images")
+
+
+def test_the_real_cifar10_images(cifar10_training: TrainingData) -> None:
+    data = cifar10_training
+    assert (len(data.training), len(data.validation)) == (49_000, 1_000)
+    assert np.bincount(data.validation.labels[data.validation.rows]).tolist() == [100] * 10
+    assert data.shape == (32, 32, 3)
+    assert data.classes[:4] == ("airplane", "automobile", "bird", "cat")
+    # The original's mean and standard deviation of each colour, from which the JPEG files differ a little.
+    colours = data.training.images[::10].reshape(-1, 3) / 255
+    np.testing.assert_allclose(colours.mean(axis=0), [0.4914, 0.4822, 0.4465], atol=0.01)
+    np.testing.assert_allclose(colours.std(axis=0), [0.2470, 0.2435, 0.2616], atol=0.01)
