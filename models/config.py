@@ -81,6 +81,4 @@ def describe_allowed(name: str) -> str:
     return f"{noun} from {allowed[0]:g} to {allowed[1]:g}"
 
 
-TYPES: dict[str, type] = {
-    field.name: field.type for field in fields(TrainConfig) if isinstance(field.type, type)
-}
+TYPES: dict[str, type] = {field.name: field.type for field in fields(TrainConfig) if isinstance(field.type, type)}

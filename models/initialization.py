@@ -16,6 +16,13 @@ def layer_sizes(inputs: int, classes: int, config: TrainConfig) -> list[int]:
     return [inputs, *[config.hidden_size] * (config.depth - 1), classes]
 
 
+def parameter_shapes(inputs: int, classes: int, config: TrainConfig) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each parameter by the name that files give it: weight.0, …, bias.0, …"""
+    sizes = layer_sizes(inputs, classes, config)
+    weights: dict[str, tuple[int, ...]] = {f"weight.{i}": pair for i, pair in enumerate(pairwise(sizes))}
+    return weights | {f"bias.{i}": (size,) for i, size in enumerate(sizes[1:])}
+
+
 def initial_parameters(
     inputs: int, classes: int, config: TrainConfig, dtype: type[np.floating]
 ) -> tuple[list[Floats], list[Floats]]:

@@ -27,9 +27,7 @@ class NumpyNet:
     dtype: of all arithmetic; float32 to train, float64 to check gradients.
     """
 
-    def __init__(
-        self, *, inputs: int, classes: int, config: TrainConfig, dtype: type[np.floating] = np.float32
-    ):
+    def __init__(self, *, inputs: int, classes: int, config: TrainConfig, dtype: type[np.floating] = np.float32):
         self.learning_rate = config.learning_rate
         self._regularization = config.regularization
         self._dtype = dtype

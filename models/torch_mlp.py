@@ -48,9 +48,7 @@ class TorchNet:
     It runs on CUDA where there is a device, else on the CPU.
     """
 
-    def __init__(
-        self, *, inputs: int, classes: int, config: TrainConfig, dtype: type[np.floating] = np.float32
-    ):
+    def __init__(self, *, inputs: int, classes: int, config: TrainConfig, dtype: type[np.floating] = np.float32):
         self._dtype = dtype
         self._regularization = config.regularization
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

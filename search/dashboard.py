@@ -1,6 +1,7 @@
 """optuna-dashboard on the storage, served by a threaded WSGI server on this machine's loopback address."""
 
-from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 from optuna.storages import BaseStorage
 
@@ -9,8 +10,26 @@ from models.errors import StudyError
 HOST = "127.0.0.1"
 
 
-def serve(storage: BaseStorage, port: int, announce: Callable[[str], None]) -> None:
-    """Serve until interrupted. port: 0 for any free one.  announce: is told the address."""
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that listens but does not answer yet.
+
+    address: of its first page.
+    """
+
+    address: str
+    _server: Any
+
+    def run(self) -> None:
+        """Answer until interrupted."""
+        try:
+            self._server.run()
+        finally:
+            self._server.close()
+
+
+def serve(storage: BaseStorage, port: int) -> Server:
+    """Return a server of the dashboard. port: 0 for any free one. Raises StudyError for one that is in use."""
     from optuna_dashboard import wsgi
     from waitress.server import create_server
 
@@ -18,8 +37,4 @@ def serve(storage: BaseStorage, port: int, announce: Callable[[str], None]) -> N
         server = create_server(wsgi(storage), host=HOST, port=port)
     except OSError as error:
         raise StudyError(f"port {port}: cannot be used ({error.strerror}); name another with --port") from error
-    announce(f"http://{HOST}:{server.effective_port}/dashboard/")
-    try:
-        server.run()
-    finally:
-        server.close()
+    return Server(f"http://{HOST}:{server.effective_port}/dashboard/", server)

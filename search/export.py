@@ -157,9 +157,7 @@ def train_export(export: Export, data: str | None) -> Iterator[EpochResult]:
             f"the export's {export.data.fingerprint[:12]}; name the right ones with --data"
         )
     config = export.train_config()
-    net = build_net(
-        export.net, inputs=images.training.inputs, classes=len(images.classes), config=config
-    )
+    net = build_net(export.net, inputs=images.training.inputs, classes=len(images.classes), config=config)
     preprocessing = PixelStatistics(images.training).preprocessing(config.preprocessing)
     yield from train(net, images.training, images.validation, config, preprocessing)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from models import build_net
 from models.config import TrainConfig
 from models.errors import DataError, StudyError
-from models.initialization import layer_sizes
+from models.initialization import parameter_shapes
 from models.metrics import accuracy, confusion_matrix, predict_split, wilson_interval
 from models.net import Net
 from models.preprocessing import PixelStatistics, Preprocessing
@@ -76,11 +76,7 @@ def load_winner(record: StudyRecord) -> Winner:
     path = weights_path(record.folder, best.number)
     net = build_net(record.spec.net, inputs=inputs, classes=classes, config=config)
     arrays, _ = load_arrays(path)
-    sizes = layer_sizes(inputs, classes, config)
-    shapes: dict[str, tuple[int, ...]] = {
-        f"weight.{i}": shape for i, shape in enumerate(zip(sizes, sizes[1:], strict=False))
-    }
-    check_shapes(path, arrays, shapes | {f"bias.{i}": (size,) for i, size in enumerate(sizes[1:])})
+    check_shapes(path, arrays, parameter_shapes(inputs, classes, config))
     net.weights = [arrays[f"weight.{i}"] for i in range(config.depth)]
     net.biases = [arrays[f"bias.{i}"] for i in range(config.depth)]
     preprocessing = PixelStatistics(data.training).preprocessing(config.preprocessing)
@@ -115,7 +111,9 @@ def _test(winner: Winner, record: StudyRecord, command: str, opening: int) -> Te
     source = record.attributes()["source"]["data"]
     held_out = open_test_split(record.spec.dataset, None if source is None else Path(source))
     if held_out.classes != winner.data.classes or held_out.shape != winner.data.shape:
-        raise DataError(f"study {record.name}: its test images have other classes or another size than its training images")
+        raise DataError(
+            f"study {record.name}: its test images have other classes or another size than its training images"
+        )
     predictions = predict_split(winner.net, held_out.test, winner.preprocessing)
     labels = held_out.test.labels[held_out.test.rows]
     confusion = confusion_matrix(predictions, labels, len(held_out.classes))

@@ -22,7 +22,7 @@ from studies.space import suggest
 from studies.spec import StudySpec
 
 
-class Interrupted(Exception):
+class Interrupted(Exception):  # noqa: N818 - an event, not a mistake
     """The trial was asked to end early; its checkpoint is written."""
 
 

@@ -70,7 +70,7 @@ class SeededByTrial(BaseSampler):
         return sampler.sample_independent(study, trial, param_name, param_distribution)
 
     def _seeded(self, *key: int) -> BaseSampler:
-        return self._make(int(np.random.SeedSequence(0, spawn_key=key).generate_state(1)[0]))
+        return self._make(int(np.random.SeedSequence(self._seed, spawn_key=key).generate_state(1)[0]))
 
 
 def make_sampler(spec: StudySpec) -> BaseSampler:
@@ -84,8 +84,9 @@ def make_pruner(spec: StudySpec) -> BasePruner:
         return NopPruner()
     if spec.pruner == "hyperband":
         return _hyperband(spec.budget.epochs)
-    # The first fifth of the epochs says little: a slow start is no bad end.
-    return MedianPruner(n_startup_trials=5, n_warmup_steps=max(1, spec.budget.epochs // 5))
+    # The first half of the epochs says little of the last: a learning rate that ends ahead, once it has decayed,
+    # often starts behind.
+    return MedianPruner(n_startup_trials=5, n_warmup_steps=spec.budget.epochs // 2)
 
 
 def _hyperband(epochs: int) -> BasePruner:

@@ -18,7 +18,9 @@ from search.trial_queue import TrialQueue
 from search.worker import worker_name
 from studies.record import StudyRecord
 
-_LOOK_SECONDS = 0.2
+# -P: a folder named `search` where the user stands is not ours.
+_WORKER = (sys.executable, "-P", "-m", "search.cli", "worker", "--supervised")
+_LOOK_SECONDS = 0.5
 _REAP_SECONDS = 5.0
 # A worker that dies is replaced, but not without end: this often in a row with no trial ended between.
 MAX_DEATHS_IN_A_ROW = 10
@@ -127,8 +129,7 @@ def _spawn(record: StudyRecord, count: int) -> _Process:
     threads = str(max(1, (os.cpu_count() or 1) // count))
     messages = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - lives as long as the process
     popen = subprocess.Popen(  # noqa: S603 - our own program
-        [sys.executable, "-P", "-m", "search.cli", "worker", record.name, "--storage", record.url]
-        + ["--supervised", "--threads", threads],
+        [*_WORKER, record.name, "--storage", record.url, "--threads", threads],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=messages,

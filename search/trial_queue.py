@@ -2,11 +2,11 @@
 
 The trials of the storage are the only truth; nothing is counted elsewhere.
 
-    WAITING ──claim──▶ RUNNING ──▶ COMPLETE or PRUNED    counts towards the budget
+    WAITING ──claim──▶ RUNNING ──▶ COMPLETE or PRUNED counts towards the budget
        ▲                  │
        └──────requeue─────┤        interrupted, its worker died, or it raised and may be tried again:
-                          │        the same trial, number and hyperparameters, from its last checkpoint
-                          └──▶ FAIL                      raised or lost its worker too often; a new trial replaces it
+                          │     the same trial, number and hyperparameters, from its last checkpoint
+                          └──▶ FAIL                   raised or lost its worker too often; a new trial replaces it
 
 A trial is added only under the storage's lock and only while fewer trials than the budget are not FAIL, so that
 exactly the budget's trials end. Optuna's storage lets one worker alone turn WAITING into RUNNING.

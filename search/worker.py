@@ -8,15 +8,15 @@ from pathlib import Path
 
 from optuna.exceptions import StorageInternalError
 
-from models.errors import DataError, StorageError
+from models.errors import DataError, StorageError, StudyError
 from search.checkpoints import Checkpoint, kept_weights, save_weights, weights_path
 from search.lease import Lease
 from search.objective import Interrupted, Objective, Outcome
 from search.trial_queue import Claim, TrialLost, TrialQueue
 from studies.datasets import TrainingData, load_training
-from studies.record import StudyRecord
+from studies.record import StudyRecord, open_study, study_names
 from studies.spec import StudySpec
-from studies.storage import innermost
+from studies.storage import innermost, open_storage
 
 _IDLE_SECONDS = 0.5  # between looks at a queue in which nothing waits, but other workers' trials still run
 
@@ -59,18 +59,23 @@ class Worker:
 
     def run(self) -> None:
         """Work until the budget is spent, the study is stopped, or `stopping` is true."""
-        while not self._stopping() and self.run_one():
+        while not self._stopping() and self._run_or_wait():
             pass
 
-    def run_one(self) -> bool:
-        """Run the next trial, or wait a little for one; return False once there is nothing more to do."""
+    def run_one_if_any(self) -> bool:
+        """Run the next trial if there is one to be had; return whether there was."""
+        self._queue.reap()
         claim = self._queue.claim(self._name)
         if claim is not None:
             self._run(claim)
+        return claim is not None
+
+    def _run_or_wait(self) -> bool:
+        """Run the next trial, or wait a little for one; return False once there is nothing more to do."""
+        if self.run_one_if_any():
             return True
         if self._queue.is_stopped() or self._queue.is_complete():
             return False
-        self._queue.reap()
         time.sleep(_IDLE_SECONDS)
         return True
 
@@ -80,8 +85,10 @@ class Worker:
             with Lease(self._queue, claim) as lease:
                 outcome = self._objective(claim.trial, lambda: lease.stopped() or self._stopping())
             self._end(claim, outcome)
-        except Interrupted:
+        except (Interrupted, KeyboardInterrupt) as end:
             self._queue.requeue(claim)
+            if isinstance(end, KeyboardInterrupt):
+                raise
         except TrialLost:
             return
         except (StorageInternalError, OSError) as error:
@@ -99,7 +106,7 @@ class Worker:
             self._queue.prune(claim, outcome.accuracy)
         else:
             best = self._queue.best()
-            if best is None or outcome.accuracy >= best.value:
+            if best is None or outcome.accuracy >= (best.value or 0):
                 save_weights(folder, claim.number, outcome.net, outcome.config, outcome.accuracy)
             self._queue.finish(claim, outcome.accuracy)
             self._remove_beaten_weights()
@@ -111,3 +118,33 @@ class Worker:
         for number in kept_weights(folder):
             if (best is None or number != best.number) and self._queue.is_ended(number):
                 weights_path(folder, number).unlink(missing_ok=True)
+
+
+def serve_one(record: StudyRecord, stopping: Callable[[], bool]) -> None:
+    """Work on one study until its budget is spent, it is stopped, or `stopping` is true."""
+    Worker(record, load_study_data(record), stopping).run()
+
+
+def serve_all(url: str, stopping: Callable[[], bool], tell: Callable[[str], None]) -> None:
+    """Work on every open study of the storage, a trial of each in turn, until `stopping` is true.
+
+    tell: is told once of a study that this worker cannot serve.
+    """
+    storage = open_storage(url)
+    workers: dict[str, Worker | None] = {}
+    while not stopping():
+        served = False
+        for name in study_names(storage):
+            if stopping():
+                return
+            try:
+                if name not in workers:
+                    workers[name] = None  # stays if the next line raises
+                    record = open_study(url, name)
+                    workers[name] = Worker(record, load_study_data(record), stopping)
+                worker = workers[name]
+                served = (worker is not None and worker.run_one_if_any()) or served
+            except (DataError, StudyError) as error:
+                tell(str(error))
+        if not served:
+            time.sleep(_IDLE_SECONDS)

@@ -59,9 +59,7 @@ def _form(dimension: object) -> str:
     return "choices" if isinstance(dimension, Choices) else "range"
 
 
-Dimension = Annotated[
-    Annotated[Range, Tag("range")] | Annotated[Choices, Tag("choices")], Discriminator(_form)
-]
+Dimension = Annotated[Annotated[Range, Tag("range")] | Annotated[Choices, Tag("choices")], Discriminator(_form)]
 
 
 def why_no_field(name: str) -> str:

@@ -116,7 +116,7 @@ def _make_entry(entry: Path, decoded: DecodedImages) -> CachedImages:
                 if leftover.exists():
                     shutil.rmtree(leftover)
             partial.mkdir()
-            np.save(partial / "images.npy", decoded.images, allow_pickle=False)
+            np.save(partial / "images.npy", np.ascontiguousarray(decoded.images), allow_pickle=False)
             np.save(partial / "labels.npy", decoded.labels, allow_pickle=False)
             (partial / "meta.json").write_text(meta.model_dump_json(indent=2), encoding="utf-8")
             partial.replace(entry)
@@ -124,9 +124,7 @@ def _make_entry(entry: Path, decoded: DecodedImages) -> CachedImages:
             shutil.rmtree(partial, ignore_errors=True)
     cached = _open_entry(entry)
     if cached is None:
-        raise DataError(
-            f"{entry}: was written and cannot be read back: is something else changing the cache?"
-        )
+        raise DataError(f"{entry}: was written and cannot be read back: is something else changing the cache?")
     return cached
 
 

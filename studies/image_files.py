@@ -67,9 +67,7 @@ class ImageFiles:
         listing, where = self._tree.listing(split), f"{self._tree.path}: {split}"
         for folder in sorted(listing.folders):
             if "/" in folder:
-                raise DataError(
-                    f"{where} has a folder inside a class: {folder!r}: only images are allowed there"
-                )
+                raise DataError(f"{where} has a folder inside a class: {folder!r}: only images are allowed there")
             if folder not in classes:
                 raise DataError(f"{where} has a class {folder!r} that train does not have")
         for file in sorted(listing.files):
@@ -121,9 +119,7 @@ class _ImageStack:
     def finished(self, where: str) -> tuple[NDArray[np.uint8], tuple[int, int, int]]:
         """The images as rows, and the shape of one."""
         if self._missing:
-            raise DataError(
-                f"{where}: {self._missing} images are gone: the files changed while they were read"
-            )
+            raise DataError(f"{where}: {self._missing} images are gone: the files changed while they were read")
         count, height, width, channels = self._images.shape
         return self._images.reshape(count, -1), (height, width, channels)
 

@@ -147,9 +147,7 @@ class FolderTree:
                     if entry.is_symlink() or not (entry.is_dir() or entry.is_file()):
                         kind = "a link" if entry.is_symlink() else "a special file"
                         name = f"{split}/{prefix}{entry.name}"
-                        raise DataError(
-                            f"{self.path}: {name!r} is {kind}: only files and folders are allowed"
-                        )
+                        raise DataError(f"{self.path}: {name!r} is {kind}: only files and folders are allowed")
                     (folders if entry.is_dir() else files).add(prefix + entry.name)
         except OSError as error:
             raise DataError(f"{folder}: {error.strerror}") from error

@@ -8,6 +8,8 @@ stopped       whether workers shall leave it alone
 tests         every opening of the test split, oldest first (TestReport as JSON)
 """
 
+import re
+import shutil
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +20,11 @@ from optuna.study import StudyDirection
 
 from models.errors import StudyError
 from studies import catalog
-from studies.spec import Budget, StudySpec, differences
 from studies.counts import Counts
+from studies.spec import Budget, StudySpec, differences
 from studies.storage import Storage, artifact_folder, exclusive, exists, open_storage
+
+_ID = re.compile("[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ def open_study(url: str, name: str) -> StudyRecord:
 
 
 def find_spec(study: str, url: str) -> tuple[StudySpec, str | None]:
-    """Return the specification of a catalog name, a study file, or a study of the storage, and where its data were.
+    """Return the specification of a catalog name, a study file or a stored study, and where its data were.
 
     A name in catalog and storage means the catalog's, so that a changed catalog is noticed.
     """
@@ -120,15 +124,37 @@ def study_names(storage: Storage) -> list[str]:
     return sorted(study.study_name for study in storage.optuna.get_all_studies() if _is_ours(study.user_attrs))
 
 
+def delete_study(record: StudyRecord) -> None:
+    """Delete a study from the storage, and its weights and checkpoints."""
+    record.storage.optuna.delete_study(record.study_id)
+    shutil.rmtree(record.folder, ignore_errors=True)
+
+
+def collect_garbage(storage: Storage) -> tuple[int, int]:
+    """Delete the folders of studies that are gone; return how many files and bytes that freed."""
+    with exclusive(storage.url):  # no study is made meanwhile
+        owned = {study.user_attrs.get("id") for study in storage.optuna.get_all_studies()}
+        folders = [
+            folder
+            for folder in artifact_folder(storage.url).glob("*")
+            if _ID.fullmatch(folder.name) and folder.name not in owned
+        ]
+    files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
+    size = sum(file.stat().st_size for file in files)
+    for folder in folders:
+        shutil.rmtree(folder)
+    return len(files), size
+
+
 def _is_ours(attributes: dict[str, Any]) -> bool:
-    return isinstance(attributes.get("spec"), dict) and isinstance(attributes.get("id"), str)
+    # The id names a folder, so what a storage from elsewhere says is not taken on trust.
+    known = attributes.get("id")
+    return isinstance(attributes.get("spec"), dict) and isinstance(known, str) and bool(_ID.fullmatch(known))
 
 
 def _create(storage: Storage, spec: StudySpec, source: dict[str, Any]) -> None:
     if spec.name in (study.study_name for study in storage.optuna.get_all_studies()):
-        raise StudyError(
-            f"study {spec.name!r}: the storage has one that mlpsearch did not make; rename yours"
-        )
+        raise StudyError(f"study {spec.name!r}: the storage has one that mlpsearch did not make; rename yours")
     study_id = storage.optuna.create_new_study([StudyDirection.MAXIMIZE], spec.name)
     storage.optuna.set_study_system_attr(study_id, "study:metric_names", ["validation accuracy"])
     for key, value in (

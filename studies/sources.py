@@ -53,9 +53,7 @@ def find_source(dataset: str, data: Path | None) -> Source:
         data = _existing(data.expanduser(), dataset)
     if dataset == "digits":
         if data is not None:
-            raise DataError(
-                f"{data}: dataset 'digits' comes with scikit-learn and takes no folder or archive"
-            )
+            raise DataError(f"{data}: dataset 'digits' comes with scikit-learn and takes no folder or archive")
         return Digits()
     source = None
     if dataset == "cifar10":
@@ -76,9 +74,7 @@ def _existing(data: Path, dataset: str) -> Path:
 
 def _find_images(dataset: str, data: Path | None) -> Source:
     if data is None:
-        raise DataError(
-            f"dataset {dataset!r} needs a folder or an archive of images: name it with --data PATH"
-        )
+        raise DataError(f"dataset {dataset!r} needs a folder or an archive of images: name it with --data PATH")
     if dataset == "cifar10" and data.name.startswith("cifar-10-python.tar"):
         raise DataError(f"{data}: unpack it, and name the folder that {CIFAR10_FOLDER} is in")
     return ImageFiles(open_tree(data))

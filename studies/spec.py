@@ -41,9 +41,7 @@ class Budget(Table):
     """When a study is over: after its trials, or sooner by one of the two optional limits."""
 
     trials: int = Field(ge=1, description="a whole number of at least 1")
-    epochs: int = Field(
-        ge=ALLOWED["epochs"][0], le=ALLOWED["epochs"][1], description=describe_allowed("epochs")
-    )
+    epochs: int = Field(ge=ALLOWED["epochs"][0], le=ALLOWED["epochs"][1], description=describe_allowed("epochs"))
     seconds: float | None = Field(
         default=None, gt=0, allow_inf_nan=False, description="a number of seconds above 0"
     )

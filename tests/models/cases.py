@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 from models import NETS, build_net
 from models.config import TrainConfig
@@ -15,6 +16,9 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
     "adam": {"learning_rate": 0.01, "optimizer": "adam"},
 }
 INPUTS, CLASSES = 12, 3
+
+# For properties: a busy machine may take its time over an example.
+patiently = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 every_net = pytest.mark.parametrize("net_name", NETS)
 every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)

@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture(scope="package", autouse=True)
 def _one_thread() -> Iterator[None]:
-    """torch splits even these tiny products, and on a busy machine its threads wait seconds for each other."""
+    """torch splits even these tiny products, and on a busy machine its threads wait long for each other."""
     import torch
 
     before = torch.get_num_threads()

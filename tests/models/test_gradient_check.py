@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from models import gradient_check
@@ -19,6 +19,7 @@ from models.gradient_check import (
 )
 from models.net import Floats, Labels
 from models.numpy_net import NumpyNet
+from tests.models.cases import patiently
 from tests.models.planted import (
     MISSING_FACTOR,
     MISSING_MASK,
@@ -175,7 +176,7 @@ def _active_units(net: NumpyNet, images: Floats) -> list[bytes]:
     return pattern
 
 
-@settings(deadline=None, max_examples=80)
+@patiently
 @given(nets_and_batches())
 def test_the_gradient_gives_the_slope_along_any_direction(case: tuple[NumpyNet, Floats, Labels]) -> None:
     numeric, analytic, smooth = _slopes(*case)

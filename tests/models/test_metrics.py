@@ -11,7 +11,7 @@ from models.data import Split
 from models.metrics import accuracy, confusion_matrix, predict_split, wilson_interval
 from models.preprocessing import PixelStatistics
 from tests.models.blobs import blobs
-from tests.models.cases import configuration, net_of
+from tests.models.cases import configuration, net_of, patiently
 
 # 81/263, 15/148, 0/20 and 1/29 are Newcombe's examples (1998, table I, method 3,
 # https://doi.org/10.1002/(SICI)1097-0258(19980430)17:8<857::AID-SIM777>3.0.CO;2-E).
@@ -31,6 +31,7 @@ def test_known_wilson_intervals(correct: int, total: int, low: float, high: floa
     assert wilson_interval(correct, total) == pytest.approx((low, high), abs=6e-5)
 
 
+@patiently
 @given(st.integers(1, 10_000), st.data())
 def test_wilson_bounds_are_where_the_share_is_z_deviations_away(total: int, data: st.DataObject) -> None:
     correct = data.draw(st.integers(0, total))

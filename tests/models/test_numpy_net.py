@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -15,7 +15,7 @@ import models
 from models.config import TrainConfig
 from models.net import Floats
 from models.numpy_net import NumpyNet, cross_entropy, softmax
-from tests.models.cases import CLASSES, INPUTS, batch, configuration
+from tests.models.cases import CLASSES, INPUTS, batch, configuration, patiently
 
 FOLDER = Path(models.__file__).parent
 DERIVATION = (FOLDER / "backpropagation.md").read_text(encoding="utf-8")
@@ -54,7 +54,7 @@ def test_all_arithmetic_has_one_dtype_and_it_is_float32_by_default(dtype: type[n
 some_logits = arrays(np.float64, (3, 4), elements=st.floats(-1e4, 1e4))
 
 
-@settings(deadline=None)
+@patiently
 @given(some_logits, st.floats(-100, 100))
 def test_softmax_gives_probabilities_that_a_shift_does_not_change(logits: Floats, shift: float) -> None:
     probabilities = softmax(logits)
@@ -63,7 +63,7 @@ def test_softmax_gives_probabilities_that_a_shift_does_not_change(logits: Floats
     np.testing.assert_allclose(softmax(logits + shift), probabilities, rtol=1e-9, atol=1e-300)
 
 
-@settings(deadline=None)
+@patiently
 @given(some_logits)
 def test_the_gradient_by_the_logits_has_rows_of_sum_0_with_one_negative_entry(logits: Floats) -> None:
     labels, gradient = np.array([0, 3, 1]), np.empty((3, 4))

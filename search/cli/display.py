@@ -1,4 +1,4 @@
-"""How things look in a terminal: tables, and the progress of a search. Only cli.py uses it."""
+"""How things look in a terminal: tables, and the progress of a search."""
 
 import sys
 import time
@@ -36,12 +36,13 @@ def studies_table(studies: list[StudyStatus]) -> Table:
     table.add_column("best hyperparameters")
     for status in studies:
         counts = status.trials
-        best, test = status.best, (status.tests or [None])[-1]
+        best, test = status.best, status.tests[-1] if status.tests else None
+        ends = f"{counts['finished']}, {counts['pruned']}, {counts['failed']}"
         table.add_row(
             status.name,
             status.net,
             status.state,
-            f"{status.ended}/{status.budget['trials']} ({counts['finished']}, {counts['pruned']}, {counts['failed']})",
+            f"{status.ended}/{status.budget['trials']} ({ends})",
             percent(best.validation_accuracy if best else None),
             test_text(test),
             ", ".join(f"{key} {short(value)}" for key, value in best.params.items()) if best else "–",
@@ -57,8 +58,9 @@ def test_text(test: dict[str, Any] | None) -> str:
     return f"{percent(test['accuracy'])} ({100 * low:.1f}–{100 * high:.1f})"
 
 
-def details(status: StudyStatus) -> Iterator[str]:
-    """Yield the lines of `status STUDY` below the table."""
+def study_lines(status: StudyStatus) -> Iterator[Table | str]:
+    """Yield what `status STUDY` shows: the study's row, and its details."""
+    yield studies_table([status])
     if status.trials_per_minute is not None:
         left = "" if status.seconds_left is None else f", about {duration(status.seconds_left)} left"
         yield f"{status.trials_per_minute:g} trials a minute, {duration(status.seconds)} so far{left}"
@@ -122,6 +124,10 @@ class SearchProgress:
             )
         else:
             self._plain(f"{status.name}: {ended}/{total} trials, {best}, {status.trials['pruned']} pruned")
+
+    def say(self, message: str) -> None:
+        """Print a message above the bar. Safe in a signal handler: it does not wait for the bar's lock."""
+        print(f"\r{message}", file=sys.stderr, flush=True)
 
     def _plain(self, line: str) -> None:
         if line != self._last and time.monotonic() >= self._next_line:

@@ -1,0 +1,43 @@
+"""The command line: parses arguments, calls the library, prints. Nothing else happens here.
+
+Modules that take long to import are imported by the commands that need them.
+"""
+
+import sys
+
+import click
+
+from models.errors import MlpsearchError
+from search.cli import result, run, show
+from search.cli.common import INTERRUPTED
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="mlpsearch")
+def cli() -> None:
+    """Search the hyperparameters of fully-connected nets, in NumPy and PyTorch.
+
+    STUDY is a name that `mlpsearch list` shows, or the path of a study file (TOML).
+    """
+
+
+for command in (*show.COMMANDS, *run.COMMANDS, *result.COMMANDS):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command line; errors that a user can mend become one line on stderr and exit code 1."""
+    try:
+        sys.exit(cli(standalone_mode=False))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except MlpsearchError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:  # `mlpsearch … | head`
+        sys.stderr.close()
+        sys.exit(1)

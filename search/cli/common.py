@@ -1,0 +1,82 @@
+"""What the commands share: options, and how they print."""
+
+import json
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from search.status import StudyStatus
+    from studies.record import StudyRecord
+
+INTERRUPTED = 130
+
+storage_option = click.option(
+    "--storage",
+    metavar="URL",
+    help="Where the studies are: a file or sqlite:///FILE.  [default: MLPSEARCH_STORAGE, else mlpsearch.db]",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+data_option = click.option(
+    "--data", metavar="PATH", help="A folder or archive of images, or a folder in torchvision's layout."
+)
+
+
+def find_study(study: str, storage: str | None) -> "StudyRecord":
+    """Return a study of the storage."""
+    from studies.record import open_study
+    from studies.storage import storage_url
+
+    return open_study(storage_url(storage), study)
+
+
+def status_of(record: "StudyRecord") -> "StudyStatus":
+    """Return how a study stands now."""
+    from search.status import study_status
+    from search.trial_queue import TrialQueue
+
+    return study_status(record, TrialQueue(record))
+
+
+def show_study(record: "StudyRecord", as_json: bool) -> None:
+    """Print one study: its row and its details, or its JSON document."""
+    if as_json:
+        print_json(status_json(record))
+        return
+    from search.cli.display import study_lines
+
+    for line in study_lines(status_of(record)):
+        out().print(line, highlight=False, markup=False, soft_wrap=isinstance(line, str))
+
+
+def status_json(record: "StudyRecord") -> dict[str, Any]:
+    """Return a study's JSON document."""
+    return asdict(status_of(record)) | {"storage": record.url}
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document on stdout."""
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def tell(message: str) -> None:
+    """Print a message for people on stderr."""
+    click.echo(message, err=True)
+
+
+def out() -> "Console":
+    """Return the console of stdout; where it is no terminal, lines may be long."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 180)
+
+
+def err() -> "Console":
+    """Return the console of stderr."""
+    from rich.console import Console
+
+    return Console(stderr=True)

@@ -1,0 +1,228 @@
+"""Commands that run studies, or make workers run them."""
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from search.cli.common import (
+    INTERRUPTED,
+    data_option,
+    err,
+    find_study,
+    json_option,
+    show_study,
+    storage_option,
+    tell,
+)
+
+if TYPE_CHECKING:
+    from studies.record import StudyRecord
+
+trials_option = click.option(
+    "--trials", type=click.IntRange(min=1), help="How many trials the study shall have in all."
+)
+workers_option = click.option(
+    "--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Worker processes."
+)
+no_evaluate_option = click.option("--no-evaluate", is_flag=True, help="Do not open the test split at the end.")
+
+
+@click.command()
+@click.argument("study")
+@trials_option
+@workers_option
+@no_evaluate_option
+@data_option
+@storage_option
+@json_option
+def run(
+    study: str,
+    trials: int | None,
+    workers: int,
+    no_evaluate: bool,
+    data: str | None,
+    storage: str | None,
+    as_json: bool,
+) -> None:
+    """Make the study or go on with it; evaluate its best trial on the test split when its budget is spent."""
+    record = _submit(study, trials, data, storage)
+    _work_off(record, workers, no_evaluate, as_json, f"mlpsearch run {study}")
+
+
+@click.command()
+@click.argument("study")
+@workers_option
+@no_evaluate_option
+@storage_option
+@json_option
+def resume(study: str, workers: int, no_evaluate: bool, storage: str | None, as_json: bool) -> None:
+    """Go on with a study of the storage that was stopped or interrupted, to the budget it has."""
+    record = find_study(study, storage)
+    record.set("stopped", False)
+    _work_off(record, workers, no_evaluate, as_json, f"mlpsearch resume {study}")
+
+
+@click.command()
+@click.argument("study")
+@trials_option
+@data_option
+@storage_option
+def submit(study: str, trials: int | None, data: str | None, storage: str | None) -> None:
+    """Make a study or enlarge it, and return: `mlpsearch worker` processes pick it up."""
+    record = _submit(study, trials, data, storage)
+    tell(f"{record.name}: {record.budget.trials} trials in {record.url}; `mlpsearch worker` works on it")
+
+
+@click.command()
+@click.argument("study")
+@storage_option
+def stop(study: str, storage: str | None) -> None:
+    """Make all workers leave a study alone; they checkpoint its running trials."""
+    find_study(study, storage).set("stopped", True)
+    tell(f"{study}: stopped; `mlpsearch resume {study}` goes on")
+
+
+@click.command()
+@click.argument("study", required=False)
+@click.option("--supervised", is_flag=True, hidden=True, help="End when standard input does.")
+@click.option("--threads", type=click.IntRange(min=1), hidden=True, help="Of matrix products.")
+@storage_option
+def worker(study: str | None, supervised: bool, threads: int | None, storage: str | None) -> None:
+    """Work on a study until it is done; without STUDY on every open study, in turn, until Ctrl-C."""
+    from models.threads import use_threads
+    from search.worker import serve_all, serve_one
+    from studies.storage import storage_url
+
+    if threads is not None:
+        use_threads(threads)
+    asked = threading.Event()
+    if supervised:
+        threading.Thread(target=_set_at_end_of_input, args=(asked,), daemon=True).start()
+
+    def ask(*_: Any) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+        tell("ending after the running epoch; once more ends now")
+
+    with _on_signals(ask):
+        if study is None:
+            serve_all(storage_url(storage), asked.is_set, tell)
+        else:
+            serve_one(find_study(study, storage), asked.is_set)
+    if asked.is_set() and not supervised:
+        sys.exit(INTERRUPTED)
+
+
+@click.command()
+@click.argument("study")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@storage_option
+def delete(study: str, yes: bool, storage: str | None) -> None:
+    """Delete a study with its trials, weights and checkpoints."""
+    from studies.record import delete_study
+
+    record = find_study(study, storage)
+    trials = sum(record.counts.by_state().values())
+    if not yes:
+        click.confirm(f"Delete {study} with its {trials} trials from {record.url}?", abort=True, err=True)
+    delete_study(record)
+    tell(f"deleted {study}: {trials} trials, and its files")
+
+
+@click.command()
+@storage_option
+def gc(storage: str | None) -> None:
+    """Delete weights and checkpoints that no study owns any more."""
+    from studies.record import collect_garbage
+    from studies.storage import open_storage, storage_url
+
+    files, size = collect_garbage(open_storage(storage_url(storage)))
+    tell(f"deleted {files} files, {size:,} bytes")
+
+
+def _submit(study: str, trials: int | None, data: str | None, storage: str | None) -> "StudyRecord":
+    """Return the study, made or found; its images are read first, so that mistakes show before it is made."""
+    from search.worker import load_spec_data
+    from studies.record import create_or_resume, find_spec
+    from studies.storage import storage_url
+
+    url = storage_url(storage)
+    spec, known_source = find_spec(study, url)
+    path = str(Path(data).absolute()) if data else spec.data or known_source
+    with err().status(f"reading the images of {spec.dataset}"):
+        images = load_spec_data(spec, path)
+    source = {"data": path, "fingerprint": images.fingerprint}
+    record = create_or_resume(url, spec, trials=trials, source=source)
+    record.set("stopped", False)
+    return record
+
+
+def _work_off(record: "StudyRecord", workers: int, no_evaluate: bool, as_json: bool, command: str) -> None:
+    """Run workers to the end of the budget, test the best trial, show the result."""
+    complete, stops = _supervise(record, workers)
+    if not complete:
+        _say_how_to_go_on(record, interrupted=bool(stops))
+        sys.exit(INTERRUPTED if stops else 0)
+    if not no_evaluate:
+        from search.finalize import evaluate
+
+        with err().status("testing the best trial"):
+            evaluate(record, command)
+    show_study(record, as_json)
+    tell(f"Next: mlpsearch dashboard, or mlpsearch export {record.name} -o best.toml")
+
+
+def _supervise(record: "StudyRecord", workers: int) -> tuple[bool, int]:
+    """Run the workers; return whether the budget is spent, and how often the user asked to stop."""
+    from search.cli.display import SearchProgress
+    from search.status import study_status
+    from search.supervisor import Supervisor
+    from search.trial_queue import TrialQueue
+
+    queue, stops = TrialQueue(record), 0
+    with SearchProgress(err()).shown() as progress:
+        supervisor = Supervisor(record, workers, lambda: progress.update(study_status(record, queue)))
+
+        def ask(*_: Any) -> None:
+            nonlocal stops
+            stops += 1
+            supervisor.stop()
+            if stops == 1:
+                progress.say("ending after the running epochs; once more ends now")
+
+        with _on_signals(ask):
+            return supervisor.run(), stops
+
+
+def _say_how_to_go_on(record: "StudyRecord", *, interrupted: bool) -> None:
+    from search.trial_queue import TrialQueue
+
+    what = "interrupted" if interrupted else "stopped"
+    ended, total = TrialQueue(record).ended(), record.budget.trials
+    tell(f"{what}: {ended} of {total} trials are done and kept; `mlpsearch resume {record.name}` goes on")
+
+
+def _set_at_end_of_input(event: threading.Event) -> None:
+    sys.stdin.read()
+    event.set()
+
+
+@contextmanager
+def _on_signals(handler: Callable[..., None]) -> Iterator[None]:
+    """Call the handler for Ctrl-C and SIGTERM while the body runs."""
+    kept = [(number, signal.signal(number, handler)) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        yield
+    finally:
+        for number, previous in kept:
+            signal.signal(number, previous)
+
+
+COMMANDS = (run, resume, submit, stop, worker, delete, gc)
