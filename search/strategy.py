@@ -8,9 +8,8 @@ import numpy as np
 from optuna.distributions import BaseDistribution
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
-from optuna.storages import InMemoryStorage
-from optuna.study import Study, StudyDirection
-from optuna.trial import FrozenTrial, create_trial
+from optuna.study import Study
+from optuna.trial import FrozenTrial
 
 from studies.space import distributions
 from studies.spec import StudySpec
@@ -83,21 +82,7 @@ def make_pruner(spec: StudySpec) -> BasePruner:
     if spec.pruner == "none":
         return NopPruner()
     if spec.pruner == "hyperband":
-        return _hyperband(spec.budget.epochs)
+        return HyperbandPruner(min_resource=1, max_resource=spec.budget.epochs, reduction_factor=3)
     # The first half of the epochs says little of the last: a learning rate that ends ahead, once it has decayed,
     # often starts behind.
     return MedianPruner(n_startup_trials=5, n_warmup_steps=spec.budget.epochs // 2)
-
-
-def _hyperband(epochs: int) -> BasePruner:
-    pruner = HyperbandPruner(min_resource=1, max_resource=epochs, reduction_factor=3)
-    # Up to its first question it counts every trial to bracket 0, and a resumed study would sample its first
-    # point from another history than an uninterrupted one. So it is asked once, about nothing.
-    storage = InMemoryStorage()
-    study = Study(_study_name(storage), storage)
-    pruner.prune(study, create_trial(value=0.0))
-    return pruner
-
-
-def _study_name(storage: InMemoryStorage) -> str:
-    return storage.get_study_name_from_id(storage.create_new_study([StudyDirection.MAXIMIZE]))

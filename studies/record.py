@@ -85,19 +85,18 @@ def open_study(url: str, name: str) -> StudyRecord:
     return _load(storage, name)
 
 
-def find_spec(study: str, url: str) -> tuple[StudySpec, str | None]:
-    """Return the specification of a catalog name, a study file or a stored study, and where its data were.
+def find_spec(study: str, url: str, data: str | None) -> tuple[StudySpec, str | None]:
+    """Return the specification of a catalog name, a study file or a stored study, and where its images are.
 
     A name in catalog and storage means the catalog's, so that a changed catalog is noticed.
+    data: the path of the images, if the user gave one.
     """
     record = None
     if exists(url) and study in study_names(storage := open_storage(url)):
         record = _load(storage, study)
-    source = record.attributes()["source"]["data"] if record else None
-    if record is not None and study not in catalog.names():
-        return record.spec, source
-    spec = catalog.find(study)
-    return spec, source
+    spec = record.spec if record and study not in catalog.names() else catalog.find(study, data)
+    known = record.attributes()["source"]["data"] if record else None
+    return spec, str(Path(data).absolute()) if data else spec.data or known
 
 
 def create_or_resume(url: str, spec: StudySpec, *, trials: int | None, source: dict[str, Any]) -> StudyRecord:

@@ -5,7 +5,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -154,8 +153,7 @@ def _submit(study: str, trials: int | None, data: str | None, storage: str | Non
     from studies.storage import storage_url
 
     url = storage_url(storage)
-    spec, known_source = find_spec(study, url)
-    path = str(Path(data).absolute()) if data else spec.data or known_source
+    spec, path = find_spec(study, url, data)
     with err().status(f"reading the images of {spec.dataset}"):
         images = load_spec_data(spec, path)
     source = {"data": path, "fingerprint": images.fingerprint}

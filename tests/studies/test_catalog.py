@@ -91,10 +91,10 @@ def test_cifar10_torch_starts_with_the_template_of_the_exercise(number: int, dep
     )
 
 
-def test_the_two_nets_of_a_data_set_share_split_and_budget() -> None:
+def test_the_two_nets_of_a_data_set_share_the_split() -> None:
     for dataset in ("cifar10", "digits", "fashion-mnist"):
         numpy, torch = catalog.find(f"{dataset}-numpy"), catalog.find(f"{dataset}-torch")
-        assert (numpy.validation, numpy.seed, numpy.budget) == (torch.validation, torch.seed, torch.budget)
+        assert (numpy.validation, numpy.seed) == (torch.validation, torch.seed)
 
 
 @pytest.mark.parametrize("path", ["mine.toml", "./mine.toml", "folder/mine", "mine"])

@@ -259,9 +259,7 @@ BAD_LINES = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("line", "wrong", "message"), BAD_LINES, ids=[message[:60] for *_, message in BAD_LINES]
-)
+@pytest.mark.parametrize(("line", "wrong", "message"), BAD_LINES, ids=[message[:60] for *_, message in BAD_LINES])
 def test_a_mistake_is_named_with_its_key(line: str, wrong: str, message: str) -> None:
     assert MINIMAL.count(line) == 1
     assert message in error_of(MINIMAL.replace(line, wrong))
