@@ -23,7 +23,7 @@ from studies.datasets import load_training
 from studies.record import StudyRecord
 
 _MAX_BYTES = 1_000_000
-_PACKAGES = ("mlpsearch", "numpy", "optuna", "torch")
+_PACKAGES = ("mlpsearch", "numpy", "optuna", "pillow", "scikit-learn", "torch", "torchvision")
 
 
 class _Table(BaseModel):

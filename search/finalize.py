@@ -25,6 +25,7 @@ from studies.datasets import TrainingData
 from studies.holdout import open_test_split
 from studies.record import StudyRecord
 from studies.space import suggest
+from studies.storage import exclusive
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class TestReport:
     """What the test split said of one trial.
 
     accuracy, interval: test accuracy and its 95% Wilson interval, 0 to 1.  images: of the test split.
-    confusion: counts, confusion[true class][predicted class].
+    classes, confusion: counts, confusion[true class][predicted class], in the order of the class names.
     opening: how many openings of the study's test split this was, from 1.
     """
 
@@ -41,6 +42,7 @@ class TestReport:
     accuracy: float
     interval: Sequence[float]
     images: int
+    classes: list[str]
     confusion: list[list[int]]
     fingerprint: str
     when: str
@@ -95,15 +97,14 @@ def evaluate(record: StudyRecord, command: str) -> TestReport:
 
     command: what opened it, for the record.
     """
-    best = TrialQueue(record).best()
-    last = last_report(record)
-    if best is not None and last is not None and last.trial == best.number:
-        return last
     winner = load_winner(record)
-    tests = record.attributes()["tests"]
-    report = _test(winner, record, command, opening=len(tests) + 1)
-    record.set("tests", [*tests, asdict(report)])
-    _write_note(record, report, winner)
+    with exclusive(record.url):  # two that finish a study at once open its test split once
+        tests = record.attributes()["tests"]
+        if (last := last_report(record)) is not None and last.trial == winner.trial:
+            return last
+        report = _test(winner, record, command, opening=len(tests) + 1)
+        record.set("tests", [*tests, asdict(report)])
+    _write_note(record, report)
     return report
 
 
@@ -123,6 +124,7 @@ def _test(winner: Winner, record: StudyRecord, command: str, opening: int) -> Te
         accuracy=accuracy(predictions, held_out.test),
         interval=wilson_interval(int(confusion.trace()), len(held_out.test)),
         images=len(held_out.test),
+        classes=list(held_out.classes),
         confusion=confusion.tolist(),
         fingerprint=held_out.fingerprint,
         when=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -131,7 +133,7 @@ def _test(winner: Winner, record: StudyRecord, command: str, opening: int) -> Te
     )
 
 
-def _write_note(record: StudyRecord, report: TestReport, winner: Winner) -> None:
+def _write_note(record: StudyRecord, report: TestReport) -> None:
     """Put the result where optuna-dashboard shows it: the study's note."""
     from optuna_dashboard import save_note
 
@@ -147,19 +149,19 @@ def _write_note(record: StudyRecord, report: TestReport, winner: Winner) -> None
         "| --- | --- | --- |",
         f"| {report.validation_accuracy:.2%} | {report.accuracy:.2%} | {low:.2%} – {high:.2%} |",
         "",
-        *_confusion_table(winner.data.classes, report.confusion),
+        *_confusion_table(report),
         "",
         f"Take it away: `mlpsearch export {record.name} -o best.toml --weights best.safetensors`",
     ]
     save_note(record.optuna_study(), "\n".join(lines))
 
 
-def _confusion_table(classes: tuple[str, ...], confusion: list[list[int]]) -> list[str]:
-    rows = [f"| **{name}** | {' | '.join(map(str, row))} |" for name, row in zip(classes, confusion, strict=True)]
+def _confusion_table(report: TestReport) -> list[str]:
+    rows = zip(report.classes, report.confusion, strict=True)
     return [
         "Rows are true classes, columns predicted ones:",
         "",
-        f"| | {' | '.join(classes)} |",
-        f"| --- {'| --- ' * len(classes)}|",
-        *rows,
+        f"| | {' | '.join(report.classes)} |",
+        f"| --- {'| --- ' * len(report.classes)}|",
+        *(f"| **{name}** | {' | '.join(map(str, row))} |" for name, row in rows),
     ]

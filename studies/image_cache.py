@@ -6,8 +6,8 @@
     <cache>/<split>-<key>.lock           held while the entry is made
     <cache>/torchvision/                 what torchvision downloads
 
-The cache is $MLPSEARCH_CACHE, or the user's cache folder. The key is a SHA-256 over the source's fingerprint,
-the split and the format's version. An entry appears in one step, whole; one that is damaged all the same is
+The cache is $MLPSEARCH_CACHE, or the user's cache folder. The key is a SHA-256 over the source's fingerprint
+and the format's version. An entry appears in one step, whole; one that is damaged all the same is
 made again. Everything in the cache can be deleted at any time.
 """
 
@@ -66,7 +66,7 @@ def open_cached(source: Source, split: SplitName) -> CachedImages:
 
     Raises DataError for what the source refuses, and for a cache that cannot be written.
     """
-    text = json.dumps([FORMAT_VERSION, split, source.fingerprint(split)])
+    text = json.dumps([FORMAT_VERSION, source.fingerprint(split)])
     entry = cache_folder() / f"{split}-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
     cached = _open_entry(entry)
     if cached is None:

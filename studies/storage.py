@@ -41,6 +41,8 @@ def storage_url(given: str | None) -> str:
         raise StorageError(f"storage {scheme}://…: must be a file or sqlite:///FILE")
     if sqlite_path(url).name in ("", ":memory:"):
         raise StorageError(f"storage {text}: must name a file; studies in memory would be lost")
+    if "?" in url or "%" in url:  # SQLAlchemy would read options and escapes there, and open another file
+        raise StorageError(f"storage {text}: the path of a storage must not have ? or % in it")
     return url
 
 

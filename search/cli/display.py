@@ -12,6 +12,7 @@ from rich.table import Table
 
 from search.status import StudyStatus
 
+_MOST_CLASSES = 30  # of a confusion matrix in a terminal
 _PLAIN_SECONDS = 5.0  # between lines of progress where there is no terminal
 
 
@@ -50,6 +51,17 @@ def studies_table(studies: list[StudyStatus]) -> Table:
     return table
 
 
+def confusion_table(test: dict[str, Any]) -> Table:
+    """Return the confusion matrix of a test; many classes are wider than a terminal, so columns are numbers."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    for number in range(len(test["classes"])):
+        table.add_column(str(number), justify="right")
+    for number, (name, row) in enumerate(zip(test["classes"], test["confusion"], strict=True)):
+        table.add_row(f"{number} {name}", *map(str, row))
+    return table
+
+
 def test_text(test: dict[str, Any] | None) -> str:
     """Return the test accuracy with its interval."""
     if test is None:
@@ -73,6 +85,9 @@ def study_lines(status: StudyStatus) -> Iterator[Table | str]:
             f"test split opened {test['when']} by `{test['command']}`: trial {test['trial']}, "
             f"{test_text(test)}" + (f", opening {test['opening']}" if test["opening"] > 1 else "")
         )
+    if status.tests and len(status.tests[-1]["classes"]) <= _MOST_CLASSES:
+        yield "test images by true class (row) and predicted class (column):"
+        yield confusion_table(status.tests[-1])
 
 
 def duration(seconds: float) -> str:

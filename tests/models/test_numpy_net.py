@@ -40,13 +40,15 @@ def test_shapes(depth: int) -> None:
     assert net.predict(images).shape == (4,)
 
 
-@pytest.mark.parametrize("dtype", [None, np.float32, np.float64])
-def test_all_arithmetic_has_one_dtype_and_it_is_float32_by_default(dtype: type[np.floating] | None) -> None:
-    net = numpy_net() if dtype is None else numpy_net(dtype)
+@pytest.mark.parametrize(("given_dtype", "dtype"), [({}, np.float32), ({"dtype": np.float64}, np.float64)])
+def test_all_arithmetic_has_one_dtype_and_it_is_float32_by_default(
+    given_dtype: dict[str, Any], dtype: type[np.floating]
+) -> None:
+    net = NumpyNet(inputs=INPUTS, classes=CLASSES, config=configuration(), **given_dtype)
     images, labels = batch(4)
     _, *gradients = net.loss_and_gradients(images.astype(np.float64), labels)
     results = [*net.weights, *net.biases, *gradients[0], *gradients[1], net.logits(images)]
-    assert {array.dtype for array in results} == {np.dtype(dtype or np.float32)}
+    assert {array.dtype for array in results} == {np.dtype(dtype)}
 
 
 # ---- softmax and cross-entropy -----------------------------------------------------------------------------

@@ -52,9 +52,7 @@ def run(net: Net, config: TrainConfig, **arguments: Any) -> list[EpochResult]:
     """Train on the blobs; the seconds, which no two runs share, are set to 0."""
     training = arguments.pop("training", TRAINING)
     preprocessing = PixelStatistics(training).preprocessing("standardize")
-    results = train(
-        net, training, arguments.pop("validation", VALIDATION), config, preprocessing, **arguments
-    )
+    results = train(net, training, arguments.pop("validation", VALIDATION), config, preprocessing, **arguments)
     return [replace(result, seconds=0.0) for result in results]
 
 
@@ -74,6 +72,7 @@ def test_an_epoch_shows_each_training_image_once_and_the_last_batch_is_what_is_l
         shown = np.concatenate([np.column_stack([images, labels]) for images, labels in epoch])
         known = np.column_stack([expected, TRAINING.labels[TRAINING.rows]])
         np.testing.assert_array_equal(np.unique(shown, axis=0), np.unique(known, axis=0))
+    assert (net.batches[0][0] != net.batches[3][0]).any()  # each epoch in its own order
 
 
 def test_a_batch_size_above_the_number_of_images_gives_one_batch_of_all() -> None:
@@ -86,9 +85,7 @@ def test_the_order_is_a_permutation_that_depends_on_seed_and_epoch_alone() -> No
     config = configuration(seed=3)
     order = batch_order(50, config, epoch=1)
     np.testing.assert_array_equal(np.sort(order), np.arange(50))
-    np.testing.assert_array_equal(
-        order, batch_order(50, configuration("adam", seed=3, hidden_size=99), epoch=1)
-    )
+    np.testing.assert_array_equal(order, batch_order(50, configuration("adam", seed=3, hidden_size=99), epoch=1))
     for other in (batch_order(50, config, epoch=2), batch_order(50, configuration(seed=4), epoch=1)):
         assert (order != other).any()
 

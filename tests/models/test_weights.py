@@ -41,9 +41,7 @@ def test_arrays_and_metadata_come_back(tmp_path: Path) -> None:
 
 @every_net
 @every_optimizer
-def test_training_goes_on_from_a_file_with_the_same_bits(
-    net_name: str, optimizer: str, tmp_path: Path
-) -> None:
+def test_training_goes_on_from_a_file_with_the_same_bits(net_name: str, optimizer: str, tmp_path: Path) -> None:
     net = net_of(net_name, configuration(optimizer))
     net.train_batch(*batch(20))
     save_arrays(tmp_path / "net.safetensors", net.state(), {})

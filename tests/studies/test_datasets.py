@@ -31,9 +31,7 @@ def test_every_class_has_its_share_of_validation() -> None:
 
 
 def test_the_seed_moves_the_split_and_nothing_else() -> None:
-    first, again, other = (
-        load_training("digits", None, validation=300, split_seed=seed) for seed in (1, 1, 2)
-    )
+    first, again, other = (load_training("digits", None, validation=300, split_seed=seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first.validation.rows, again.validation.rows)
     assert not np.array_equal(first.validation.rows, other.validation.rows)
     assert first.fingerprint == again.fingerprint == other.fingerprint
@@ -41,9 +39,7 @@ def test_the_seed_moves_the_split_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("validation", [-1, 0, 1428, 5000])
 def test_a_validation_split_that_cannot_be_is_refused(validation: int) -> None:
-    with pytest.raises(
-        DataError, match=rf"^validation = {validation}: must be from 1 to 1,427 \(1,437 images"
-    ):
+    with pytest.raises(DataError, match=rf"^validation = {validation}: must be from 1 to 1,427 \(1,437 images"):
         load_training("digits", None, validation=validation, split_seed=0)
 
 
@@ -55,9 +51,7 @@ def test_the_same_images_have_one_fingerprint_in_any_form(tmp_path: Path) -> Non
     files = make.image_files(train=4)
     forms = ["folder", "a.tar", "b.tar.gz", "c.tgz", "d.zip"]
     seen = {
-        load_training(
-            "images", make.write_any(tmp_path / form, files), validation=2, split_seed=0
-        ).fingerprint
+        load_training("images", make.write_any(tmp_path / form, files), validation=2, split_seed=0).fingerprint
         for form in forms
     }
     assert len(seen) == 1
@@ -90,9 +84,7 @@ def test_naming_a_data_set_starts_no_heavy_import() -> None:
         "heavy = {'torch', 'torchvision', 'optuna'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 

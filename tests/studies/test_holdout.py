@@ -44,8 +44,7 @@ def test_the_test_split_of_image_files(tmp_path: Path, form: str) -> None:
 def test_test_images_unlike_the_training_images_are_refused(tmp_path: Path) -> None:
     grey = make.image_files(shape=(4, 5))
     files = {
-        name: grey[name] if name.startswith("test") else content
-        for name, content in make.image_files().items()
+        name: grey[name] if name.startswith("test") else content for name, content in make.image_files().items()
     }
     path = make.write_tar(tmp_path / "x.tar", files)
     with pytest.raises(DataError) as caught:

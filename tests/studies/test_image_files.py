@@ -148,6 +148,12 @@ def test_an_empty_class_is_refused(tmp_path: Path) -> None:
     assert "train: class 'eel' has no images" in refusal(folder)
 
 
+def test_an_empty_split_is_refused(tmp_path: Path) -> None:
+    folder = make.write_folder(tmp_path / "folder", make.image_files(test=0))
+    (folder / "test").mkdir()
+    assert "test has no images" in refusal(folder, "test")
+
+
 def test_an_empty_archive_is_refused(tmp_path: Path) -> None:
     assert "no train folder" in refusal(make.write_zip(tmp_path / "x.zip", {}))
     assert "no train folder" in refusal(make.write_tar(tmp_path / "x.tar", {}))
@@ -173,9 +179,7 @@ def test_images_of_two_sizes_are_both_named(place: Path) -> None:
 
 def test_a_truncated_jpeg_is_named(place: Path) -> None:
     jpeg = encode(colour_pixels(0, 64, 64), "JPEG")
-    message = refusal(
-        make.write_any(place, make.image_files() | {"train/cat/000.jpg": jpeg[: len(jpeg) // 2]})
-    )
+    message = refusal(make.write_any(place, make.image_files() | {"train/cat/000.jpg": jpeg[: len(jpeg) // 2]}))
     assert "'train/cat/000.jpg': not a readable image: " in message
     assert "truncated" in message
 
@@ -203,9 +207,7 @@ def png_that_states(width: int, height: int) -> bytes:
     """A PNG of a few bytes whose header states any size."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-        )
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
@@ -223,9 +225,7 @@ def test_an_image_of_too_many_pixels_is_refused_before_decoding(
     assert f"'train/cat/000.png': more than {MAX_PIXELS:,} pixels" in refusal(place)
 
 
-def test_a_split_that_would_not_fit_into_memory_is_refused(
-    place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_split_that_would_not_fit_into_memory_is_refused(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(image_files, "MAX_SPLIT_BYTES", 6 * 4 * 5 * 3 - 1)
     assert "6 images of 4×5 pixels would take more than" in refusal(make.write_any(place, make.image_files()))
 
@@ -275,9 +275,7 @@ def test_files_that_vanish_while_they_are_read_are_noticed(
 # --- one image ---
 
 
-@pytest.mark.parametrize(
-    ("mode", "channels"), [("1", 1), ("L", 1), ("LA", 1), ("RGB", 3), ("RGBA", 3), ("P", 3)]
-)
+@pytest.mark.parametrize(("mode", "channels"), [("1", 1), ("L", 1), ("LA", 1), ("RGB", 3), ("RGBA", 3), ("P", 3)])
 def test_every_mode_of_png_decodes(mode: str, channels: int) -> None:
     image = Image.fromarray(colour_pixels(1)).convert(mode)
     with_pillow = np.asarray(image.convert("L" if channels == 1 else "RGB")).reshape(4, 5, channels)

@@ -56,9 +56,7 @@ def test_images_of_ones_own_may_have_any_classes_and_shape(tmp_path: Path, form:
 
 
 @pytest.mark.parametrize(("dataset", "shape"), [("cifar10", (32, 32, 3)), ("fashion-mnist", (28, 28))])
-def test_a_named_data_set_may_come_as_image_files(
-    tmp_path: Path, dataset: str, shape: tuple[int, ...]
-) -> None:
+def test_a_named_data_set_may_come_as_image_files(tmp_path: Path, dataset: str, shape: tuple[int, ...]) -> None:
     archive = make.write_tar(tmp_path / "x.tar", make.image_files(TEN, shape=shape))
     cached = open_split(dataset, archive, "train")
     assert cached.shape == (*shape, 1)[:3]

@@ -105,9 +105,7 @@ def test_the_training_split_does_not_need_the_test_files(tmp_path: Path) -> None
     for file in (tmp_path / "mine").glob("t10k*"):
         file.unlink()
     assert len(open_split("fashion-mnist", tmp_path / "mine", "train").images) == 40
-    with pytest.raises(
-        DataError, match=r"mine: no file t10k-images-idx3-ubyte or t10k-images-idx3-ubyte\.gz"
-    ):
+    with pytest.raises(DataError, match=r"mine: no file t10k-images-idx3-ubyte or t10k-images-idx3-ubyte\.gz"):
         open_split("fashion-mnist", tmp_path / "mine", "test")
 
 
@@ -172,9 +170,7 @@ def test_arrays_that_do_not_belong_together_are_refused(
         open_split("fashion-mnist", tmp_path, "train")
 
 
-@pytest.mark.skipif(
-    not DEBIAN_FASHION_MNIST.is_dir(), reason="Debian's dataset-fashion-mnist is not installed"
-)
+@pytest.mark.skipif(not DEBIAN_FASHION_MNIST.is_dir(), reason="Debian's dataset-fashion-mnist is not installed")
 def test_debians_fashion_mnist_is_the_same_as_torchvisions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,217 @@
+"""Drives mlpsearch as its users do: real processes on a real file, looked at from outside."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TypeVar
+
+import psutil
+
+from tests.stress.ledger import Ledger
+
+T = TypeVar("T")
+
+EPOCHS = 20
+PATIENCE_SECONDS = 180.0  # for whatever must happen; many times what it takes on an idle machine
+LOOK_SECONDS = 0.02
+
+PARAMETERS = {"hidden_size", "learning_rate", "regularization", "depth", "batch_size"}
+
+# Batch sizes: the smaller they are, the more steps a trial takes between two reports.
+FAST, SLOW = (64, 128), (4, 8)
+
+# Neither a tiny step nor a diverging one: no trial ends before its last epoch unless the pruner ends it.
+_STUDY = """
+name = "{name}"
+net = "numpy"
+dataset = "digits"
+validation = 200
+seed = 5
+sampler = "{sampler}"
+pruner = "{pruner}"
+[budget]
+trials = {trials}
+epochs = {epochs}
+[search]
+hidden_size = {{ low = 4, high = 16 }}
+learning_rate = {{ low = 1e-3, high = 1e-1, log = true }}
+regularization = {{ low = 1e-6, high = 1e-2, log = true }}
+depth = {{ low = 2, high = 3 }}
+batch_size = {{ choices = {batches} }}
+[fixed]
+preprocessing = "scale"
+"""
+
+
+@dataclass(slots=True)
+class Command:
+    """A running `mlpsearch` command. out, err: the files that it writes to."""
+
+    popen: subprocess.Popen[bytes]
+    out: Path
+    err: Path
+    _heard: dict[int, IO[str]] = field(default_factory=dict)
+
+    def workers(self) -> list[psutil.Process]:
+        """The worker processes under it; what they say on stderr is kept from now on."""
+        found = []
+        for process in _children(self.popen.pid):
+            with suppress(psutil.Error, OSError):  # it ended
+                if "--supervised" not in process.cmdline():
+                    continue  # not yet: between fork and exec
+                if process.pid not in self._heard:
+                    self._heard[process.pid] = Path(f"/proc/{process.pid}/fd/2").open(encoding="utf-8")
+                found.append(process)
+        return found
+
+    def wait(self, seconds: float = PATIENCE_SECONDS) -> int:
+        """Return its exit code, and see its workers meanwhile."""
+
+        def code() -> int | None:
+            self.workers()
+            return self.popen.poll()
+
+        return wait_until(code, f"the command to end; it says: {self.errors()}", seconds)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self.popen.send_signal(number)
+
+    def said(self) -> str:
+        """What it has said on stdout so far."""
+        return self.out.read_text(encoding="utf-8")
+
+    def errors(self) -> str:
+        """What it has said on stderr so far."""
+        return self.err.read_text(encoding="utf-8")
+
+    def errors_of_workers(self) -> str:
+        """What those of its workers that were ever seen have said on stderr so far."""
+        for stream in self._heard.values():
+            stream.seek(0)
+        return "".join(stream.read() for stream in self._heard.values())
+
+    def end(self) -> None:
+        """Kill it and its workers, if they still run."""
+        for process in [*_children(self.popen.pid), self.popen]:
+            with suppress(psutil.Error):
+                process.kill()
+        self.popen.wait()
+        for stream in self._heard.values():
+            stream.close()
+
+
+@dataclass(slots=True)
+class Driver:
+    """A study in a storage of its own, and the commands that work on it.
+
+    folder: of the storage; may be a file system of its own.  logs: of what the commands say.
+    """
+
+    folder: Path
+    logs: Path
+    cache: Path
+    trials: int
+    batches: tuple[int, ...] = SLOW
+    sampler: str = "random"  # so that hyperparameters depend on the seed and the number of the trial alone
+    pruner: str = "none"
+    name: str = "stressed"
+    commands: list[Command] = field(default_factory=list)
+
+    @property
+    def database(self) -> Path:
+        """The file of the storage."""
+        return self.folder / "studies.db"
+
+    @property
+    def ledger(self) -> Ledger:
+        """What the storage says."""
+        return Ledger(self.database)
+
+    @property
+    def artifacts(self) -> Path:
+        """The folder of all studies' weights and checkpoints."""
+        return self.folder / "studies.artifacts"
+
+    def run(self, *options: object) -> Command:
+        """Start `mlpsearch run`, without evaluation at the end."""
+        return self.start("run", self._file(), "--no-evaluate", *options)
+
+    def resume(self, *options: object) -> Command:
+        """Start `mlpsearch resume`, without evaluation at the end."""
+        return self.start("resume", self.name, "--no-evaluate", *options)
+
+    def start(self, *words: object) -> Command:
+        """Start any `mlpsearch` command on the storage."""
+        stem = self.logs / f"{len(self.commands)}-{words[0]}"
+        out, err = stem.with_suffix(".out"), stem.with_suffix(".err")
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("MLPSEARCH_")}
+        with out.open("wb") as stdout, err.open("wb") as stderr:
+            popen = subprocess.Popen(
+                [sys.executable, "-P", "-m", "search.cli", *map(str, words), "--storage", str(self.database)],
+                cwd=self.logs,
+                env=kept | {"MLPSEARCH_CACHE": str(self.cache)},
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                start_new_session=True,  # a Ctrl-C on the tests is none of its business
+            )
+        self.commands.append(Command(popen, out, err))
+        return self.commands[-1]
+
+    def end(self) -> None:
+        """Kill whatever still runs."""
+        for command in self.commands:
+            command.end()
+
+    def wait_for_trials(self, ended: int) -> None:
+        """Wait until so many trials ended and others run, some epochs on."""
+
+        def underway() -> bool | None:
+            running = [row for row in self.ledger.in_state("RUNNING") if len(row.reports) >= 2]
+            return (self.ledger.ended() >= ended and bool(running)) or None
+
+        wait_until(underway, f"{ended} trials to end and another to be underway")
+
+    def _file(self) -> Path:
+        path = self.logs / f"{self.name}.toml"
+        path.write_text(
+            _STUDY.format(
+                name=self.name,
+                sampler=self.sampler,
+                pruner=self.pruner,
+                trials=self.trials,
+                epochs=EPOCHS,
+                batches=list(self.batches),
+            ),
+            encoding="utf-8",
+        )
+        return path
+
+
+def worker_name(process: psutil.Process) -> str:
+    """The name under which a worker process claims trials."""
+    return f"{socket.gethostname()}:{process.pid}"
+
+
+def wait_until(probe: Callable[[], T | None], what: str, seconds: float = PATIENCE_SECONDS) -> T:
+    """Return what the probe says once that is not None."""
+    deadline = time.monotonic() + seconds
+    while (answer := probe()) is None:
+        assert time.monotonic() < deadline, f"waited {seconds:g} s in vain for {what}"
+        time.sleep(LOOK_SECONDS)
+    return answer
+
+
+def _children(pid: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children()
+    except psutil.Error:
+        return []
