@@ -4,11 +4,17 @@ import os
 
 from threadpoolctl import threadpool_limits
 
+from models.config import TrainConfig
+
 _VARIABLE = "OMP_NUM_THREADS"
+
+# Below this many multiplications in a step's largest product, threads wait for each other longer than they work,
+# and much longer where other processes want the cores too (benchmarks/threads.py).
+_WORTH_SHARING = 5_000_000
 
 
 def use_threads(count: int) -> None:
-    """Give matrix products `count` threads from now on. torch reads its number once, when it is imported."""
+    """Give matrix products `count` threads from now on: NumPy's at once, torch's with the next net."""
     os.environ[_VARIABLE] = str(count)
     threadpool_limits(count)
 
@@ -16,3 +22,9 @@ def use_threads(count: int) -> None:
 def threads() -> int:
     """Return how many threads matrix products use."""
     return int(os.environ.get(_VARIABLE) or os.cpu_count() or 1)
+
+
+def fitting_threads(inputs: int, config: TrainConfig, available: int) -> int:
+    """Return how many of the available threads a net of this configuration has use for."""
+    products = config.batch_size * config.hidden_size * max(inputs, config.hidden_size)
+    return available if products >= _WORTH_SHARING else 1

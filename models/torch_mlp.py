@@ -15,6 +15,7 @@ from models.config import TrainConfig
 from models.initialization import initial_parameters, layer_sizes
 from models.net import Floats, Labels
 from models.numpy_net import named_parameters
+from models.threads import threads
 
 _DTYPES = {np.float32: torch.float32, np.float64: torch.float64}
 
@@ -49,6 +50,7 @@ class TorchNet:
     """
 
     def __init__(self, *, inputs: int, classes: int, config: TrainConfig, dtype: type[np.floating] = np.float32):
+        torch.set_num_threads(threads())
         self._dtype = dtype
         self._regularization = config.regularization
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -14,7 +14,7 @@ from models.data import Split
 from models.metrics import accuracy, predict_split
 from models.net import Net
 from models.preprocessing import PixelStatistics, Preprocessing
-from models.threads import threads
+from models.threads import fitting_threads, threads, use_threads
 from models.training import train
 from search.checkpoints import Checkpoint, Progress
 from studies.datasets import TrainingData
@@ -53,6 +53,7 @@ class Objective:
         self._data = data
         self._folder = folder
         self._statistics = PixelStatistics(data.training)
+        self._threads = threads()
 
     def __call__(self, trial: optuna.Trial, check: Callable[[], bool] = lambda: False) -> Outcome:
         """Run one trial, going on from its checkpoint if it has one.
@@ -60,21 +61,14 @@ class Objective:
         check: called after each epoch; true means write a checkpoint and raise Interrupted. It may raise.
         """
         config = suggest(trial, self._spec, seed=trial_seed(self._spec, trial.number))
-        net = build_net(
-            self._spec.net, inputs=self._data.training.inputs, classes=len(self._data.classes), config=config
-        )
-        preprocessing = self._statistics.preprocessing(config.preprocessing)
+        net, preprocessing = self._build(config)
         checkpoint = Checkpoint(self._folder, trial.number, config)
         progress = checkpoint.restore(net)
         report = _Reporter(trial, progress)
+        done = len(progress.accuracies)
         pruned, diverged = False, ""
         for result in train(
-            net,
-            self._data.training,
-            self._data.validation,
-            config,
-            preprocessing,
-            epochs_done=len(progress.accuracies),
+            net, self._data.training, self._data.validation, config, preprocessing, epochs_done=done
         ):
             progress.add(result)
             diverged = f"loss {result.loss:g} in epoch {result.epoch}" if result.diverged else ""
@@ -89,6 +83,12 @@ class Objective:
         if diverged:
             facts["diverged"] = diverged
         return Outcome(net, config, progress.accuracies[-1], pruned, facts)
+
+    def _build(self, config: TrainConfig) -> tuple[Net, Preprocessing]:
+        inputs, classes = self._data.training.inputs, len(self._data.classes)
+        use_threads(fitting_threads(inputs, config, self._threads))
+        net = build_net(self._spec.net, inputs=inputs, classes=classes, config=config)
+        return net, self._statistics.preprocessing(config.preprocessing)
 
     def _facts(
         self, net: Net, config: TrainConfig, preprocessing: Preprocessing, progress: Progress

@@ -79,6 +79,8 @@ class TrialQueue:
                 continue
             if won:
                 self._storage.set_trial_user_attr(key.trial_id, "worker", worker)
+                # Optuna's cache refuses parameters for a trial that another process added and it never listed.
+                self._study.get_trials(deepcopy=False)
                 return Claim(optuna.Trial(self._study, key.trial_id), key.trial_id, worker)
         return None
 

@@ -142,7 +142,7 @@ class Driver:
 
     def run(self, *options: object) -> Command:
         """Start `mlpsearch run`, without evaluation at the end."""
-        return self.start("run", self._file(), "--no-evaluate", *options)
+        return self.start("run", self.study_file(), "--no-evaluate", *options)
 
     def resume(self, *options: object) -> Command:
         """Start `mlpsearch resume`, without evaluation at the end."""
@@ -180,7 +180,7 @@ class Driver:
 
         wait_until(underway, f"{ended} trials to end and another to be underway")
 
-    def _file(self) -> Path:
+    def study_file(self) -> Path:
         path = self.logs / f"{self.name}.toml"
         path.write_text(
             _STUDY.format(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.study import StudyDirection
 from sqlalchemy import event, text
 
 from studies.counts import Counts, TrialKey
@@ -30,7 +31,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
 def random_study(shared: Storage, request: pytest.FixtureRequest) -> tuple[Counts, list[FrozenTrial]]:
     """Studies with up to 40 trials in all states, with equal values and equal times among them."""
     draw = random.Random(request.param)
-    study = shared.optuna.create_new_study([], f"random {request.param}")
+    study = shared.optuna.create_new_study([StudyDirection.MAXIMIZE], f"random {request.param}")
     for _ in range(draw.randrange(15, 40) if request.param else 0):
         shared.optuna.create_new_trial(study, random_trial(draw))
     return Counts(shared, study), shared.optuna.get_all_trials(study)
@@ -140,7 +141,7 @@ def test_seconds_of_spans(
     shared: Storage, monkeypatch: pytest.MonkeyPatch, spans: list[tuple[int, int | None]], seconds: float
 ) -> None:
     freeze(monkeypatch)
-    study = shared.optuna.create_new_study([])
+    study = shared.optuna.create_new_study([StudyDirection.MAXIMIZE])
     for start, stop in spans:
         trial = create_trial(state=TrialState.RUNNING if stop is None else TrialState.PRUNED)
         trial.datetime_start = BEFORE + timedelta(seconds=start)
@@ -151,7 +152,7 @@ def test_seconds_of_spans(
 
 def test_other_studies_do_not_count(shared: Storage) -> None:
     for value in (0.25, 0.75):
-        study = shared.optuna.create_new_study([])
+        study = shared.optuna.create_new_study([StudyDirection.MAXIMIZE])
         for state in (TrialState.COMPLETE, TrialState.PRUNED):
             shared.optuna.create_new_trial(
                 study, create_trial(state=state, value=value, intermediate_values={1: value})
@@ -164,10 +165,11 @@ def test_other_studies_do_not_count(shared: Storage) -> None:
 
 def test_counting_reads_no_trial(shared: Storage) -> None:
     """Ten thousand trials are counted in the database, in one query a count."""
-    study = shared.optuna.create_new_study([])
+    study = shared.optuna.create_new_study([StudyDirection.MAXIMIZE])
     for _ in range(3):
         shared.optuna.create_new_trial(study, create_trial(value=0.5, intermediate_values={1: 0.5}))
-    counts, queries = Counts(shared, study), list[str]()
+    counts = Counts(shared, study)
+    queries: list[str] = []
 
     def note(connection: object, cursor: object, sql: str, *rest: object) -> None:
         queries.append(sql)
@@ -182,7 +184,7 @@ def test_counting_reads_no_trial(shared: Storage) -> None:
 
 def test_a_trial_that_was_never_started_has_no_seconds(shared: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     freeze(monkeypatch)
-    study = shared.optuna.create_new_study([])
+    study = shared.optuna.create_new_study([StudyDirection.MAXIMIZE])
     trial = shared.optuna.create_new_trial(study, create_trial(state=TrialState.WAITING))
     with shared.engine.begin() as connection:  # given back: Optuna leaves its start there
         connection.execute(text(f"UPDATE trials SET datetime_start = :start WHERE trial_id = {trial}"), {"start": BEFORE})

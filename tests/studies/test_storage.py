@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from optuna.distributions import IntDistribution
 from optuna.storages import get_storage
+from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 from sqlalchemy import event, text
 
@@ -174,7 +175,7 @@ def test_every_connection_logs_ahead_and_begins_immediately(storage: Storage, ur
 
 def test_optuna_reads_within_immediate_transactions(storage: Storage) -> None:
     """A read that another process's write may come between is what loses trials in stock Optuna."""
-    study = storage.optuna.create_new_study([], "s")
+    study = storage.optuna.create_new_study([StudyDirection.MAXIMIZE], "s")
     trial = storage.optuna.create_new_trial(study, create_trial(state=TrialState.WAITING))
     statements: list[str] = []
     event.listen(storage.engine, "before_cursor_execute", lambda c, cu, sql, *rest: statements.append(sql))
@@ -192,7 +193,7 @@ def test_a_busy_database_is_waited_for(storage: Storage, url: str) -> None:
     holder = sqlite3.connect(sqlite_path(url), isolation_level=None)
     with closing(holder), ThreadPoolExecutor(1) as thread:
         holder.execute("BEGIN IMMEDIATE")
-        writing = thread.submit(storage.optuna.create_new_study, [], "s")
+        writing = thread.submit(storage.optuna.create_new_study, [StudyDirection.MAXIMIZE], "s")
         time.sleep(0.3)
         assert not writing.done()
         holder.execute("COMMIT")
@@ -204,7 +205,7 @@ def test_a_busy_database_is_waited_for(storage: Storage, url: str) -> None:
 
 
 def a_running_trial(storage: Storage) -> int:
-    study = storage.optuna.create_new_study([], "s")
+    study = storage.optuna.create_new_study([StudyDirection.MAXIMIZE], "s")
     trial = storage.optuna.create_new_trial(study, create_trial(state=TrialState.WAITING))
     storage.optuna.set_trial_state_values(trial, TrialState.RUNNING)
     storage.optuna.get_all_trials(study)
@@ -227,7 +228,7 @@ def test_a_trial_may_go_back_to_waiting_and_keeps_what_it_has(storage: Storage, 
 
 def test_one_thread_alone_gets_a_waiting_trial(url: str) -> None:
     storages = [open_storage(url) for _ in range(4)]
-    study = storages[0].optuna.create_new_study([], "s")
+    study = storages[0].optuna.create_new_study([StudyDirection.MAXIMIZE], "s")
     trials = [
         storages[0].optuna.create_new_trial(study, create_trial(state=TrialState.WAITING)) for _ in range(10)
     ]
@@ -283,6 +284,7 @@ def test_finished_trials_are_read_once(storage: Storage) -> None:
 
 _RACE = """
 import sys
+from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 from studies.storage import exclusive, open_storage
 
@@ -290,7 +292,7 @@ sys.stdin.readline()
 storage = open_storage(sys.argv[1], create=True)
 with exclusive(storage.url):
     if not storage.optuna.get_all_studies():
-        study = storage.optuna.create_new_study([], "s")
+        study = storage.optuna.create_new_study([StudyDirection.MAXIMIZE], "s")
         for _ in range(20):
             storage.optuna.create_new_trial(study, create_trial(state=TrialState.WAITING))
 for trial in storage.optuna.get_all_trials(1):

@@ -1,0 +1,86 @@
+"""Studies, trials and nets for tests of the search."""
+
+from pathlib import Path
+from typing import Any
+
+from optuna.trial import TrialState
+from sqlalchemy import text
+
+from search.trial_queue import Claim, TrialQueue
+from studies.datasets import load_training
+from studies.record import StudyRecord, create_or_resume, open_study
+from tests.studies.stores import new_storage, spec
+
+# Settings under which both nets learn a little, with optimiser state that a checkpoint has to carry.
+NETS: dict[str, dict[str, Any]] = {
+    "numpy": {"optimizer": "sgd", "momentum": 0.9, "batch_size": 16, "learning_rate_decay": 0.9},
+    "torch": {"optimizer": "adam", "batch_size": 16, "learning_rate_decay": 0.9},
+}
+
+# Of a trial's facts, those that a clock decides.
+CLOCKED = ("seconds", "images_per_second", "worker")
+
+
+def never() -> bool:
+    """Nobody asks the worker to stop."""
+    return False
+
+
+def digits_study(folder: Path, net: str) -> StudyRecord:
+    """A study of two short trials on the digits, not run yet."""
+    specification = spec(trials=2, epochs=2, net=net, validation=250, fixed=NETS[net] | {"batch_size": 128})
+    images = load_training("digits", None, validation=250, split_seed=0)
+    source = {"data": None, "fingerprint": images.fingerprint}
+    return create_or_resume(new_storage(folder), specification, trials=None, source=source)
+
+
+def same_study(record: StudyRecord) -> StudyRecord:
+    """The study as another process has it: nothing is shared but the file."""
+    return open_study(record.url, record.name)
+
+
+def claim(queue: TrialQueue, worker: str = "w") -> Claim:
+    """The next trial, of which there must be one."""
+    claimed = queue.claim(worker)
+    assert claimed is not None
+    return claimed
+
+
+def content(record: StudyRecord) -> list[tuple[object, ...]]:
+    """All of the study's trials, but what a clock decides."""
+    return [
+        (
+            trial.number,
+            trial.state.name,
+            trial.values,
+            trial.params,
+            trial.intermediate_values,
+            {key: fact for key, fact in trial.user_attrs.items() if key not in CLOCKED},
+        )
+        for trial in same_study(record).optuna_study().trials
+    ]
+
+
+def states(record: StudyRecord) -> dict[str, int]:
+    """How many trials are in each state, of those that any is in."""
+    counts = record.counts.by_state()
+    return {state.name: counts[state] for state in TrialState if counts[state]}
+
+
+def silence(record: StudyRecord, seconds: int = 3600) -> None:
+    """Let every heartbeat be that long ago."""
+    _execute(record, f"UPDATE trial_heartbeats SET heartbeat = datetime('now', '-{seconds} seconds')")
+
+
+def started_earlier(record: StudyRecord, seconds: int) -> None:
+    """Let every trial have started that much earlier."""
+    _execute(
+        record,
+        "UPDATE trials SET datetime_start = "
+        f"strftime('%Y-%m-%d %H:%M:%f000', datetime_start, '-{seconds} seconds') WHERE datetime_start IS NOT NULL",
+    )
+
+
+def _execute(record: StudyRecord, statement: str) -> None:
+    with record.storage.engine.begin() as connection:
+        assert connection.execute(text(statement)).rowcount > 0

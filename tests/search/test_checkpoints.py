@@ -1,0 +1,225 @@
+"""What is kept of trials on disk, and that training goes on from it as if nothing had happened."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models import build_net
+from models.config import TrainConfig
+from models.net import Net
+from models.preprocessing import PixelStatistics
+from models.training import EpochResult, train
+from models.weights import load_arrays, save_arrays
+from search.checkpoints import Checkpoint, Progress, kept_weights, save_weights, weights_path
+from studies.datasets import TrainingData
+from tests.search.makers import NETS
+
+EPOCHS = 4
+
+
+def config_of(net: str) -> TrainConfig:
+    return TrainConfig(hidden_size=8, depth=3, learning_rate=0.05, epochs=EPOCHS, seed=5, **NETS[net])
+
+
+def build(net: str, data: TrainingData, config: TrainConfig) -> Net:
+    return build_net(net, inputs=data.training.inputs, classes=3, config=config)
+
+
+def epochs(net: Net, data: TrainingData, config: TrainConfig, done: int = 0) -> list[EpochResult]:
+    preprocessing = PixelStatistics(data.training).preprocessing(config.preprocessing)
+    return list(train(net, data.training, data.validation, config, preprocessing, epochs_done=done))
+
+
+def assert_same_state(one: Net, other: Net) -> None:
+    first, second = one.state(), other.state()
+    assert first.keys() == second.keys()
+    for name, array in first.items():
+        np.testing.assert_array_equal(array, second[name], err_msg=name, strict=True)
+
+
+@pytest.mark.parametrize("kind", NETS)
+@pytest.mark.parametrize("after", range(1, EPOCHS))
+def test_training_goes_on_from_a_checkpoint_bit_by_bit(
+    kind: str, after: int, hard_data: TrainingData, tmp_path: Path
+) -> None:
+    config = config_of(kind)
+    whole = build(kind, hard_data, config)
+    expected = epochs(whole, hard_data, config)
+    first, progress = build(kind, hard_data, config), Progress()
+    for result in epochs(first, hard_data, replace(config, epochs=after)):
+        progress.add(result)
+    Checkpoint(tmp_path, 7, config).save(first, progress)
+
+    second = build(kind, hard_data, config)
+    restored = Checkpoint(tmp_path, 7, config).restore(second)
+    assert restored == progress
+    assert_same_state(second, first)
+    rest = epochs(second, hard_data, config, done=len(restored.accuracies))
+    reached = [*restored.accuracies, *(result.validation_accuracy for result in rest)]
+    assert reached == [result.validation_accuracy for result in expected]
+    assert [result.loss for result in rest] == [result.loss for result in expected[after:]]
+    assert_same_state(second, whole)
+    assert len(set(reached)) > 1
+
+
+@pytest.fixture
+def saved(data: TrainingData, tmp_path: Path) -> Path:
+    """The checkpoint of trial 7, after two epochs."""
+    net = build("numpy", data, config_of("numpy"))
+    Checkpoint(tmp_path, 7, config_of("numpy")).save(net, Progress([0.25, 0.5], 1.5))
+    return tmp_path / "checkpoints" / "7.safetensors"
+
+
+def restore(folder: Path, data: TrainingData, number: int = 7, **changes: int) -> Progress:
+    """What is restored; where that is nothing, the net must be as it was."""
+    config = replace(config_of("numpy"), **changes)
+    net = build("numpy", data, config)
+    untouched = build("numpy", data, config)
+    progress = Checkpoint(folder, number, config).restore(net)
+    if not progress.accuracies:
+        assert_same_state(net, untouched)
+    return progress
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def garble(path: Path) -> None:
+    path.write_bytes(b"\x80\x04K\x01." * 100)  # a pickle
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def make_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def lose_progress(path: Path) -> None:
+    arrays, metadata = load_arrays(path)
+    save_arrays(path, arrays, {"config": metadata["config"]})
+
+
+def garble_progress(path: Path) -> None:
+    arrays, metadata = load_arrays(path)
+    save_arrays(path, arrays, metadata | {"progress": "[1, 2"})
+
+
+def add_to_progress(path: Path) -> None:
+    arrays, metadata = load_arrays(path)
+    progress = json.loads(metadata["progress"]) | {"unknown": 1}
+    save_arrays(path, arrays, metadata | {"progress": json.dumps(progress)})
+
+
+def lose_weights(path: Path) -> None:
+    arrays, metadata = load_arrays(path)
+    del arrays["weight.1"]
+    save_arrays(path, arrays, metadata)
+
+
+def change_shape(path: Path) -> None:
+    arrays, metadata = load_arrays(path)
+    arrays["weight.1"] = arrays["weight.1"][:-1]
+    save_arrays(path, arrays, metadata)
+
+
+def test_a_checkpoint_is_found_again(saved: Path, data: TrainingData, tmp_path: Path) -> None:
+    assert restore(tmp_path, data) == Progress([0.25, 0.5], 1.5)
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        Path.unlink,
+        truncate,
+        garble,
+        empty,
+        make_folder,
+        lose_progress,
+        garble_progress,
+        add_to_progress,
+        lose_weights,
+        change_shape,
+    ],
+)
+def test_a_checkpoint_that_cannot_be_used_starts_over(
+    saved: Path, data: TrainingData, tmp_path: Path, harm: Callable[[Path], None]
+) -> None:
+    harm(saved)
+    assert restore(tmp_path, data) == Progress()
+
+
+def test_a_checkpoint_with_half_of_the_optimiser_leaves_the_net_as_it_was(
+    saved: Path, data: TrainingData, tmp_path: Path
+) -> None:
+    arrays, metadata = load_arrays(saved)
+    arrays["weight.0"] += 1
+    del arrays["optimizer.velocity.3"]
+    save_arrays(saved, arrays, metadata)
+    assert restore(tmp_path, data) == Progress()
+
+
+@pytest.mark.parametrize("change", ["seed", "epochs", "hidden_size"])
+def test_a_checkpoint_of_another_configuration_starts_over(
+    saved: Path, data: TrainingData, tmp_path: Path, change: str
+) -> None:
+    assert restore(tmp_path, data, **{change: 9}) == Progress()
+
+
+def test_a_checkpoint_of_another_trial_is_not_read(saved: Path, data: TrainingData, tmp_path: Path) -> None:
+    assert restore(tmp_path, data, number=8) == Progress()
+
+
+def test_a_checkpoint_goes_when_the_trial_ends(saved: Path, tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path, 7, config_of("numpy"))
+    checkpoint.remove()
+    assert not saved.exists()
+    checkpoint.remove()
+
+
+def test_checkpoints_take_a_small_share_of_the_time(
+    data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A write that takes 1 s, after epochs of 1 s: there is one in about 67 epochs."""
+    now, written = [100.0], list[float]()
+
+    def write(*_: object) -> None:
+        now[0] += 1
+        written.append(now[0])
+
+    monkeypatch.setattr("search.checkpoints.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("search.checkpoints.save_arrays", write)
+    net = build("numpy", data, config_of("numpy"))
+    checkpoint = Checkpoint(tmp_path, 7, config_of("numpy"))
+    for _ in range(1000):
+        now[0] += 1
+        checkpoint.save_if_due(net, Progress())
+    assert 10 <= len(written) <= 0.02 * 1000
+    assert written[0] == 102  # the first epoch is kept: a killed trial need not begin at its start
+
+
+# ---- weights ----
+
+
+def test_weights_are_kept_by_trial_with_their_configuration(data: TrainingData, tmp_path: Path) -> None:
+    config = config_of("numpy")
+    net = build("numpy", data, config)
+    assert kept_weights(tmp_path) == []
+    for number in (12, 3):
+        save_weights(tmp_path, number, net, config, 0.1 + 0.2)
+    (tmp_path / "weights" / "notes.safetensors").touch()
+    assert kept_weights(tmp_path) == [3, 12]
+    arrays, metadata = load_arrays(weights_path(tmp_path, 12))
+    assert TrainConfig(**json.loads(metadata["config"])) == config
+    assert float(metadata["validation_accuracy"]) == 0.1 + 0.2
+    assert arrays.keys() == {f"{kind}.{layer}" for kind in ("weight", "bias") for layer in range(3)}
+    for layer in range(3):
+        np.testing.assert_array_equal(arrays[f"weight.{layer}"], net.weights[layer])
+        np.testing.assert_array_equal(arrays[f"bias.{layer}"], net.biases[layer])
