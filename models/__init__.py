@@ -15,6 +15,8 @@ def build_net(name: str, *, inputs: int, classes: int, config: "TrainConfig") ->
         from models.numpy_net import NumpyNet
 
         return NumpyNet(inputs=inputs, classes=classes, config=config)
+    if name != "torch":
+        raise ValueError(f"net {name!r}: must be one of {', '.join(NETS)}")
     from models.torch_mlp import TorchNet
 
     return TorchNet(inputs=inputs, classes=classes, config=config)

@@ -77,8 +77,9 @@ def describe_allowed(name: str) -> str:
     allowed = ALLOWED[name]
     if TYPES[name] is str:
         return "one of " + ", ".join(repr(value) for value in allowed)
-    noun = "a whole number" if TYPES[name] is int else "a number"
-    return f"{noun} from {allowed[0]:g} to {allowed[1]:g}"
+    if TYPES[name] is int:
+        return f"a whole number from {allowed[0]} to {allowed[1]}"
+    return f"a number from {allowed[0]:g} to {allowed[1]:g}"
 
 
 TYPES: dict[str, type] = {field.name: field.type for field in fields(TrainConfig) if isinstance(field.type, type)}

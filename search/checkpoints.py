@@ -53,6 +53,7 @@ class Checkpoint:
 
         Without a usable checkpoint of this very configuration the net stays as it is, and no epoch is done.
         """
+        untouched = net.state()
         try:
             arrays, metadata = load_arrays(self._path)
             if metadata["config"] != self._config:
@@ -60,6 +61,7 @@ class Checkpoint:
             progress = Progress(**json.loads(metadata["progress"]))
             net.load_state(arrays)
         except (WeightsError, KeyError, ValueError, TypeError):
+            net.load_state(untouched)
             return Progress()
         return progress
 

@@ -54,7 +54,7 @@ class TrialQueue:
         self._record = record
         self._counts = record.counts
         self._storage = record.storage.optuna
-        self._study = record.optuna_study(make_sampler(record.spec), make_pruner(record.spec))
+        self._sampler, self._pruner = make_sampler(record.spec), make_pruner(record.spec)
 
     # ---- taking ----------------------------------------------------------------------------------------------
 
@@ -79,9 +79,12 @@ class TrialQueue:
                 continue
             if won:
                 self._storage.set_trial_user_attr(key.trial_id, "worker", worker)
+                # A new view of the study for each trial: Optuna's sampler goes by the trials that a view once
+                # listed, until `ask` or `tell` is called on it, and nobody calls those here.
+                study = self._record.optuna_study(self._sampler, self._pruner)
                 # Optuna's cache refuses parameters for a trial that another process added and it never listed.
-                self._study.get_trials(deepcopy=False)
-                return Claim(optuna.Trial(self._study, key.trial_id), key.trial_id, worker)
+                study.get_trials(deepcopy=False)
+                return Claim(optuna.Trial(study, key.trial_id), key.trial_id, worker)
         return None
 
     def _add_if_missing(self) -> bool:

@@ -113,7 +113,9 @@ def dashboard(port: int, storage: str | None) -> None:
 def check_gradients(as_json: bool) -> None:
     """Compare the NumPy net's gradients with numeric ones and with torch's autograd."""
     from models.gradient_check import check_all
+    from models.threads import use_threads
 
+    use_threads(1)  # the nets are tiny
     with err().status("checking gradients"):
         checks = check_all()
     if as_json:

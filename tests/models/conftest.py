@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from models.threads import threads, use_threads
+
 
 @pytest.fixture(scope="package", autouse=True)
 def _one_thread() -> Iterator[None]:
-    """torch splits even these tiny products, and on a busy machine its threads wait long for each other."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    """On a busy machine the threads of such small products wait far longer for each other than they work."""
+    before = threads()
+    use_threads(1)
     yield
-    torch.set_num_threads(before)
+    use_threads(before)

@@ -1,14 +1,16 @@
-"""Everything of the user's stays in a temporary folder, and matrix products use one thread."""
+"""Everything of the user's is in a temporary folder, and matrix products begin with one thread."""
 
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pytest
 from threadpoolctl import threadpool_limits
 
 from models.data import Split
+from models.threads import use_threads
 from search.worker import Worker, load_study_data
 from studies.datasets import TrainingData
 from studies.record import StudyRecord, open_study
@@ -27,18 +29,18 @@ def image_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _home(tmp_path: Path, image_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLPSEARCH_CACHE", str(image_cache))
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # what is tested changes it for its process
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # so that it is as before when the test ends
+    use_threads(1)
     monkeypatch.delenv(ENVIRONMENT, raising=False)
 
 
 @pytest.fixture(scope="package", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """On a busy machine the threads of these tiny products wait long for each other."""
+def _threads_as_before() -> Iterator[None]:
+    """What is tested sets the threads of matrix products, for its whole process."""
     import torch
 
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with threadpool_limits(1):
+    with threadpool_limits():
         yield
     torch.set_num_threads(before)
 
@@ -50,19 +52,12 @@ def _quiet() -> None:
 
 @pytest.fixture(scope="session")
 def data() -> TrainingData:
-    """Fifty tiny images for training and thirty for validation."""
-    training, validation = blobs()
-    return TrainingData(training, validation, ("a", "b", "c"), (2, 2, 3), "f" * 64)
-
-
-@pytest.fixture(scope="session")
-def hard_data(data: TrainingData) -> TrainingData:
-    """The same with labels drawn by lot on half of them: accuracies differ from trial to trial."""
-    labels = data.training.labels.copy()
-    labels[::2] = (labels[::2] * 7 + 1 + data.training.images[::2, 0]) % 3
-    training = Split(data.training.images, labels, data.training.rows)
-    validation = Split(data.training.images, labels, data.validation.rows)
-    return TrainingData(training, validation, data.classes, data.shape, data.fingerprint)
+    """A hundred and twenty tiny images for training and sixty for validation, noisy: accuracies differ."""
+    training, validation = blobs(training=120, validation=60)
+    noise = np.random.default_rng(1).normal(0, 60, training.images.shape)
+    images = np.clip(training.images + noise, 0, 255).astype(np.uint8)
+    splits = [Split(images, training.labels, split.rows) for split in (training, validation)]
+    return TrainingData(*splits, ("a", "b", "c"), (2, 2, 3), "f" * 64)
 
 
 @pytest.fixture(scope="session")

@@ -11,10 +11,11 @@ from studies.datasets import load_training
 from studies.record import StudyRecord, create_or_resume, open_study
 from tests.studies.stores import new_storage, spec
 
-# Settings under which both nets learn a little, with optimiser state that a checkpoint has to carry.
+_COMMON = {"batch_size": 16, "learning_rate_decay": 0.9, "preprocessing": "standardize"}
+# Settings under which both nets learn, with optimiser state that a checkpoint has to carry.
 NETS: dict[str, dict[str, Any]] = {
-    "numpy": {"optimizer": "sgd", "momentum": 0.9, "batch_size": 16, "learning_rate_decay": 0.9},
-    "torch": {"optimizer": "adam", "batch_size": 16, "learning_rate_decay": 0.9},
+    "numpy": _COMMON | {"optimizer": "sgd", "momentum": 0.9},
+    "torch": _COMMON | {"optimizer": "adam"},
 }
 
 # Of a trial's facts, those that a clock decides.

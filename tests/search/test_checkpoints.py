@@ -22,7 +22,7 @@ EPOCHS = 4
 
 
 def config_of(net: str) -> TrainConfig:
-    return TrainConfig(hidden_size=8, depth=3, learning_rate=0.05, epochs=EPOCHS, seed=5, **NETS[net])
+    return TrainConfig(hidden_size=8, depth=3, learning_rate=0.02, epochs=EPOCHS, seed=5, **NETS[net])
 
 
 def build(net: str, data: TrainingData, config: TrainConfig) -> Net:
@@ -44,21 +44,21 @@ def assert_same_state(one: Net, other: Net) -> None:
 @pytest.mark.parametrize("kind", NETS)
 @pytest.mark.parametrize("after", range(1, EPOCHS))
 def test_training_goes_on_from_a_checkpoint_bit_by_bit(
-    kind: str, after: int, hard_data: TrainingData, tmp_path: Path
+    kind: str, after: int, data: TrainingData, tmp_path: Path
 ) -> None:
     config = config_of(kind)
-    whole = build(kind, hard_data, config)
-    expected = epochs(whole, hard_data, config)
-    first, progress = build(kind, hard_data, config), Progress()
-    for result in epochs(first, hard_data, replace(config, epochs=after)):
+    whole = build(kind, data, config)
+    expected = epochs(whole, data, config)
+    first, progress = build(kind, data, config), Progress()
+    for result in epochs(first, data, replace(config, epochs=after)):
         progress.add(result)
     Checkpoint(tmp_path, 7, config).save(first, progress)
 
-    second = build(kind, hard_data, config)
+    second = build(kind, data, config)
     restored = Checkpoint(tmp_path, 7, config).restore(second)
     assert restored == progress
     assert_same_state(second, first)
-    rest = epochs(second, hard_data, config, done=len(restored.accuracies))
+    rest = epochs(second, data, config, done=len(restored.accuracies))
     reached = [*restored.accuracies, *(result.validation_accuracy for result in rest)]
     assert reached == [result.validation_accuracy for result in expected]
     assert [result.loss for result in rest] == [result.loss for result in expected[after:]]
