@@ -44,7 +44,7 @@ class Checkpoint:
     """
 
     def __init__(self, folder: Path, number: int, config: TrainConfig):
-        self._path = folder / "checkpoints" / f"{number}.safetensors"
+        self._path = checkpoint_path(folder, number)
         self._config = json.dumps(asdict(config))
         self._next = time.monotonic()
 
@@ -78,9 +78,15 @@ class Checkpoint:
         ended = time.monotonic()
         self._next = ended + (ended - started) / _COST
 
-    def remove(self) -> None:
-        """Delete it: the trial ended."""
-        self._path.unlink(missing_ok=True)
+
+def checkpoint_path(folder: Path, number: int) -> Path:
+    """Return where a trial's checkpoint is kept."""
+    return folder / "checkpoints" / f"{number}.safetensors"
+
+
+def kept_checkpoints(folder: Path) -> list[int]:
+    """Return the numbers of the trials whose checkpoints are kept."""
+    return _numbers(folder / "checkpoints")
 
 
 def weights_path(folder: Path, number: int) -> Path:
@@ -96,5 +102,9 @@ def save_weights(folder: Path, number: int, net: Net, config: TrainConfig, accur
 
 def kept_weights(folder: Path) -> list[int]:
     """Return the numbers of the trials whose weights are kept."""
-    stems = [path.stem for path in (folder / "weights").glob("*.safetensors")]
+    return _numbers(folder / "weights")
+
+
+def _numbers(folder: Path) -> list[int]:
+    stems = [path.stem for path in folder.glob("*.safetensors")]
     return sorted(int(stem) for stem in stems if stem.isdigit())

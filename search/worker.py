@@ -9,7 +9,13 @@ from pathlib import Path
 from optuna.exceptions import StorageInternalError
 
 from models.errors import DataError, StorageError, StudyError
-from search.checkpoints import Checkpoint, kept_weights, save_weights, weights_path
+from search.checkpoints import (
+    checkpoint_path,
+    kept_checkpoints,
+    kept_weights,
+    save_weights,
+    weights_path,
+)
 from search.lease import Lease
 from search.objective import Interrupted, Objective, Outcome
 from search.trial_queue import Claim, TrialLost, TrialQueue
@@ -97,6 +103,7 @@ class Worker:
         except Exception as error:
             self._record.attributes()  # raises for a deleted study, which explains any error
             self._queue.fail(claim, f"{type(error).__name__}: {innermost(error)}")
+            self._remove_leftovers()
 
     def _end(self, claim: Claim, outcome: Outcome) -> None:
         for key, value in outcome.facts.items():
@@ -109,15 +116,18 @@ class Worker:
             if best is None or outcome.accuracy >= (best.value or 0):
                 save_weights(folder, claim.number, outcome.net, outcome.config, outcome.accuracy)
             self._queue.finish(claim, outcome.accuracy)
-            self._remove_beaten_weights()
-        Checkpoint(folder, claim.number, outcome.config).remove()
+        self._remove_leftovers()
 
-    def _remove_beaten_weights(self) -> None:
-        """Keep the weights of the best trial, and of trials that other workers are about to finish."""
+    def _remove_leftovers(self) -> None:
+        """Delete what is kept of trials that ended, but for the weights of the best."""
         best, folder = self._queue.best(), self._record.folder
         for number in kept_weights(folder):
+            # Weights of a trial that runs are there because another worker is about to finish it.
             if (best is None or number != best.number) and self._queue.is_ended(number):
                 weights_path(folder, number).unlink(missing_ok=True)
+        for number in kept_checkpoints(folder):
+            if self._queue.is_ended(number):
+                checkpoint_path(folder, number).unlink(missing_ok=True)
 
 
 def serve_one(record: StudyRecord, stopping: Callable[[], bool]) -> None:
@@ -132,6 +142,7 @@ def serve_all(url: str, stopping: Callable[[], bool], tell: Callable[[str], None
     """
     storage = open_storage(url)
     workers: dict[str, Worker | None] = {}
+    told: set[str] = set()
     while not stopping():
         served = False
         for name in study_names(storage):
@@ -145,6 +156,8 @@ def serve_all(url: str, stopping: Callable[[], bool], tell: Callable[[str], None
                 worker = workers[name]
                 served = (worker is not None and worker.run_one_if_any()) or served
             except (DataError, StudyError) as error:
-                tell(str(error))
+                if str(error) not in told:
+                    tell(str(error))
+                told.add(str(error))
         if not served:
             time.sleep(_IDLE_SECONDS)

@@ -56,8 +56,8 @@ def data() -> TrainingData:
     training, validation = blobs(training=120, validation=60)
     noise = np.random.default_rng(1).normal(0, 60, training.images.shape)
     images = np.clip(training.images + noise, 0, 255).astype(np.uint8)
-    splits = [Split(images, training.labels, split.rows) for split in (training, validation)]
-    return TrainingData(*splits, ("a", "b", "c"), (2, 2, 3), "f" * 64)
+    noisy, held_out = (Split(images, training.labels, split.rows) for split in (training, validation))
+    return TrainingData(noisy, held_out, ("a", "b", "c"), (2, 2, 3), "f" * 64)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,15 @@ from models.net import Net
 from models.preprocessing import PixelStatistics
 from models.training import EpochResult, train
 from models.weights import load_arrays, save_arrays
-from search.checkpoints import Checkpoint, Progress, kept_weights, save_weights, weights_path
+from search.checkpoints import (
+    Checkpoint,
+    Progress,
+    checkpoint_path,
+    kept_checkpoints,
+    kept_weights,
+    save_weights,
+    weights_path,
+)
 from studies.datasets import TrainingData
 from tests.search.makers import NETS
 
@@ -74,7 +83,7 @@ def saved(data: TrainingData, tmp_path: Path) -> Path:
     return tmp_path / "checkpoints" / "7.safetensors"
 
 
-def restore(folder: Path, data: TrainingData, number: int = 7, **changes: int) -> Progress:
+def restore(folder: Path, data: TrainingData, number: int = 7, **changes: Any) -> Progress:
     """What is restored; where that is nothing, the net must be as it was."""
     config = replace(config_of("numpy"), **changes)
     net = build("numpy", data, config)
@@ -177,11 +186,11 @@ def test_a_checkpoint_of_another_trial_is_not_read(saved: Path, data: TrainingDa
     assert restore(tmp_path, data, number=8) == Progress()
 
 
-def test_a_checkpoint_goes_when_the_trial_ends(saved: Path, tmp_path: Path) -> None:
-    checkpoint = Checkpoint(tmp_path, 7, config_of("numpy"))
-    checkpoint.remove()
-    assert not saved.exists()
-    checkpoint.remove()
+def test_which_checkpoints_are_kept(saved: Path, tmp_path: Path) -> None:
+    (saved.parent / ".11.safetensors.x.tmp").touch()
+    assert kept_checkpoints(tmp_path) == [7]
+    assert checkpoint_path(tmp_path, 7) == saved
+    assert kept_checkpoints(tmp_path / "none") == []
 
 
 def test_checkpoints_take_a_small_share_of_the_time(

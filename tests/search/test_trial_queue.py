@@ -6,7 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from optuna.trial import TrialState
+from optuna.distributions import BaseDistribution
+from optuna.samplers import RandomSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
 
 from models.errors import StudyError
 from search.trial_queue import (
@@ -85,21 +88,22 @@ def test_threads_with_mishaps_end_exactly_the_budget(tmp_path: Path) -> None:
 
     def work(number: int) -> list[int]:
         """A worker with every kind of mishap; which trials it ended well."""
-        draw, mine, ended = random.Random(number), TrialQueue(same_study(record)), []
+        draw, mine = random.Random(number), TrialQueue(same_study(record))
+        ended: list[int] = []
         while not mine.is_complete():
             claimed = mine.claim(f"w{number}")
             if claimed is None:
                 continue
-            act = draw.choice([mine.finish, mine.finish, mine.prune, mine.requeue, mine.fail, mine.release])
-            if act == mine.release:
-                assert mine.release(f"w{number}") == [claimed.number]
-            elif act == mine.requeue:
-                mine.requeue(claimed)
-            elif act == mine.fail:
-                mine.fail(claimed, "no")
-            else:
-                act(claimed, 0.5)
-                ended.append(claimed.number)
+            match draw.choice(["finish", "finish", "prune", "requeue", "fail", "die"]):
+                case "requeue":
+                    mine.requeue(claimed)
+                case "fail":
+                    mine.fail(claimed, "no")
+                case "die":
+                    assert mine.release(f"w{number}") == [claimed.number]
+                case end:
+                    (mine.finish if end == "finish" else mine.prune)(claimed, 0.5)
+                    ended.append(claimed.number)
         return ended
 
     with ThreadPoolExecutor(3) as threads:
@@ -321,6 +325,35 @@ def test_a_heartbeat_keeps_a_trial(record: StudyRecord, queue: TrialQueue) -> No
     assert queue.reap() == []
     queue.finish(kept, 0.5)
     assert not queue.beat(kept)
+
+
+# ---- sampling ----
+
+
+class Learning(RandomSampler):
+    """Notes how many trials it could have learned from."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.learned: list[int] = []
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        ended = study._get_trials(deepcopy=False, states=(TrialState.COMPLETE,), use_cache=True)  # as TPE asks
+        self.learned.append(len(ended))
+        return {}
+
+
+def test_the_sampler_learns_from_every_trial_that_ended(
+    record: StudyRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sampler = Learning()
+    monkeypatch.setattr("search.trial_queue.make_sampler", lambda _: sampler)
+    mine, other = TrialQueue(record), TrialQueue(same_study(record))
+    for queue in (mine, other, mine):
+        claimed = claim(queue)
+        suggest(claimed.trial, record.spec, seed=0)
+        queue.finish(claimed, 0.5)
+    assert sampler.learned == [0, 1, 2]
 
 
 # ---- deleted studies ----

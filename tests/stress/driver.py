@@ -20,12 +20,12 @@ T = TypeVar("T")
 
 EPOCHS = 20
 PATIENCE_SECONDS = 180.0  # for whatever must happen; many times what it takes on an idle machine
-LOOK_SECONDS = 0.02
+LOOK_SECONDS = 0.05
 
 PARAMETERS = {"hidden_size", "learning_rate", "regularization", "depth", "batch_size"}
 
 # Batch sizes: the smaller they are, the more steps a trial takes between two reports.
-FAST, SLOW = (64, 128), (4, 8)
+FAST, SLOW, SLOWER = (64, 128), (16, 32), (8, 16)
 
 # Neither a tiny step nor a diverging one: no trial ends before its last epoch unless the pruner ends it.
 _STUDY = """

@@ -40,8 +40,8 @@ def kill_workers(driver: Driver, command: Command, count: int, *, every: float) 
     generator, kills = random.Random(0), list[Kill]()  # noqa: S311
     while len(kills) < count:
         assert command.popen.poll() is None, f"over after {len(kills)} kills: {command.errors()}"
-        busy = {row.attributes.get("worker") for row in driver.ledger.in_state("RUNNING")}
-        workers = [process for process in command.workers() if worker_name(process) in busy]
+        running = driver.ledger.in_state("RUNNING")
+        workers = [process for process in command.workers() if any(_runs(process, row) for row in running)]
         kill = _kill_in_trial(driver, generator.choice(workers)) if workers else None
         if kill is None:
             time.sleep(LOOK_SECONDS)
@@ -81,16 +81,20 @@ def _kill_in_trial(driver: Driver, process: psutil.Process) -> Kill | None:
     try:
         process.suspend()  # what is looked at now does not change until it is dead
         wait_until(lambda: process.status() == psutil.STATUS_STOPPED or None, "a worker to stand still")
-        mine = [row for row in driver.ledger.in_state("RUNNING") if row.attributes["worker"] == worker_name(process)]
-        if not mine:
+        row = next((row for row in driver.ledger.in_state("RUNNING") if _runs(process, row)), None)
+        if row is None:
             process.resume()
             return None
-        kept = _mark(driver, mine[0].number)
+        kept = _mark(driver, row.number)
         process.kill()
         process.wait()
     except psutil.NoSuchProcess:
         return None
-    return Kill(mine[0].number, len(mine[0].reports), kept)
+    return Kill(row.number, len(row.reports), kept)
+
+
+def _runs(process: psutil.Process, row: Row) -> bool:
+    return row.attributes.get("worker") == worker_name(process)
 
 
 def _mark(driver: Driver, number: int) -> int:

@@ -37,18 +37,20 @@ class Ledger:
         """All trials, by number."""
         if not self._database.is_file():
             return []
-        with self.connection() as connection:
-            connection.execute("BEGIN")  # one state of affairs for all that is read
-            try:
+        try:
+            with self.connection() as connection:
+                connection.execute("BEGIN")  # one state of affairs for all that is read
                 trials = connection.execute("SELECT trial_id, number, state FROM trials ORDER BY number").fetchall()
-            except sqlite3.OperationalError:  # the tables are still being made
+                values = dict(connection.execute("SELECT trial_id, value FROM trial_values").fetchall())
+                params = _grouped(connection, "SELECT trial_id, param_name, param_value FROM trial_params")
+                reports = _grouped(
+                    connection, "SELECT trial_id, step, intermediate_value FROM trial_intermediate_values"
+                )
+                attributes = _grouped(connection, "SELECT trial_id, key, value_json FROM trial_user_attributes")
+        except sqlite3.OperationalError as error:
+            if "no such table" in str(error):  # they are still being made
                 return []
-            values = dict(connection.execute("SELECT trial_id, value FROM trial_values").fetchall())
-            params = _grouped(connection, "SELECT trial_id, param_name, param_value FROM trial_params")
-            reports = _grouped(
-                connection, "SELECT trial_id, step, intermediate_value FROM trial_intermediate_values"
-            )
-            attributes = _grouped(connection, "SELECT trial_id, key, value_json FROM trial_user_attributes")
+            raise
         return [
             Row(
                 key,

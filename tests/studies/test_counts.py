@@ -3,12 +3,11 @@
 import random
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 from optuna.distributions import FloatDistribution
-from optuna.trial import FrozenTrial, TrialState, create_trial
 from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import event, text
 
 from studies.counts import Counts, TrialKey
@@ -46,7 +45,7 @@ def random_trial(draw: random.Random) -> FrozenTrial:
         value=value if state in (TrialState.COMPLETE, TrialState.PRUNED) else None,
         params={"x": 0.5},
         distributions={"x": FloatDistribution(0, 1)},
-        intermediate_values={epoch: value for epoch in range(1, epochs + 1)},
+        intermediate_values=dict.fromkeys(range(1, epochs + 1), value),
     )
     if state != TrialState.WAITING:
         trial.datetime_start = BEFORE + timedelta(seconds=draw.randrange(100))
@@ -187,5 +186,7 @@ def test_a_trial_that_was_never_started_has_no_seconds(shared: Storage, monkeypa
     study = shared.optuna.create_new_study([StudyDirection.MAXIMIZE])
     trial = shared.optuna.create_new_trial(study, create_trial(state=TrialState.WAITING))
     with shared.engine.begin() as connection:  # given back: Optuna leaves its start there
-        connection.execute(text(f"UPDATE trials SET datetime_start = :start WHERE trial_id = {trial}"), {"start": BEFORE})
+        connection.execute(
+            text(f"UPDATE trials SET datetime_start = :start WHERE trial_id = {trial}"), {"start": BEFORE}
+        )
     assert Counts(shared, study).seconds() == 0
