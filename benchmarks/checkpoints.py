@@ -68,7 +68,7 @@ def main() -> None:
         if not as_json:
             print(
                 f"{net:6} {row['seconds']:6.1f} s, in checkpoints {row['saving']:5.2f} s "
-                f"({row['saving'] / row['seconds']:.1%}), at most {row['files']} file of {row['bytes'] / 1e6:.1f} MB",
+                f"({row['saving'] / row['seconds']:.1%}), {row['files']} file of {row['bytes'] / 1e6:.1f} MB",
                 flush=True,
             )
     if as_json:

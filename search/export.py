@@ -4,7 +4,7 @@ import importlib.metadata
 import platform
 import tomllib
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -67,7 +67,10 @@ class Export(_Table):
     versions: dict[str, str]
 
     def train_config(self) -> TrainConfig:
-        """Return the configuration, checked. Raises ConfigError or TypeError."""
+        """Return the configuration, checked. Raises ConfigError; a field that is missing has no default here."""
+        names = {field.name for field in fields(TrainConfig)}
+        for key in sorted(names ^ self.config.keys()):
+            raise ConfigError(f"config.{key}: {'is missing' if key in names else 'unknown key'}")
         return TrainConfig(**self.config)
 
 
@@ -133,7 +136,9 @@ def read_export(path: Path) -> Export:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise ExportError(f"{path}: {key}: {first['msg'][0].lower()}{first['msg'][1:]}") from error
-    except (ConfigError, TypeError, ValueError) as error:
+    except RecursionError as error:
+        raise ExportError(f"{path}: is nested too deeply") from error
+    except (ConfigError, ValueError) as error:
         raise ExportError(f"{path}: {error}") from error
     return export
 

@@ -1,7 +1,9 @@
 """Everything of the user's is in a temporary folder, and matrix products begin with one thread."""
 
+import io
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from models.data import Split
 from models.threads import use_threads
+from search.cli import main
 from search.worker import Worker, load_study_data
 from studies.datasets import TrainingData
 from studies.record import StudyRecord, open_study
@@ -86,3 +89,31 @@ def finished(searched: Callable[[str], Path], tmp_path: Path) -> Callable[[str],
         return open_study(f"sqlite:///{folder}/studies.db", "mine")
 
     return get
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Answer]
+
+
+@pytest.fixture
+def mlpsearch(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """The command line, in this process."""
+
+    def run(*arguments: str, answer: str = "") -> Answer:
+        monkeypatch.setattr("sys.argv", ["mlpsearch", *arguments])
+        monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert isinstance(code := ended.value.code or 0, int)
+        return Answer(code, *capsys.readouterr())
+
+    return run

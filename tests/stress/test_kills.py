@@ -4,7 +4,7 @@ import psutil
 import pytest
 
 from tests.stress.conftest import NewDriver, Reference
-from tests.stress.driver import SLOWER, wait_until, worker_name
+from tests.stress.driver import wait_until, worker_name
 from tests.stress.exact import assert_exact, assert_same
 from tests.stress.killing import assert_resumed, figures, kill_workers
 
@@ -12,21 +12,27 @@ stress = pytest.mark.stress
 
 
 @pytest.mark.parametrize(
-    ("workers", "trials", "kills", "every"),
-    [(3, 10, 6, 0.3), pytest.param(8, 300, 60, 1.0, marks=stress)],
+    ("workers", "trials", "kills", "every", "batches"),
+    [(3, 10, 6, 0.3, (8, 16)), pytest.param(8, 300, 60, 1.0, (4, 8), marks=stress)],
     ids=["short", "long"],
 )
 def test_killed_workers(
-    new_driver: NewDriver, reference: Reference, workers: int, trials: int, kills: int, every: float
+    new_driver: NewDriver,
+    reference: Reference,
+    workers: int,
+    trials: int,
+    kills: int,
+    every: float,
+    batches: tuple[int, ...],
 ) -> None:
-    driver = new_driver(trials, batches=SLOWER)
+    driver = new_driver(trials, batches=batches)
     command = driver.run("--workers", workers)
     killed = kill_workers(driver, command, kills, every=every)
     assert command.wait() == 0, command.errors()
     rows = assert_exact(driver)
     assert_resumed(rows, killed)
     assert any(kill.kept for kill in killed)
-    assert_same(rows, reference(trials, SLOWER, workers))
+    assert_same(rows, reference(trials, batches, workers))
     print(f"\n{figures(killed)}; {len(rows)} of {trials} trials, all accuracies the same as without kills")
 
 

@@ -1,0 +1,112 @@
+"""Every command of the command line, where it succeeds and where it fails.
+
+In the current folder are the files below and, under `fresh`, the storage of a study `mine` without trials; the
+storage that the environment names has a study `mine` whose two trials are done.
+"""
+
+STUDY_FILE = """
+name = "own"
+net = "numpy"
+dataset = "digits"
+validation = 250
+[budget]
+trials = 2
+epochs = 1
+[search]
+hidden_size = { low = 4, high = 8 }
+[fixed]
+preprocessing = "standardize"
+"""
+
+FILES = {
+    "own.toml": STUDY_FILE,
+    "bad.toml": STUDY_FILE.replace("epochs = 1", "epochs = 0"),
+    "text.toml": "no TOML",
+}
+
+FRESH = ("--storage", "fresh/studies.db")
+NONE = ("--storage", "none.db")
+
+# arguments, exit code, part of stdout, part of stderr
+SUCCESSES: list[tuple[tuple[str, ...], int, str, str]] = [
+    (("--version",), 0, "mlpsearch, version ", ""),
+    (("list",), 0, "  digits-numpy           numpy  digits         30 trials × 20 epochs\n", ""),
+    (("list",), 0, "studies.db: mine\n", ""),
+    (("list", *NONE), 0, "In sqlite:///none.db: none yet\n", ""),
+    (("status",), 0, "mine   numpy  complete  2/2 (2, 0, 0)", ""),
+    (("status", "mine"), 0, "epochs trained: 4\n", ""),
+    (("status", *FRESH), 0, "mine   numpy  open   0/2 (0, 0, 0)", ""),
+    (
+        ("run", "mine"),
+        0,
+        "mine   numpy  complete  2/2 (2, 0, 0)",
+        "Next: mlpsearch dashboard, or mlpsearch export mine",
+    ),
+    (("run", "mine"), 0, "by `mlpsearch run mine`: trial ", ""),
+    (("run", "mine", "--no-evaluate"), 0, "complete  2/2 (2, 0, 0)", "Next: "),
+    (("resume", "mine"), 0, "by `mlpsearch resume mine`: trial ", "Next: "),
+    (("submit", "own.toml"), 0, "", "own: 2 trials in sqlite:////"),
+    (("submit", "mine", "--trials", "7"), 0, "", "mine: 7 trials in sqlite:////"),
+    (("worker", "mine"), 0, "", ""),
+    (("stop", "mine"), 0, "", "mine: stopped; `mlpsearch resume mine` goes on\n"),
+    (("evaluate", "mine"), 0, "test split opened ", ""),
+    (("export", "mine", "-o", "best.toml"), 0, "", "wrote best.toml; `mlpsearch train best.toml` trains it again"),
+    (("delete", "mine", "--yes"), 0, "", "deleted mine: 2 trials, and its files\n"),
+    (("gc",), 0, "", "deleted 0 files, 0 bytes\n"),
+]
+
+FAILURES: list[tuple[tuple[str, ...], int, str]] = [
+    # what a user can mend: one line that says what was given, and what is allowed or where
+    (("run", "nothing"), 1, "'nothing': no study of the catalog and no file"),
+    (
+        ("run", "digits-nunpy"),
+        1,
+        "'digits-nunpy': no study of the catalog and no file (did you mean digits-numpy?)",
+    ),
+    (("run", "bad.toml"), 1, "bad.toml: budget.epochs = 0: must be a whole number from 1 to 100000"),
+    (("run", "text.toml"), 1, "text.toml: is not valid TOML: "),
+    (("run", "none.toml"), 1, "none.toml: cannot be read: No such file or directory"),
+    (("run", "own.toml", "--data", "none.tar"), 1, "none.tar: No such file or directory"),
+    (("run", "own.toml", "--storage", "mysql://h/d"), 1, "storage mysql://…: must be a file or sqlite:///FILE"),
+    (("run", "own.toml", "--storage", "own.toml"), 1, "own.toml: cannot be opened as a storage (file is not a"),
+    (("submit", "bad.toml"), 1, "bad.toml: budget.epochs = 0"),
+    (("submit", "nothing"), 1, "'nothing': no study of the catalog and no file"),
+    (("resume", "nothing"), 1, "study 'nothing': not in sqlite:////"),
+    (("resume", "mine", *NONE), 1, "none.db: no such storage; `mlpsearch run STUDY` makes one"),
+    (("stop", "nothing"), 1, "study 'nothing': not in sqlite:////"),
+    (("worker", "nothing"), 1, "study 'nothing': not in sqlite:////"),
+    (("worker", *NONE), 1, "none.db: no such storage"),
+    (("status", "nothing"), 1, "study 'nothing': not in sqlite:////"),
+    (("status", *NONE), 1, "none.db: no such storage"),
+    (("list", "--storage", "own.toml"), 1, "own.toml: cannot be opened as a storage"),
+    (("evaluate", "nothing"), 1, "study 'nothing': not in sqlite:////"),
+    (("evaluate", "mine", *FRESH), 1, "study mine: no trial is finished yet; `mlpsearch run mine` goes on"),
+    (("export", "mine", "-o", "x.toml", *FRESH), 1, "study mine: no trial is finished yet"),
+    (("export", "mine", "-o", "own.toml/x.toml"), 1, "own.toml/x.toml: cannot be written ("),
+    (("train", "none.toml"), 1, "none.toml: cannot be read (No such file or directory)"),
+    (("train", "own.toml"), 1, "own.toml: "),
+    (("delete", "nothing", "--yes"), 1, "study 'nothing': not in sqlite:////"),
+    (("gc", *NONE), 1, "none.db: no such storage"),
+    (("dashboard", *NONE), 1, "none.db: no such storage"),
+    # usage
+    ((), 2, "Usage: "),
+    (("unknown",), 2, "No such command 'unknown'"),
+    (("run",), 2, "Missing argument 'STUDY'"),
+    (("run", "mine", "--trials", "0"), 2, "Invalid value for '--trials': 0 is not in the range x>=1"),
+    (("run", "mine", "--trials", "many"), 2, "Invalid value for '--trials': 'many' is not a valid integer"),
+    (("run", "mine", "--workers", "0"), 2, "Invalid value for '--workers'"),
+    (("resume",), 2, "Missing argument 'STUDY'"),
+    (("submit",), 2, "Missing argument 'STUDY'"),
+    (("stop",), 2, "Missing argument 'STUDY'"),
+    (("worker", "mine", "more"), 2, "Got unexpected extra argument (more)"),
+    (("list", "mine"), 2, "Got unexpected extra argument (mine)"),
+    (("status", "--watch", "--json"), 2, "--watch needs a terminal and goes without --json"),
+    (("status", "--watch"), 2, "--watch needs a terminal"),
+    (("evaluate",), 2, "Missing argument 'STUDY'"),
+    (("export", "mine"), 2, "Missing option '-o' / '--output'"),
+    (("train",), 2, "Missing argument 'EXPORT'"),
+    (("delete",), 2, "Missing argument 'STUDY'"),
+    (("gc", "mine"), 2, "Got unexpected extra argument (mine)"),
+    (("dashboard", "--port", "70000"), 2, "Invalid value for '--port'"),
+    (("check-gradients", "--storage", "x"), 2, "No such option '--storage'"),
+]

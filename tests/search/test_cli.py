@@ -1,0 +1,274 @@
+"""The command line, in this process: what each command prints, on which stream, and the exit code it ends with."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from models.gradient_check import GradientCheck
+from search.cli import cli
+from search.finalize import evaluate
+from search.trial_queue import TrialQueue
+from studies.record import StudyRecord, open_study, study_names
+from studies.storage import ENVIRONMENT, open_storage
+from tests.search.cli_cases import FAILURES, FILES, STUDY_FILE, SUCCESSES
+from tests.search.conftest import Answer, Command
+from tests.search.makers import claim, digits_study, same_study, states
+
+README = Path(__file__).parents[2] / "README.md"
+COMMANDS = sorted(cli.commands)
+
+
+@pytest.fixture
+def record(finished: Callable[..., StudyRecord], monkeypatch: pytest.MonkeyPatch) -> StudyRecord:
+    """The study `mine`, complete and not tested, in the storage that the environment names."""
+    record = finished()
+    monkeypatch.setenv(ENVIRONMENT, record.url)
+    return record
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory, image_cache: Path) -> Path:
+    """The folder of a storage with a study without trials."""
+    folder = tmp_path_factory.mktemp("fresh")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLPSEARCH_CACHE", str(image_cache))
+        digits_study(folder, "numpy").storage.engine.dispose()
+    return folder
+
+
+@pytest.fixture
+def files(fresh: Path) -> None:
+    """What cli_cases says is in the current folder."""
+    Path("fresh").symlink_to(fresh)
+    for name, content in FILES.items():
+        Path(name).write_text(content)
+
+
+def named(cases: list[Any]) -> list[Any]:
+    return [pytest.param(*case, id=" ".join(case[0]) or "nothing") for case in cases]
+
+
+@pytest.mark.parametrize(("arguments", "code", "out", "err"), named(SUCCESSES))
+def test_a_command_that_succeeds(
+    record: StudyRecord, files: None, mlpsearch: Command, arguments: tuple[str, ...], code: int, out: str, err: str
+) -> None:
+    answer = mlpsearch(*arguments)
+    assert answer.code == code
+    assert out in answer.out
+    assert err in answer.err
+    assert bool(answer.out) == bool(out)
+
+
+@pytest.mark.parametrize(("arguments", "code", "err"), named(FAILURES))
+def test_a_command_that_fails(
+    searched: Callable[[str], Path],
+    files: None,
+    mlpsearch: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    code: int,
+    err: str,
+) -> None:
+    url = f"sqlite:///{searched('numpy')}/studies.db"
+    monkeypatch.setenv(ENVIRONMENT, url)
+    answer = mlpsearch(*arguments)
+    assert (answer.code, answer.out) == (code, "")
+    assert err in answer.err
+    if code == 1:
+        assert re.fullmatch(r"error: .+\n", answer.err)
+    assert states(open_study(url, "mine")) == {"COMPLETE": 2}
+    assert not Path("none.db").exists()
+
+
+def test_every_command_is_in_the_table() -> None:
+    for cases in (SUCCESSES, FAILURES):
+        in_table = {case[0][0] for case in cases if case[0]}
+        apart = {"train", "dashboard", "check-gradients"} if cases is SUCCESSES else set()  # they have own tests
+        assert {*COMMANDS} - apart <= in_table
+
+
+# ---- JSON ----
+
+
+def document(answer: Answer) -> Any:
+    """The one document on stdout."""
+    assert answer.code == 0
+    return json.loads(answer.out)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("run", "mine"), ("resume", "mine"), ("status", "mine"), ("evaluate", "mine")], ids=" ".join
+)
+def test_commands_about_a_study_print_it_as_one_document(
+    record: StudyRecord, mlpsearch: Command, arguments: tuple[str, ...]
+) -> None:
+    study = document(mlpsearch(*arguments, "--json"))
+    assert (study["name"], study["net"], study["state"], study["storage"]) == (
+        "mine",
+        "numpy",
+        "complete",
+        record.url,
+    )
+    assert study["budget"] == {"trials": 2, "epochs": 2, "seconds": None, "total_epochs": None}
+    assert study["trials"] == {"finished": 2, "pruned": 0, "failed": 0, "running": 0, "waiting": 0}
+    best = TrialQueue(record).best()
+    assert best is not None
+    assert study["best"] == {"number": best.number, "validation_accuracy": best.value, "params": best.params}
+    assert len(study["tests"]) == (arguments[0] != "status")
+
+
+def test_status_and_list_as_documents(record: StudyRecord, mlpsearch: Command) -> None:
+    assert [study["name"] for study in document(mlpsearch("status", "--json"))] == ["mine"]
+    listed = document(mlpsearch("list", "--json"))
+    assert listed["storage"] == {"url": record.url, "studies": ["mine"]}
+    assert {"digits-numpy", "cifar10-torch"} < {spec["name"] for spec in listed["catalog"]}
+
+
+def test_a_running_study_shows_its_workers(record: StudyRecord, mlpsearch: Command) -> None:
+    record.set("budget", {"trials": 4, "epochs": 2})
+    running = claim(TrialQueue(record), "host:1")
+    running.trial.report(0.5, 1)
+    study = document(mlpsearch("status", "mine", "--json"))
+    assert study["state"] == "running"
+    assert study["running"] == [{"number": 2, "worker": "host:1", "epoch": 1, "alive": True}]
+    assert study["seconds_left"] > 0
+    shown = mlpsearch("status", "mine").out
+    assert "worker host:1: trial 2, epoch 1\n" in shown
+    assert " left\n" in shown
+
+
+# ---- one study from its file to its end ----
+
+
+def test_from_a_study_file_to_a_configuration(files: None, mlpsearch: Command) -> None:
+    assert mlpsearch("submit", "own.toml").code == 0
+    assert document(mlpsearch("status", "own", "--json"))["state"] == "open"
+    assert mlpsearch("worker", "own").code == 0
+    assert document(mlpsearch("status", "own", "--json"))["state"] == "complete"
+    report = document(mlpsearch("evaluate", "own", "--json"))["tests"][0]
+    assert report["command"] == "mlpsearch evaluate own"
+    answer = mlpsearch("export", "own", "-o", "best.toml", "--weights", "best.safetensors")
+    assert (answer.code, Path("best.safetensors").exists()) == (0, True)
+    trained = mlpsearch("train", "best.toml", "--json")
+    best = document(mlpsearch("status", "own", "--json"))["best"]["validation_accuracy"]
+    assert document(trained) == {"validation_accuracy": best, "exported": best, "same": True}
+    assert re.fullmatch(r"epoch 1: loss [0-9.]+, validation [0-9.]+%\n", trained.err)
+    assert mlpsearch("train", "best.toml").out == f"validation accuracy {best:.2%}, the same as exported\n"
+    changed = Path("best.toml").read_text().replace(f"validation = {best}", "validation = 0.5")
+    Path("best.toml").write_text(changed)
+    assert mlpsearch("train", "best.toml").out == f"validation accuracy {best:.2%}, exported was 50.00%\n"
+
+
+def test_a_changed_study_file_is_refused_with_the_difference(files: None, mlpsearch: Command) -> None:
+    assert mlpsearch("submit", "own.toml").code == 0
+    Path("own.toml").write_text(STUDY_FILE.replace("high = 8", "high = 9"))
+    answer = mlpsearch("run", "own.toml")
+    assert answer.code == 1
+    assert "(search.hidden_size.high: 8 → 9); give yours a new name" in answer.err
+
+
+def test_a_study_that_was_stopped_is_open_again_once_it_is_run(record: StudyRecord, mlpsearch: Command) -> None:
+    mlpsearch("stop", "mine")
+    assert same_study(record).attributes()["stopped"] is True
+    mlpsearch("submit", "mine", "--trials", "3")
+    assert same_study(record).attributes()["stopped"] is False
+    mlpsearch("stop", "mine")
+    answer = mlpsearch("worker", "mine")
+    assert (answer.code, states(record)) == (0, {"COMPLETE": 2})
+    assert document(mlpsearch("status", "mine", "--json"))["state"] == "stopped"
+
+
+@pytest.mark.parametrize(("said", "deleted"), [("y\n", True), ("n\n", False), ("", False)])
+def test_deleting_asks_first(record: StudyRecord, mlpsearch: Command, said: str, deleted: bool) -> None:
+    answer = mlpsearch("delete", "mine", answer=said)
+    assert f"Delete mine with its 2 trials from {record.url}?" in answer.err
+    assert answer.code == (0 if deleted else 130)
+    assert study_names(open_storage(record.url)) == ([] if deleted else ["mine"])
+    assert record.folder.exists() != deleted
+
+
+def test_garbage_is_counted(record: StudyRecord, mlpsearch: Command) -> None:
+    orphan = record.folder.with_name("0" * 32) / "weights" / "1.safetensors"
+    orphan.parent.mkdir(parents=True)
+    orphan.write_bytes(bytes(1234))
+    assert mlpsearch("gc").err == "deleted 1 files, 1,234 bytes\n"
+    assert not orphan.exists()
+
+
+def test_an_interrupt_is_130(record: StudyRecord, mlpsearch: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("search.cli.show.status_json", interrupt)
+    answer = mlpsearch("status", "--json")
+    assert (answer.code, answer.out, answer.err) == (130, "", "interrupted\n")
+
+
+def test_a_bug_shows_its_traceback(
+    record: StudyRecord, mlpsearch: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("search.cli.show.status_json", fail)
+    with pytest.raises(ZeroDivisionError):
+        mlpsearch("status", "--json")
+
+
+def test_a_test_is_shown_with_its_confusion(record: StudyRecord, mlpsearch: Command) -> None:
+    report = evaluate(record, "the command")
+    shown = mlpsearch("status", "mine").out
+    low, high = report.interval
+    assert f"{report.accuracy:.2%} ({100 * low:.1f}–{100 * high:.1f})" in shown
+    assert "by `the command`: trial " in shown
+    rows = [line.split() for line in shown.splitlines()]
+    assert ["7", "7", *map(str, report.confusion[7])] in rows
+
+
+# ---- check-gradients ----
+
+
+@pytest.mark.parametrize(("error", "code"), [(1e-9, 0), (1e-3, 1)])
+def test_gradients_are_compared(
+    mlpsearch: Command, monkeypatch: pytest.MonkeyPatch, error: float, code: int
+) -> None:
+    checks = [
+        GradientCheck("numeric", depth, 0.5, "weight.0", error=size, tolerance=1e-7)
+        for depth, size in ((2, 1e-10), (3, error))
+    ]
+    monkeypatch.setattr("models.gradient_check.check_all", lambda: checks)
+    answer = mlpsearch("check-gradients")
+    assert answer.code == code
+    assert answer.out == (
+        f"{'FAILED' if code else 'ok'}: 2 comparisons against numeric, "
+        f"largest relative error {error:.1e} of 1e-07 allowed (weight.0, depth 3, λ 0.5)\n"
+    )
+    answer = mlpsearch("check-gradients", "--json")
+    assert answer.code == code
+    assert [one["passed"] for one in json.loads(answer.out)] == [True, not code]
+
+
+# ---- help ----
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(mlpsearch: Command, name: str) -> None:
+    command = cli.commands[name]
+    assert command.help
+    answer = mlpsearch(name, "--help")
+    assert (answer.code, answer.err) == (0, "")
+    assert command.help.split()[0] in answer.out
+    assert f"mlpsearch {name} " in answer.out.splitlines()[0]
+    for option in command.params:
+        if isinstance(option, click.Option) and not option.hidden:
+            assert option.help, f"{name} {option.name}"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_in_the_readme(name: str) -> None:
+    assert f"mlpsearch {name}" in README.read_text("utf-8")
