@@ -94,16 +94,18 @@ def _watch(records: list) -> None:  # type: ignore[type-arg]
 
 
 @click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Any but this machine's own needs a token.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0: any free one.")
+@click.option("--allow-writes", is_flag=True, help="Let the dashboard change and delete studies.")
 @storage_option
-def dashboard(port: int, storage: str | None) -> None:
-    """Browse the studies in optuna-dashboard, on 127.0.0.1."""
+def dashboard(host: str, port: int, allow_writes: bool, storage: str | None) -> None:
+    """Browse the studies in optuna-dashboard; it reads only, and only this machine reaches it."""
     from search.dashboard import serve
     from studies.storage import open_storage, storage_url
 
     opened = open_storage(storage_url(storage))
     with err().status("starting the dashboard"):
-        server = serve(opened.optuna, port)
+        server = serve(opened, host=host, port=port, allow_writes=allow_writes)
     tell(f"dashboard at {server.address} (Ctrl-C ends it)")
     server.run()
 

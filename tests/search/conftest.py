@@ -29,12 +29,13 @@ def image_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _home(tmp_path: Path, image_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _home_and_no_idling(tmp_path: Path, image_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLPSEARCH_CACHE", str(image_cache))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # so that it is as before when the test ends
     use_threads(1)
     monkeypatch.delenv(ENVIRONMENT, raising=False)
+    monkeypatch.setattr("search.worker._IDLE_SECONDS", 0.01)
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -113,7 +114,8 @@ def mlpsearch(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             main()
-        assert isinstance(code := ended.value.code or 0, int)
+        code = ended.value.code or 0
+        assert isinstance(code, int)
         return Answer(code, *capsys.readouterr())
 
     return run

@@ -62,6 +62,16 @@ def content(record: StudyRecord) -> list[tuple[object, ...]]:
     ]
 
 
+def facts(record: StudyRecord, number: int = 0) -> dict[str, Any]:
+    """The user attributes of a trial."""
+    return dict(same_study(record).optuna_study().trials[number].user_attrs)
+
+
+def checkpoints(record: StudyRecord) -> list[str]:
+    """The names of the study's checkpoint files."""
+    return sorted(path.name for path in (record.folder / "checkpoints").glob("*"))
+
+
 def states(record: StudyRecord) -> dict[str, int]:
     """How many trials are in each state, of those that any is in."""
     counts = record.counts.by_state()

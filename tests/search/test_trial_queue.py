@@ -1,7 +1,7 @@
-"""Who runs which trial: every way that a trial can go, and the exact budget over all of them."""
+"""Who runs which trial: the exact budget, and what a worker is given."""
 
 import random
-from collections.abc import Callable
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,18 +11,14 @@ from optuna.samplers import RandomSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from models.errors import StudyError
 from search.trial_queue import (
-    MAX_DEATHS,
-    MAX_FAILED_IN_A_ROW,
     MAX_FAILURES,
-    Claim,
-    TrialLost,
     TrialQueue,
 )
-from studies.record import StudyRecord, create_or_resume, delete_study
+from studies.counts import Counts
+from studies.record import StudyRecord, create_or_resume
 from studies.space import suggest
-from tests.search.makers import claim, same_study, silence, started_earlier, states
+from tests.search.makers import claim, facts, same_study, started_earlier, states
 from tests.studies.stores import SOURCE, new_study, spec
 
 
@@ -34,10 +30,6 @@ def record(tmp_path: Path) -> StudyRecord:
 @pytest.fixture
 def queue(record: StudyRecord) -> TrialQueue:
     return TrialQueue(record)
-
-
-def facts(record: StudyRecord, number: int = 0) -> dict[str, object]:
-    return dict(same_study(record).optuna_study().trials[number].user_attrs)
 
 
 # ---- the budget ----
@@ -115,6 +107,25 @@ def test_threads_with_mishaps_end_exactly_the_budget(tmp_path: Path) -> None:
     assert counts.keys() <= {"COMPLETE", "PRUNED"}
 
 
+def test_workers_that_ask_at_once_get_no_more_than_the_budget(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = new_study(tmp_path, spec(trials=2))
+    queues = [TrialQueue(same_study(record)) for _ in range(3)]
+    by_state = Counts.by_state
+
+    def count_slowly(counts: Counts) -> dict[TrialState, int]:
+        counted = by_state(counts)
+        time.sleep(0.05)  # time enough for another worker to add a trial, if it could
+        return counted
+
+    monkeypatch.setattr(Counts, "by_state", count_slowly)
+    with ThreadPoolExecutor(3) as threads:
+        claims = list(threads.map(TrialQueue.claim, queues, ["a", "b", "c"]))
+    assert sorted(claimed.number for claimed in claims if claimed) == [0, 1]
+    assert len(record.optuna_study().trials) == 2
+
+
 @pytest.mark.parametrize(("epochs", "over"), [(3, False), (4, True), (5, True)])
 def test_a_budget_of_epochs(tmp_path: Path, epochs: int, over: bool) -> None:
     record = new_study(tmp_path, spec(trials=10, total_epochs=4))
@@ -175,30 +186,7 @@ def test_a_stopped_study_gives_nothing(record: StudyRecord, queue: TrialQueue) -
     assert claim(queue).number == 0
 
 
-# ---- giving back ----
-
-
-def test_a_trial_given_back_is_the_next_one_with_all_it_has(record: StudyRecord, queue: TrialQueue) -> None:
-    first = claim(queue, "first")
-    claim(queue, "other")
-    config = suggest(first.trial, record.spec, seed=1)
-    first.trial.report(0.25, 1)
-    queue.requeue(first)
-    again = claim(TrialQueue(same_study(record)), "second")
-    assert (again.number, again.worker) == (0, "second")
-    assert suggest(again.trial, record.spec, seed=1) == config
-    assert again.trial.study.trials[0].intermediate_values == {1: 0.25}
-    assert claim(queue).number == 2
-
-
-@pytest.mark.parametrize("sampler", ["random", "tpe"])
-def test_a_trial_given_back_before_its_first_parameter(tmp_path: Path, sampler: str) -> None:
-    record = new_study(tmp_path, spec(sampler=sampler))
-    queue = TrialQueue(record)
-    queue.requeue(claim(queue))
-    config = suggest(claim(TrialQueue(same_study(record))).trial, record.spec, seed=1)
-    whole = new_study(tmp_path / "whole", spec(sampler=sampler))
-    assert config == suggest(claim(TrialQueue(whole)).trial, whole.spec, seed=1)
+# ---- what is tried ----
 
 
 def test_starting_points_come_first_and_once(tmp_path: Path) -> None:
@@ -219,115 +207,6 @@ def test_starting_points_come_first_and_once(tmp_path: Path) -> None:
     assert tried[0].learning_rate == 0.01
     assert all(config.learning_rate != 0.01 for config in tried[1:])
     assert len({config.hidden_size for config in tried}) > 2
-
-
-def test_exceptions_are_counted_and_the_message_kept(record: StudyRecord, queue: TrialQueue) -> None:
-    for count in range(1, MAX_FAILURES):
-        queue.fail(claim(queue), f"message {count}")
-        assert states(record) == {"WAITING": 1}
-        assert facts(record)["failures"] == count
-        assert facts(record)["error"] == f"message {count}"
-
-
-def test_a_worker_that_died_gives_back_what_it_had(record: StudyRecord, queue: TrialQueue) -> None:
-    for _ in range(2):
-        claim(queue, "dead")
-    claim(queue, "alive")
-    assert queue.release("dead") == [0, 1]
-    assert states(record) == {"WAITING": 2, "RUNNING": 1}
-    assert (facts(record)["deaths"], facts(record)["error"]) == (1, "worker dead died")
-    assert queue.release("dead") == []
-
-
-def test_ending_a_worker_on_purpose_counts_against_no_trial(record: StudyRecord, queue: TrialQueue) -> None:
-    claim(queue, "ended")
-    assert queue.release("ended", died=False) == [0]
-    assert states(record) == {"WAITING": 1}
-    assert facts(record) == {"worker": "ended"}
-
-
-def test_a_trial_that_kills_its_workers_fails_at_last(record: StudyRecord, queue: TrialQueue) -> None:
-    for death in range(1, MAX_DEATHS + 1):
-        assert claim(queue, "w").number == 0
-        queue.release("w")
-        assert facts(record)["deaths"] == death
-        assert states(record) == {"WAITING": 1} if death < MAX_DEATHS else {"FAIL": 1}
-    assert claim(queue).number == 1
-
-
-def test_too_many_failed_trials_in_a_row_end_the_study(tmp_path: Path) -> None:
-    record = new_study(tmp_path, spec(trials=30))
-    queue = TrialQueue(record)
-
-    def fail_some(trials: int) -> None:
-        for attempt in range(trials * MAX_FAILURES):
-            queue.fail(claim(queue), f"ValueError: {attempt}")
-
-    fail_some(MAX_FAILED_IN_A_ROW - 1)
-    queue.finish(claim(queue), 0.5)
-    fail_some(MAX_FAILED_IN_A_ROW)
-    with pytest.raises(StudyError) as caught:
-        queue.claim("w")
-    assert str(caught.value) == (
-        f"study mine: the last {MAX_FAILED_IN_A_ROW} trials failed, "
-        f"the newest with: ValueError: {MAX_FAILED_IN_A_ROW * MAX_FAILURES - 1}"
-    )
-
-
-# ---- reaping ----
-
-
-def test_a_silent_workers_trial_is_given_to_another(record: StudyRecord, queue: TrialQueue) -> None:
-    claim(queue, "silent")
-    assert queue.reap() == []
-    silence(record)
-    assert [(trial.number, alive) for trial, alive in queue.running()] == [(0, False)]
-    alive = claim(queue, "alive")
-    assert queue.reap() == [0]
-    assert (facts(record)["deaths"], facts(record)["error"]) == (1, "its worker stopped answering")
-    assert states(record) == {"WAITING": 1, "RUNNING": 1}
-    assert claim(queue, "new").number == 0
-    assert queue.reap() == []  # its heartbeat is the new worker's
-    assert [(trial.number, alive) for trial, alive in queue.running()] == [(0, True), (1, True)]
-    assert queue.beat(alive)
-
-
-def test_a_reaped_worker_does_not_disturb_the_new_one(record: StudyRecord, queue: TrialQueue) -> None:
-    old = claim(queue, "old")
-    assert queue.beat(old)
-    silence(record)
-    queue.reap()
-    assert not queue.beat(old)
-    new = claim(queue, "new")
-    before = facts(record)
-    assert not queue.beat(old)
-    queue.requeue(old)
-    queue.fail(old, "no")
-    assert queue.release("old") == []
-    assert states(record) == {"RUNNING": 1}
-    assert facts(record) == before
-    assert queue.beat(new)
-    queue.finish(new, 0.5)
-    for act in (queue.finish, queue.prune):
-        with pytest.raises(TrialLost):
-            act(old, 0.25)
-    queue.requeue(old)
-    queue.fail(old, "no")
-    assert states(record) == {"COMPLETE": 1}
-    assert queue.best() is not None
-    assert queue.best().value == 0.5  # type: ignore[union-attr]
-
-
-def test_a_heartbeat_keeps_a_trial(record: StudyRecord, queue: TrialQueue) -> None:
-    kept = claim(queue)
-    silence(record)
-    assert queue.beat(kept)
-    assert queue.reap() == []
-    queue.finish(kept, 0.5)
-    assert not queue.beat(kept)
-
-
-# ---- sampling ----
 
 
 class Learning(RandomSampler):
@@ -354,38 +233,6 @@ def test_the_sampler_learns_from_every_trial_that_ended(
         suggest(claimed.trial, record.spec, seed=0)
         queue.finish(claimed, 0.5)
     assert sampler.learned == [0, 1, 2]
-
-
-# ---- deleted studies ----
-
-
-def test_a_deleted_study_has_no_trials_to_give_or_take(record: StudyRecord, queue: TrialQueue) -> None:
-    held = claim(queue)
-    delete_study(same_study(record))
-    with pytest.raises(StudyError, match="study mine: was deleted"):
-        queue.claim("w")
-    with pytest.raises(StudyError, match="study mine: was deleted"):
-        queue.is_stopped()
-    for end in (queue.finish, queue.prune):
-        with pytest.raises(TrialLost):
-            end(held, 0.5)
-    queue.requeue(held)
-    queue.fail(held, "no")
-    assert not queue.beat(held)
-    assert queue.release("w") == []
-
-
-@pytest.mark.xfail(strict=True, reason="SQLite gives a deleted trial's number in the storage to another study's")
-@pytest.mark.parametrize("end", [TrialQueue.finish, TrialQueue.prune])
-def test_a_claim_of_a_deleted_study_ends_no_trial_of_another(
-    record: StudyRecord, queue: TrialQueue, end: Callable[[TrialQueue, Claim, float], None]
-) -> None:
-    held = claim(queue, "old")
-    delete_study(same_study(record))
-    another = create_or_resume(record.url, spec(name="another"), trials=None, source=SOURCE)
-    claim(TrialQueue(another), "new")
-    with pytest.raises(TrialLost):
-        end(queue, held, 0.9)
 
 
 # ---- looking ----

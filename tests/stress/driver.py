@@ -67,7 +67,7 @@ class Command:
                 if "--supervised" not in process.cmdline():
                     continue  # not yet: between fork and exec
                 if process.pid not in self._heard:
-                    self._heard[process.pid] = Path(f"/proc/{process.pid}/fd/2").open(encoding="utf-8")
+                    self._heard[process.pid] = _listen(process.pid)
                 found.append(process)
         return found
 
@@ -79,6 +79,11 @@ class Command:
             return self.popen.poll()
 
         return wait_until(code, f"the command to end; it says: {self.errors()}", seconds)
+
+    @property
+    def seen(self) -> int:
+        """How many workers it has had, so far as `workers` saw them."""
+        return len(self._heard)
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
@@ -100,10 +105,12 @@ class Command:
 
     def end(self) -> None:
         """Kill it and its workers, if they still run."""
-        for process in [*_children(self.popen.pid), self.popen]:
+        workers = _children(self.popen.pid)
+        self.popen.kill()
+        self.popen.wait()
+        for process in workers:
             with suppress(psutil.Error):
                 process.kill()
-        self.popen.wait()
         for stream in self._heard.values():
             stream.close()
 
@@ -208,6 +215,11 @@ def wait_until(probe: Callable[[], T | None], what: str, seconds: float = PATIEN
         assert time.monotonic() < deadline, f"waited {seconds:g} s in vain for {what}"
         time.sleep(LOOK_SECONDS)
     return answer
+
+
+def _listen(pid: int) -> IO[str]:
+    """Open what is a process's stderr, to read what it says there even after it is gone."""
+    return Path(f"/proc/{pid}/fd/2").open(encoding="utf-8")
 
 
 def _children(pid: int) -> list[psutil.Process]:

@@ -37,7 +37,8 @@ class Kill:
 
 def kill_workers(driver: Driver, command: Command, count: int, *, every: float) -> list[Kill]:
     """Kill random workers that are in a trial, one every so many seconds."""
-    generator, kills = random.Random(0), list[Kill]()  # noqa: S311
+    generator = random.Random(0)
+    kills: list[Kill] = []
     while len(kills) < count:
         assert command.popen.poll() is None, f"over after {len(kills)} kills: {command.errors()}"
         running = driver.ledger.in_state("RUNNING")
@@ -48,8 +49,7 @@ def kill_workers(driver: Driver, command: Command, count: int, *, every: float) 
             continue
         kills.append(kill)
         time.sleep(every)
-        wanted = len(kills) // _KILLS_A_TRIAL
-        wait_until(lambda wanted=wanted: driver.ledger.ended() >= wanted or None, f"{wanted} trials to end")
+        _wait_for_ended(driver, len(kills) // _KILLS_A_TRIAL)
     return kills
 
 
@@ -70,6 +70,10 @@ def figures(kills: Sequence[Kill]) -> str:
         f"{len(kills)} workers killed in {len({kill.number for kill in kills})} trials; {len(resumed)} had a "
         f"checkpoint and all went on from it; {lost} of {sum(kill.epoch for kill in kills)} epochs trained again"
     )
+
+
+def _wait_for_ended(driver: Driver, trials: int) -> None:
+    wait_until(lambda: driver.ledger.ended() >= trials or None, f"{trials} trials to end")
 
 
 def _marks(row: Row) -> int:

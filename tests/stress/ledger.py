@@ -40,7 +40,9 @@ class Ledger:
         try:
             with self.connection() as connection:
                 connection.execute("BEGIN")  # one state of affairs for all that is read
-                trials = connection.execute("SELECT trial_id, number, state FROM trials ORDER BY number").fetchall()
+                trials = connection.execute(
+                    "SELECT trial_id, number, state FROM trials ORDER BY number"
+                ).fetchall()
                 values = dict(connection.execute("SELECT trial_id, value FROM trial_values").fetchall())
                 params = _grouped(connection, "SELECT trial_id, param_name, param_value FROM trial_params")
                 reports = _grouped(

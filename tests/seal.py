@@ -1,0 +1,113 @@
+"""Looks for ways around the seal of the test split, in the source code of the three rooms.
+
+The import contracts in pyproject.toml say who may import what; this finds what no import shows: the module that
+opens the test split named in a text, its files named, or torchvision's data sets asked for their test images.
+"""
+
+import ast
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOMS = ("models", "studies", "search")
+
+_OPENER = "studies/holdout.py"
+_OPENER_NAMED = re.compile(r"\bholdout\b|\bopen_test_split\b")
+_FINALIZE = "search/finalize.py"
+# They hand a split's name on from holdout or datasets, or hold the names of its files.
+_DECODERS = frozenset(
+    f"studies/{name}.py"
+    for name in (
+        "archives",
+        "decoded",
+        "image_cache",
+        "image_files",
+        "image_trees",
+        "sources",
+        "torchvision_datasets",
+    )
+)
+# What the test split is called where it lies: in folders of images, CIFAR-10's files, FashionMNIST's, the cache.
+_FILES = re.compile(r"^test$|\btest[-_/](images|batch|labels|split|[0-9a-f*])|t10k|/test\b", re.IGNORECASE)
+_TORCHVISION = frozenset({"CIFAR10", "CIFAR100", "FashionMNIST", "MNIST", "ImageFolder"})
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A place in the source code from which the test split can be reached."""
+
+    path: str
+    line: int
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.what}"
+
+
+def violations(root: Path) -> list[Violation]:
+    """Return all of the rooms under this folder."""
+    files = sorted(file for room in ROOMS for file in (root / room).rglob("*.py"))
+    return [one for file in files for one in scan(file.relative_to(root).as_posix(), file.read_text("utf-8"))]
+
+
+def scan(path: str, source: str) -> list[Violation]:
+    """Return those of one module. path: below the folder of the rooms."""
+    tree = ast.parse(source, path)
+    return [Violation(path, line, what) for rule in _rules(path) for line, what in rule(tree)]
+
+
+Rule = Callable[[ast.Module], Iterator[tuple[int, str]]]
+
+
+def _rules(path: str) -> list[Rule]:
+    if path == _OPENER:
+        return []
+    rules: list[Rule] = [] if path in _DECODERS else [_names_of_files, _torchvision_splits]
+    return rules if path == _FINALIZE else [*rules, _opener_named]
+
+
+def _opener_named(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """The module studies.holdout or its function, imported or written out for importlib."""
+    documentation = set(_documentation(tree))
+    for node in ast.walk(tree):
+        named = any(_OPENER_NAMED.search(name) for name in _names(node))
+        if named and isinstance(node, ast.stmt | ast.expr) and node not in documentation:
+            yield node.lineno, "names the module that opens the test split"
+
+
+def _names(node: ast.AST) -> list[str]:
+    match node:
+        case ast.Import(names=aliases):
+            return [alias.name for alias in aliases]
+        case ast.ImportFrom(module=module, names=aliases):
+            return [f"{module}.{alias.name}" for alias in aliases]
+        case ast.Constant(value=str(name)) | ast.Attribute(attr=name):
+            return [name]
+    return []
+
+
+def _names_of_files(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """The test split named as the decoders do, or one of its files."""
+    documentation = set(_documentation(tree))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes) and node not in documentation:
+            text = node.value if isinstance(node.value, str) else node.value.decode("latin-1")
+            if _FILES.search(text):
+                yield node.lineno, f"names the test split or its files: {text[:40]!r}"
+
+
+def _torchvision_splits(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """A data set of torchvision's made outside of the decoders, with either split."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if name in _TORCHVISION or any(keyword.arg == "train" for keyword in node.keywords):
+                yield node.lineno, f"opens a data set by itself: {name}(…)"
+
+
+def _documentation(tree: ast.Module) -> Iterator[ast.Constant]:
+    """The texts that are only for readers."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            yield node.value

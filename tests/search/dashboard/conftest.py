@@ -1,0 +1,34 @@
+"""Studies to look at."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from studies.record import StudyRecord, open_study
+from tests.search.dashboard.makers import study_to_see
+
+
+@pytest.fixture(scope="package")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudyRecord]:
+    """A finished study for all tests that leave its trials alone."""
+    record = study_to_see(tmp_path_factory.mktemp("shared"))
+    yield record
+    record.storage.engine.dispose()
+
+
+@pytest.fixture(scope="package")
+def _untouched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("untouched")
+    study_to_see(folder).storage.engine.dispose()
+    return folder
+
+
+@pytest.fixture
+def record(_untouched: Path, tmp_path: Path) -> Iterator[StudyRecord]:
+    """A finished study for the test alone."""
+    shutil.copytree(_untouched, tmp_path / "seen")
+    record = open_study(f"sqlite:///{tmp_path}/seen/studies.db", "mine")
+    yield record
+    record.storage.engine.dispose()

@@ -1,0 +1,127 @@
+"""No code that searches can reach the test split: the real tree is clean, and planted violations are found."""
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.seal import ROOMS, scan, violations
+
+ROOT = Path(__file__).parents[2]
+LINT = Path(sys.executable).with_name("lint-imports")
+# Modules of the search that are for what comes after it; they alone may reach finalize.
+AFTER = ("search.finalize", "search.export", "search.cli", "search.dashboard")
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The three rooms and their contracts, to plant something in."""
+    root = tmp_path / "tree"
+    for room in ROOMS:
+        shutil.copytree(ROOT / room, root / room, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", root)
+    return root
+
+
+def plant(root: Path, path: str, code: str) -> None:
+    """Put a line at the module's end."""
+    with (root / path).open("a", encoding="utf-8") as file:
+        file.write(f"\n\n{code}\n")
+    ast.parse((root / path).read_text("utf-8"))
+
+
+def broken_contracts(root: Path) -> set[str]:
+    """The names of the import contracts that the tree breaks."""
+    command = [str(LINT), "--no-cache", "--config", str(root / "pyproject.toml")]
+    environment = os.environ | {"PYTHONPATH": str(root), "NO_COLOR": "1", "COLUMNS": "200"}
+    answer = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=120)
+    results = dict(re.findall(r"^(.+) (KEPT|BROKEN)(?: \(.*\))?$", answer.stdout, re.MULTILINE))
+    assert results.keys() == {contract["name"] for contract in contracts()}, answer.stdout + answer.stderr
+    broken = {name for name, result in results.items() if result == "BROKEN"}
+    assert (answer.returncode == 0) == (not broken)
+    return broken
+
+
+def contracts() -> list[dict[str, object]]:
+    importlinter = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
+    listed = importlinter["contracts"]
+    assert isinstance(listed, list)
+    return listed
+
+
+OPENS = "Only finalize opens the test split"
+REACHES = "What searches cannot reach the test split, not even through others"
+
+
+def test_the_tree_is_clean() -> None:
+    assert [str(violation) for violation in violations(ROOT)] == []
+
+
+def test_the_tree_keeps_its_contracts(copy: Path) -> None:
+    assert broken_contracts(copy) == set()
+
+
+def test_imports_that_break_the_seal_break_contracts(copy: Path) -> None:
+    plant(copy, "search/objective.py", "from studies.holdout import open_test_split")
+    assert OPENS in broken_contracts(copy)
+
+
+def test_a_way_round_through_another_module_breaks_a_contract(copy: Path) -> None:
+    plant(copy, "search/worker.py", "def peek():\n    from search.finalize import evaluate\n    return evaluate")
+    assert broken_contracts(copy) == {REACHES}
+
+
+def test_every_module_that_searches_is_in_the_contract() -> None:
+    (contract,) = [contract for contract in contracts() if contract["name"] == REACHES]
+    sources = contract["source_modules"]
+    assert isinstance(sources, list)
+    for file in sorted((ROOT / "search").rglob("*.py")):
+        module = ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        if module != "search" and not module.startswith(AFTER):
+            assert module in sources
+
+
+PLANTED = [
+    ("search/objective.py", "from studies.holdout import open_test_split"),
+    ("search/objective.py", "import studies.holdout"),
+    ("search/objective.py", "from studies import holdout"),
+    ("search/worker.py", "peek = __import__('importlib').import_module('studies.holdout')"),
+    ("search/worker.py", "import search.finalize\npeek = search.finalize.open_test_split"),
+    ("search/worker.py", "peek = open('cache/test-images.npy', 'rb')"),
+    ("search/objective.py", "import glob\npeek = glob.glob('/cache/test-*/images.npy')"),
+    ("search/objective.py", "peek = open_split('digits', None, 'test')"),
+    ("studies/datasets.py", "peek = open_split('digits', None, split='test')"),
+    ("studies/datasets.py", "def peek(source):\n    return source.decode('test')"),
+    ("models/training.py", "peek = 'cifar-10-batches-py/test_batch'"),
+    ("models/training.py", "peek = b't10k-images-idx3-ubyte'"),
+    ("search/objective.py", "import torchvision\npeek = torchvision.datasets.CIFAR10('.', train=False)"),
+    ("search/objective.py", "from torchvision.datasets import CIFAR10\npeek = CIFAR10('.', False)"),
+    ("search/worker.py", "def peek(data_set, options):\n    return data_set('.', train=options)"),
+]
+
+
+@pytest.mark.parametrize(("path", "code"), PLANTED, ids=[code.splitlines()[-1].strip() for _, code in PLANTED])
+def test_a_planted_violation_is_found(path: str, code: str) -> None:
+    source = (ROOT / path).read_text("utf-8")
+    assert scan(path, source) == []
+    lines = [violation.line for violation in scan(path, f"{source}\n\n{code}\n")]
+    assert lines
+    assert min(lines) > len(source.splitlines())
+
+
+def test_what_only_speaks_of_tests_is_no_violation() -> None:
+    code = '"""The test split: open_test_split."""\nkeys = ["tests", "test accuracy", "a test", "latest/batch"]'
+    assert scan("search/status.py", code) == []
+
+
+def test_a_planted_file_is_found(copy: Path) -> None:
+    (copy / "search" / "cli" / "peek.py").write_text("from studies.holdout import open_test_split\n")
+    assert [str(violation) for violation in violations(copy)] == [
+        "search/cli/peek.py:1: names the module that opens the test split"
+    ]
