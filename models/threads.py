@@ -1,6 +1,8 @@
 """How many threads matrix products use. The number is part of a result: other splits of a sum round otherwise."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from threadpoolctl import threadpool_limits
 
@@ -17,6 +19,17 @@ def use_threads(count: int) -> None:
     """Give matrix products `count` threads from now on: NumPy's at once, torch's with the next net."""
     os.environ[_VARIABLE] = str(count)
     threadpool_limits(count)
+
+
+@contextmanager
+def limited_threads(count: int) -> Iterator[None]:
+    """Use `count` threads while the body runs, and as many as before after it."""
+    before = threads()
+    use_threads(count)
+    try:
+        yield
+    finally:
+        use_threads(before)
 
 
 def threads() -> int:

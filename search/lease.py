@@ -5,7 +5,7 @@ from types import TracebackType
 
 from optuna.exceptions import StorageInternalError
 
-from models.errors import StudyError
+from models.errors import StorageError, StudyError
 from search.trial_queue import Claim, TrialLost, TrialQueue
 from studies.storage import HEARTBEAT_SECONDS
 
@@ -44,7 +44,7 @@ class Lease:
                 self._stopped = self._queue.is_stopped()
             except StudyError:
                 self._lost = True  # the study was deleted
-            except StorageInternalError:
+            except (StorageInternalError, StorageError):
                 continue  # a full disk or a long lock: the training thread meets it too, and reports it
             if self._lost:
                 return

@@ -14,9 +14,10 @@ from models.data import Split
 from models.metrics import accuracy, predict_split
 from models.net import Net
 from models.preprocessing import PixelStatistics, Preprocessing
-from models.threads import fitting_threads, threads, use_threads
+from models.threads import fitting_threads, limited_threads, threads
 from models.training import train
 from search.checkpoints import Checkpoint, Progress
+from search.strategy import pruned_when_asked_again
 from studies.datasets import TrainingData
 from studies.space import suggest
 from studies.spec import StudySpec
@@ -53,7 +54,6 @@ class Objective:
         self._data = data
         self._folder = folder
         self._statistics = PixelStatistics(data.training)
-        self._threads = threads()
 
     def __call__(self, trial: optuna.Trial, check: Callable[[], bool] = lambda: False) -> Outcome:
         """Run one trial, going on from its checkpoint if it has one.
@@ -61,7 +61,13 @@ class Objective:
         check: called after each epoch; true means write a checkpoint and raise Interrupted. It may raise.
         """
         config = suggest(trial, self._spec, seed=trial_seed(self._spec, trial.number))
-        net, preprocessing = self._build(config)
+        with limited_threads(fitting_threads(self._data.training.inputs, config, threads())):
+            return self._train(trial, config, check)
+
+    def _train(self, trial: optuna.Trial, config: TrainConfig, check: Callable[[], bool]) -> Outcome:
+        inputs, classes = self._data.training.inputs, len(self._data.classes)
+        net = build_net(self._spec.net, inputs=inputs, classes=classes, config=config)
+        preprocessing = self._statistics.preprocessing(config.preprocessing)
         checkpoint = Checkpoint(self._folder, trial.number, config)
         progress = checkpoint.restore(net)
         report = _Reporter(trial, progress)
@@ -84,12 +90,6 @@ class Objective:
             facts["diverged"] = diverged
         return Outcome(net, config, progress.accuracies[-1], pruned, facts)
 
-    def _build(self, config: TrainConfig) -> tuple[Net, Preprocessing]:
-        inputs, classes = self._data.training.inputs, len(self._data.classes)
-        use_threads(fitting_threads(inputs, config, self._threads))
-        net = build_net(self._spec.net, inputs=inputs, classes=classes, config=config)
-        return net, self._statistics.preprocessing(config.preprocessing)
-
     def _facts(
         self, net: Net, config: TrainConfig, preprocessing: Preprocessing, progress: Progress
     ) -> dict[str, Any]:
@@ -111,17 +111,19 @@ class _Reporter:
 
     def __init__(self, trial: optuna.Trial, progress: Progress):
         self._trial = trial
-        self._reported = set(trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values)
+        self._before = dict(trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values)
         for epoch, value in enumerate(progress.accuracies, start=1):
             self(epoch, value)
 
     def __call__(self, epoch: int, value: float) -> bool:
         """Return whether the pruner wants the trial to end here."""
-        if epoch not in self._reported:
-            self._trial.report(value, epoch)
-            self._reported.add(epoch)
-        # Of an epoch before the last reported one it is known that the trial went on.
-        return epoch == max(self._reported) and self._trial.should_prune()
+        last = max(self._before, default=0)
+        if epoch < last:  # it is known that the trial went on
+            return False
+        if epoch == last:
+            return pruned_when_asked_again(self._trial)
+        self._trial.report(value, epoch)
+        return self._trial.should_prune()
 
 
 def trial_seed(spec: StudySpec, number: int) -> int:

@@ -1,5 +1,6 @@
 """How a study is searched: the sampler and the pruner that its specification names."""
 
+import copy
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +10,7 @@ from optuna.distributions import BaseDistribution
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from optuna.study import Study
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, Trial
 
 from studies.space import distributions
 from studies.spec import StudySpec
@@ -86,3 +87,18 @@ def make_pruner(spec: StudySpec) -> BasePruner:
     # The first half of the epochs says little of the last: a learning rate that ends ahead, once it has decayed,
     # often starts behind.
     return MedianPruner(n_startup_trials=5, n_warmup_steps=spec.budget.epochs // 2)
+
+
+def pruned_when_asked_again(trial: Trial) -> bool:
+    """The pruner's answer for the epoch a trial reported last, though it may have been asked about it before.
+
+    Optuna's Hyperband notes the rung a trial has reached before it answers, and takes a trial that was cut off
+    in between for one that passed. So it is shown the trial without that rung.
+    """
+    frozen = copy.deepcopy(trial.study.get_trials(deepcopy=False)[trial.number])
+    rungs = [key for key in frozen.system_attrs if key.startswith("completed_rung_")]
+    newest = max(rungs, key=lambda key: int(key.rpartition("_")[2]), default=None)
+    last = frozen.intermediate_values[max(frozen.intermediate_values)]
+    if newest is not None and frozen.system_attrs[newest] == last:
+        del frozen.system_attrs[newest]
+    return trial.study.pruner.prune(trial.study, frozen)

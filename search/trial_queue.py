@@ -14,6 +14,7 @@ exactly the budget's trials end. Optuna's storage lets one worker alone turn WAI
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
@@ -21,6 +22,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from models.errors import StudyError
 from search.strategy import make_pruner, make_sampler
+from studies.counts import EARLIER
 from studies.record import StudyRecord
 from studies.storage import exclusive
 
@@ -120,15 +122,19 @@ class TrialQueue:
 
     def _end(self, claim: Claim, state: TrialState, value: float) -> None:
         try:
-            self._storage.set_trial_state_values(claim.trial_id, state, [value])
+            # The database may give the id of a deleted study's trial to another's: the owner tells them apart.
+            if self._owner(claim.trial_id) == claim.worker:
+                self._storage.set_trial_state_values(claim.trial_id, state, [value])
+                return
         except (UpdateFinishedTrialError, KeyError):
-            raise TrialLost from None
+            pass
+        raise TrialLost
 
     def requeue(self, claim: Claim) -> None:
         """Give the trial back unfinished; the next worker goes on from its checkpoint."""
         with exclusive(self._record.url):
             if self._owner(claim.trial_id) == claim.worker:
-                self._storage.set_trial_state_values(claim.trial_id, TrialState.WAITING)
+                self._give_back(claim.trial_id)
 
     def fail(self, claim: Claim, message: str) -> None:
         """Count an exception: the trial is tried again, or FAIL after MAX_FAILURES."""
@@ -155,7 +161,7 @@ class TrialQueue:
                 if message:
                     self._count(key.trial_id, "deaths", MAX_DEATHS, message)
                 else:
-                    self._storage.set_trial_state_values(key.trial_id, TrialState.WAITING)
+                    self._give_back(key.trial_id)
         return [key.number for key in lost]
 
     def _count(self, trial_id: int, attribute: str, most: int, message: str) -> None:
@@ -163,10 +169,21 @@ class TrialQueue:
             count = self._storage.get_trial(trial_id).user_attrs.get(attribute, 0) + 1
             self._storage.set_trial_user_attr(trial_id, attribute, count)
             self._storage.set_trial_user_attr(trial_id, "error", message)
-            state = TrialState.WAITING if count < most else TrialState.FAIL
-            self._storage.set_trial_state_values(trial_id, state)
+            if count < most:
+                self._give_back(trial_id)
+            else:
+                self._storage.set_trial_state_values(trial_id, TrialState.FAIL)
         except (UpdateFinishedTrialError, KeyError):
             return  # it ended in the meantime, or its study was deleted
+
+    def _give_back(self, trial_id: int) -> None:
+        """Let the trial wait again. Its start is set anew when it is taken up, so this attempt's span is kept."""
+        trial = self._storage.get_trial(trial_id)
+        if trial.datetime_start is not None:
+            span = [trial.datetime_start.isoformat(), datetime.now().isoformat()]
+            spans = [*trial.user_attrs.get(EARLIER, []), span]
+            self._storage.set_trial_user_attr(trial_id, EARLIER, spans)
+        self._storage.set_trial_state_values(trial_id, TrialState.WAITING)
 
     def _owner(self, trial_id: int) -> str | None:
         """The worker of a running trial, else None."""

@@ -76,6 +76,14 @@ class Worker:
             self._run(claim)
         return claim is not None
 
+    def is_deleted(self) -> bool:
+        """Whether the study was deleted."""
+        try:
+            self._record.attributes()
+        except StudyError:
+            return True
+        return False
+
     def _run_or_wait(self) -> bool:
         """Run the next trial, or wait a little for one; return False once there is nothing more to do."""
         if self.run_one_if_any():
@@ -97,6 +105,8 @@ class Worker:
                 raise
         except TrialLost:
             return
+        except StorageError:
+            raise
         except (StorageInternalError, OSError) as error:
             url, number = self._record.url, claim.number
             raise StorageError(f"{url}: trial {number} was cut off ({innermost(error)})") from error
@@ -148,6 +158,7 @@ def serve_all(url: str, stopping: Callable[[], bool], tell: Callable[[str], None
         for name in study_names(storage):
             if stopping():
                 return
+            worker = None
             try:
                 if name not in workers:
                     workers[name] = None  # stays if the next line raises
@@ -159,5 +170,7 @@ def serve_all(url: str, stopping: Callable[[], bool], tell: Callable[[str], None
                 if str(error) not in told:
                     tell(str(error))
                 told.add(str(error))
+                if worker is not None and worker.is_deleted():
+                    del workers[name]  # another study may get its name
         if not served:
             time.sleep(_IDLE_SECONDS)

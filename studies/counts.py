@@ -3,19 +3,25 @@
 Plain SQL over the tables of Optuna's storage, whose layout its schema version pins.
 """
 
+import json
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from optuna.trial import TrialState
-from sqlalchemy import DateTime, text
+from sqlalchemy import DateTime, Executable, text
+from sqlalchemy.exc import SQLAlchemyError
 
-from studies.storage import Storage
+from models.errors import StorageError
+from studies.storage import GRACE_SECONDS, Storage, innermost
 
 _SPANS = text(
-    "SELECT datetime_start, datetime_complete FROM trials"
-    " WHERE study_id = :study AND datetime_start IS NOT NULL AND state <> 'WAITING' ORDER BY datetime_start"
-).columns(datetime_start=DateTime, datetime_complete=DateTime)
+    "SELECT datetime_start, datetime_complete, heartbeat FROM trials"
+    " LEFT JOIN trial_heartbeats ON trial_heartbeats.trial_id = trials.trial_id"
+    " WHERE study_id = :study AND datetime_start IS NOT NULL AND state <> 'WAITING'"
+).columns(datetime_start=DateTime, datetime_complete=DateTime, heartbeat=DateTime)
+
+EARLIER = "earlier"  # the trial attribute with the spans of attempts that were cut off
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,7 @@ class Counts:
     """Counts over the trials of one study; every call asks the database anew."""
 
     def __init__(self, storage: Storage, study_id: int):
+        self._url = storage.url
         self._engine = storage.engine
         self._study_id = study_id
 
@@ -77,15 +84,45 @@ class Counts:
 
     def seconds(self) -> float:
         """Return the wall-clock seconds during which at least one trial ran: breaks between runs cost nothing."""
-        with self._engine.begin() as connection:
-            spans = connection.execute(_SPANS, {"study": self._study_id}).all()
-        now, total, until = datetime.now(), timedelta(), datetime.min
-        for start, complete in spans:
-            end = complete or now
+        total, until = timedelta(), datetime.min
+        for start, end in sorted(self._spans()):
             total += max(timedelta(), end - max(start, until))
             until = max(until, end)
         return total.total_seconds()
 
+    def _spans(self) -> list[tuple[datetime, datetime]]:
+        now = datetime.now()
+        spans = [
+            (start, complete or _last_seen(heartbeat, now)) for start, complete, heartbeat in self._fetch(_SPANS)
+        ]
+        for (earlier,) in self._rows(
+            "SELECT value_json FROM trial_user_attributes AS attributes"
+            " JOIN trials ON trials.trial_id = attributes.trial_id"
+            " WHERE trials.study_id = :study AND attributes.key = :key",
+            key=EARLIER,
+        ):
+            spans += [
+                (datetime.fromisoformat(start), datetime.fromisoformat(end)) for start, end in json.loads(earlier)
+            ]
+        return spans
+
     def _rows(self, query: str, **values: Any) -> list[Any]:
-        with self._engine.begin() as connection:
-            return list(connection.execute(text(query), {"study": self._study_id} | values))
+        return self._fetch(text(query), **values)
+
+    def _fetch(self, query: Executable, **values: Any) -> list[Any]:
+        try:
+            with self._engine.begin() as connection:
+                return list(connection.execute(query, {"study": self._study_id} | values))
+        except SQLAlchemyError as error:
+            raise StorageError(f"{self._url}: cannot be read ({innermost(error)})") from error
+
+
+def _last_seen(heartbeat: datetime | None, now: datetime) -> datetime:
+    """When a running trial was last known to run: now, unless its worker's heartbeat stopped.
+
+    heartbeat: UTC, as the database writes it.  now: local time, as Optuna writes starts and ends.
+    """
+    if heartbeat is None:
+        return now
+    seen = heartbeat.replace(tzinfo=UTC).astimezone().replace(tzinfo=None)
+    return seen if now - seen > timedelta(seconds=GRACE_SECONDS) else now

@@ -54,9 +54,12 @@ class StudyRecord:
     def attributes(self) -> dict[str, Any]:
         """All user attributes, read anew. Raises StudyError when the study was deleted."""
         try:
-            return self.storage.optuna.get_study_user_attrs(self.study_id)
+            attributes = self.storage.optuna.get_study_user_attrs(self.study_id)
         except KeyError:
-            raise StudyError(f"study {self.name}: was deleted from {self.url}") from None
+            attributes = {}
+        if attributes.get("id") != self.folder.name:  # the database may give a deleted study's number to another
+            raise StudyError(f"study {self.name}: was deleted from {self.url}")
+        return attributes
 
     def set(self, key: str, value: Any) -> None:
         """Set one user attribute."""
@@ -132,7 +135,8 @@ def delete_study(record: StudyRecord) -> None:
 def collect_garbage(storage: Storage) -> tuple[int, int]:
     """Delete the folders of studies that are gone; return how many files and bytes that freed."""
     with exclusive(storage.url):  # no study is made meanwhile
-        owned = {study.user_attrs.get("id") for study in storage.optuna.get_all_studies()}
+        studies = storage.optuna.get_all_studies()
+        owned = {study.user_attrs["id"] for study in studies if _is_ours(study.user_attrs)}
         folders = [
             folder
             for folder in artifact_folder(storage.url).glob("*")
@@ -152,9 +156,7 @@ def _is_ours(attributes: dict[str, Any]) -> bool:
 
 
 def _create(storage: Storage, spec: StudySpec, source: dict[str, Any]) -> None:
-    if spec.name in (study.study_name for study in storage.optuna.get_all_studies()):
-        raise StudyError(f"study {spec.name!r}: the storage has one that mlpsearch did not make; rename yours")
-    study_id = storage.optuna.create_new_study([StudyDirection.MAXIMIZE], spec.name)
+    study_id = _empty_study(storage, spec.name)
     storage.optuna.set_study_system_attr(study_id, "study:metric_names", ["validation accuracy"])
     for key, value in (
         ("budget", _budget_json(spec.budget)),
@@ -165,6 +167,17 @@ def _create(storage: Storage, spec: StudySpec, source: dict[str, Any]) -> None:
         ("id", uuid.uuid4().hex),  # last: a study without it was left unfinished by a crash, see _is_ours
     ):
         storage.optuna.set_study_user_attr(study_id, key, value)
+
+
+def _empty_study(storage: Storage, name: str) -> int:
+    """A new study, or the one of this name if it has no trial: its making was cut off."""
+    for study in storage.optuna.get_all_studies():
+        if study.study_name == name:
+            study_id = study._study_id
+            if storage.optuna.get_n_trials(study_id) or study.directions != [StudyDirection.MAXIMIZE]:
+                raise StudyError(f"study {name!r}: the storage has one that mlpsearch did not make; rename yours")
+            return study_id
+    return storage.optuna.create_new_study([StudyDirection.MAXIMIZE], name)
 
 
 def _load(storage: Storage, name: str) -> StudyRecord:

@@ -6,9 +6,10 @@ write-ahead logging, a busy timeout, and BEGIN IMMEDIATE on every transaction, i
 """
 
 import os
+import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -147,6 +148,33 @@ def exclusive(url: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def is_storage_failure(error: BaseException) -> bool:
+    """Whether the database failed: its disk is full, or another process held it for longer than BUSY_SECONDS."""
+    optuna = sys.modules.get("optuna")  # not imported, so not the culprit
+    return optuna is not None and isinstance(error, optuna.exceptions.StorageInternalError)
+
+
+def stored_names(url: str) -> list[str]:
+    """Return the names of mlpsearch's studies, sorted, in a moment: Optuna takes half a second to import.
+
+    Raises StorageError for a file that is no storage.
+    """
+    import sqlite3
+
+    path = sqlite_path(url)
+    try:
+        with closing(
+            sqlite3.connect(path.absolute().as_uri() + "?mode=ro", uri=True, timeout=BUSY_SECONDS)
+        ) as reader:
+            rows = reader.execute(
+                "SELECT studies.study_name FROM studies JOIN study_user_attributes AS attributes"
+                " ON attributes.study_id = studies.study_id WHERE attributes.key = 'id' ORDER BY study_name"
+            ).fetchall()
+    except sqlite3.Error as error:
+        raise StorageError(f"{path}: cannot be opened as a storage ({innermost(error)})") from error
+    return [name for (name,) in rows]
 
 
 def innermost(error: BaseException) -> str:

@@ -10,6 +10,7 @@ import click
 from models.errors import MlpsearchError
 from search.cli import result, run, show
 from search.cli.common import INTERRUPTED
+from studies.storage import innermost, is_storage_failure
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -17,7 +18,7 @@ from search.cli.common import INTERRUPTED
 def cli() -> None:
     """Search the hyperparameters of fully-connected nets, in NumPy and PyTorch.
 
-    STUDY is a name that `mlpsearch list` shows, or the path of a study file (TOML).
+    STUDY is a name that `mlpsearch list` shows; for run and submit also the path of a study file (TOML).
     """
 
 
@@ -40,4 +41,9 @@ def main() -> None:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # `mlpsearch … | head`
         sys.stderr.close()
+        sys.exit(1)
+    except Exception as error:
+        if not is_storage_failure(error):
+            raise
+        click.echo(f"error: the storage cannot be used ({innermost(error)})", err=True)
         sys.exit(1)

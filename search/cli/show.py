@@ -28,15 +28,10 @@ _WATCH_SECONDS = 1.0
 def list_studies(storage: str | None, as_json: bool) -> None:
     """Show the studies of the catalog and those in the storage."""
     from studies import catalog
-    from studies.storage import exists, storage_url
+    from studies.storage import exists, storage_url, stored_names
 
     url = storage_url(storage)
-    stored: list[str] = []
-    if exists(url):
-        from studies.record import study_names
-        from studies.storage import open_storage
-
-        stored = study_names(open_storage(url))
+    stored = stored_names(url) if exists(url) else []
     ready = [catalog.find(name) for name in catalog.names()]
     if as_json:
         in_storage = {"url": url, "studies": stored}

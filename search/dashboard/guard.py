@@ -5,6 +5,7 @@ not allowed, and, if it writes, comes from the dashboard's own pages or from no 
 """
 
 import hmac
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -16,6 +17,7 @@ from search.dashboard.address import Address
 from search.dashboard.answers import answer
 
 _READING = ("GET", "HEAD", "OPTIONS")
+_RENAMING = re.compile(r"/api/studies/[0-9]+/rename")
 
 # What the page needs: its one script, which compiles code for parallel coordinates (eval), styles set by that
 # script, and pictures made by it. Everything else, and everything from elsewhere, is off.
@@ -92,6 +94,8 @@ class Guard:
             return HTTPStatus.FORBIDDEN, "read-only; `mlpsearch dashboard --allow-writes` changes studies"
         if not _comes_from_here(environ):
             return HTTPStatus.FORBIDDEN, "only the dashboard's own pages may change studies"
+        if _RENAMING.fullmatch(environ["PATH_INFO"]):
+            return HTTPStatus.FORBIDDEN, "a study keeps its name, which its specification and its exports have too"
         return None
 
     def _has_cookie(self, environ: WSGIEnvironment) -> bool:

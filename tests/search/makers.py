@@ -7,6 +7,7 @@ from optuna.trial import TrialState
 from sqlalchemy import text
 
 from search.trial_queue import Claim, TrialQueue
+from studies.counts import EARLIER
 from studies.datasets import load_training
 from studies.record import StudyRecord, create_or_resume, open_study
 from tests.studies.stores import new_storage, spec
@@ -19,7 +20,7 @@ NETS: dict[str, dict[str, Any]] = {
 }
 
 # Of a trial's facts, those that a clock decides.
-CLOCKED = ("seconds", "images_per_second", "worker")
+CLOCKED = (EARLIER, "seconds", "images_per_second", "worker")
 
 
 def never() -> bool:
@@ -63,8 +64,9 @@ def content(record: StudyRecord) -> list[tuple[object, ...]]:
 
 
 def facts(record: StudyRecord, number: int = 0) -> dict[str, Any]:
-    """The user attributes of a trial."""
-    return dict(same_study(record).optuna_study().trials[number].user_attrs)
+    """The user attributes of a trial, without the times of its earlier attempts."""
+    attributes = same_study(record).optuna_study().trials[number].user_attrs
+    return {key: value for key, value in attributes.items() if key != EARLIER}
 
 
 def checkpoints(record: StudyRecord) -> list[str]:

@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 import pytest
-from optuna.exceptions import StorageInternalError
 
 from models.gradient_check import GradientCheck
 from search.cli import cli
@@ -204,7 +203,6 @@ def test_garbage_is_counted(record: StudyRecord, mlpsearch: Command) -> None:
     assert not orphan.exists()
 
 
-@pytest.mark.xfail(strict=True, raises=StorageInternalError, reason="only open_storage and trials translate these")
 @pytest.mark.parametrize("arguments", [("status",), ("worker", "mine"), ("stop", "mine")], ids=" ".join)
 def test_a_storage_that_stays_locked_is_one_line(
     record: StudyRecord, mlpsearch: Command, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]

@@ -60,11 +60,7 @@ finally:
     [
         ("--help", False),
         ("list", False),
-        pytest.param(
-            "list",
-            True,
-            marks=pytest.mark.xfail(strict=True, raises=AssertionError, reason="imports Optuna to read the names"),
-        ),
+        ("list", True),
     ],
 )
 def test_looking_around_is_quick(command: str, stored: bool, tmp_path: Path) -> None:

@@ -236,9 +236,6 @@ def test_a_diverged_trial_is_pruned_and_says_so(net: str, data: TrainingData, tm
     assert 0 <= outcome.accuracy < 1
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="Optuna's Hyperband answers otherwise when it is asked again"
-)
 def test_a_trial_cut_off_while_it_is_pruned_is_pruned_when_it_goes_on(
     data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,9 +259,6 @@ def cut_off(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="a small net's one thread is taken for all that there are"
-)
 def test_a_small_net_of_one_study_leaves_the_threads_to_a_large_one_of_another(
     data: TrainingData, tmp_path: Path
 ) -> None:

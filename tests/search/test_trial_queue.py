@@ -154,7 +154,6 @@ def test_a_budget_of_seconds(tmp_path: Path, seconds: int, over: bool) -> None:
     assert (queue.claim("w") is None) == over
 
 
-@pytest.mark.xfail(strict=True, reason="Optuna sets a trial's start anew each time it is taken up")
 def test_seconds_before_an_interruption_count(tmp_path: Path) -> None:
     record = new_study(tmp_path, spec(trials=10, seconds=60.0))
     queue = TrialQueue(record)

@@ -178,7 +178,6 @@ def test_a_deleted_study_has_no_trials_to_give_or_take(record: StudyRecord, queu
     assert queue.release("w") == []
 
 
-@pytest.mark.xfail(strict=True, reason="SQLite gives a deleted trial's number in the storage to another study's")
 @pytest.mark.parametrize("end", [TrialQueue.finish, TrialQueue.prune])
 def test_a_claim_of_a_deleted_study_ends_no_trial_of_another(
     record: StudyRecord, queue: TrialQueue, end: Callable[[TrialQueue, Claim, float], None]

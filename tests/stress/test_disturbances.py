@@ -32,7 +32,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize(
-    ("workers", "trials"), [(2, 12), pytest.param(8, 100, marks=stress)], ids=["short", "long"]
+    ("workers", "trials"), [(2, 10), pytest.param(8, 100, marks=stress)], ids=["short", "long"]
 )
 def test_a_full_disk(
     new_driver: NewDriver, reference: Reference, small_disk: Path, workers: int, trials: int
@@ -45,7 +45,7 @@ def test_a_full_disk(
 
 
 @stress
-@pytest.mark.parametrize(("workers", "trials"), [(2, 12), (8, 100)])
+@pytest.mark.parametrize(("workers", "trials"), [(2, 10), (8, 100)])
 def test_files_may_not_grow(new_driver: NewDriver, reference: Reference, workers: int, trials: int) -> None:
     driver = new_driver(trials)
     command = driver.run("--workers", workers)
@@ -99,7 +99,7 @@ def test_the_study_is_deleted(new_driver: NewDriver, workers: int, rounds: int) 
 
 
 @pytest.mark.parametrize(
-    ("workers", "trials", "jumps"), [(2, 12, 3), pytest.param(8, 200, 30, marks=stress)], ids=["short", "long"]
+    ("workers", "trials", "jumps"), [(2, 10, 3), pytest.param(8, 200, 30, marks=stress)], ids=["short", "long"]
 )
 @pytest.mark.parametrize("hours", [1, pytest.param(-1, marks=stress)], ids=["forward", "backward"])
 def test_the_clock_jumps(

@@ -32,7 +32,7 @@ def test_the_budget_is_met_exactly(new_driver: NewDriver, workers: int, trials: 
 
 
 @pytest.mark.parametrize(
-    ("workers", "trials", "rounds"), [(1, 8, 1), pytest.param(4, 60, 5, marks=stress)], ids=["short", "long"]
+    ("workers", "trials", "rounds"), [(1, 6, 1), pytest.param(4, 60, 5, marks=stress)], ids=["short", "long"]
 )
 def test_two_runs_started_at_once_share_one_study(
     new_driver: NewDriver, reference: Reference, workers: int, trials: int, rounds: int
@@ -49,7 +49,7 @@ def test_two_runs_started_at_once_share_one_study(
 
 
 @pytest.mark.parametrize(
-    ("workers", "trials", "seconds"), [(2, 12, 5), pytest.param(8, 100, 30, marks=stress)], ids=["short", "long"]
+    ("workers", "trials", "seconds"), [(2, 8, 5), pytest.param(8, 100, 30, marks=stress)], ids=["short", "long"]
 )
 def test_another_process_holds_the_database(
     new_driver: NewDriver, reference: Reference, workers: int, trials: int, seconds: float
@@ -71,7 +71,7 @@ def test_another_process_holds_the_database(
 
 
 @pytest.mark.parametrize(
-    ("workers", "trials"), [(2, 8), pytest.param(8, 100, marks=stress)], ids=["short", "long"]
+    ("workers", "trials"), [(2, 6), pytest.param(8, 100, marks=stress)], ids=["short", "long"]
 )
 def test_a_dashboard_polls_all_the_while(
     new_driver: NewDriver, reference: Reference, workers: int, trials: int

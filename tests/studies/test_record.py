@@ -206,11 +206,6 @@ def test_a_doctored_folder_is_not_trusted(url: str, record: StudyRecord, tmp_pat
     assert outside.is_dir()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=TypeError,
-    reason="the id of a foreign study is taken for a text",
-)
 def test_a_foreign_study_may_have_an_id_of_any_kind(url: str, record: StudyRecord) -> None:
     other = record.storage.optuna.create_new_study([StudyDirection.MINIMIZE], "theirs")
     record.storage.optuna.set_study_user_attr(other, "id", ["a", "list"])
@@ -218,11 +213,6 @@ def test_a_foreign_study_may_have_an_id_of_any_kind(url: str, record: StudyRecor
     assert collect_garbage(record.storage) == (0, 0)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=StudyError,
-    reason="a study whose making was cut off blocks its name for good",
-)
 def test_a_study_whose_making_was_cut_off_can_be_made_again(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr("studies.record.uuid.uuid4", interrupted)
@@ -263,11 +253,6 @@ def test_a_deleted_study_says_so(record: StudyRecord) -> None:
     assert refusal(lambda: record.budget) == deleted
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=pytest.fail.Exception,
-    reason="SQLite gives a deleted study's number to the next one",
-)
 def test_a_study_made_after_a_deleted_one_is_another(url: str, record: StudyRecord) -> None:
     delete_study(record)
     make(url, spec(seed=1))

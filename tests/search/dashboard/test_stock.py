@@ -86,6 +86,14 @@ def test_writing_works_where_it_is_allowed(record: StudyRecord, name: str) -> No
     assert content(record) != before
 
 
+def test_a_study_keeps_its_name(record: StudyRecord) -> None:
+    """The stock server makes a copy under the new name, whose specification still has the old one."""
+    before = content(record)
+    refused = WRITES["rename a study"].to(ours(record, WRITABLE))
+    assert (refused.status, "keeps its name" in refused.text) == (403, True)
+    assert content(record) == before
+
+
 def test_deleting_a_study_takes_its_artifacts_along_there_but_not_here(record: StudyRecord) -> None:
     attach(record, "a.png", PNG.getvalue())
     folder = artifact_store(record.url)._base_path
