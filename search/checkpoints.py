@@ -7,7 +7,9 @@ Safetensors with JSON in the metadata: nothing is ever unpickled.
 """
 
 import json
+import re
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from models.numpy_net import named_parameters
 from models.training import EpochResult
 from models.weights import load_arrays, save_arrays
 
+# A worker that was killed while it wrote leaves the hidden file that was to become the whole one.
+_OF_A_TRIAL = re.compile(r"\.?(?P<trial>[0-9]+)\.safetensors(\..*\.tmp)?")
 _COST = 0.015  # of a trial's time may go into writing checkpoints
 
 
@@ -84,11 +88,6 @@ def checkpoint_path(folder: Path, number: int) -> Path:
     return folder / "checkpoints" / f"{number}.safetensors"
 
 
-def kept_checkpoints(folder: Path) -> list[int]:
-    """Return the numbers of the trials whose checkpoints are kept."""
-    return _numbers(folder / "checkpoints")
-
-
 def weights_path(folder: Path, number: int) -> Path:
     """Return where a trial's weights are kept."""
     return folder / "weights" / f"{number}.safetensors"
@@ -100,11 +99,14 @@ def save_weights(folder: Path, number: int, net: Net, config: TrainConfig, accur
     save_arrays(weights_path(folder, number), named_parameters(net.weights, net.biases), metadata)
 
 
-def kept_weights(folder: Path) -> list[int]:
-    """Return the numbers of the trials whose weights are kept."""
-    return _numbers(folder / "weights")
+def remove_leftovers(folder: Path, *, best: int | None, is_ended: Callable[[int], bool]) -> None:
+    """Delete what is kept of trials that ended, also half-written files, but for the weights of the best.
 
-
-def _numbers(folder: Path) -> list[int]:
-    stems = [path.stem for path in folder.glob("*.safetensors")]
-    return sorted(int(stem) for stem in stems if stem.isdigit())
+    Weights of a trial that runs are there because its worker is about to finish it.
+    """
+    for path in [*folder.glob("checkpoints/*"), *folder.glob("weights/*")]:
+        name = _OF_A_TRIAL.fullmatch(path.name)
+        if name is None or path == weights_path(folder, best if best is not None else -1):
+            continue
+        if is_ended(int(name["trial"])):
+            path.unlink(missing_ok=True)

@@ -123,6 +123,7 @@ class Supervisor:
             process.popen.wait()
             self._queue.release(process.name, died=False)
         self._processes.clear()
+        self._queue.remove_leftovers()  # of workers that were killed
 
 
 def _spawn(record: StudyRecord, count: int) -> _Process:

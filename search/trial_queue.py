@@ -21,6 +21,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from models.errors import StudyError
+from search.checkpoints import remove_leftovers
 from search.strategy import make_pruner, make_sampler
 from studies.counts import EARLIER
 from studies.record import StudyRecord
@@ -240,7 +241,15 @@ class TrialQueue:
         keys = self._counts.in_state(TrialState.RUNNING)
         return [(self._storage.get_trial(key.trial_id), key.trial_id not in stale) for key in keys]
 
+    def remove_leftovers(self) -> None:
+        """Delete checkpoints of trials that ended, and all weights but those of the best."""
+        best = self._counts.best()
+        remove_leftovers(self._record.folder, best=None if best is None else best.number, is_ended=self.is_ended)
+
     def is_ended(self, number: int) -> bool:
-        """Whether the trial of that number ended."""
-        trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._record.study_id, number)
-        return self._storage.get_trial(trial_id).state.is_finished()
+        """Whether the trial of that number ended, or never was."""
+        try:
+            trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._record.study_id, number)
+            return self._storage.get_trial(trial_id).state.is_finished()
+        except KeyError:
+            return True

@@ -9,13 +9,7 @@ from pathlib import Path
 from optuna.exceptions import StorageInternalError
 
 from models.errors import DataError, StorageError, StudyError
-from search.checkpoints import (
-    checkpoint_path,
-    kept_checkpoints,
-    kept_weights,
-    save_weights,
-    weights_path,
-)
+from search.checkpoints import save_weights
 from search.lease import Lease
 from search.objective import Interrupted, Objective, Outcome
 from search.trial_queue import Claim, TrialLost, TrialQueue
@@ -113,7 +107,7 @@ class Worker:
         except Exception as error:
             self._record.attributes()  # raises for a deleted study, which explains any error
             self._queue.fail(claim, f"{type(error).__name__}: {innermost(error)}")
-            self._remove_leftovers()
+            self._queue.remove_leftovers()
 
     def _end(self, claim: Claim, outcome: Outcome) -> None:
         for key, value in outcome.facts.items():
@@ -126,18 +120,7 @@ class Worker:
             if best is None or outcome.accuracy >= (best.value or 0):
                 save_weights(folder, claim.number, outcome.net, outcome.config, outcome.accuracy)
             self._queue.finish(claim, outcome.accuracy)
-        self._remove_leftovers()
-
-    def _remove_leftovers(self) -> None:
-        """Delete what is kept of trials that ended, but for the weights of the best."""
-        best, folder = self._queue.best(), self._record.folder
-        for number in kept_weights(folder):
-            # Weights of a trial that runs are there because another worker is about to finish it.
-            if (best is None or number != best.number) and self._queue.is_ended(number):
-                weights_path(folder, number).unlink(missing_ok=True)
-        for number in kept_checkpoints(folder):
-            if self._queue.is_ended(number):
-                checkpoint_path(folder, number).unlink(missing_ok=True)
+        self._queue.remove_leftovers()
 
 
 def serve_one(record: StudyRecord, stopping: Callable[[], bool]) -> None:

@@ -69,6 +69,11 @@ def facts(record: StudyRecord, number: int = 0) -> dict[str, Any]:
     return {key: value for key, value in attributes.items() if key != EARLIER}
 
 
+def kept_weights(folder: Path) -> list[int]:
+    """The numbers of the trials whose weights are kept in a study's folder."""
+    return sorted(int(path.stem) for path in (folder / "weights").glob("*.safetensors"))
+
+
 def checkpoints(record: StudyRecord) -> list[str]:
     """The names of the study's checkpoint files."""
     return sorted(path.name for path in (record.folder / "checkpoints").glob("*"))

@@ -18,9 +18,7 @@ from models.weights import load_arrays, save_arrays
 from search.checkpoints import (
     Checkpoint,
     Progress,
-    checkpoint_path,
-    kept_checkpoints,
-    kept_weights,
+    remove_leftovers,
     save_weights,
     weights_path,
 )
@@ -186,11 +184,25 @@ def test_a_checkpoint_of_another_trial_is_not_read(saved: Path, data: TrainingDa
     assert restore(tmp_path, data, number=8) == Progress()
 
 
-def test_which_checkpoints_are_kept(saved: Path, tmp_path: Path) -> None:
-    (saved.parent / ".11.safetensors.x.tmp").touch()
-    assert kept_checkpoints(tmp_path) == [7]
-    assert checkpoint_path(tmp_path, 7) == saved
-    assert kept_checkpoints(tmp_path / "none") == []
+def test_leftovers_go_and_what_runs_or_is_best_stays(tmp_path: Path) -> None:
+    """Trials 1 and 2 ended, 1 is the best; 3 runs. Workers were killed while they wrote for 2 and 3."""
+    for kind in ("checkpoints", "weights"):
+        (tmp_path / kind).mkdir()
+        for name in ("1", "2", "3", ".2", ".3", "notes"):
+            suffix = ".x1y2.tmp" if name.startswith(".") else ""
+            (tmp_path / kind / f"{name}.safetensors{suffix}").touch()
+    remove_leftovers(tmp_path, best=1, is_ended=lambda number: number < 3)
+    left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
+    assert left == [
+        "checkpoints/.3.safetensors.x1y2.tmp",
+        "checkpoints/3.safetensors",
+        "checkpoints/notes.safetensors",
+        "weights/.3.safetensors.x1y2.tmp",
+        "weights/1.safetensors",
+        "weights/3.safetensors",
+        "weights/notes.safetensors",
+    ]
+    remove_leftovers(tmp_path / "none", best=None, is_ended=lambda number: True)
 
 
 def test_checkpoints_take_a_small_share_of_the_time(
@@ -220,11 +232,9 @@ def test_checkpoints_take_a_small_share_of_the_time(
 def test_weights_are_kept_by_trial_with_their_configuration(data: TrainingData, tmp_path: Path) -> None:
     config = config_of("numpy")
     net = build("numpy", data, config)
-    assert kept_weights(tmp_path) == []
     for number in (12, 3):
         save_weights(tmp_path, number, net, config, 0.1 + 0.2)
-    (tmp_path / "weights" / "notes.safetensors").touch()
-    assert kept_weights(tmp_path) == [3, 12]
+    assert weights_path(tmp_path, 3).exists()
     arrays, metadata = load_arrays(weights_path(tmp_path, 12))
     assert TrainConfig(**json.loads(metadata["config"])) == config
     assert float(metadata["validation_accuracy"]) == 0.1 + 0.2

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from models.weights import load_arrays
-from search.checkpoints import kept_weights, weights_path
+from search.checkpoints import weights_path
 from search.trial_queue import TrialQueue
 from search.worker import Worker, worker_name
 from studies.datasets import TrainingData
 from studies.record import StudyRecord, create_or_resume
 from tests.search.behaviours import behave, raising, reaching, stops_after
-from tests.search.makers import checkpoints, claim, content, facts, never, same_study, states
+from tests.search.makers import checkpoints, claim, content, facts, kept_weights, never, same_study, states
 from tests.studies.stores import SOURCE, new_study, spec
 
 
