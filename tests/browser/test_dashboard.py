@@ -89,7 +89,7 @@ def shared(chromium: "Browser", record: StudyRecord) -> Iterator[Window]:
 def seen(shared: Window) -> Window:
     """The study's page in a dashboard that cannot write, with nothing gone wrong yet."""
     shared.troubles.clear()
-    shared.open(HOME, STUDY)
+    shared.open(STUDY)
     return shared
 
 

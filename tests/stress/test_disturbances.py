@@ -60,7 +60,8 @@ def _mount(*words: str) -> None:
 
 def _assert_ends_for_lack_of_space(driver: Driver, command: Command) -> None:
     command.wait()
-    line = assert_one_clear_error(command, str(driver.folder))
+    line = assert_one_clear_error(command)
+    assert any(words in line for words in ("is full", "No space left", "File too large", "disk I/O")), line
     assert "Traceback" not in command.errors_of_workers()
     assert 0 < driver.ledger.ended() < driver.trials
     print(f"\n{driver.ledger.ended()} trials, then: {line}")
