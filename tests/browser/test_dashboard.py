@@ -146,6 +146,7 @@ def test_a_refused_change_is_explained(seen: Window, record: StudyRecord, tmp_pa
     seen.page.get_by_text("read-only").wait_for()
     seen.page.screenshot(path=tmp_path / "refused.png")
     seen.page.get_by_role("button", name="Close").click()
+    seen.page.get_by_role("button", name="Discard").click()
     assert get_note(record.optuna_study()) == NOTE
 
 
