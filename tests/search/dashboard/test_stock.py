@@ -77,9 +77,7 @@ def test_a_write_of_strangers_is_refused_even_where_writing_is_allowed(record: S
     assert content(record) == before
 
 
-@pytest.mark.parametrize(
-    "name", [name for name, write in WRITES.items() if write.host == HERE and not write.origin]
-)
+@pytest.mark.parametrize("name", ["create a study", "delete a study", "write a note", "upload an artifact"])
 def test_writing_works_where_it_is_allowed(record: StudyRecord, name: str) -> None:
     before = content(record)
     assert WRITES[name].to(ours(record, WRITABLE)).status in (200, 201)
