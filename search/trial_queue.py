@@ -78,10 +78,11 @@ class TrialQueue:
             self._record.storage.record_heartbeat(key.trial_id)
             try:
                 won = self._storage.set_trial_state_values(key.trial_id, TrialState.RUNNING)
-            except UpdateFinishedTrialError:
+                if won:
+                    self._storage.set_trial_user_attr(key.trial_id, "worker", worker)
+            except (UpdateFinishedTrialError, KeyError):  # finished by whom it was taken from, or deleted
                 continue
             if won:
-                self._storage.set_trial_user_attr(key.trial_id, "worker", worker)
                 # A new view of the study for each trial: Optuna's sampler goes by the trials that a view once
                 # listed, until `ask` or `tell` is called on it, and nobody calls those here.
                 study = self._record.optuna_study(self._sampler, self._pruner)

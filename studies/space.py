@@ -47,4 +47,5 @@ def _suggest(trial: BaseTrial, name: str, space: BaseDistribution) -> object:
     if isinstance(space, IntDistribution):
         return trial.suggest_int(name, space.low, space.high, log=space.log)
     assert isinstance(space, FloatDistribution)  # noqa: S101 - the last of the three that _distribution makes
-    return trial.suggest_float(name, space.low, space.high, log=space.log)
+    # Not a float for every range: Optuna lets one of NumPy's through.
+    return float(trial.suggest_float(name, space.low, space.high, log=space.log))

@@ -106,8 +106,8 @@ class Guard:
         return any(name == "token" and self._is_token(value) for name, value in _query(environ))
 
     def _is_token(self, value: str) -> bool:
-        expected = (self._rules.token or "").encode()
-        return bool(expected) and hmac.compare_digest(value.encode("utf-8", "replace"), expected)
+        token = self._rules.token
+        return token is not None and hmac.compare_digest(value.encode("utf-8", "replace"), token.encode())
 
     def _welcome(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Remember a visitor in a cookie, and take the token out of the address, which others may get to see."""

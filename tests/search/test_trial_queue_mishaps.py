@@ -188,3 +188,22 @@ def test_a_claim_of_a_deleted_study_ends_no_trial_of_another(
     claim(TrialQueue(another), "new")
     with pytest.raises(TrialLost):
         end(queue, held, 0.9)
+
+
+def test_a_trial_that_its_old_worker_finishes_while_it_is_claimed_is_left(
+    record: StudyRecord, queue: TrialQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its old worker lives, and finishes it between the two writes of the claim."""
+    old = claim(queue, "old")
+    queue.release("old")
+    storage = record.storage.optuna
+    note = storage.set_trial_user_attr
+
+    def finish_first(trial_id: int, key: str, value: object) -> None:
+        if trial_id == old.trial_id and key == "worker":
+            queue.finish(old, 0.5)
+        note(trial_id, key, value)
+
+    monkeypatch.setattr(storage, "set_trial_user_attr", finish_first)
+    assert claim(queue, "new").number == 1
+    assert states(record) == {"COMPLETE": 1, "RUNNING": 1}

@@ -57,17 +57,17 @@ class Command:
     popen: subprocess.Popen[bytes]
     out: Path
     err: Path
-    _heard: dict[int, IO[str]] = field(default_factory=dict)
+    _heard: dict[int, tuple[psutil.Process, IO[str]]] = field(default_factory=dict)
 
     def workers(self) -> list[psutil.Process]:
         """The worker processes under it; what they say on stderr is kept from now on."""
         found = []
-        for process in _children(self.popen.pid):
+        for process in _children(self.popen.pid) if self.popen.poll() is None else []:
             with suppress(psutil.Error, OSError):  # it ended
                 if "--supervised" not in process.cmdline():
                     continue  # not yet: between fork and exec
                 if process.pid not in self._heard:
-                    self._heard[process.pid] = _listen(process.pid)
+                    self._heard[process.pid] = process, _listen(process.pid)
                 found.append(process)
         return found
 
@@ -99,20 +99,19 @@ class Command:
 
     def errors_of_workers(self) -> str:
         """What those of its workers that were ever seen have said on stderr so far."""
-        for stream in self._heard.values():
+        for _, stream in self._heard.values():
             stream.seek(0)
-        return "".join(stream.read() for stream in self._heard.values())
+        return "".join(stream.read() for _, stream in self._heard.values())
 
     def end(self) -> None:
         """Kill it and its workers, if they still run."""
-        workers = _children(self.popen.pid)
+        self.workers()
+        for process, stream in self._heard.values():
+            with suppress(psutil.Error):  # it is gone, though another process may have its number
+                process.kill()
+            stream.close()
         self.popen.kill()
         self.popen.wait()
-        for process in workers:
-            with suppress(psutil.Error):
-                process.kill()
-        for stream in self._heard.values():
-            stream.close()
 
 
 @dataclass(slots=True)
