@@ -63,10 +63,11 @@ class Supervisor:
 
     def run(self) -> bool:
         """Return whether the budget is spent. Raises StudyError when the workers cannot work."""
-        try:
-            self._loop()
-        finally:
-            self._end_now()
+        with self._record.noticing_deletion():
+            try:
+                self._loop()
+            finally:
+                self._end_now()
         return self._queue.is_complete()
 
     def _loop(self) -> None:
@@ -95,7 +96,8 @@ class Supervisor:
         for process in [one for one in self._processes if one.popen.poll() is not None]:
             self._processes.remove(process)
             code = process.popen.returncode
-            if code == 1:  # the worker met an error that a person must mend; another would meet it too
+            if code == 1 and process.last_message().startswith("error: "):
+                # A person must mend it; another worker would meet it too. Without the word, it is a crash.
                 raise StudyError(process.last_message().removeprefix("error: "))
             if code != 0:
                 self._queue.release(process.name)

@@ -61,14 +61,16 @@ class Worker:
         """Work until the budget is spent, the study is stopped, or `stopping` is true."""
         while not self._stopping() and self._run_or_wait():
             pass
+        self._queue.remove_leftovers()
 
     def run_one_if_any(self) -> bool:
         """Run the next trial if there is one to be had; return whether there was."""
-        self._queue.reap()
-        claim = self._queue.claim(self._name)
-        if claim is not None:
-            self._run(claim)
-        return claim is not None
+        with self._record.noticing_deletion():
+            self._queue.reap()
+            claim = self._queue.claim(self._name)
+            if claim is not None:
+                self._run(claim)
+            return claim is not None
 
     def is_deleted(self) -> bool:
         """Whether the study was deleted."""
@@ -98,7 +100,7 @@ class Worker:
             if isinstance(end, KeyboardInterrupt):
                 raise
         except TrialLost:
-            return
+            self._queue.remove_leftovers()  # the trial may have ended before this worker's last checkpoint of it
         except StorageError:
             raise
         except (StorageInternalError, OSError) as error:

@@ -93,7 +93,8 @@ class Counts:
     def _spans(self) -> list[tuple[datetime, datetime]]:
         now = datetime.now()
         spans = [
-            (start, complete or _last_seen(heartbeat, now)) for start, complete, heartbeat in self._fetch(_SPANS)
+            (_local(start), _local(complete) if complete else _last_seen(heartbeat, now))
+            for start, complete, heartbeat in self._fetch(_SPANS)
         ]
         for (earlier,) in self._rows(
             "SELECT value_json FROM trial_user_attributes AS attributes"
@@ -120,9 +121,13 @@ class Counts:
 def _last_seen(heartbeat: datetime | None, now: datetime) -> datetime:
     """When a running trial was last known to run: now, unless its worker's heartbeat stopped.
 
-    heartbeat: UTC, as the database writes it.  now: local time, as Optuna writes starts and ends.
+    heartbeat: UTC, as all that is in the database.  now: local time.
     """
     if heartbeat is None:
         return now
-    seen = heartbeat.replace(tzinfo=UTC).astimezone().replace(tzinfo=None)
+    seen = _local(heartbeat)
     return seen if now - seen > timedelta(seconds=GRACE_SECONDS) else now
+
+
+def _local(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC).astimezone().replace(tzinfo=None)

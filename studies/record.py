@@ -11,6 +11,8 @@ tests         every opening of the test split, oldest first (TestReport as JSON)
 import re
 import shutil
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,6 +62,15 @@ class StudyRecord:
         if attributes.get("id") != self.folder.name:  # the database may give a deleted study's number to another
             raise StudyError(f"study {self.name}: was deleted from {self.url}")
         return attributes
+
+    @contextmanager
+    def noticing_deletion(self) -> Iterator[None]:
+        """Turn the KeyError that work on a deleted study ends in into the StudyError that says so."""
+        try:
+            yield
+        except KeyError:
+            self.attributes()
+            raise
 
     def set(self, key: str, value: Any) -> None:
         """Set one user attribute."""
