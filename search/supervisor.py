@@ -60,6 +60,7 @@ class Supervisor:
     def stop(self) -> None:
         """Ask the workers to checkpoint and end; the second time, end them now. Safe in a signal handler."""
         self._stops += 1
+        self._ask_to_end()
 
     def run(self) -> bool:
         """Return whether the budget is spent. Raises StudyError when the workers cannot work."""
@@ -80,7 +81,7 @@ class Supervisor:
             if not self._processes:
                 return
             if self._stops:
-                self._ask_to_end()
+                self._ask_to_end()  # also those that were started as the signal came
             if self._stops > 1:
                 return
             if time.monotonic() - reaped > _REAP_SECONDS:
@@ -114,7 +115,7 @@ class Supervisor:
             )
 
     def _ask_to_end(self) -> None:
-        for process in self._processes:
+        for process in list(self._processes):
             if process.popen.stdin is not None and not process.popen.stdin.closed:
                 process.popen.stdin.close()
 

@@ -116,7 +116,7 @@ def test_the_clock_jumps(
     rows = assert_exact(driver)
     assert_same(rows, reference(trials))
     assert "Traceback" not in command.errors_of_workers()
-    assert command.seen == workers, "none died and was replaced"
+    assert command.seen <= workers, "none died and was replaced"
     taken = sum(row.attributes.get("deaths", 0) for row in rows)
     print(
         f"\n{jumps} jumps by {hours} h: {taken} trials taken from a living worker, {len(rows)} of {trials} trials"
