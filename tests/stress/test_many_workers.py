@@ -71,7 +71,7 @@ def test_another_process_holds_the_database(
 
 
 @pytest.mark.parametrize(
-    ("workers", "trials"), [(2, 6), pytest.param(8, 100, marks=stress)], ids=["short", "long"]
+    ("workers", "trials"), [(2, 40), pytest.param(8, 100, marks=stress)], ids=["short", "long"]
 )
 def test_a_dashboard_polls_all_the_while(
     new_driver: NewDriver, reference: Reference, workers: int, trials: int
@@ -93,7 +93,7 @@ def test_a_dashboard_polls_all_the_while(
     rows = assert_exact(driver)
     assert_untroubled(command, rows)
     assert_same(rows, reference(trials))
-    assert len(seconds) > 2
+    assert seconds
     assert dashboard.popen.poll() is None, "it still answers"
     assert "Traceback" not in dashboard.errors()
     print(f"\n{len(seconds)} polls of the dashboard, the slowest took {max(seconds):.2f} s")
