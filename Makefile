@@ -13,7 +13,7 @@ search: .venv/installed ## search both nets on the digits, test both winners
 test: .venv/installed-dev ## the whole test suite; arguments for pytest in ARGS
 	$(BIN)/python -m pytest -m "not stress" $(ARGS)
 
-stress: .venv/installed-dev ## the long forms of the reliability tests, about half an hour
+stress: .venv/installed-dev ## the long forms of the reliability tests; they take long
 	$(BIN)/python -m pytest -m stress -s $(ARGS)
 
 check: .venv/installed-dev ## lint, types, import contracts

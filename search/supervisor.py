@@ -1,7 +1,7 @@
 """Worker processes of one study, watched: one that dies is replaced, its trial goes to another.
 
-Each worker is `mlpsearch worker STUDY` with a pipe as its standard input. A line on the pipe asks it to end after
-checkpointing its trial; so does the pipe's end, so that workers never outlive a supervisor that was killed.
+Each worker is `mlpsearch worker STUDY` with a pipe as its standard input. The end of the pipe asks it to end after
+checkpointing its trial, so that workers never outlive a supervisor that was killed.
 """
 
 import os
