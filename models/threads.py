@@ -12,7 +12,7 @@ _VARIABLE = "OMP_NUM_THREADS"
 
 # Below this many multiplications in a step's largest product, threads wait for each other longer than they work,
 # and much longer where other processes want the cores too (benchmarks/threads.py).
-_WORTH_SHARING = 5_000_000
+_WORTH_SHARING = 10_000_000
 
 
 def use_threads(count: int) -> None:

@@ -102,13 +102,15 @@ def open_storage(url: str, *, create: bool = False) -> Storage:
 
 def _open_sqlite(url: str) -> Storage:
     import optuna
-    from optuna.storages import RDBStorage, get_storage
+    from optuna.storages import get_storage
     from sqlalchemy import event
+
+    from studies.backend import Backend
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # what is worth saying, mlpsearch says
     with warnings.catch_warnings():  # heartbeats are marked experimental; tests pin what we use of them
         warnings.simplefilter("ignore")
-        backend = RDBStorage(
+        backend = Backend(
             url,
             engine_kwargs={"connect_args": {"timeout": BUSY_SECONDS}},
             heartbeat_interval=HEARTBEAT_SECONDS,
@@ -127,7 +129,11 @@ def _on_connect(connection: Any, _record: Any) -> None:
 
 
 def _on_begin(connection: Any) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    from studies.backend import READ_ONLY
+
+    # Who only reads sees one state of the database and waits for nobody.
+    reads = connection.get_execution_options().get(READ_ONLY, False)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
 @contextmanager
