@@ -99,14 +99,22 @@ def save_weights(folder: Path, number: int, net: Net, config: TrainConfig, accur
     save_arrays(weights_path(folder, number), named_parameters(net.weights, net.biases), metadata)
 
 
-def remove_leftovers(folder: Path, *, best: int | None, is_ended: Callable[[int], bool]) -> None:
-    """Delete what is kept of trials that ended, also half-written files, but for the weights of the best.
+def remove_leftovers(
+    folder: Path, *, is_ended: Callable[[int], bool], keep: Callable[[], set[int] | None]
+) -> None:
+    """Delete what is kept of trials that ended, also half-written files, but for some weights.
 
+    keep: returns the trials whose weights stay; None for all.
     Weights of a trial that runs are there because its worker is about to finish it.
     """
-    for path in [*folder.glob("checkpoints/*"), *folder.glob("weights/*")]:
-        name = _OF_A_TRIAL.fullmatch(path.name)
-        if name is None or path == weights_path(folder, best if best is not None else -1):
-            continue
-        if is_ended(int(name["trial"])):
+    found = [
+        (path, int(name["trial"]))
+        for path in [*folder.glob("checkpoints/*"), *folder.glob("weights/*")]
+        if (name := _OF_A_TRIAL.fullmatch(path.name)) is not None
+    ]
+    ended = [(path, number) for path, number in found if is_ended(number)]
+    # Asked for only now: a trial that ended while the others were looked at may be the best.
+    kept = keep()
+    for path, number in ended:
+        if path != weights_path(folder, number) or (kept is not None and number not in kept):
             path.unlink(missing_ok=True)

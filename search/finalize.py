@@ -4,43 +4,52 @@ Each opening is recorded on the study, so that a number that was looked at often
 looked at once.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+
+import numpy as np
+from optuna.trial import FrozenTrial
 
 from models import build_net
 from models.config import TrainConfig
 from models.errors import DataError, StudyError
 from models.initialization import parameter_shapes
-from models.metrics import accuracy, confusion_matrix, predict_split, wilson_interval
+from models.metrics import confusion_matrix, predict_split, wilson_interval
 from models.net import Net
 from models.preprocessing import PixelStatistics, Preprocessing
+from models.statistics import accuracy_interval, deviation, mean
 from models.weights import check_shapes, load_arrays
 from search.checkpoints import weights_path
+from search.confirmation import Confirmation, current_confirmation, runs_of, to_json
 from search.objective import trial_seed
 from search.trial_queue import TrialQueue
 from search.worker import load_study_data
 from studies.datasets import TrainingData
 from studies.holdout import open_test_split
-from studies.record import StudyRecord
+from studies.record import StudyRecord, confirmation_of
 from studies.space import suggest
 from studies.storage import exclusive
 
 
 @dataclass(frozen=True, slots=True)
 class TestReport:
-    """What the test split said of one trial.
+    """What one opening of the test split said of one trial; accuracies are shares of 1.
 
-    accuracy, interval: test accuracy and its 95% Wilson interval, 0 to 1.  images: of the test split.
-    classes, confusion: counts, confusion[true class][predicted class], in the order of the class names.
+    validation_accuracy: of the tested net, or the mean over the seeds of a confirmation.
+    accuracy, interval: test accuracy and its 95% interval: Wilson's for one net; over seeds the interval of
+        models.statistics.accuracy_interval about the mean.
+    accuracies: of each net, one a seed.  deviation: their standard deviation, None for one.
+    images: of the test split.
+    classes, confusion: counts, confusion[true class][predicted class], of all tested nets together.
     opening: how many openings of the study's test split this was, from 1.
+    search_trials: how many trials the search had by then.
     """
 
     trial: int
     validation_accuracy: float
     accuracy: float
-    interval: Sequence[float]
+    interval: list[float]
     images: int
     classes: list[str]
     confusion: list[list[int]]
@@ -48,16 +57,23 @@ class TestReport:
     when: str
     command: str
     opening: int
+    seeds: list[int] = field(default_factory=list)
+    accuracies: list[float] = field(default_factory=list)
+    deviation: float | None = None
+    search_trials: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Winner:
     """The best trial of a study, with its trained net.
 
+    trial: of the search.  run: of its confirmation, None where the net is the search's own.
+    validation_accuracy: that this very net reached.
     weights: the file they came from.  threads: that its matrix products used.
     """
 
     trial: int
+    run: int | None
     validation_accuracy: float
     config: TrainConfig
     net: Net
@@ -68,22 +84,46 @@ class Winner:
 
 
 def load_winner(record: StudyRecord) -> Winner:
-    """Return the best trial and its net. Raises StudyError where no trial is finished, or its weights are gone."""
+    """Return the best trial and its net: once the study is confirmed, the confirmed one's best run on validation.
+
+    Raises StudyError where no trial is finished, WeightsError where its weights are gone.
+    """
+    confirmation = current_confirmation(record)
+    if confirmation is not None:
+        runs = runs_of(record, confirmation)
+        return _winner(record, max(runs, key=lambda run: run.value or 0), load_study_data(record), confirmation)
     best = TrialQueue(record).best()
-    if best is None or best.value is None:
+    if best is None:
         raise StudyError(f"study {record.name}: no trial is finished yet; `mlpsearch run {record.name}` goes on")
-    config = suggest(best, record.spec, seed=trial_seed(record.spec, best.number))
-    data = load_study_data(record)
+    return _winner(record, best, load_study_data(record))
+
+
+def _winner(
+    record: StudyRecord, trial: FrozenTrial, data: TrainingData, confirmation: Confirmation | None = None
+) -> Winner:
+    """Load the net of a trial; confirmation: where it is one of its runs."""
+    home = record if confirmation is None else confirmation_of(record)
+    assert home is not None  # noqa: S101 - whoever has a run has its study
+    assert trial.value is not None  # noqa: S101 - as do all finished trials
+    config = suggest(trial, record.spec, seed=trial_seed(record.spec, trial))
     inputs, classes = data.training.inputs, len(data.classes)
-    path = weights_path(record.folder, best.number)
+    path = weights_path(home.folder, trial.number)
     net = build_net(record.spec.net, inputs=inputs, classes=classes, config=config)
     arrays, _ = load_arrays(path)
     check_shapes(path, arrays, parameter_shapes(inputs, classes, config))
     net.weights = [arrays[f"weight.{i}"] for i in range(config.depth)]
     net.biases = [arrays[f"bias.{i}"] for i in range(config.depth)]
-    preprocessing = PixelStatistics(data.training).preprocessing(config.preprocessing)
-    threads = best.user_attrs.get("threads", 1)
-    return Winner(best.number, best.value, config, net, preprocessing, data, path, threads)
+    return Winner(
+        trial=trial.number if confirmation is None else confirmation.winner,
+        run=None if confirmation is None else trial.number,
+        validation_accuracy=trial.value,
+        config=config,
+        net=net,
+        preprocessing=PixelStatistics(data.training).preprocessing(config.preprocessing),
+        data=data,
+        weights=path,
+        threads=trial.user_attrs.get("threads", 1),
+    )
 
 
 def last_report(record: StudyRecord) -> TestReport | None:
@@ -97,40 +137,70 @@ def evaluate(record: StudyRecord, command: str) -> TestReport:
 
     command: what opened it, for the record.
     """
-    winner = load_winner(record)
     with exclusive(record.url):  # two that finish a study at once open its test split once
-        tests = record.attributes()["tests"]
-        if (last := last_report(record)) is not None and last.trial == winner.trial:
+        last = last_report(record)
+        if last is not None and current_confirmation(record) is not None:
             return last
-        report = _test(winner, record, command, opening=len(tests) + 1)
-        record.set("tests", [*tests, asdict(report)])
+        winner = load_winner(record)
+        if last is not None and last.trial == winner.trial:
+            return last
+        report = _open([winner], record, command)
     _write_note(record, report)
     return report
 
 
-def _test(winner: Winner, record: StudyRecord, command: str, opening: int) -> TestReport:
+def confirm(record: StudyRecord, confirmation: Confirmation, command: str) -> TestReport:
+    """Record a confirmation, and evaluate all runs of its winner on the test split, in one opening.
+
+    What was tested is not tested again: the same winner over the same seeds gives the report there is.
+    """
+    with exclusive(record.url):
+        record.set("confirmation", to_json(confirmation))
+        last = last_report(record)
+        if last is not None and (last.trial, last.seeds) == (confirmation.winner, confirmation.seeds):
+            return last
+        data = load_study_data(record)
+        runs = [_winner(record, run, data, confirmation) for run in runs_of(record, confirmation)]
+        report = _open(runs, record, command)
+    _write_note(record, report)
+    return report
+
+
+def _open(winners: list[Winner], record: StudyRecord, command: str) -> TestReport:
+    """Open the test split for the nets of one configuration, and put what it said on record."""
     source = record.attributes()["source"]["data"]
     held_out = open_test_split(record.spec.dataset, None if source is None else Path(source))
-    if held_out.classes != winner.data.classes or held_out.shape != winner.data.shape:
+    if held_out.classes != winners[0].data.classes or held_out.shape != winners[0].data.shape:
         raise DataError(
             f"study {record.name}: its test images have other classes or another size than its training images"
         )
-    predictions = predict_split(winner.net, held_out.test, winner.preprocessing)
     labels = held_out.test.labels[held_out.test.rows]
-    confusion = confusion_matrix(predictions, labels, len(held_out.classes))
-    return TestReport(
-        trial=winner.trial,
-        validation_accuracy=winner.validation_accuracy,
-        accuracy=accuracy(predictions, held_out.test),
-        interval=wilson_interval(int(confusion.trace()), len(held_out.test)),
-        images=len(held_out.test),
+    predictions = np.stack([predict_split(one.net, held_out.test, one.preprocessing) for one in winners])
+    correct = predictions == labels
+    accuracies = [float(share) for share in correct.mean(axis=1)]
+    several = len(winners) > 1
+    tests = record.attributes()["tests"]
+    report = TestReport(
+        trial=winners[0].trial,
+        validation_accuracy=mean([one.validation_accuracy for one in winners]),
+        accuracy=mean(accuracies),
+        interval=[*(accuracy_interval(correct) if several else wilson_interval(int(correct.sum()), correct.size))],
+        images=len(labels),
         classes=list(held_out.classes),
-        confusion=confusion.tolist(),
+        confusion=confusion_matrix(
+            predictions.ravel(), np.tile(labels, len(winners)), len(held_out.classes)
+        ).tolist(),
         fingerprint=held_out.fingerprint,
         when=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command,
-        opening=opening,
+        opening=len(tests) + 1,
+        seeds=[one.config.seed for one in winners] if several else [],
+        accuracies=accuracies,
+        deviation=deviation(accuracies),
+        search_trials=TrialQueue(record).ended(),
     )
+    record.set("tests", [*tests, asdict(report)])
+    return report
 
 
 def _write_note(record: StudyRecord, report: TestReport) -> None:
@@ -141,9 +211,10 @@ def _write_note(record: StudyRecord, report: TestReport) -> None:
     lines = [
         f"# {record.name}",
         "",
-        f"The best trial is **{report.trial}**, tested once on {report.images:,} images that no search has seen."
+        f"The best trial is **{report.trial}**, tested on {report.images:,} images that no search has seen."
         if report.opening == 1
         else f"The best trial is **{report.trial}**. Opening number {report.opening} of the test split.",
+        *([f"Means over {len(report.seeds)} seeds."] if report.seeds else []),
         "",
         "| validation accuracy | test accuracy | 95% interval |",
         "| --- | --- | --- |",

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import optuna
+from optuna.trial import BaseTrial
 
 from models import build_net
 from models.config import TrainConfig
@@ -19,6 +20,7 @@ from models.training import train
 from search.checkpoints import Checkpoint, Progress
 from search.strategy import pruned_when_asked_again
 from studies.datasets import TrainingData
+from studies.record import PLANNED_SEED
 from studies.space import suggest
 from studies.spec import StudySpec
 
@@ -60,7 +62,7 @@ class Objective:
 
         check: called after each epoch; true means write a checkpoint and raise Interrupted. It may raise.
         """
-        config = suggest(trial, self._spec, seed=trial_seed(self._spec, trial.number))
+        config = suggest(trial, self._spec, seed=trial_seed(self._spec, trial))
         with limited_threads(fitting_threads(self._data.training.inputs, config, threads())):
             return self._train(trial, config, check)
 
@@ -126,9 +128,15 @@ class _Reporter:
         return self._trial.should_prune()
 
 
-def trial_seed(spec: StudySpec, number: int) -> int:
-    """Return the seed of a trial's training, a function of the study's seed and the trial's number."""
-    return int(np.random.SeedSequence([spec.seed, number]).generate_state(1)[0])
+def trial_seed(spec: StudySpec, trial: BaseTrial) -> int:
+    """Return the seed of a trial's training: the planned one, else one derived from the trial's number."""
+    planned = trial.user_attrs.get(PLANNED_SEED)
+    return derived_seed(spec, trial.number) if planned is None else int(planned)
+
+
+def derived_seed(spec: StudySpec, *key: int) -> int:
+    """Return a seed that the study's own and a key decide."""
+    return int(np.random.SeedSequence([spec.seed, *key]).generate_state(1)[0])
 
 
 def _sample(training: Split, count: int) -> Split:

@@ -5,8 +5,9 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from search.confirmation import current_confirmation, to_json
 from search.trial_queue import TrialQueue
-from studies.record import StudyRecord
+from studies.record import StudyRecord, confirmation_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class StudyStatus:
     trials: counts by state: finished, pruned, failed, running, waiting.
     seconds: wall clock during which trials ran.  seconds_left: an estimate, None where there is nothing to go by.
     tests: every opening of the test split.
+    confirming: runs of the confirmation that are done and planned, None where there is none.
+    confirmation: what it said, if it is done and the search has not gone on since.
     """
 
     name: str
@@ -53,6 +56,8 @@ class StudyStatus:
     best: BestTrial | None
     running: list[RunningTrial]
     tests: list[dict[str, Any]]
+    confirming: dict[str, int] | None
+    confirmation: dict[str, Any] | None
 
     @property
     def ended(self) -> int:
@@ -82,7 +87,14 @@ def study_status(record: StudyRecord, queue: TrialQueue) -> StudyStatus:
         best=_best(queue.best()),
         running=running,
         tests=attributes["tests"],
+        confirming=_confirming(record),
+        confirmation=to_json(confirmation) if (confirmation := current_confirmation(record)) else None,
     )
+
+
+def _confirming(record: StudyRecord) -> dict[str, int] | None:
+    runs = confirmation_of(record)
+    return None if runs is None else {"done": TrialQueue(runs).ended(), "planned": runs.budget.trials}
 
 
 def _state(complete: bool, stopped: bool, running: list[RunningTrial]) -> str:

@@ -35,6 +35,11 @@ class _Process:
     def name(self) -> str:
         return worker_name(self.popen.pid)
 
+    def close(self) -> None:
+        for file in (self.popen.stdin, self.messages):
+            if file is not None:
+                file.close()
+
     def last_message(self) -> str:
         self.messages.seek(0)
         lines = self.messages.read().strip().splitlines()
@@ -103,6 +108,7 @@ class Supervisor:
             if code != 0:
                 self._queue.release(process.name)
                 self._count_death(process)
+            process.close()
 
     def _count_death(self, process: _Process) -> None:
         ended = self._queue.ended()
@@ -124,6 +130,7 @@ class Supervisor:
             process.popen.kill()
         for process in self._processes:
             process.popen.wait()
+            process.close()
             self._queue.release(process.name, died=False)
         self._processes.clear()
         self._queue.remove_leftovers()  # of workers that were killed

@@ -18,13 +18,14 @@ from datetime import datetime
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
+from optuna.pruners import NopPruner
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from models.errors import StudyError
 from search.checkpoints import remove_leftovers
 from search.strategy import make_pruner, make_sampler
 from studies.counts import EARLIER
-from studies.record import StudyRecord
+from studies.record import PLANNED_SEED, StudyRecord
 from studies.storage import exclusive
 
 MAX_FAILURES = 3  # exceptions of one trial
@@ -57,7 +58,8 @@ class TrialQueue:
         self._record = record
         self._counts = record.counts
         self._storage = record.storage.optuna
-        self._sampler, self._pruner = make_sampler(record.spec), make_pruner(record.spec)
+        self._sampler = make_sampler(record.spec)
+        self._pruner = make_pruner(record.spec) if record.plan is None else NopPruner()
 
     # ---- taking ----------------------------------------------------------------------------------------------
 
@@ -97,11 +99,23 @@ class TrialQueue:
         if sum(counts.values()) - counts[TrialState.FAIL] >= self._record.budget.trials:
             return False
         self._refuse_hopeless()
-        number, starts = sum(counts.values()), self._record.spec.start
-        fixed = {"fixed_params": starts[number]} if number < len(starts) else {}
-        waiting = create_trial(state=TrialState.WAITING, system_attrs=fixed)
-        self._storage.create_new_trial(self._record.study_id, waiting)
+        self._storage.create_new_trial(self._record.study_id, self._next_trial(number=sum(counts.values())))
         return True
+
+    def _next_trial(self, number: int) -> FrozenTrial:
+        """A trial to be sampled, one of the specification's starts, or a planned run that no trial does yet."""
+        plan, starts = self._record.plan, self._record.spec.start
+        if plan is None:
+            fixed = {"fixed_params": starts[number]} if number < len(starts) else {}
+            return create_trial(state=TrialState.WAITING, system_attrs=fixed)
+        trials = self._storage.get_all_trials(self._record.study_id, deepcopy=False)
+        done = {trial.user_attrs["run"] for trial in trials if trial.state != TrialState.FAIL}
+        index, run = next((index, run) for index, run in enumerate(plan) if index not in done)
+        return create_trial(
+            state=TrialState.WAITING,
+            system_attrs={"fixed_params": run.params},
+            user_attrs={"run": index, "of_trial": run.trial, PLANNED_SEED: run.seed},
+        )
 
     def _refuse_hopeless(self) -> None:
         ended = self._counts.last_ended(MAX_FAILED_IN_A_ROW)
@@ -233,8 +247,11 @@ class TrialQueue:
 
     def best(self) -> FrozenTrial | None:
         """Return the complete trial of the highest validation accuracy, the first of equals, if there is any."""
-        key = self._counts.best()
-        return None if key is None else self._storage.get_trial(key.trial_id)
+        return next(iter(self.top(1)), None)
+
+    def top(self, count: int) -> list[FrozenTrial]:
+        """Return the complete trials of the highest validation accuracies, best first."""
+        return [self._storage.get_trial(key.trial_id) for key in self._counts.best(count)]
 
     def running(self) -> list[tuple[FrozenTrial, bool]]:
         """Return the running trials, each with whether its worker's heartbeat is fresh."""
@@ -243,9 +260,13 @@ class TrialQueue:
         return [(self._storage.get_trial(key.trial_id), key.trial_id not in stale) for key in keys]
 
     def remove_leftovers(self) -> None:
-        """Delete checkpoints of trials that ended, and all weights but those of the best."""
-        best = self._counts.best()
-        remove_leftovers(self._record.folder, best=None if best is None else best.number, is_ended=self.is_ended)
+        """Delete checkpoints of trials that ended, and all weights but the best's; a confirmation keeps all."""
+        is_planned = self._record.plan is not None
+        remove_leftovers(
+            self._record.folder,
+            is_ended=self.is_ended,
+            keep=lambda: None if is_planned else {key.number for key in self._counts.best()},
+        )
 
     def is_ended(self, number: int) -> bool:
         """Whether the trial of that number ended, or never was."""

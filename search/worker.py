@@ -56,6 +56,7 @@ class Worker:
         self._queue = TrialQueue(record)
         self._objective = Objective(record.spec, data, record.folder)
         self._name = worker_name()
+        self._is_planned = record.plan is not None
 
     def run(self) -> None:
         """Work until the budget is spent, the study is stopped, or `stopping` is true."""
@@ -114,15 +115,17 @@ class Worker:
     def _end(self, claim: Claim, outcome: Outcome) -> None:
         for key, value in outcome.facts.items():
             claim.trial.set_user_attr(key, value)
-        folder = self._record.folder
-        if outcome.pruned:
+        if outcome.pruned and not self._is_planned:
             self._queue.prune(claim, outcome.accuracy)
         else:
-            best = self._queue.best()
-            if best is None or outcome.accuracy >= (best.value or 0):
-                save_weights(folder, claim.number, outcome.net, outcome.config, outcome.accuracy)
+            if self._keeps_weights(outcome):
+                save_weights(self._record.folder, claim.number, outcome.net, outcome.config, outcome.accuracy)
             self._queue.finish(claim, outcome.accuracy)
         self._queue.remove_leftovers()
+
+    def _keeps_weights(self, outcome: Outcome) -> bool:
+        best = self._queue.best()
+        return self._is_planned or best is None or outcome.accuracy >= (best.value or 0)
 
 
 def serve_one(record: StudyRecord, stopping: Callable[[], bool]) -> None:
@@ -140,7 +143,7 @@ def serve_all(url: str, stopping: Callable[[], bool], tell: Callable[[str], None
     told: set[str] = set()
     while not stopping():
         served = False
-        for name in study_names(storage):
+        for name in study_names(storage, confirmations=True):
             if stopping():
                 return
             worker = None

@@ -54,15 +54,16 @@ class Counts:
         )
         return [TrialKey(number, trial_id) for number, trial_id in rows]
 
-    def best(self) -> TrialKey | None:
-        """Return the complete trial with the highest value, the first of equals."""
+    def best(self, count: int = 1) -> list[TrialKey]:
+        """Return the complete trials of the highest values, best first; of equals the earlier one is better."""
         rows = self._rows(
             "SELECT trials.number, trials.trial_id FROM trials"
             " JOIN trial_values ON trial_values.trial_id = trials.trial_id"
             " WHERE trials.study_id = :study AND trials.state = 'COMPLETE'"
-            " ORDER BY trial_values.value DESC, trials.number LIMIT 1"
+            " ORDER BY trial_values.value DESC, trials.number LIMIT :count",
+            count=count,
         )
-        return TrialKey(*rows[0]) if rows else None
+        return [TrialKey(number, trial_id) for number, trial_id in rows]
 
     def last_ended(self, count: int) -> list[tuple[TrialState, TrialKey]]:
         """Return the trials that ended last, newest first."""

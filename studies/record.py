@@ -6,6 +6,12 @@ id            a random name for its folder of weights and checkpoints
 source        {"data": path or None, "fingerprint": of the training images}
 stopped       whether workers shall leave it alone
 tests         every opening of the test split, oldest first (TestReport as JSON)
+confirmation  what training its best trials again over fresh seeds said (Confirmation as JSON), if that was done
+
+The runs of a confirmation are trials of a study of their own beside it, which no sampler sees. It has two more:
+
+confirms      the id of the study that it confirms
+plan          the runs that its trials do, and nothing else (PlannedRun as JSON)
 """
 
 import re
@@ -13,7 +19,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +32,18 @@ from studies.counts import Counts
 from studies.spec import Budget, StudySpec, differences
 from studies.storage import Storage, artifact_folder, exclusive, exists, open_storage
 
+PLANNED_SEED = "planned_seed"  # the attribute of a confirmation's trial that says which seed it trains with
+
 _ID = re.compile("[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRun:
+    """One run of a confirmation: the configuration of a trial of the search, with another seed."""
+
+    trial: int
+    params: dict[str, Any]
+    seed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +52,9 @@ class StudyRecord:
 
     storage: Storage
     study_id: int
+    name: str
     spec: StudySpec
     folder: Path
-
-    @property
-    def name(self) -> str:
-        """The study's name."""
-        return self.spec.name
 
     @property
     def url(self) -> str:
@@ -81,6 +94,12 @@ class StudyRecord:
         """The budget as it is now, enlargements included."""
         return Budget.model_validate(self.attributes()["budget"])
 
+    @property
+    def plan(self) -> list[PlannedRun] | None:
+        """The runs that its trials do, where it is a confirmation; None where they are sampled."""
+        planned = self.attributes().get("plan")
+        return None if planned is None else [PlannedRun(**run) for run in planned]
+
     def optuna_study(
         self,
         sampler: optuna.samplers.BaseSampler | None = None,
@@ -94,7 +113,7 @@ def open_study(url: str, name: str) -> StudyRecord:
     """Return a study of an existing storage. Raises StudyError where there is none of that name."""
     storage = open_storage(url)
     known = study_names(storage)
-    if name not in known:
+    if name not in study_names(storage, confirmations=True):
         raise StudyError(f"study {name!r}: not in {url} (there: {', '.join(known) or 'none'})")
     return _load(storage, name)
 
@@ -123,24 +142,74 @@ def create_or_resume(url: str, spec: StudySpec, *, trials: int | None, source: d
     storage = open_storage(url, create=True)
     with exclusive(url):
         if spec.name not in study_names(storage):
-            _create(storage, spec, source)
+            _create(storage, spec.name, spec, source, {})
         record = _load(storage, spec.name)
         _refuse_drift(record, spec, source)
         _enlarge(record, spec, trials)
+        if spec.confirm != record.spec.confirm:
+            record.set("spec", record.spec.model_copy(update={"confirm": spec.confirm}).to_json())
+            record = _load(storage, spec.name)
         if record.attributes()["source"] != source:  # the same images at a new place
             record.set("source", source)
     return record
 
 
-def study_names(storage: Storage) -> list[str]:
-    """Names of the storage's studies that mlpsearch made, sorted."""
-    return sorted(study.study_name for study in storage.optuna.get_all_studies() if _is_ours(study.user_attrs))
+def confirmation_of(record: StudyRecord) -> StudyRecord | None:
+    """Return the study that holds the runs of a study's confirmation, if there is one."""
+    name = _confirmation_name(record.name)
+    if name not in study_names(record.storage, confirmations=True):
+        return None
+    found = _load(record.storage, name)
+    return found if found.attributes()["confirms"] == record.folder.name else None
+
+
+def plan_confirmation(record: StudyRecord, runs: list[PlannedRun]) -> StudyRecord:
+    """Return the study of a confirmation, made where there is none, with these runs added to those it had."""
+    with exclusive(record.url):
+        confirmation = confirmation_of(record)
+        if confirmation is None:
+            _delete_confirmation(record)  # of a study that had the same name once
+            source = record.attributes()["source"]
+            name = _confirmation_name(record.name)
+            _create(record.storage, name, record.spec, source, {"confirms": record.folder.name, "plan": []})
+            confirmation = _load(record.storage, name)
+        known = confirmation.plan or []
+        plan = [*known, *(run for run in runs if run not in known)]
+        if plan != known:
+            confirmation.set("plan", [asdict(run) for run in plan])
+            confirmation.set("budget", Budget(trials=len(plan), epochs=record.spec.budget.epochs).model_dump())
+        confirmation.set("stopped", False)
+    return confirmation
+
+
+def study_names(storage: Storage, *, confirmations: bool = False) -> list[str]:
+    """Names of the storage's studies that mlpsearch made, sorted; those of confirmations only where asked for."""
+    return sorted(
+        study.study_name
+        for study in storage.optuna.get_all_studies()
+        if _is_ours(study.user_attrs) and (confirmations or "plan" not in study.user_attrs)
+    )
 
 
 def delete_study(record: StudyRecord) -> None:
-    """Delete a study from the storage, and its weights and checkpoints."""
+    """Delete a study and its confirmation from the storage, and their weights and checkpoints."""
+    _delete_confirmation(record)
+    _delete(record)
+
+
+def _delete_confirmation(record: StudyRecord) -> None:
+    name = _confirmation_name(record.name)
+    if name in study_names(record.storage, confirmations=True):
+        _delete(_load(record.storage, name))
+
+
+def _delete(record: StudyRecord) -> None:
     record.storage.optuna.delete_study(record.study_id)
     shutil.rmtree(record.folder, ignore_errors=True)
+
+
+def _confirmation_name(study: str) -> str:
+    return f"{study} (confirmation)"  # no study file may have such a name
 
 
 def collect_garbage(storage: Storage) -> tuple[int, int]:
@@ -166,14 +235,15 @@ def _is_ours(attributes: dict[str, Any]) -> bool:
     return isinstance(attributes.get("spec"), dict) and isinstance(known, str) and bool(_ID.fullmatch(known))
 
 
-def _create(storage: Storage, spec: StudySpec, source: dict[str, Any]) -> None:
-    study_id = _empty_study(storage, spec.name)
+def _create(storage: Storage, name: str, spec: StudySpec, source: dict[str, Any], more: dict[str, Any]) -> None:
+    study_id = _empty_study(storage, name)
     storage.optuna.set_study_system_attr(study_id, "study:metric_names", ["validation accuracy"])
     for key, value in (
         ("budget", _budget_json(spec.budget)),
         ("source", source),
         ("stopped", False),
         ("tests", []),
+        *more.items(),
         ("spec", spec.to_json()),
         ("id", uuid.uuid4().hex),  # last: a study without it was left unfinished by a crash, see _is_ours
     ):
@@ -195,7 +265,7 @@ def _load(storage: Storage, name: str) -> StudyRecord:
     study_id = storage.optuna.get_study_id_from_name(name)
     attributes = storage.optuna.get_study_user_attrs(study_id)
     spec = StudySpec.from_json(attributes["spec"])
-    return StudyRecord(storage, study_id, spec, artifact_folder(storage.url) / attributes["id"])
+    return StudyRecord(storage, study_id, name, spec, artifact_folder(storage.url) / attributes["id"])
 
 
 def _refuse_drift(record: StudyRecord, spec: StudySpec, source: dict[str, Any]) -> None:

@@ -33,8 +33,8 @@ from studies.spec_messages import explain, key_path, nearest, one_line, show
 MAX_FILE_BYTES = 1_000_000
 
 # A study may go on with these changed: they say how long it runs and where its images lie (which are
-# compared by their fingerprint), not what is searched.
-MAY_DIFFER = {"budget.trials", "budget.seconds", "budget.total_epochs", "data"}
+# compared by their fingerprint), and what is done after the search, not what is searched.
+MAY_DIFFER = {"budget.trials", "budget.seconds", "budget.total_epochs", "confirm.top", "confirm.seeds", "data"}
 
 
 class Budget(Table):
@@ -46,6 +46,13 @@ class Budget(Table):
         default=None, gt=0, allow_inf_nan=False, description="a number of seconds above 0"
     )
     total_epochs: int | None = Field(default=None, ge=1, description="a whole number of at least 1")
+
+
+class Confirm(Table):
+    """What is trained again once the search is over: so many of its best trials, each with so many fresh seeds."""
+
+    top: int = Field(default=5, ge=1, le=100, description="a whole number from 1 to 100")
+    seeds: int = Field(default=5, ge=2, le=100, description="a whole number from 2 to 100")
 
 
 class StudySpec(Table):
@@ -73,6 +80,7 @@ class StudySpec(Table):
         default="median", description="one of 'median', 'hyperband', 'none'"
     )
     budget: Budget = Field(description="a table with trials and epochs")
+    confirm: Confirm | None = Field(default=None, description="a table with top and seeds")
     search: dict[str, Dimension] = Field(
         description="a table: field = { low = .., high = .. } or { choices = [..] }"
     )
@@ -115,7 +123,13 @@ class StudySpec(Table):
             raise SpecError(one_line(where, explain(error, _TABLES))) from None
 
 
-_TABLES: dict[str, type[BaseModel]] = {"": StudySpec, "budget": Budget, "range": Range, "choices": Choices}
+_TABLES: dict[str, type[BaseModel]] = {
+    "": StudySpec,
+    "budget": Budget,
+    "confirm": Confirm,
+    "range": Range,
+    "choices": Choices,
+}
 
 
 def load_spec(path: str | Path, data: str | Path | None = None) -> StudySpec:

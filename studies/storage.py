@@ -176,7 +176,9 @@ def stored_names(url: str) -> list[str]:
         ) as reader:
             rows = reader.execute(
                 "SELECT studies.study_name FROM studies JOIN study_user_attributes AS attributes"
-                " ON attributes.study_id = studies.study_id WHERE attributes.key = 'id' ORDER BY study_name"
+                " ON attributes.study_id = studies.study_id WHERE attributes.key = 'id' AND NOT EXISTS"
+                " (SELECT * FROM study_user_attributes AS others WHERE others.study_id = studies.study_id"
+                " AND others.key = 'plan') ORDER BY study_name"
             ).fetchall()
     except sqlite3.Error as error:
         raise StorageError(f"{path}: cannot be opened as a storage ({innermost(error)})") from error

@@ -13,6 +13,7 @@ from rich.table import Table
 from search.status import StudyStatus
 
 _MOST_CLASSES = 30  # of a confusion matrix in a terminal
+_SIGNIFICANT = 0.05
 _PLAIN_SECONDS = 5.0  # between lines of progress where there is no terminal
 
 
@@ -67,7 +68,8 @@ def test_text(test: dict[str, Any] | None) -> str:
     if test is None:
         return "–"
     low, high = test["interval"]
-    return f"{percent(test['accuracy'])} ({100 * low:.1f}–{100 * high:.1f})"
+    spread = f" ± {100 * test['deviation']:.2f}" if test.get("deviation") is not None else ""
+    return f"{percent(test['accuracy'])}{spread} ({100 * low:.1f}–{100 * high:.1f})"
 
 
 def study_lines(status: StudyStatus) -> Iterator[Table | str]:
@@ -80,14 +82,52 @@ def study_lines(status: StudyStatus) -> Iterator[Table | str]:
     for trial in status.running:
         note = "" if trial.alive else " (stopped answering; its trial will be given to another)"
         yield f"worker {trial.worker}: trial {trial.number}, epoch {trial.epoch}{note}"
-    for test in status.tests:
-        yield (
-            f"test split opened {test['when']} by `{test['command']}`: trial {test['trial']}, "
-            f"{test_text(test)}" + (f", opening {test['opening']}" if test["opening"] > 1 else "")
-        )
+    if status.confirmation is not None:
+        yield from _confirmation_lines(status.confirmation)
+    elif status.confirming is not None:
+        done, planned = status.confirming["done"], status.confirming["planned"]
+        yield f"confirmation: {done} of {planned} runs are done; `mlpsearch confirm {status.name}` goes on"
+    yield from _test_lines(status.tests)
     if status.tests and len(status.tests[-1]["classes"]) <= _MOST_CLASSES:
         yield "test images by true class (row) and predicted class (column):"
         yield confusion_table(status.tests[-1])
+
+
+def _confirmation_lines(confirmation: dict[str, Any]) -> Iterator[Table | str]:
+    candidates = confirmation["candidates"]
+    yield f"confirmed: the best {len(candidates)} trials, trained again over {len(confirmation['seeds'])} seeds:"
+    table = Table(box=None, pad_edge=False)
+    for column in ("trial", "in the search", "mean ± deviation", "runs"):
+        table.add_column(column, no_wrap=True)
+    for one in candidates:
+        runs = " ".join(percent(accuracy) for accuracy in one["accuracies"])
+        spread = f"{percent(one['mean'])} ± {100 * one['deviation']:.2f}"
+        table.add_row(str(one["trial"]), percent(one["search_accuracy"]), spread, runs)
+    yield table
+    bias = 100 * confirmation["selection_bias"]
+    winner = confirmation["winner"]
+    yield f"selection bias: the best of the search is {bias:.2f} points above the mean of trial {winner}"
+    if confirmation["p_value"] is not None:
+        chance = "may be chance" if confirmation["p_value"] >= _SIGNIFICANT else "is hardly chance"
+        first, second = (one["trial"] for one in candidates[:2])
+        yield (
+            f"the difference between trials {first} and {second} {chance} "
+            f"(paired t-test, p = {confirmation['p_value']:.2g})"
+        )
+
+
+def _test_lines(tests: list[dict[str, Any]]) -> Iterator[str]:
+    for number, test in enumerate(tests):
+        seeds = f" over {len(test['seeds'])} seeds" if test.get("seeds") else ""
+        again = ""
+        if test["opening"] > 1:
+            before, now = tests[number - 1].get("search_trials", 0), test.get("search_trials", 0)
+            grown = f", after the search grew from {before} to {now} trials" if before < now else ""
+            again = f"; opening {test['opening']}{grown}"
+        yield (
+            f"test split opened {test['when']} by `{test['command']}`: "
+            f"trial {test['trial']}{seeds}, {test_text(test)}{again}"
+        )
 
 
 def duration(seconds: float) -> str:

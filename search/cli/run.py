@@ -22,12 +22,19 @@ from search.cli.common import (
 
 if TYPE_CHECKING:
     from studies.record import StudyRecord
+    from studies.spec import Confirm
 
 trials_option = click.option(
     "--trials", type=click.IntRange(min=1), help="How many trials the study shall have in all."
 )
 workers_option = click.option(
     "--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Worker processes."
+)
+top_option = click.option(
+    "--top", type=click.IntRange(1, 100), help="How many of the best trials.  [default: the study's, else 5]"
+)
+seeds_option = click.option(
+    "--seeds", type=click.IntRange(2, 100), help="How many runs of each.  [default: the study's, else 5]"
 )
 no_evaluate_option = click.option("--no-evaluate", is_flag=True, help="Do not open the test split at the end.")
 
@@ -69,6 +76,26 @@ def resume(study: str, workers: int, no_evaluate: bool, storage: str | None, as_
 
 @click.command()
 @click.argument("study")
+@top_option
+@seeds_option
+@workers_option
+@storage_option
+@json_option
+def confirm(
+    study: str, top: int | None, seeds: int | None, workers: int, storage: str | None, as_json: bool
+) -> None:
+    """Train the best trials again over fresh seeds; evaluate the one of the best mean on the test split."""
+    from studies.spec import Confirm
+
+    record = find_study(study, storage)
+    asked = record.spec.confirm or Confirm()
+    asked = Confirm(top=top or asked.top, seeds=seeds or asked.seeds)
+    _confirm(record, asked, workers, f"mlpsearch confirm {study}")
+    show_study(record, as_json)
+
+
+@click.command()
+@click.argument("study")
 @trials_option
 @data_option
 @storage_option
@@ -83,7 +110,12 @@ def submit(study: str, trials: int | None, data: str | None, storage: str | None
 @storage_option
 def stop(study: str, storage: str | None) -> None:
     """Make all workers leave a study alone; they checkpoint its running trials."""
-    find_study(study, storage).set("stopped", True)
+    from studies.record import confirmation_of
+
+    record = find_study(study, storage)
+    for one in (record, confirmation_of(record)):
+        if one is not None:
+            one.set("stopped", True)
     tell(f"{study}: stopped; `mlpsearch resume {study}` goes on")
 
 
@@ -164,17 +196,43 @@ def _submit(study: str, trials: int | None, data: str | None, storage: str | Non
 
 def _work_off(record: "StudyRecord", workers: int, no_evaluate: bool, as_json: bool, command: str) -> None:
     """Run workers to the end of the budget, test the best trial, show the result."""
-    complete, stops = _supervise(record, workers)
-    if not complete:
-        _say_how_to_go_on(record, interrupted=bool(stops))
-        sys.exit(INTERRUPTED if stops else 0)
-    if not no_evaluate:
+    _run_to_the_end(record, workers, f"mlpsearch resume {record.name}")
+    if record.spec.confirm is not None and not no_evaluate:
+        _confirm(record, record.spec.confirm, workers, command)
+    elif not no_evaluate:
         from search.finalize import evaluate
 
         with err().status("testing the best trial"):
             evaluate(record, command)
     show_study(record, as_json)
     tell(f"Next: mlpsearch dashboard, or mlpsearch export {record.name} -o best.toml")
+
+
+def _confirm(record: "StudyRecord", asked: "Confirm", workers: int, command: str) -> None:
+    """Run what a confirmation lacks, choose the winner, and test it."""
+    from search.confirmation import confirmed, plan
+    from search.finalize import confirm
+
+    runs = plan(record, asked.top, asked.seeds)
+    _run_to_the_end(runs, workers, f"mlpsearch confirm {record.name}")
+    with err().status("testing the winner"):
+        confirm(record, confirmed(record, asked.top, asked.seeds), command)
+
+
+def _run_to_the_end(record: "StudyRecord", workers: int, again: str) -> None:
+    """Run workers until the budget is spent; where that is not reached, end here.
+
+    again: the command that goes on.
+    """
+    complete, stops = _supervise(record, workers)
+    if complete:
+        return
+    from search.trial_queue import TrialQueue
+
+    what = "interrupted" if stops else "stopped"
+    ended, total = TrialQueue(record).ended(), record.budget.trials
+    tell(f"{what}: {ended} of {total} trials are done and kept; `{again}` goes on")
+    sys.exit(INTERRUPTED if stops else 0)
 
 
 def _supervise(record: "StudyRecord", workers: int) -> tuple[bool, int]:
@@ -199,14 +257,6 @@ def _supervise(record: "StudyRecord", workers: int) -> tuple[bool, int]:
             return supervisor.run(), stops
 
 
-def _say_how_to_go_on(record: "StudyRecord", *, interrupted: bool) -> None:
-    from search.trial_queue import TrialQueue
-
-    what = "interrupted" if interrupted else "stopped"
-    ended, total = TrialQueue(record).ended(), record.budget.trials
-    tell(f"{what}: {ended} of {total} trials are done and kept; `mlpsearch resume {record.name}` goes on")
-
-
 def _set_at_end_of_input(event: threading.Event) -> None:
     sys.stdin.read()
     event.set()
@@ -223,4 +273,4 @@ def _on_signals(handler: Callable[..., None]) -> Iterator[None]:
             signal.signal(number, previous)
 
 
-COMMANDS = (run, resume, submit, stop, worker, delete, gc)
+COMMANDS = (run, resume, confirm, submit, stop, worker, delete, gc)

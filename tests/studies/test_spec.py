@@ -16,6 +16,7 @@ from studies.dimensions import FIELDS, Choices, Range
 from studies.spec import (
     MAX_FILE_BYTES,
     Budget,
+    Confirm,
     StudySpec,
     differences,
     load_spec,
@@ -437,9 +438,10 @@ def test_the_example_of_the_documentation_is_a_study_file() -> None:
 
 
 def test_the_documentation_lists_exactly_the_keys_there_are() -> None:
-    tables = ("budget", "search", "fixed", "start")
+    tables = ("budget", "confirm", "search", "fixed", "start")
     keys = {key for key in StudySpec.model_fields if key not in tables}
     keys |= {f"budget.{key}" for key in Budget.model_fields}
+    keys |= {f"confirm.{key}" for key in Confirm.model_fields}
     keys |= {f"search.FIELD.{key}" for model in (Range, Choices) for key in model.model_fields}
     assert set(table_rows()) == keys | {"fixed.FIELD", "[[start]]"} | set(FIELDS)
 
