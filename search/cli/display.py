@@ -37,7 +37,7 @@ def studies_table(studies: list[StudyStatus]) -> Table:
         table.add_column(column, no_wrap=True)
     table.add_column("best hyperparameters")
     for status in studies:
-        counts = status.trials
+        counts, params = status.trials, _winners_params(status)
         best, test = status.best, status.tests[-1] if status.tests else None
         ends = f"{counts['finished']}, {counts['pruned']}, {counts['failed']}"
         table.add_row(
@@ -47,9 +47,16 @@ def studies_table(studies: list[StudyStatus]) -> Table:
             f"{status.ended}/{status.budget['trials']} ({ends})",
             percent(best.validation_accuracy if best else None),
             test_text(test),
-            ", ".join(f"{key} {short(value)}" for key, value in best.params.items()) if best else "–",
+            ", ".join(f"{key} {short(value)}" for key, value in params.items()) or "–",
         )
     return table
+
+
+def _winners_params(status: StudyStatus) -> dict[str, Any]:
+    """The hyperparameters of the confirmed winner, else of the best of the search."""
+    if status.confirmation is not None:
+        return dict(status.confirmation["candidates"][0]["params"])
+    return status.best.params if status.best else {}
 
 
 def confusion_table(test: dict[str, Any]) -> Table:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tomli_w
 from optuna.trial import TrialState
 
 from models.errors import StudyError
@@ -308,6 +309,20 @@ def test_the_command(finished: Finished, mlpsearch: Command) -> None:
     assert "by `mlpsearch confirm mine`: trial " in answer.out
     assert "mine (confirmation): 2/2 trials" in answer.err or "mine (confirmation): 0/2 trials" in answer.err
     assert open_study(url, "mine").attributes()["confirmation"]["winner"] in (0, 1)
+
+
+def test_a_study_file_may_ask_for_it(finished: Finished, mlpsearch: Command, tmp_path: Path) -> None:
+    """Also one that did not when the study was made."""
+    record = finished()
+    document = tomli_w.dumps(record.spec.to_json() | {"confirm": {"top": 1, "seeds": 2}})
+    (tmp_path / "mine.toml").write_text(document)
+    answer = mlpsearch("run", "mine.toml", "--storage", record.url)
+    assert answer.code == 0, answer.err
+    assert "confirmed: the best 1 trials, trained again over 2 seeds:\n" in answer.out
+    assert len(record.attributes()["tests"]) == 1
+    assert same_study(record).spec.confirm is not None
+    resumed = mlpsearch("resume", "mine", "--storage", record.url)
+    assert "by `mlpsearch run mine.toml`: trial " in resumed.out
 
 
 def test_stop_stops_it_too(finished: Finished, mlpsearch: Command) -> None:

@@ -102,6 +102,11 @@ PLANTED = [
     ("models/training.py", "peek = b't10k-images-idx3-ubyte'"),
     ("search/objective.py", "import torchvision\npeek = torchvision.datasets.CIFAR10('.', train=False)"),
     ("search/objective.py", "from torchvision.datasets import CIFAR10\npeek = CIFAR10('.', False)"),
+    (
+        "search/objective.py",
+        "from torch.utils.data import Subset\nfrom torchvision.datasets import CIFAR10\n"
+        "peek = Subset(CIFAR10('.', train=False), range(1000))",
+    ),
     ("search/worker.py", "def peek(data_set, options):\n    return data_set('.', train=options)"),
 ]
 

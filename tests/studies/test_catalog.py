@@ -145,3 +145,10 @@ def test_an_unknown_study_is_an_error(
         catalog.find(study)
     assert str(raised.value).startswith(message)
     assert len(str(raised.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", READY)
+def test_a_ready_study_confirms_what_it_finds(name: str) -> None:
+    asked = catalog.find(name).confirm
+    assert asked is not None
+    assert asked.seeds >= 5
