@@ -19,7 +19,7 @@ from tests.stress.ledger import Ledger
 T = TypeVar("T")
 
 EPOCHS = 20
-PATIENCE_SECONDS = 180.0  # for whatever must happen; many times what it takes on an idle machine
+PATIENCE_SECONDS = 900.0  # a machine that does something else besides is slow
 LOOK_SECONDS = 0.05
 
 PARAMETERS = {"hidden_size", "learning_rate", "regularization", "depth", "batch_size"}
