@@ -30,13 +30,15 @@ def random_split() -> tuple[Split, Split]:
     images = random.integers(0, 256, (_IMAGES + 1_000, _INPUTS), dtype=np.uint8)
     labels = random.integers(0, 10, _IMAGES + 1_000)
     rows = np.arange(_IMAGES + 1_000)
-    return Split(images, labels, rows[:_IMAGES]), Split(images, labels, rows[_IMAGES:])
+    parts = rows[:_IMAGES], rows[_IMAGES:]
+    training, validation = (Split(images, labels, part, (32, 32, 3)) for part in parts)
+    return training, validation
 
 
 def measure(net_name: str, config: TrainConfig, training: Split, validation: Split) -> dict[str, Any]:
     """Train with checkpoints as a trial does; return seconds in all and in checkpoints, and bytes on disk."""
     net = build_net(net_name, inputs=_INPUTS, classes=10, config=config)
-    preprocessing = PixelStatistics(training).preprocessing("scale")
+    preprocessing = PixelStatistics(training).preprocessing(config)
     progress, saving, files, size = Progress(), 0.0, 0, 0
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Checkpoint(Path(folder), 0, config)
@@ -62,7 +64,13 @@ def main() -> None:
     for net in NETS:
         optimizer = "adam" if net == "torch" else "sgd"
         config = TrainConfig(
-            hidden_size=512, depth=3, epochs=8, optimizer=optimizer, learning_rate=1e-4, momentum=0.9
+            hidden_size=512,
+            depth=3,
+            epochs=8,
+            optimizer=optimizer,
+            learning_rate=1e-4,
+            momentum=0.9,
+            preprocessing="scale",
         )
         rows.append(row := measure(net, config, training, validation))
         if not as_json:

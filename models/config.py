@@ -5,7 +5,7 @@ from typing import Any
 
 from models.errors import ConfigError
 
-# field -> allowed values: (low, high) both included for numbers, the names for strings.
+# field -> allowed values: (low, high) both included for numbers, all of them for strings and booleans.
 ALLOWED: dict[str, tuple[Any, ...]] = {
     "hidden_size": (1, 65_536),
     "learning_rate": (1e-12, 1e3),
@@ -13,11 +13,25 @@ ALLOWED: dict[str, tuple[Any, ...]] = {
     "depth": (2, 64),
     "batch_size": (1, 1_000_000),
     "epochs": (1, 100_000),
-    "optimizer": ("sgd", "adam"),
+    "optimizer": ("sgd", "adam", "adamw"),
     "momentum": (0.0, 0.9999),
+    "nesterov": (False, True),
+    "weight_decay": (0.0, 1e3),
+    "schedule": ("step", "cosine", "one-cycle"),
     "learning_rate_decay": (1e-3, 1.0),
+    "warmup": (0.0, 0.9),
     "initialization": ("he", "small"),
-    "preprocessing": ("center", "standardize", "scale"),
+    "batch_normalization": (False, True),
+    "dropout": (0.0, 0.95),
+    "input_dropout": (0.0, 0.95),
+    "label_smoothing": (0.0, 0.9),
+    "preprocessing": ("center", "standardize", "scale", "whiten"),
+    "components": (1, 1_000_000),
+    "whitening_epsilon": (0.0, 1.0),
+    "flip": (False, True),
+    "shift": (0, 16),
+    "averaging": (0.0, 0.99999),
+    "flip_averaging": (False, True),
     "seed": (0, 2**63 - 1),
 }
 
@@ -27,20 +41,47 @@ class TrainConfig:
     """How one net is built and trained.
 
     hidden_size: units in each hidden layer.
-    learning_rate: step size of the first epoch.
+    learning_rate: step size; of a schedule, the largest.
     regularization: λ in J = cross-entropy + λ · Σ‖W‖²; biases are not penalised.
     depth: weight layers; 2 is one hidden layer.
     batch_size: images a step; the last batch of an epoch holds what is left.
     epochs: passes over the training images.
-    optimizer: "sgd" (with momentum), or "adam" (Kingma & Ba 2015, https://arxiv.org/abs/1412.6980).
+    optimizer: "sgd" (with momentum), "adam" (Kingma & Ba 2015, https://arxiv.org/abs/1412.6980), or "adamw"
+        (Loshchilov & Hutter 2019, https://arxiv.org/abs/1711.05101).
     momentum: of SGD, 0 for none: v ← momentum · v + gradient, w ← w - learning_rate · v.
-    learning_rate_decay: factor on the learning rate after each epoch.
+    nesterov: of SGD with momentum: w ← w - learning_rate · (gradient + momentum · v) (Sutskever et al. 2013,
+        https://proceedings.mlr.press/v28/sutskever13.html, in the form that torch.optim.SGD has).
+    weight_decay: of AdamW: each step also shrinks the weights by the factor 1 - learning_rate · weight_decay. It
+        is no part of J, and Adam's scaling does not touch it; that of λ, which is, it does.
+    schedule: of the learning rate: "step" multiplies it by learning_rate_decay after each epoch; "cosine" lowers
+        it along half a cosine to 0 (Loshchilov & Hutter 2017, https://arxiv.org/abs/1608.03983, without
+        restarts); "one-cycle" in a straight line, after its rise (Smith & Topin 2018,
+        https://arxiv.org/abs/1708.07120, without a cycle of the momentum). See models/schedules.py.
+    learning_rate_decay: factor on the learning rate after each epoch, of the schedule "step".
+    warmup: share of all steps over which the learning rate first rises from 0, of any schedule (Goyal et al.
+        2017, https://arxiv.org/abs/1706.02677).
     initialization: weights from N(0, 2 / inputs of the layer) ("he", He et al. 2015,
         https://arxiv.org/abs/1502.01852) or from N(0, 1e-4²) ("small"); biases are 0.
+    batch_normalization: of hidden layers, before the ReLU (Ioffe & Szegedy 2015, https://arxiv.org/abs/1502.03167).
+    dropout: share of each hidden layer's units that a step leaves out, the others scaled up to make up for it;
+        input_dropout: the same of the inputs (Srivastava et al. 2014, https://jmlr.org/papers/v15/srivastava14a.html).
+    label_smoothing: share of each target that is spread evenly over all classes (Szegedy et al. 2016,
+        https://arxiv.org/abs/1512.00567).
     preprocessing: of the pixels 0–255, with statistics of the training images only: "center" subtracts the
         mean image; "standardize" also divides by the standard deviation of all pixels about it;
-        "scale" maps 0–255 to -1–1.
-    seed: fixes the initial weights and the order of the images.
+        "scale" maps 0–255 to -1–1; "whiten" keeps principal components and brings their variances together
+        (PCA whitening: Kessy et al. 2018, https://arxiv.org/abs/1512.00809).
+    components: of "whiten", the inputs that it keeps, those of largest variance; at most one a pixel.
+    whitening_epsilon: of "whiten", which divides each component by √(its variance + ε): ε as a share of the
+        largest variance. 0 makes all variances the same, noise and all; 1 hardly changes their proportions.
+    flip: mirror every training image with probability 1/2, anew in each epoch (as shift and flip_averaging:
+        Krizhevsky et al. 2012, https://papers.nips.cc/paper/4824).
+    shift: move every training image by up to so many pixels in both directions, anew in each epoch; its edge
+        pixels fill the gap.
+    averaging: decay a step of an exponential moving average of all weights, with which the net predicts; 0 for
+        none (Polyak & Juditsky 1992, https://doi.org/10.1137/0330046). See models/averaging.py.
+    flip_averaging: predict by the mean of the logits of an image and of its mirror image.
+    seed: fixes the initial weights and every random draw of the training.
 
     Raises ConfigError for a value that is not allowed.
     """
@@ -53,9 +94,23 @@ class TrainConfig:
     epochs: int = 10
     optimizer: str = "sgd"
     momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    schedule: str = "step"
     learning_rate_decay: float = 1.0
+    warmup: float = 0.0
     initialization: str = "he"
+    batch_normalization: bool = False
+    dropout: float = 0.0
+    input_dropout: float = 0.0
+    label_smoothing: float = 0.0
     preprocessing: str = "center"
+    components: int = 512
+    whitening_epsilon: float = 0.01
+    flip: bool = False
+    shift: int = 0
+    averaging: float = 0.0
+    flip_averaging: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -77,6 +132,8 @@ def describe_allowed(name: str) -> str:
     allowed = ALLOWED[name]
     if TYPES[name] is str:
         return "one of " + ", ".join(repr(value) for value in allowed)
+    if TYPES[name] is bool:
+        return "true or false"
     if TYPES[name] is int:
         return f"a whole number from {allowed[0]} to {allowed[1]}"
     return f"a number from {allowed[0]:g} to {allowed[1]:g}"

@@ -16,11 +16,13 @@ class Split:
     images: (all images, inputs), uint8 pixels 0–255, each row one image in (height, width, channel) order.
     labels: (all images,), int64 class numbers from 0.
     rows: (images of this split,), int64 indices into both, ascending.
+    shape: (height, width, channels) of an image.
     """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
     rows: NDArray[np.int64]
+    shape: tuple[int, int, int]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -29,3 +31,8 @@ class Split:
     def inputs(self) -> int:
         """Pixels of one image."""
         return int(self.images.shape[1])
+
+    def sample(self, count: int) -> "Split":
+        """Return up to `count` of the images, evenly spread."""
+        step = max(1, len(self) // count)
+        return Split(self.images, self.labels, self.rows[::step][:count], self.shape)

@@ -7,7 +7,8 @@
     ├── DataError        images that are missing, corrupt or not allowed  (studies)
     ├── StorageError     a storage that cannot be opened or used          (studies.storage)
     ├── StudyError       a study that is missing, changed or not ready    (search)
-    └── ExportError      an export that cannot be read or written         (search.export)
+    ├── ExportError      an export that cannot be read or written         (search.export)
+    └── ReportError      a report that cannot be written                  (search.report)
 
 Each message is one line and says what was given, what is allowed, and where. The command line prints it
 and ends with exit code 1; every other exception is a bug and shows its traceback.
@@ -44,3 +45,7 @@ class StudyError(MlpsearchError):
 
 class ExportError(MlpsearchError):
     """An export cannot be read or written."""
+
+
+class ReportError(MlpsearchError):
+    """A report cannot be written."""

@@ -2,10 +2,11 @@
 
 - central differences: (J(w + h) - J(w - h)) / 2h, parameter by parameter, in float64;
 - torch's autograd, on the same weights and images;
-- training: with the same weights and plain SGD, both nets' losses agree step for step.
+- training: with the same weights, both nets' losses agree step for step.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,18 @@ NUMERIC_TOLERANCE = 1e-7
 TORCH_TOLERANCE = 1e-10
 STEPS = 100
 
+# Options of the training, each alone and all that go together at once. The optimisers change steps, not gradients.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "batch normalisation": {"batch_normalization": True},
+    "dropout": {"dropout": 0.3},
+    "input dropout": {"input_dropout": 0.3},
+    "label smoothing": {"label_smoothing": 0.2},
+    "Nesterov": {"momentum": 0.9, "nesterov": True, "learning_rate": 0.01},
+    "AdamW": {"optimizer": "adamw", "weight_decay": 0.5, "learning_rate": 0.01},
+}
+OPTIONS["all"] = {key: value for option in OPTIONS.values() for key, value in option.items()}
+_DEPTH_OF_OPTIONS, _REGULARIZATION_OF_OPTIONS = 3, 0.1
+
 _INPUTS, _CLASSES, _IMAGES, _HIDDEN = 6, 4, 8, 7
 _H = 1e-5  # balances the truncation error, O(h²), against rounding, O(ε/h)
 
@@ -28,6 +41,7 @@ class GradientCheck:
     """The largest relative error of one comparison.
 
     against: "central differences", "autograd" or "torch's losses".  parameter: its name, or "J".
+    option: one of OPTIONS, "" for none.
     """
 
     against: str
@@ -36,6 +50,7 @@ class GradientCheck:
     parameter: str
     error: float
     tolerance: float
+    option: str = ""
 
     @property
     def passed(self) -> bool:
@@ -44,58 +59,52 @@ class GradientCheck:
 
 
 def check_all() -> list[GradientCheck]:
-    """Run all comparisons at DEPTHS 2 to 5, with and without L2."""
-    cases = [(depth, regularization) for depth in DEPTHS for regularization in REGULARIZATIONS]
+    """Run all comparisons at DEPTHS 2 to 5, with and without L2, and with each of OPTIONS."""
+    cases = [(depth, regularization, "") for depth in DEPTHS for regularization in REGULARIZATIONS]
+    cases += [(_DEPTH_OF_OPTIONS, _REGULARIZATION_OF_OPTIONS, option) for option in OPTIONS]
     checks = []
-    for depth, regularization in cases:
-        checks += check_numeric(depth, regularization)
-        checks += check_autograd(depth, regularization)
-        checks.append(check_steps(depth, regularization))
+    for case in cases:
+        checks += check_numeric(*case)
+        checks += check_autograd(*case)
+        checks.append(check_steps(*case))
     return checks
 
 
-def check_numeric(depth: int, regularization: float) -> list[GradientCheck]:
-    """Compare each weight and bias array with central differences."""
-    net, images, labels = _case(depth, regularization)
-    _, weight_gradients, bias_gradients = net.loss_and_gradients(images, labels)
+def check_numeric(depth: int, regularization: float, option: str = "") -> list[GradientCheck]:
+    """Compare the gradient of each array that is trained with central differences."""
+    net, images, labels = _case(depth, regularization, option)
+    _, gradients = net.loss_and_gradients(images, labels)
     checks = []
-    for kind, parameters, gradients in (
-        ("weight", net.weights, weight_gradients),
-        ("bias", net.biases, bias_gradients),
-    ):
-        for i, (parameter, gradient) in enumerate(zip(parameters, gradients, strict=True)):
-            error = relative_error(gradient, _central_differences(net, parameter, images, labels))
-            checks.append(
-                GradientCheck(
-                    "central differences", depth, regularization, f"{kind}.{i}", error, NUMERIC_TOLERANCE
-                )
-            )
+    for name, gradient in gradients.items():
+        error = relative_error(gradient, _central_differences(net, name, images, labels))
+        checks.append(
+            GradientCheck("central differences", depth, regularization, name, error, NUMERIC_TOLERANCE, option)
+        )
     return checks
 
 
-def check_autograd(depth: int, regularization: float) -> list[GradientCheck]:
-    """Compare each weight and bias array with torch's autograd."""
-    net, images, labels = _case(depth, regularization)
-    torch_net = _torch_twin(net, depth, regularization)
-    _, weights, biases = net.loss_and_gradients(images, labels)
-    _, torch_weights, torch_biases = torch_net.loss_and_gradients(images, labels)
-    named = [(f"weight.{i}", *pair) for i, pair in enumerate(zip(weights, torch_weights, strict=True))]
-    named += [(f"bias.{i}", *pair) for i, pair in enumerate(zip(biases, torch_biases, strict=True))]
+def check_autograd(depth: int, regularization: float, option: str = "") -> list[GradientCheck]:
+    """Compare the gradient of each array that is trained with torch's autograd."""
+    net, images, labels = _case(depth, regularization, option)
+    _, ours = net.loss_and_gradients(images, labels)
+    _, theirs = _torch_twin(net, depth, regularization, option).loss_and_gradients(images, labels)
+    errors = {name: relative_error(ours[name], theirs[name]) for name in theirs}
     return [
-        GradientCheck("autograd", depth, regularization, name, relative_error(ours, theirs), TORCH_TOLERANCE)
-        for name, ours, theirs in named
+        GradientCheck("autograd", depth, regularization, name, error, TORCH_TOLERANCE, option)
+        for name, error in errors.items()
     ]
 
 
-def check_steps(depth: int, regularization: float) -> GradientCheck:
-    """Train both nets with plain SGD for STEPS steps from the same weights; compare all losses."""
-    net, images, labels = _case(depth, regularization)
-    torch_net = _torch_twin(net, depth, regularization)
+def check_steps(depth: int, regularization: float, option: str = "") -> GradientCheck:
+    """Train both nets, with plain SGD unless the option says otherwise, for STEPS steps; compare all losses."""
+    net, images, labels = _case(depth, regularization, option)
+    torch_net = _torch_twin(net, depth, regularization, option)
     losses = np.array(
         [(net.train_batch(images, labels), torch_net.train_batch(images, labels)) for _ in range(STEPS)]
     )
     errors = np.abs(losses[:, 0] - losses[:, 1]) / np.abs(losses).max(axis=1)
-    return GradientCheck("torch's losses", depth, regularization, "J", float(errors.max()), TORCH_TOLERANCE)
+    error = float(errors.max())
+    return GradientCheck("torch's losses", depth, regularization, "J", error, TORCH_TOLERANCE, option)
 
 
 def relative_error(ours: Floats, theirs: Floats) -> float:
@@ -104,39 +113,45 @@ def relative_error(ours: Floats, theirs: Floats) -> float:
     return float(np.abs(ours - theirs).max()) / scale if scale else 0.0
 
 
-def _config(depth: int, regularization: float) -> TrainConfig:
-    return TrainConfig(
-        depth=depth, hidden_size=_HIDDEN, regularization=regularization, learning_rate=0.05, seed=depth
-    )
+def _config(depth: int, regularization: float, option: str) -> TrainConfig:
+    base = {"depth": depth, "hidden_size": _HIDDEN, "regularization": regularization, "seed": depth}
+    changes: dict[str, Any] = base | {"learning_rate": 0.05} | OPTIONS.get(option, {})
+    return TrainConfig(**changes)
 
 
-def _case(depth: int, regularization: float) -> tuple[NumpyNet, Floats, Labels]:
-    """A small float64 net with random biases, so that no parameter is special, and a batch for it."""
+def _case(depth: int, regularization: float, option: str) -> tuple[NumpyNet, Floats, Labels]:
+    """A small float64 net with random biases and gammas, so that none is special, and a batch for it."""
     random = np.random.default_rng(depth)
-    config = _config(depth, regularization)
+    config = _config(depth, regularization, option)
     net = NumpyNet(inputs=_INPUTS, classes=_CLASSES, config=config, dtype=np.float64)
-    net.biases = [random.normal(0, 0.5, bias.shape) for bias in net.biases]
+    parameters = net.parameters()
+    for name, array in parameters.items():
+        if name.startswith(("bias", "gamma")):
+            array += random.normal(0, 0.5, array.shape)
+    net.load_parameters(parameters)
     return net, random.standard_normal((_IMAGES, _INPUTS)), random.integers(0, _CLASSES, _IMAGES)
 
 
-def _torch_twin(net: NumpyNet, depth: int, regularization: float):  # type: ignore[no-untyped-def]
-    from models.torch_mlp import (
-        TorchNet,
-    )  # imported late: half of a second that the numeric check never needs
+def _torch_twin(net: NumpyNet, depth: int, regularization: float, option: str):  # type: ignore[no-untyped-def]
+    from models.torch_mlp import TorchNet  # late: half of a second that the numeric check never needs
 
-    twin = TorchNet(inputs=_INPUTS, classes=_CLASSES, config=_config(depth, regularization), dtype=np.float64)
-    twin.weights, twin.biases = net.weights, net.biases
+    config = _config(depth, regularization, option)
+    twin = TorchNet(inputs=_INPUTS, classes=_CLASSES, config=config, dtype=np.float64)
+    twin.load_parameters(net.parameters())
     return twin
 
 
-def _central_differences(net: NumpyNet, parameter: Floats, images: Floats, labels: Labels) -> Floats:
+def _central_differences(net: NumpyNet, name: str, images: Floats, labels: Labels) -> Floats:
+    parameters = net.parameters()
+    parameter = parameters[name]
     numeric = np.empty_like(parameter)
     for index in np.ndindex(parameter.shape):
-        kept = parameter[index]
-        parameter[index] = kept + _H
-        above, *_ = net.loss_and_gradients(images, labels)
-        parameter[index] = kept - _H
-        below, *_ = net.loss_and_gradients(images, labels)
+        kept, losses = parameter[index], []
+        for moved in (kept + _H, kept - _H):
+            parameter[index] = moved
+            net.load_parameters(parameters)
+            losses.append(net.loss_and_gradients(images, labels)[0])
         parameter[index] = kept
-        numeric[index] = (above - below) / (2 * _H)
+        numeric[index] = (losses[0] - losses[1]) / (2 * _H)
+    net.load_parameters(parameters)
     return numeric

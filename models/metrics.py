@@ -6,13 +6,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.data import Split
-from models.net import Labels, Net
+from models.net import Floats, Labels, Net
+from models.numpy_net import softmax
 from models.preprocessing import Preprocessing
 
 
 def predict_split(net: Net, split: Split, preprocessing: Preprocessing) -> Labels:
     """Return the predicted class of each image of the split, in its order, (N,)."""
+    if preprocessing.flip_averaging:
+        labels: Labels = _logits(net, split, preprocessing).argmax(axis=1)
+        return labels
     return np.concatenate([net.predict(images) for images, _ in preprocessing.chunks(split)])
+
+
+def probabilities(net: Net, split: Split, preprocessing: Preprocessing) -> Floats:
+    """Return the probability of each class for each image of the split, in its order, (N, classes)."""
+    return softmax(_logits(net, split, preprocessing))
+
+
+def _logits(net: Net, split: Split, preprocessing: Preprocessing) -> Floats:
+    """The logits; with flip averaging their mean over image and mirror image, of which probabilities are made."""
+    logits = np.concatenate([net.logits(images) for images, _ in preprocessing.chunks(split)])
+    if preprocessing.flip_averaging:
+        mirrored = preprocessing.chunks(split, mirror=True)
+        logits += np.concatenate([net.logits(images) for images, _ in mirrored])
+        logits /= 2
+    return logits
 
 
 def accuracy(predictions: Labels, split: Split) -> float:

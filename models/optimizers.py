@@ -1,6 +1,6 @@
-"""First-order optimisers over lists of arrays, written out: SGD with momentum, and Adam.
+"""First-order optimisers over lists of arrays, written out: SGD with momentum, Adam, and AdamW.
 
-Both update their parameters in place and follow torch.optim's conventions, so that NumpyNet and TorchNet take
+All update their parameters in place and follow torch.optim's conventions, so that NumpyNet and TorchNet take
 the same steps.
 """
 
@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from models.config import TrainConfig
+from models.initialization import Parameters
 from models.net import Floats
 
 
@@ -25,12 +27,25 @@ class Optimizer(Protocol):
         """Take over what `state` returned."""
 
 
-class SGD:
-    """v ← momentum · v + g;  w ← w - learning_rate · v  (momentum 0: v is the gradient itself)."""
+def make_optimizer(parameters: Parameters, config: TrainConfig) -> Optimizer:
+    """Return the optimiser of a configuration."""
+    if config.optimizer == "sgd":
+        return SGD(parameters.all(), config.momentum, nesterov=config.nesterov)
+    if config.optimizer == "adam":
+        return Adam(parameters.all())
+    return AdamW(parameters.all(), decayed=parameters.weights, weight_decay=config.weight_decay)
 
-    def __init__(self, parameters: list[Floats], momentum: float):
+
+class SGD:
+    """v ← momentum · v + g;  w ← w - learning_rate · v  (momentum 0: v is the gradient itself).
+
+    With nesterov  w ← w - learning_rate · (g + momentum · v).
+    """
+
+    def __init__(self, parameters: list[Floats], momentum: float, *, nesterov: bool = False):
         self._parameters = parameters
         self._momentum = momentum
+        self._nesterov = nesterov
         self._velocities = [np.zeros_like(parameter) for parameter in parameters] if momentum else []
 
     def step(self, gradients: list[Floats], learning_rate: float) -> None:  # noqa: D102
@@ -39,7 +54,11 @@ class SGD:
                 velocity = self._velocities[i]
                 velocity *= self._momentum
                 velocity += gradient
-                np.multiply(velocity, learning_rate, out=gradient)
+                if self._nesterov:
+                    gradient *= learning_rate
+                    parameter -= gradient
+                ahead = self._momentum if self._nesterov else 1.0
+                np.multiply(velocity, learning_rate * ahead, out=gradient)
             else:
                 gradient *= learning_rate
             parameter -= gradient
@@ -95,3 +114,21 @@ class Adam:
             mean[...] = state[f"optimizer.mean.{i}"]
             square[...] = state[f"optimizer.square.{i}"]
         self._steps = int(state["optimizer.steps"])
+
+
+class AdamW(Adam):
+    """Loshchilov & Hutter 2019 (https://arxiv.org/abs/1711.05101), algorithm 2: some arrays decay apart.
+
+    w ← (1 - learning_rate · weight_decay) w, and then Adam's step.
+    decayed: those of the parameters that do.
+    """
+
+    def __init__(self, parameters: list[Floats], decayed: list[Floats], weight_decay: float):
+        super().__init__(parameters)
+        self._decayed = decayed
+        self._weight_decay = weight_decay
+
+    def step(self, gradients: list[Floats], learning_rate: float) -> None:  # noqa: D102
+        for parameter in self._decayed if self._weight_decay else ():
+            parameter *= 1 - learning_rate * self._weight_decay
+        super().step(gradients, learning_rate)

@@ -3,6 +3,7 @@
 The only module of the package that computes with torch.
 """
 
+from copy import deepcopy
 from itertools import pairwise
 from typing import Any
 
@@ -11,57 +12,118 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from models.averaging import new_share
 from models.config import TrainConfig
+from models.draws import DropoutMasks
 from models.initialization import initial_parameters, layer_sizes
 from models.net import Floats, Labels
-from models.numpy_net import named_parameters
+from models.normalization import EPSILON
 from models.threads import threads
 
 _DTYPES = {np.float32: torch.float32, np.float64: torch.float64}
 
 
 class MLP(nn.Module):
-    """Linear layers with ReLU between them.
+    """Linear layers with ReLU between them, and batch normalisation before the ReLU if it is asked for.
 
     sizes: units from the input to the output.
     """
 
-    def __init__(self, sizes: list[int], dtype: torch.dtype):
+    def __init__(self, sizes: list[int], dtype: torch.dtype, *, normalized: bool):
         super().__init__()
+        hidden = sizes[1:-1] if normalized else []
         self.layers = nn.ModuleList(
             nn.utils.skip_init(nn.Linear, *fans, dtype=dtype)  # type: ignore[no-untyped-call]
             for fans in pairwise(sizes)
         )
+        self.linears: list[nn.Linear] = list(self.layers)  # type: ignore[arg-type]
+        self.gammas = nn.ParameterList(torch.ones(size, dtype=dtype) for size in hidden)
+        self.means = nn.ParameterList(torch.zeros(size, dtype=dtype) for size in hidden).requires_grad_(False)
+        self.variances = nn.ParameterList(torch.ones(size, dtype=dtype) for size in hidden).requires_grad_(False)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the logits, (N, classes), of images (N, inputs)."""
+    def forward(self, images: Tensor, masks: list[Tensor | None]) -> Tensor:
+        """Return the logits, (N, classes), of images (N, inputs) in a training step with these dropout masks."""
+        activations = images if masks[0] is None else images * masks[0]
+        for layer, mask in enumerate(masks[1:]):
+            activations = torch.relu(self._hidden(layer, activations))
+            if mask is not None:
+                activations = activations * mask
+        return self.linears[-1](activations)  # type: ignore[no-any-return]
+
+    def predict(self, images: Tensor, *, measuring: bool = False) -> Tensor:
+        """Return the logits, (N, classes), of images (N, inputs), with fixed means and variances.
+
+        measuring: take those from these images first.
+        """
         activations = images
-        for layer in self.layers[:-1]:
-            activations = torch.relu(layer(activations))
-        return self.layers[-1](activations)  # type: ignore[no-any-return]
+        for layer in range(len(self.linears) - 1):
+            if measuring and self.gammas:
+                outputs = nn.functional.linear(activations, self.linears[layer].weight)
+                variance, mean = torch.var_mean(outputs, 0, correction=0)
+                self.means[layer].copy_(mean)
+                self.variances[layer].copy_(variance)
+            activations = torch.relu(self._hidden(layer, activations, fixed=True))
+        return self.linears[-1](activations)  # type: ignore[no-any-return]
+
+    def _hidden(self, layer: int, activations: Tensor, *, fixed: bool = False) -> Tensor:
+        """What goes into the ReLU of a hidden layer."""
+        linear = self.linears[layer]
+        if not self.gammas:
+            return linear(activations)  # type: ignore[no-any-return]
+        outputs = nn.functional.linear(activations, linear.weight)
+        # nn.functional.batch_norm would refuse a batch of one image, which may be all that an epoch has left.
+        return torch.batch_norm(
+            outputs,
+            self.gammas[layer],
+            linear.bias,
+            self.means[layer] if fixed else None,
+            self.variances[layer] if fixed else None,
+            not fixed,
+            0.0,  # of running statistics, which are measured instead
+            EPSILON,
+            torch.backends.cudnn.enabled,
+        )
+
+    def trained(self) -> dict[str, Tensor]:
+        """The tensors that training changes, weights as (inputs, outputs), by the names that files give them."""
+        named = {f"weight.{i}": layer.weight.data.t() for i, layer in enumerate(self.linears)}
+        named |= {f"bias.{i}": layer.bias.data for i, layer in enumerate(self.linears)}
+        return named | {f"gamma.{i}": gamma.data for i, gamma in enumerate(self.gammas)}
+
+    def of_kind(self, kind: str) -> dict[str, Tensor]:
+        """Those of `trained` whose names begin with "weight", "bias" or "gamma"."""
+        return {name: tensor for name, tensor in self.trained().items() if name.startswith(kind)}
+
+    def statistics(self) -> dict[str, Tensor]:
+        """The means and variances of batch normalisation in predictions, by the names that files give them."""
+        named = {f"mean.{i}": mean.data for i, mean in enumerate(self.means)}
+        return named | {f"variance.{i}": variance.data for i, variance in enumerate(self.variances)}
 
 
 class TorchNet:
     """The module and its optimiser.
 
-    inputs: pixels of an image. classes: size of the output layer.
+    inputs: what it gets of an image, all pixels or fewer components. classes: size of the output layer.
     dtype: of all arithmetic, np.float32 or np.float64.
     It runs on CUDA where there is a device, else on the CPU.
     """
 
     def __init__(self, *, inputs: int, classes: int, config: TrainConfig, dtype: type[np.floating] = np.float32):
         torch.set_num_threads(threads())
+        sizes = layer_sizes(inputs, classes, config)
         self._dtype = dtype
-        self._regularization = config.regularization
+        self._config = config
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.module = MLP(layer_sizes(inputs, classes, config), _DTYPES[dtype]).to(self._device)
-        self._linears: list[nn.Linear] = list(self.module.layers)  # type: ignore[arg-type]
-        self.weights, self.biases = initial_parameters(inputs, classes, config, dtype)
-        self._optimizer = _optimizer(self._linears, config)
+        self.module = MLP(sizes, _DTYPES[dtype], normalized=config.batch_normalization).to(self._device)
+        _copy_into(self.module.trained(), initial_parameters(inputs, classes, config, dtype).named())
+        self._predicting = deepcopy(self.module) if config.averaging else self.module
+        self._optimizer = _optimizer(self.module, config)
+        self._masks = DropoutMasks(config, sizes, dtype)
+        self._steps = 0
 
     @property
     def learning_rate(self) -> float:
-        """Of the next steps."""
+        """Of the next step."""
         return float(self._optimizer.param_groups[0]["lr"])
 
     @learning_rate.setter
@@ -71,67 +133,112 @@ class TorchNet:
 
     @property
     def weights(self) -> list[Floats]:
-        """Copies of each layer's weights, (inputs, outputs). Setting copies values of the same shapes."""
-        return [layer.weight.detach().t().cpu().numpy().copy() for layer in self._linears]
+        """Copies of each layer's weights, (inputs, outputs). Setting copies values; an average starts there."""
+        return self._list("weight")
 
     @weights.setter
     def weights(self, values: list[Floats]) -> None:
-        _copy_into([layer.weight.data.t() for layer in self._linears], values)
+        self._set("weight", values)
 
     @property
     def biases(self) -> list[Floats]:
-        """Copies of each layer's biases, (outputs,). Setting copies values of the same shapes."""
-        return [layer.bias.detach().cpu().numpy().copy() for layer in self._linears]
+        """Copies of each layer's biases, (outputs,). Setting copies values; an average starts there."""
+        return self._list("bias")
 
     @biases.setter
     def biases(self, values: list[Floats]) -> None:
-        _copy_into([layer.bias.data for layer in self._linears], values)
+        self._set("bias", values)
 
     def logits(self, images: Floats) -> Floats:
         """Return z(L), (N, classes), of images (N, inputs)."""
         with torch.inference_mode():
-            return self.module(self._tensor(images)).cpu().numpy()  # type: ignore[no-any-return]
+            return self._predicting.predict(self._tensor(images)).cpu().numpy()
 
     def predict(self, images: Floats) -> Labels:
         """Return the most probable class of each image, (N,)."""
         labels: Labels = self.logits(images).argmax(axis=1)
         return labels
 
-    def loss_and_gradients(self, images: Floats, labels: Labels) -> tuple[float, list[Floats], list[Floats]]:
-        """Return J and its gradients by weights and biases, by autograd, the penalty included."""
+    def measure(self, images: Floats) -> None:
+        """Take from images (N, inputs) the means and variances that batch normalisation uses in predictions."""
+        with torch.no_grad():
+            self._predicting.predict(self._tensor(images), measuring=True)
+
+    def loss_and_gradients(self, images: Floats, labels: Labels) -> tuple[float, dict[str, Floats]]:
+        """Return J and its gradients by each array that is trained, by name, by autograd, the penalty included."""
         self._optimizer.zero_grad()
-        logits = self.module(self._tensor(images))
-        loss = nn.functional.cross_entropy(logits, torch.from_numpy(labels).to(self._device))
-        for layer in self._linears:
-            loss = loss + self._regularization * layer.weight.square().sum()
+        loss = self._cross_entropy(images, labels)
+        linears = self.module.linears
+        for layer in linears:
+            loss = loss + self._config.regularization * layer.weight.square().sum()
         loss.backward()  # type: ignore[no-untyped-call]
-        weights = [_gradient(layer.weight).t().cpu().numpy().copy() for layer in self._linears]
-        return loss.item(), weights, [_gradient(layer.bias).cpu().numpy().copy() for layer in self._linears]
+        gradients = {f"weight.{i}": _gradient(layer.weight).t() for i, layer in enumerate(linears)}
+        gradients |= {f"bias.{i}": _gradient(layer.bias) for i, layer in enumerate(linears)}
+        gradients |= {f"gamma.{i}": _gradient(gamma) for i, gamma in enumerate(self.module.gammas)}
+        return loss.item(), _arrays(gradients)
 
     def train_batch(self, images: Floats, labels: Labels) -> float:
         """Take one optimiser step on images (N, inputs) and labels (N,); return J before the step."""
         self._optimizer.zero_grad()
-        logits = self.module(self._tensor(images))
-        loss = nn.functional.cross_entropy(logits, torch.from_numpy(labels).to(self._device))
+        loss = self._cross_entropy(images, labels)
         loss.backward()  # type: ignore[no-untyped-call]
         penalty = self._penalty()
         self._optimizer.step()
+        self._steps += 1
+        if self._config.averaging:
+            self._average()
         return loss.item() + penalty
 
+    def _cross_entropy(self, images: Floats, labels: Labels) -> Tensor:
+        """Of a training step, as a tensor to differentiate."""
+        masks = [mask if mask is None else self._tensor(mask) for mask in self._masks(self._steps, len(images))]
+        return nn.functional.cross_entropy(
+            self.module(self._tensor(images), masks),
+            torch.from_numpy(labels).to(self._device),
+            label_smoothing=self._config.label_smoothing,
+        )
+
     def _penalty(self) -> float:
-        """λ · Σ‖W‖²; its gradient 2λW is the optimiser's weight decay, so autograd never sees it."""
-        if not self._regularization:
+        """λ · Σ‖W‖²; its gradient 2λW is the optimiser's weight decay, AdamW's excepted: not for autograd."""
+        strength = self._config.regularization
+        if not strength:
             return 0.0
         with torch.no_grad():
-            flat = [layer.weight.view(-1) for layer in self._linears]
-            return self._regularization * sum(torch.dot(weight, weight).item() for weight in flat)
+            if self._config.optimizer == "adamw":
+                for layer in self.module.linears:
+                    _gradient(layer.weight).add_(layer.weight, alpha=2 * strength)
+            flat = [layer.weight.view(-1) for layer in self.module.linears]
+            return strength * sum(torch.dot(weight, weight).item() for weight in flat)
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        share = new_share(self._config, self._steps)
+        averages = self._predicting.trained()
+        for name, trained in self.module.trained().items():
+            averages[name].lerp_(trained, share)
 
     def _tensor(self, images: Floats) -> Tensor:
         return torch.from_numpy(np.asarray(images, self._dtype)).to(self._device)
 
+    def _list(self, kind: str) -> list[Floats]:
+        return list(_arrays(self.module.of_kind(kind)).values())
+
+    def _set(self, kind: str, values: list[Floats]) -> None:
+        for module in (self.module, self._predicting):
+            _copy_into_all(module.of_kind(kind), values)
+
+    def parameters(self) -> dict[str, Floats]:
+        """Return copies of the arrays that predictions need, by the names of initialization.parameter_shapes."""
+        return _arrays(self._predicting.trained() | self._predicting.statistics())
+
+    def load_parameters(self, parameters: dict[str, Floats]) -> None:
+        """Take over what `parameters` returned, of a net of the same configuration, to predict."""
+        for module in (self.module, self._predicting):
+            _copy_into(module.trained() | module.statistics(), parameters)
+
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return copies of weights, biases and optimiser state, by name."""
-        kept = named_parameters(self.weights, self.biases)
+        """Return copies of all that the next step and the next prediction depend on, by name."""
+        kept: dict[str, NDArray[Any]] = _arrays(self._tensors()) | {"steps": np.array(self._steps)}
         for i, entries in self._optimizer.state_dict()["state"].items():
             for key, value in entries.items():
                 if value is not None:  # SGD without momentum keeps an empty slot
@@ -140,8 +247,8 @@ class TorchNet:
 
     def load_state(self, state: dict[str, NDArray[Any]]) -> None:
         """Take over what `state` returned, of a net of the same configuration."""
-        self.weights = [state[f"weight.{i}"] for i in range(len(self._linears))]
-        self.biases = [state[f"bias.{i}"] for i in range(len(self._linears))]
+        _copy_into(self._tensors(), state)
+        self._steps = int(state["steps"])
         entries: dict[int, dict[str, Tensor]] = {}
         for name, value in state.items():
             if name.startswith("optimizer."):
@@ -150,16 +257,27 @@ class TorchNet:
         whole = self._optimizer.state_dict()
         self._optimizer.load_state_dict({"state": entries, "param_groups": whole["param_groups"]})
 
+    def _tensors(self) -> dict[str, Tensor]:
+        tensors = self.module.trained() | self._predicting.statistics()
+        if self._config.averaging:
+            tensors |= {f"average.{name}": tensor for name, tensor in self._predicting.trained().items()}
+        return tensors
 
-def _optimizer(layers: list[nn.Linear], config: TrainConfig) -> torch.optim.Optimizer:
-    """Weights decay by 2λ (the gradient of λ‖W‖²), biases do not."""
-    groups = [
-        {"params": [layer.weight for layer in layers], "weight_decay": 2 * config.regularization},
-        {"params": [layer.bias for layer in layers], "weight_decay": 0.0},
-    ]
+
+def _optimizer(module: MLP, config: TrainConfig) -> torch.optim.Optimizer:
+    """Weights decay by 2λ (the gradient of λ‖W‖²), AdamW's by its own strength; biases and gammas do not."""
+    weights = [layer.weight for layer in module.linears]
+    others = [*(layer.bias for layer in module.linears), *module.gammas]
+    decay = config.weight_decay if config.optimizer == "adamw" else 2 * config.regularization
+    groups = [{"params": weights, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
     if config.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum, fused=True)
-    return torch.optim.Adam(groups, lr=config.learning_rate, fused=True)
+        nesterov = config.nesterov and config.momentum > 0  # torch refuses it without
+        return torch.optim.SGD(
+            groups, lr=config.learning_rate, momentum=config.momentum, nesterov=nesterov, fused=True
+        )
+    if config.optimizer == "adam":
+        return torch.optim.Adam(groups, lr=config.learning_rate, fused=True)
+    return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
 
 
 def _gradient(parameter: Tensor) -> Tensor:
@@ -167,9 +285,17 @@ def _gradient(parameter: Tensor) -> Tensor:
     return parameter.grad
 
 
-def _copy_into(tensors: list[Tensor], values: list[Floats]) -> None:
-    shapes = [tuple(tensor.shape) for tensor in tensors]
+def _arrays(tensors: dict[str, Tensor]) -> dict[str, Floats]:
+    return {name: tensor.cpu().numpy().copy() for name, tensor in tensors.items()}
+
+
+def _copy_into(tensors: dict[str, Tensor], values: dict[str, NDArray[Any]]) -> None:
+    _copy_into_all(tensors, [values[name] for name in tensors])
+
+
+def _copy_into_all(tensors: dict[str, Tensor], values: list[Floats]) -> None:
+    shapes = [tuple(tensor.shape) for tensor in tensors.values()]
     if shapes != [np.shape(value) for value in values]:
         raise ValueError(f"shapes {[np.shape(value) for value in values]}: must be {shapes}")
-    for tensor, value in zip(tensors, values, strict=True):
+    for tensor, value in zip(tensors.values(), values, strict=True):
         tensor.copy_(torch.from_numpy(np.ascontiguousarray(value)))

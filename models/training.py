@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.batches import Batches
 from models.config import TrainConfig
 from models.data import Split
-from models.initialization import batch_order
 from models.metrics import accuracy, predict_split
 from models.net import Net
-from models.preprocessing import BatchBuffer, Preprocessing
+from models.preprocessing import Preprocessing
+from models.schedules import learning_rate
 
 # A net that guesses uniformly has a cross-entropy of log(classes). A hundred times that, and one class
 # predicted for everything, is a net that was thrown off and will not come back.
@@ -50,12 +51,13 @@ def train(
     bit by bit, as without the pause.
     A diverged epoch is the last.
     """
-    buffer = BatchBuffer(min(config.batch_size, len(training)), training.inputs)
+    batches = Batches(training, config, preprocessing)
     for epoch in range(epochs_done + 1, config.epochs + 1):
         started = time.perf_counter()
-        net.learning_rate = config.learning_rate * config.learning_rate_decay ** (epoch - 1)
-        loss = _train_epoch(net, training, config, preprocessing, buffer, epoch)
+        loss = _train_epoch(net, batches, config, epoch)
         seconds = time.perf_counter() - started
+        if config.batch_normalization:
+            net.measure(batches.sample())
         predictions = predict_split(net, validation, preprocessing)
         off_scale = not loss < _OFF_SCALE * math.log(int(training.labels.max()) + 1)
         diverged = off_scale and (not math.isfinite(loss) or len(np.unique(predictions)) == 1)
@@ -64,20 +66,12 @@ def train(
             return
 
 
-def _train_epoch(
-    net: Net,
-    training: Split,
-    config: TrainConfig,
-    preprocessing: Preprocessing,
-    buffer: BatchBuffer,
-    epoch: int,
-) -> float:
+def _train_epoch(net: Net, batches: Batches, config: TrainConfig, epoch: int) -> float:
     """Take the epoch's steps; return their mean J. Stops at a J that is not finite and returns that."""
-    order = training.rows[batch_order(len(training), config, epoch)]
     losses = []
-    for start in range(0, len(order), config.batch_size):
-        rows = order[start : start + config.batch_size]
-        loss = net.train_batch(preprocessing.batch(training, rows, buffer), training.labels[rows])
+    for step, (images, labels) in enumerate(batches.epoch(epoch), start=(epoch - 1) * len(batches)):
+        net.learning_rate = learning_rate(config, step, config.epochs * len(batches))
+        loss = net.train_batch(images, labels)
         if not math.isfinite(loss):
             return loss
         losses.append(loss)

@@ -1,5 +1,6 @@
 """Arrays in safetensors files: written atomically, and never unpickled."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +35,26 @@ def load_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
 
 
 def check_shapes(path: Path, arrays: dict[str, NDArray[Any]], expected: dict[str, tuple[int, ...]]) -> None:
-    """Raise WeightsError unless the arrays have the expected names and shapes and are finite."""
+    """Raise WeightsError unless the arrays have the expected names and shapes, and are float32 and finite."""
     found = {name: array.shape for name, array in arrays.items()}
     for name in sorted(expected.keys() | found.keys()):
         if found.get(name) != expected.get(name):
             given, wanted = found.get(name, "nothing"), expected.get(name, "nothing")
             raise WeightsError(f"{path}: {name} is {given}, must be {wanted}")
+        if arrays[name].dtype != np.float32:
+            raise WeightsError(f"{path}: {name} is of type {arrays[name].dtype}, must be float32")
         if not np.isfinite(arrays[name]).all():
             raise WeightsError(f"{path}: {name} has values that are not finite")
+
+
+def digest(arrays: dict[str, NDArray[Any]]) -> str:
+    """Return the SHA-256 of the arrays' names, types, shapes and values, in hexadecimal digits."""
+    content = hashlib.sha256()
+    for name in sorted(arrays):
+        array = arrays[name]
+        content.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        content.update(array.tobytes())
+    return content.hexdigest()
 
 
 def _first_line(error: Exception) -> str:

@@ -16,7 +16,8 @@ from pathlib import Path
 from models.config import TrainConfig
 from models.errors import WeightsError
 from models.net import Net
-from models.numpy_net import named_parameters
+from models.prediction import prediction_arrays
+from models.preprocessing import Preprocessing
 from models.training import EpochResult
 from models.weights import load_arrays, save_arrays
 
@@ -93,10 +94,12 @@ def weights_path(folder: Path, number: int) -> Path:
     return folder / "weights" / f"{number}.safetensors"
 
 
-def save_weights(folder: Path, number: int, net: Net, config: TrainConfig, accuracy: float) -> None:
-    """Keep the weights of a trial that may be the best."""
+def save_weights(
+    folder: Path, number: int, net: Net, preprocessing: Preprocessing, config: TrainConfig, accuracy: float
+) -> None:
+    """Keep what predictions with the net of a trial need; it may be the best."""
     metadata = {"config": json.dumps(asdict(config)), "validation_accuracy": repr(accuracy)}
-    save_arrays(weights_path(folder, number), named_parameters(net.weights, net.biases), metadata)
+    save_arrays(weights_path(folder, number), prediction_arrays(net, preprocessing), metadata)
 
 
 def remove_leftovers(

@@ -1,26 +1,25 @@
 """The objective, for both nets: suggest, train, report each epoch, let the pruner stop it."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import optuna
-from optuna.trial import BaseTrial
 
 from models import build_net
 from models.config import TrainConfig
-from models.data import Split
+from models.initialization import trained_shapes
 from models.metrics import accuracy, predict_split
 from models.net import Net
 from models.preprocessing import PixelStatistics, Preprocessing
 from models.threads import fitting_threads, limited_threads, threads
 from models.training import train
 from search.checkpoints import Checkpoint, Progress
+from search.seeds import trial_seed
 from search.strategy import pruned_when_asked_again
 from studies.datasets import TrainingData
-from studies.record import PLANNED_SEED
 from studies.space import suggest
 from studies.spec import StudySpec
 
@@ -38,6 +37,7 @@ class Outcome:
     """
 
     net: Net
+    preprocessing: Preprocessing
     config: TrainConfig
     accuracy: float
     pruned: bool
@@ -67,9 +67,9 @@ class Objective:
             return self._train(trial, config, check)
 
     def _train(self, trial: optuna.Trial, config: TrainConfig, check: Callable[[], bool]) -> Outcome:
-        inputs, classes = self._data.training.inputs, len(self._data.classes)
+        preprocessing = self._statistics.preprocessing(config)
+        inputs, classes = preprocessing.inputs, len(self._data.classes)
         net = build_net(self._spec.net, inputs=inputs, classes=classes, config=config)
-        preprocessing = self._statistics.preprocessing(config.preprocessing)
         checkpoint = Checkpoint(self._folder, trial.number, config)
         progress = checkpoint.restore(net)
         report = _Reporter(trial, progress)
@@ -90,19 +90,20 @@ class Objective:
         facts = self._facts(net, config, preprocessing, progress)
         if diverged:
             facts["diverged"] = diverged
-        return Outcome(net, config, progress.accuracies[-1], pruned, facts)
+        return Outcome(net, preprocessing, config, progress.accuracies[-1], pruned, facts)
 
     def _facts(
         self, net: Net, config: TrainConfig, preprocessing: Preprocessing, progress: Progress
     ) -> dict[str, Any]:
-        sample = _sample(self._data.training, len(self._data.validation))
+        sample = self._data.training.sample(len(self._data.validation))  # an accuracy as sure as the validation's
+        shapes = trained_shapes(preprocessing.inputs, len(self._data.classes), config)
         images = len(progress.accuracies) * len(self._data.training)
         return {
             "training_accuracy": round(accuracy(predict_split(net, sample, preprocessing), sample), 4),
             "epochs": len(progress.accuracies),
             "seconds": round(progress.seconds, 2),
             "images_per_second": round(images / max(progress.seconds, 1e-9)),
-            "parameters": sum(array.size for array in [*net.weights, *net.biases]),
+            "parameters": sum(math.prod(shape) for shape in shapes.values()),
             "seed": config.seed,
             "threads": threads(),
         }
@@ -126,20 +127,3 @@ class _Reporter:
             return pruned_when_asked_again(self._trial)
         self._trial.report(value, epoch)
         return self._trial.should_prune()
-
-
-def trial_seed(spec: StudySpec, trial: BaseTrial) -> int:
-    """Return the seed of a trial's training: the planned one, else one derived from the trial's number."""
-    planned = trial.user_attrs.get(PLANNED_SEED)
-    return derived_seed(spec, trial.number) if planned is None else int(planned)
-
-
-def derived_seed(spec: StudySpec, *key: int) -> int:
-    """Return a seed that the study's own and a key decide."""
-    return int(np.random.SeedSequence([spec.seed, *key]).generate_state(1)[0])
-
-
-def _sample(training: Split, count: int) -> Split:
-    """Up to `count` training images, evenly spread, for a training accuracy as sure as the validation's."""
-    step = max(1, len(training) // count)
-    return Split(training.images, training.labels, training.rows[::step][:count])

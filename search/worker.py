@@ -119,7 +119,14 @@ class Worker:
             self._queue.prune(claim, outcome.accuracy)
         else:
             if self._keeps_weights(outcome):
-                save_weights(self._record.folder, claim.number, outcome.net, outcome.config, outcome.accuracy)
+                save_weights(
+                    self._record.folder,
+                    claim.number,
+                    outcome.net,
+                    outcome.preprocessing,
+                    outcome.config,
+                    outcome.accuracy,
+                )
             self._queue.finish(claim, outcome.accuracy)
         self._queue.remove_leftovers()
 

@@ -43,8 +43,8 @@ def load_training(dataset: str, data: Path | None, *, validation: int, split_see
     cached = open_split(dataset, data, "train")
     rows, validation_rows = split_rows(cached.labels, validation, split_seed, "validation")
     return TrainingData(
-        training=Split(cached.images, cached.labels, rows),
-        validation=Split(cached.images, cached.labels, validation_rows),
+        training=Split(cached.images, cached.labels, rows, cached.shape),
+        validation=Split(cached.images, cached.labels, validation_rows, cached.shape),
         classes=cached.classes,
         shape=cached.shape,
         fingerprint=cached.fingerprint,

@@ -26,11 +26,11 @@ def _number(value: object) -> object:
 def _single_value(value: object) -> object:
     if type(value) in (bool, int, float, str):
         return value
-    raise ValueError("must be one number or one string")
+    raise ValueError("must be one number, one string, true or false")
 
 
 Number = Annotated[int | float, PlainValidator(_number)]
-Value = Annotated[int | float | str, PlainValidator(_single_value)]
+Value = Annotated[bool | int | float | str, PlainValidator(_single_value)]
 
 
 class Table(BaseModel):
@@ -101,7 +101,7 @@ def mistakes(name: str, dimension: Dimension) -> Iterator[str]:
 
 
 def _range_mistakes(key: str, name: str, dimension: Range) -> Iterator[str]:
-    if TYPES[name] is str:
+    if TYPES[name] in (str, bool):
         yield f"{key}: has no range; give choices, {describe_allowed(name)}"
         return
     ends = {"low": dimension.low, "high": dimension.high}

@@ -40,4 +40,5 @@ def open_test_split(dataset: str, data: Path | None) -> TestData:
             f"training images of {training.shape}: must be the same"
         )
     rows = np.arange(len(cached.labels), dtype=np.int64)
-    return TestData(Split(cached.images, cached.labels, rows), cached.classes, cached.shape, cached.fingerprint)
+    test = Split(cached.images, cached.labels, rows, cached.shape)
+    return TestData(test, cached.classes, cached.shape, cached.fingerprint)

@@ -24,6 +24,7 @@ MAX_SPLIT_BYTES = 16 * 2**30
 _PILLOW_FORMATS = ("BMP", "JPEG", "PNG")
 _GREY_MODES = ("1", "L", "LA")
 _COLOUR_MODES = ("RGB", "RGBA", "RGBX", "P", "PA", "CMYK", "YCbCr")
+_MODES = _GREY_MODES + _COLOUR_MODES
 
 
 class ImageFiles:
@@ -124,13 +125,14 @@ class _ImageStack:
         return self._images.reshape(count, -1), (height, width, channels)
 
 
-def decode_image(content: bytes, where: str) -> NDArray[np.uint8]:
+def decode_image(content: bytes, where: str, modes: Sequence[str] = _MODES) -> NDArray[np.uint8]:
     """One image, (height, width, channels), uint8; 1 channel if it is grey, else 3.
 
     content: a PNG, JPEG or BMP file, untrusted.
     where: names it in errors.
-    Raises DataError for anything that is not such an image of at most MAX_PIXELS pixels and 8 bits a channel;
-    the pixels are counted before they are decoded.
+    modes: Pillow's names of those that are allowed, of 8 bits a channel or less.
+    Raises DataError for anything that is not such an image of at most MAX_PIXELS pixels; they are counted before
+    they are decoded.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -138,8 +140,10 @@ def decode_image(content: bytes, where: str) -> NDArray[np.uint8]:
         with Image.open(io.BytesIO(content), formats=_PILLOW_FORMATS) as image:
             if math.prod(image.size) > MAX_PIXELS:
                 raise Image.DecompressionBombError
-            if image.mode not in _GREY_MODES + _COLOUR_MODES:
+            if image.mode not in _MODES:
                 raise DataError(f"{where}: pixels of mode {image.mode}: only 8 bits a channel are allowed")
+            if image.mode not in modes:
+                raise DataError(f"{where}: pixels of mode {image.mode}: must be of mode {' or '.join(modes)}")
             mode = "L" if image.mode in _GREY_MODES else "RGB"
             pixels = np.asarray(image if image.mode == mode else image.convert(mode))
             return pixels.reshape(*pixels.shape[:2], -1)

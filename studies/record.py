@@ -7,6 +7,7 @@ source        {"data": path or None, "fingerprint": of the training images}
 stopped       whether workers shall leave it alone
 tests         every opening of the test split, oldest first (TestReport as JSON)
 confirmation  what training its best trials again over fresh seeds said (Confirmation as JSON), if that was done
+published     SHA-256 of the note that the dashboard was last given (search/publish.py), if it was
 
 The runs of a confirmation are trials of a study of their own beside it, which no sampler sees. It has two more:
 
@@ -28,6 +29,7 @@ from optuna.study import StudyDirection
 
 from models.errors import StudyError
 from studies import catalog
+from studies.artifacts import artifact_garbage, artifacts_of, remove_artifacts
 from studies.counts import Counts
 from studies.spec import Budget, StudySpec, differences
 from studies.storage import Storage, artifact_folder, exclusive, exists, open_storage
@@ -192,7 +194,7 @@ def study_names(storage: Storage, *, confirmations: bool = False) -> list[str]:
 
 
 def delete_study(record: StudyRecord) -> None:
-    """Delete a study and its confirmation from the storage, and their weights and checkpoints."""
+    """Delete a study and its confirmation from the storage, and their weights, checkpoints and artifacts."""
     _delete_confirmation(record)
     _delete(record)
 
@@ -204,8 +206,10 @@ def _delete_confirmation(record: StudyRecord) -> None:
 
 
 def _delete(record: StudyRecord) -> None:
+    artifacts = artifacts_of(record.storage, record.study_id)
     record.storage.optuna.delete_study(record.study_id)
     shutil.rmtree(record.folder, ignore_errors=True)
+    remove_artifacts(record.storage, artifacts)
 
 
 def _confirmation_name(study: str) -> str:
@@ -213,7 +217,7 @@ def _confirmation_name(study: str) -> str:
 
 
 def collect_garbage(storage: Storage) -> tuple[int, int]:
-    """Delete the folders of studies that are gone; return how many files and bytes that freed."""
+    """Delete the folders and artifacts of studies that are gone; return how many files and bytes that freed."""
     with exclusive(storage.url):  # no study is made meanwhile
         studies = storage.optuna.get_all_studies()
         owned = {study.user_attrs["id"] for study in studies if _is_ours(study.user_attrs)}
@@ -222,8 +226,11 @@ def collect_garbage(storage: Storage) -> tuple[int, int]:
             for folder in artifact_folder(storage.url).glob("*")
             if _ID.fullmatch(folder.name) and folder.name not in owned
         ]
-    files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
+    artifacts = artifact_garbage(storage)
+    files = [*artifacts, *(file for folder in folders for file in folder.rglob("*") if file.is_file())]
     size = sum(file.stat().st_size for file in files)
+    for file in artifacts:
+        file.unlink()
     for folder in folders:
         shutil.rmtree(folder)
     return len(files), size

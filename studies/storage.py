@@ -105,9 +105,10 @@ def _open_sqlite(url: str) -> Storage:
     from optuna.storages import get_storage
     from sqlalchemy import event
 
-    from studies.backend import Backend
+    from studies.backend import Backend, has_newest_schema
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # what is worth saying, mlpsearch says
+    known = has_newest_schema(sqlite_path(url))
     with warnings.catch_warnings():  # heartbeats are marked experimental; tests pin what we use of them
         warnings.simplefilter("ignore")
         backend = Backend(
@@ -115,6 +116,8 @@ def _open_sqlite(url: str) -> Storage:
             engine_kwargs={"connect_args": {"timeout": BUSY_SECONDS}},
             heartbeat_interval=HEARTBEAT_SECONDS,
             grace_period=GRACE_SECONDS,
+            skip_compatibility_check=known,
+            skip_table_creation=known,
         )
     event.listen(backend.engine, "connect", _on_connect)
     event.listen(backend.engine, "begin", _on_begin)

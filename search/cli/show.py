@@ -121,10 +121,11 @@ def check_gradients(as_json: bool) -> None:
         for against in dict.fromkeys(check.against for check in checks):
             mine = [check for check in checks if check.against == against]
             worst = max(mine, key=lambda check: check.error)
+            option = f", {worst.option}" if worst.option else ""
             click.echo(
                 f"{'ok' if all(check.passed for check in mine) else 'FAILED'}: {len(mine)} comparisons against "
                 f"{against}, largest relative error {worst.error:.1e} of {worst.tolerance:.0e} allowed "
-                f"({worst.parameter}, depth {worst.depth}, λ {worst.regularization:g})"
+                f"({worst.parameter}, depth {worst.depth}, λ {worst.regularization:g}{option})"
             )
     if not all(check.passed for check in checks):
         sys.exit(1)

@@ -10,7 +10,8 @@ def blobs(
 ) -> tuple[Split, Split]:
     """A training and a validation split of one array of images.
 
-    The rows of both are mixed, so that a position in a split is hardly ever the row of that image.
+    Images are 2 pixels high, and of 3 channels where that goes up. The rows of both are mixed, so that a position
+    in a split is hardly ever the row of that image.
     """
     random = np.random.default_rng(seed)
     count = training + validation
@@ -20,4 +21,5 @@ def blobs(
     images = np.clip(centers[labels] + random.normal(0, 20, (count, inputs)), 0, 255).astype(np.uint8)
     rows = random.permutation(count)
     first, second = np.sort(rows[:training]), np.sort(rows[training:])
-    return Split(images, labels, first), Split(images, labels, second)
+    shape = (2, inputs // 2, 1) if inputs % 6 else (2, inputs // 6, 3)
+    return Split(images, labels, first, shape), Split(images, labels, second, shape)

@@ -27,17 +27,17 @@ def planted(error: str) -> type[NumpyNet]:
 
         def _backward(self, images: Floats, labels: Labels) -> float:
             loss = super()._backward(images, labels)
-            weights, biases = _gradients(self, self.penalty, images, labels, error)
-            for gradient, wrong in zip(self._weight_gradients, weights, strict=True):
+            weights, biases = _planted_gradients(self, self.penalty, images, labels, error)
+            for gradient, wrong in zip(self._gradients.weights, weights, strict=True):
                 gradient[...] = wrong
-            for gradient, wrong in zip(self._bias_gradients, biases, strict=True):
+            for gradient, wrong in zip(self._gradients.biases, biases, strict=True):
                 gradient[...] = wrong
             return loss
 
     return PlantedNet
 
 
-def _gradients(
+def _planted_gradients(
     net: NumpyNet, penalty: float, images: Floats, labels: Labels, error: str
 ) -> tuple[list[Floats], list[Floats]]:
     outputs = [images]

@@ -8,9 +8,23 @@ import pytest
 from models.config import ALLOWED, TYPES, TrainConfig, describe_allowed
 from models.errors import ConfigError
 
-WHOLE_NUMBERS = ["hidden_size", "depth", "batch_size", "epochs", "seed"]
-NUMBERS = ["learning_rate", "regularization", "momentum", "learning_rate_decay"]
-NAMES = ["optimizer", "initialization", "preprocessing"]
+WHOLE_NUMBERS = ["hidden_size", "depth", "batch_size", "epochs", "components", "shift", "seed"]
+NUMBERS = [
+    "learning_rate",
+    "regularization",
+    "momentum",
+    "weight_decay",
+    "learning_rate_decay",
+    "warmup",
+    "dropout",
+    "input_dropout",
+    "label_smoothing",
+    "averaging",
+    "whitening_epsilon",
+]
+NAMES = ["optimizer", "schedule", "initialization", "preprocessing"]
+SWITCHES = ["nesterov", "batch_normalization", "flip", "flip_averaging"]
+BELOW_1 = {"momentum", "warmup", "dropout", "input_dropout", "label_smoothing", "averaging"}
 
 REFUSED: list[tuple[str, Any]] = [
     ("hidden_size", 0),
@@ -28,8 +42,6 @@ REFUSED: list[tuple[str, Any]] = [
     ("learning_rate", 1001.0),
     ("regularization", -1e-9),
     ("regularization", 1001),
-    ("momentum", -0.1),
-    ("momentum", 1.0),
     ("learning_rate_decay", 0.0),
     ("learning_rate_decay", 1.01),
     *[(name, value) for name in WHOLE_NUMBERS for value in (2.0, "2", True, None)],
@@ -38,6 +50,14 @@ REFUSED: list[tuple[str, Any]] = [
         for name in NUMBERS
         for value in (float("nan"), float("inf"), float("-inf"), "0.5", True, None)
     ],
+    ("shift", -1),
+    ("shift", 17),
+    ("components", 0),
+    ("weight_decay", -1e-9),
+    ("whitening_epsilon", -1e-9),
+    ("whitening_epsilon", 1.01),
+    *[(name, value) for name in BELOW_1 for value in (-0.1, 1.0)],
+    *[(name, value) for name in SWITCHES for value in (0, 1, 1.0, "true", None)],
     *[(name, value) for name in NAMES for value in ("", "SGD", "other", 1, None, ["sgd"])],
 ]
 
@@ -55,7 +75,8 @@ def test_bad_values_are_refused_with_field_value_and_what_is_allowed(name: str, 
         ("hidden_size", "a whole number from 1 to 65536"),
         ("learning_rate", "a number from 1e-12 to 1000"),
         ("regularization", "a number from 0 to 1000"),
-        ("optimizer", "one of 'sgd', 'adam'"),
+        ("optimizer", "one of 'sgd', 'adam', 'adamw'"),
+        ("flip", "true or false"),
     ],
 )
 def test_what_is_allowed_reads_well(name: str, words: str) -> None:
@@ -70,13 +91,13 @@ def test_the_ends_of_a_range_and_all_names_are_allowed(name: str) -> None:
 
 @pytest.mark.parametrize("name", NUMBERS)
 def test_a_whole_number_will_do_for_a_number(name: str) -> None:
-    whole: dict[str, Any] = {name: 0 if name == "momentum" else 1}
+    whole: dict[str, Any] = {name: 0 if name in BELOW_1 else 1}
     assert getattr(TrainConfig(**whole), name) == whole[name]
 
 
 def test_every_field_is_checked() -> None:
     names = [field.name for field in fields(TrainConfig)]
-    assert sorted(names) == sorted(ALLOWED) == sorted(TYPES) == sorted(WHOLE_NUMBERS + NUMBERS + NAMES)
+    assert sorted(names) == sorted(ALLOWED) == sorted(TYPES) == sorted(WHOLE_NUMBERS + NUMBERS + NAMES + SWITCHES)
 
 
 def test_it_cannot_be_changed_and_takes_keywords_only() -> None:

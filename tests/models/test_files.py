@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from models.files import write_atomically
+from models.files import folder_written_atomically, write_atomically
 
 
 def test_writes_replaces_and_makes_the_folder(tmp_path: Path) -> None:
@@ -63,3 +63,71 @@ def test_permissions_are_those_of_any_other_file(tmp_path: Path) -> None:
     (tmp_path / "other").write_bytes(b"")
     write_atomically(tmp_path / "file", b"")
     assert (tmp_path / "file").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+# ---- folders ----
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("before", [None, {}, {"a": b"old", "b": b"old"}], ids=["none", "empty", "files"])
+def test_a_folder_takes_the_place_of_another(tmp_path: Path, before: dict[str, bytes] | None) -> None:
+    target = tmp_path / "new" / "folder"
+    if before is not None:
+        target.mkdir(parents=True)
+        for name, data in before.items():
+            (target / name).write_bytes(data)
+    with folder_written_atomically(target) as folder:
+        (folder / "a").write_bytes(b"new")
+        assert (content(target) if target.exists() else None) == before
+    assert content(target) == {"a": b"new"}
+    assert [path.name for path in target.parent.iterdir()] == ["folder"]
+    assert target.stat().st_mode == tmp_path.joinpath("new").stat().st_mode
+
+
+@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
+@pytest.mark.parametrize("there", [True, False])
+def test_a_folder_that_was_not_finished_leaves_nothing(tmp_path: Path, error: BaseException, there: bool) -> None:
+    target = tmp_path / "folder"
+    if there:
+        target.mkdir()
+        (target / "a").write_bytes(b"old")
+
+    def fail(folder: Path) -> None:
+        (folder / "a").write_bytes(b"new")
+        raise error
+
+    with pytest.raises(type(error)), folder_written_atomically(target) as folder:
+        fail(folder)
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"] * there
+    assert not there or content(target) == {"a": b"old"}
+
+
+def test_a_folder_that_cannot_take_the_place_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, rename = tmp_path / "folder", Path.rename
+    target.mkdir()
+    (target / "a").write_bytes(b"old")
+
+    def fail_for_the_new(source: Path, to: Path) -> Path:
+        if source.suffix == ".new":
+            raise OSError("no room")
+        return rename(source, to)
+
+    monkeypatch.setattr(Path, "rename", fail_for_the_new)
+    with pytest.raises(OSError, match="no room"), folder_written_atomically(target):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+    assert content(target) == {"a": b"old"}
+
+
+def test_a_link_to_a_folder_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    with folder_written_atomically(tmp_path / "link") as folder:
+        (folder / "a").write_bytes(b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert content(tmp_path / "real") == {"a": b"new"}

@@ -57,7 +57,7 @@ def test_all_comparisons_pass(checks: list[GradientCheck]) -> None:
 
 
 def test_all_comparisons_are_made(checks: list[GradientCheck]) -> None:
-    made = {(c.against, c.depth, c.regularization > 0, c.parameter, c.tolerance) for c in checks}
+    made = {(c.against, c.depth, c.regularization > 0, c.parameter, c.tolerance) for c in checks if not c.option}
     expected = set()
     for depth, penalised in product((2, 3, 4, 5), (False, True)):
         names = [f"{kind}.{layer}" for kind in ("weight", "bias") for layer in range(depth)]
@@ -66,6 +66,17 @@ def test_all_comparisons_are_made(checks: list[GradientCheck]) -> None:
         expected.add(("torch's losses", depth, penalised, "J", 1e-10))
     assert made == expected
     assert gradient_check.STEPS == 100
+
+
+def test_each_option_is_checked_alone_and_with_all_others(checks: list[GradientCheck]) -> None:
+    assert {c.option for c in checks} - {""} == set(gradient_check.OPTIONS)
+    for option, changes in gradient_check.OPTIONS.items():
+        names = [f"{kind}.{layer}" for kind in ("weight", "bias") for layer in range(3)]
+        names += ["gamma.0", "gamma.1"] if "batch_normalization" in changes else []
+        made = {(c.against, c.parameter) for c in checks if c.option == option}
+        expected = {(against, name) for against in ("central differences", "autograd") for name in names}
+        assert made == expected | {("torch's losses", "J")}
+    assert len(gradient_check.OPTIONS["all"]) > 6
 
 
 @pytest.mark.parametrize(("error", "spoiled"), ERRORS)
@@ -152,15 +163,15 @@ def _net_and_batch(
 
 def _slopes(net: NumpyNet, images: Floats, labels: Labels) -> tuple[float, float, bool]:
     """The slope of J along one direction: by differences, by the gradient, and whether J is smooth there."""
-    _, weights, biases = net.loss_and_gradients(images, labels)
-    gradient, start = [*weights, *biases], [array.copy() for array in (*net.weights, *net.biases)]
+    _, gradients = net.loss_and_gradients(images, labels)
+    gradient, start = [*gradients.values()], [array.copy() for array in (*net.weights, *net.biases)]
     random = np.random.default_rng(1)
     direction = [random.standard_normal(array.shape) for array in start]
     length = np.sqrt(sum(np.vdot(part, part) for part in direction))
     losses, active, h = [], [], 1e-5
     for sign in (1, -1):
         moved = [array + sign * h / length * part for array, part in zip(start, direction, strict=True)]
-        net.weights, net.biases = moved[: len(weights)], moved[len(weights) :]
+        net.weights, net.biases = moved[: len(net.weights)], moved[len(net.weights) :]
         losses.append(net.loss_and_gradients(images, labels)[0])
         active.append(_active_units(net, images))
     numeric = (losses[0] - losses[1]) / (2 * h)

@@ -1,17 +1,19 @@
 """Accuracy, its interval, and the confusion matrix."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.augmentation import mirrored
 from models.data import Split
-from models.metrics import accuracy, confusion_matrix, predict_split, wilson_interval
-from models.preprocessing import PixelStatistics
+from models.metrics import accuracy, confusion_matrix, predict_split, probabilities, wilson_interval
+from models.numpy_net import softmax
 from tests.models.blobs import blobs
-from tests.models.cases import configuration, net_of, patiently
+from tests.models.cases import configuration, net_of, patiently, preprocessing_of
 
 # 81/263, 15/148, 0/20 and 1/29 are Newcombe's examples (1998, table I, method 3,
 # https://doi.org/10.1002/(SICI)1097-0258(19980430)17:8<857::AID-SIM777>3.0.CO;2-E).
@@ -49,14 +51,30 @@ def test_a_confusion_matrix_counts_true_classes_in_rows() -> None:
 
 
 def test_accuracy_compares_with_the_rows_of_the_split() -> None:
-    split = Split(np.zeros((5, 1), np.uint8), np.array([9, 1, 9, 2, 3]), np.array([1, 3, 4]))
+    split = Split(np.zeros((5, 1), np.uint8), np.array([9, 1, 9, 2, 3]), np.array([1, 3, 4]), (1, 1, 1))
     assert accuracy(np.array([1, 2, 0]), split) == 2 / 3
 
 
 def test_a_split_larger_than_a_chunk_is_predicted_in_its_order() -> None:
     _, split = blobs(training=100, validation=1500)
     net = net_of("numpy", configuration())
-    preprocessing = PixelStatistics(split).preprocessing("standardize")
+    preprocessing = preprocessing_of(split)
     predictions = predict_split(net, split, preprocessing)
     assert len(set(predictions)) > 1
     np.testing.assert_array_equal(predictions, net.predict(preprocessing.batch(split, split.rows)))
+    shares = probabilities(net, split, preprocessing)
+    np.testing.assert_array_equal(shares.argmax(axis=1), predictions)
+    np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_flip_averaging_predicts_by_the_mean_logits_of_image_and_mirror_image() -> None:
+    _, split = blobs(training=100, validation=1100)
+    net = net_of("numpy", configuration())
+    preprocessing = preprocessing_of(split, "standardize", flip_averaging=True)
+    flipped = replace(split, images=mirrored(split.images, split.shape))
+    one, other = (net.logits(preprocessing.batch(images, split.rows)) for images in (split, flipped))
+    np.testing.assert_allclose(probabilities(net, split, preprocessing), softmax((one + other) / 2), rtol=1e-5)
+    predicted = predict_split(net, split, preprocessing)
+    np.testing.assert_array_equal(predicted, ((one + other) / 2).argmax(axis=1))
+    assert (predicted != one.argmax(axis=1)).any()
+    np.testing.assert_array_equal(predicted, predict_split(net, flipped, preprocessing))

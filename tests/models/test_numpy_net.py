@@ -25,6 +25,10 @@ def numpy_net(dtype: type[np.floating] = np.float32, **changes: Any) -> NumpyNet
     return NumpyNet(inputs=INPUTS, classes=CLASSES, config=configuration(**changes), dtype=dtype)
 
 
+def by_kind(arrays: dict[str, Floats], kind: str) -> list[Floats]:
+    return [array for name, array in arrays.items() if name.startswith(kind)]
+
+
 # ---- shapes and dtypes -------------------------------------------------------------------------------------
 
 
@@ -33,7 +37,8 @@ def test_shapes(depth: int) -> None:
     net = numpy_net(depth=depth, hidden_size=7)
     images, labels = batch(4)
     expected = [(INPUTS, 7), *[(7, 7)] * (depth - 2), (7, CLASSES)]
-    _, weight_gradients, bias_gradients = net.loss_and_gradients(images, labels)
+    _, gradients = net.loss_and_gradients(images, labels)
+    weight_gradients, bias_gradients = by_kind(gradients, "weight"), by_kind(gradients, "bias")
     assert [w.shape for w in net.weights] == [g.shape for g in weight_gradients] == expected
     assert [b.shape for b in net.biases] == [g.shape for g in bias_gradients] == [(n,) for _, n in expected]
     assert net.logits(images).shape == net.probabilities(images).shape == (4, CLASSES)
@@ -46,8 +51,8 @@ def test_all_arithmetic_has_one_dtype_and_it_is_float32_by_default(
 ) -> None:
     net = NumpyNet(inputs=INPUTS, classes=CLASSES, config=configuration(), **given_dtype)
     images, labels = batch(4)
-    _, *gradients = net.loss_and_gradients(images.astype(np.float64), labels)
-    results = [*net.weights, *net.biases, *gradients[0], *gradients[1], net.logits(images)]
+    _, gradients = net.loss_and_gradients(images.astype(np.float64), labels)
+    results = [*net.weights, *net.biases, *gradients.values(), net.logits(images)]
     assert {array.dtype for array in results} == {np.dtype(dtype)}
 
 
@@ -85,7 +90,8 @@ def test_extreme_logits_stay_finite_and_exact(dtype: type[np.floating]) -> None:
     net.biases = [net.biases[0], np.array([1e4, -1e4, 0])]
     images, _ = batch(3)
     np.testing.assert_array_equal(net.probabilities(images), [[1, 0, 0]] * 3)
-    loss, _, (_, gradient) = net.loss_and_gradients(images, np.array([0, 1, 2]))
+    loss, gradients = net.loss_and_gradients(images, np.array([0, 1, 2]))
+    gradient = gradients["bias.1"]
     assert loss == (0 + 2e4 + 1e4) / 3
     np.testing.assert_allclose(gradient, [2 / 3, -1 / 3, -1 / 3], rtol=1e-6)
 
@@ -153,15 +159,15 @@ def test_batches_of_any_size_in_any_order_give_what_a_fresh_net_gives() -> None:
         np.testing.assert_array_equal(used.logits(images), fresh.logits(images))
         results = [net.loss_and_gradients(images, labels) for net in (used, fresh)]
         assert results[0][0] == results[1][0]
-        for found, expected in zip(results[0][1] + results[0][2], results[1][1] + results[1][2], strict=True):
-            np.testing.assert_array_equal(found, expected)
+        for name, expected in results[1][1].items():
+            np.testing.assert_array_equal(results[0][1][name], expected)
 
 
 def test_results_are_copies() -> None:
     net = numpy_net()
     logits = net.logits(batch(4)[0])
-    _, weights, biases = net.loss_and_gradients(*batch(4))
-    results = [logits, *weights, *biases]
+    _, gradients = net.loss_and_gradients(*batch(4))
+    results = [logits, *gradients.values()]
     kept = [array.copy() for array in results]
     net.logits(batch(4, seed=1)[0])
     net.train_batch(*batch(4, seed=1))
@@ -212,9 +218,8 @@ def test_the_written_example_is_what_the_net_computes() -> None:
     }
     cross_entropy(net.logits(images), labels, out=found["δ(2)"])
     found["δ(1)"] = found["δ(2)"] @ net.weights[1].T * (found["z(1)"] > 0)
-    found["J"], (found["dW(1)"], found["dW(2)"]), (found["db(1)"], found["db(2)"]) = net.loss_and_gradients(
-        images, labels
-    )
+    found["J"], gradients = net.loss_and_gradients(images, labels)
+    found["dW(1)"], found["dW(2)"], found["db(1)"], found["db(2)"] = gradients.values()
     net.train_batch(images, labels)
     found["J'"] = net.loss_and_gradients(images, labels)[0]
     assert found.keys() | {"a(0)", "y", "W(1)", "b(1)", "W(2)", "b(2)", "λ"} == example.keys()
@@ -223,9 +228,8 @@ def test_the_written_example_is_what_the_net_computes() -> None:
 
 
 def test_the_code_cites_every_equation_of_the_derivation_and_no_other() -> None:
-    written = re.findall(r" {4,}\((\d)\)$", DERIVATION, flags=re.MULTILINE)
-    cited = re.findall(
-        r"\((\d)\)", " ".join(re.findall(r"  # (.*)", (FOLDER / "numpy_net.py").read_text("utf-8")))
-    )
-    assert written == list("123456789")
+    written = re.findall(r" {4,}\((\d+)\)$", DERIVATION, flags=re.MULTILINE)
+    code = "".join((FOLDER / name).read_text("utf-8") for name in ("numpy_net.py", "normalization.py"))
+    cited = re.findall(r"\((\d+)\)", " ".join(re.findall(r"  # (.*)", code)))
+    assert written == [str(number) for number in range(1, 18)]
     assert set(cited) == set(written)

@@ -1,20 +1,23 @@
 """Pixels become numbers with statistics of the training images alone."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from models.augmentation import mirrored
 from models.data import Split
-from models.preprocessing import BatchBuffer, PixelStatistics
+from models.preprocessing import PixelStatistics
 from tests.models.blobs import blobs
+from tests.models.cases import preprocessing_of
 
 TRAINING, VALIDATION = blobs()
-NAMES = ["center", "standardize", "scale"]
+NAMES = ["center", "standardize", "scale", "whiten"]
 
 
 def training_batch(name: str) -> np.ndarray:
-    return PixelStatistics(TRAINING).preprocessing(name).batch(TRAINING, TRAINING.rows)
+    return preprocessing_of(TRAINING, name).batch(TRAINING, TRAINING.rows)
 
 
 def test_a_split_knows_its_sizes() -> None:
@@ -35,8 +38,8 @@ def test_standardize_also_divides_by_the_deviation_of_all_pixels() -> None:
 
 
 def test_scale_maps_bytes_to_minus_1_to_1() -> None:
-    split = Split(np.array([[0, 51, 255]], np.uint8), np.zeros(1, np.int64), np.zeros(1, np.int64))
-    batch = PixelStatistics(split).preprocessing("scale").batch(split, split.rows)
+    split = Split(np.array([[0, 51, 255]], np.uint8), np.zeros(1, np.int64), np.zeros(1, np.int64), (1, 1, 3))
+    batch = preprocessing_of(split, "scale").batch(split, split.rows)
     np.testing.assert_allclose(batch, [[-1, -0.6, 1]], rtol=1e-6)
 
 
@@ -44,10 +47,11 @@ def test_scale_maps_bytes_to_minus_1_to_1() -> None:
 def test_other_rows_do_not_count(name: str) -> None:
     images = TRAINING.images.copy()
     images[VALIDATION.rows] = 0
-    changed = PixelStatistics(Split(images, TRAINING.labels, TRAINING.rows)).preprocessing(name)
-    expected = PixelStatistics(TRAINING).preprocessing(name)
+    changed = preprocessing_of(replace(TRAINING, images=images), name)
+    expected = preprocessing_of(TRAINING, name)
     np.testing.assert_array_equal(changed.offset, expected.offset)
     assert changed.scale == expected.scale
+    np.testing.assert_array_equal(changed.projection, expected.projection)
 
 
 def test_statistics_of_more_images_than_one_chunk_are_exact() -> None:
@@ -60,14 +64,14 @@ def test_statistics_of_more_images_than_one_chunk_are_exact() -> None:
 
 def test_images_that_are_all_the_same_are_not_divided_by_0() -> None:
     images = np.full((4, 3), 77, np.uint8)
-    split = Split(images, np.zeros(4, np.int64), np.arange(4))
-    batch = PixelStatistics(split).preprocessing("standardize").batch(split, split.rows)
+    split = Split(images, np.zeros(4, np.int64), np.arange(4), (1, 1, 3))
+    batch = preprocessing_of(split, "standardize").batch(split, split.rows)
     np.testing.assert_array_equal(batch, np.zeros((4, 3)))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_buffer_changes_nothing_but_the_memory(name: str) -> None:
-    preprocessing, buffer = PixelStatistics(TRAINING).preprocessing(name), BatchBuffer(5, TRAINING.inputs)
+    preprocessing, buffer = preprocessing_of(TRAINING, name), preprocessing_of(TRAINING, name).buffer(5)
     first = preprocessing.batch(TRAINING, np.array([40, 3, 7, 3, 0]), buffer)
     np.testing.assert_array_equal(first, preprocessing.batch(TRAINING, np.array([40, 3, 7, 3, 0])))
     second = preprocessing.batch(TRAINING, np.array([9, 8]), buffer)
@@ -78,7 +82,7 @@ def test_a_buffer_changes_nothing_but_the_memory(name: str) -> None:
 
 def test_chunks_are_the_split_in_its_order() -> None:
     _, split = blobs(training=30, validation=2300)
-    preprocessing = PixelStatistics(split).preprocessing("center")
+    preprocessing = preprocessing_of(split, "center")
     chunks = [(images.copy(), labels) for images, labels in preprocessing.chunks(split)]
     assert [len(labels) for _, labels in chunks] == [1000, 1000, 300]
     images = np.concatenate([images for images, _ in chunks])
@@ -88,6 +92,80 @@ def test_chunks_are_the_split_in_its_order() -> None:
 
 def test_images_may_be_a_read_only_memory_map(tmp_path: Path) -> None:
     np.save(tmp_path / "images.npy", TRAINING.images)
-    mapped = Split(np.load(tmp_path / "images.npy", mmap_mode="r"), TRAINING.labels, TRAINING.rows)
-    batch = PixelStatistics(mapped).preprocessing("standardize").batch(mapped, mapped.rows)
+    mapped = replace(TRAINING, images=np.load(tmp_path / "images.npy", mmap_mode="r"))
+    batch = preprocessing_of(mapped, "standardize").batch(mapped, mapped.rows)
     np.testing.assert_array_equal(batch, training_batch("standardize"))
+
+
+# ---- whitening -----------------------------------------------------------------------------------------------
+
+
+def principal_components(split: Split) -> tuple[np.ndarray, np.ndarray]:
+    """Variances and components (as columns), the largest variance first, another way: by singular values."""
+    pixels = split.images[split.rows].astype(np.float64)
+    _, deviations, components = np.linalg.svd(pixels - pixels.mean(axis=0), full_matrices=False)
+    return deviations**2 / len(split), components.T
+
+
+def test_whitening_gives_uncorrelated_inputs_of_the_same_variance() -> None:
+    batch = preprocessing_of(TRAINING, "whiten", whitening_epsilon=0.0).batch(TRAINING, TRAINING.rows)
+    assert batch.shape == (50, 12)
+    np.testing.assert_allclose(batch.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(batch.T @ batch / 50, np.eye(12), atol=0.02)  # but for the one grey level
+
+
+@pytest.mark.parametrize("epsilon", [0.0, 1e-3, 0.1, 1.0])
+@pytest.mark.parametrize("count", [5, 12])
+def test_epsilon_damps_what_varies_little(epsilon: float, count: int) -> None:
+    variances, components = principal_components(TRAINING)
+    added = max(epsilon * variances[0], 1)
+    expected = components / np.sqrt(variances + added)
+    expected /= np.sqrt(np.mean(variances[:count] / (variances[:count] + added)))
+    preprocessing = preprocessing_of(TRAINING, "whiten", whitening_epsilon=epsilon, components=count)
+    assert preprocessing.projection is not None
+    np.testing.assert_allclose(np.abs(preprocessing.projection), np.abs(expected[:, :count]), rtol=1e-3, atol=1e-6)
+    batch = preprocessing.batch(TRAINING, TRAINING.rows)
+    assert batch.std() == pytest.approx(1, rel=1e-4)
+
+
+def test_there_are_at_most_as_many_components_as_pixels() -> None:
+    assert [preprocessing_of(TRAINING, "whiten", components=count).inputs for count in (5, 13)] == [5, 12]
+
+
+def test_signs_do_not_depend_on_the_solver(monkeypatch: pytest.MonkeyPatch) -> None:
+    solve, expected = np.linalg.eigh, preprocessing_of(TRAINING, "whiten").projection
+
+    def with_other_signs(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        values, vectors = solve(matrix)
+        return values, vectors * np.resize([1, -1], len(values))
+
+    monkeypatch.setattr(np.linalg, "eigh", with_other_signs)
+    np.testing.assert_array_equal(preprocessing_of(TRAINING, "whiten").projection, expected)
+
+
+def test_what_does_not_vary_is_not_blown_up() -> None:
+    images = np.full((4, 3), 77, np.uint8)
+    split = Split(images, np.zeros(4, np.int64), np.arange(4), (1, 1, 3))
+    other = replace(split, images=np.array([[78, 77, 77]] * 4, np.uint8))
+    preprocessing = preprocessing_of(split, "whiten")
+    np.testing.assert_array_equal(preprocessing.batch(split, split.rows), np.zeros((4, 3)))
+    assert np.abs(preprocessing.batch(other, other.rows)).max() == 1
+
+
+def test_weights_can_be_seen_from_pixels() -> None:
+    weights = np.random.default_rng(0).standard_normal((5, 8))
+    preprocessing = preprocessing_of(TRAINING, "whiten", components=5)
+    centered = preprocessing_of(TRAINING, "center").batch(TRAINING, TRAINING.rows)
+    by_pixels = centered @ preprocessing.seen_from_pixels(weights)
+    np.testing.assert_allclose(preprocessing.batch(TRAINING, TRAINING.rows) @ weights, by_pixels, atol=1e-4)
+    np.testing.assert_array_equal(preprocessing_of(TRAINING, "scale").seen_from_pixels(weights), weights)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_mirror_images_are_preprocessed_as_images(name: str) -> None:
+    flipped = replace(TRAINING, images=mirrored(TRAINING.images, TRAINING.shape))
+    preprocessing = preprocessing_of(TRAINING, name)
+    expected = preprocessing.batch(flipped, TRAINING.rows)
+    np.testing.assert_array_equal(preprocessing.batch(TRAINING, TRAINING.rows, mirror=True), expected)
+    assert (expected != preprocessing.batch(TRAINING, TRAINING.rows)).any()
+    np.testing.assert_array_equal(preprocessing.everything(flipped), expected)

@@ -9,14 +9,12 @@ import pytest
 from numpy.typing import NDArray
 
 from models.config import TrainConfig
-from models.data import Split
-from models.initialization import batch_order
+from models.draws import batch_order
 from models.net import Floats, Labels, Net
 from models.numpy_net import NumpyNet
-from models.preprocessing import PixelStatistics
 from models.training import EpochResult, train
 from tests.models.blobs import blobs
-from tests.models.cases import CLASSES, INPUTS, configuration, every_net, every_optimizer, net_of
+from tests.models.cases import CLASSES, INPUTS, configuration, every_net, every_optimizer, net_of, preprocessing_of
 
 TRAINING, VALIDATION = blobs()
 
@@ -29,6 +27,7 @@ class RecordingNet:
         self.weights: list[Floats] = []
         self.biases: list[Floats] = []
         self.learning_rates: list[float] = []
+        self.measured: list[int] = []
         self.batches: list[tuple[Floats, Labels]] = []
         self._losses = iter(losses or [])
         self._predictions = np.array(predictions)
@@ -37,6 +36,18 @@ class RecordingNet:
         self.learning_rates.append(self.learning_rate)
         self.batches.append((images.copy(), labels.copy()))
         return next(self._losses, 1.0)
+
+    def measure(self, images: Floats) -> None:
+        self.measured.append(len(images))
+
+    def logits(self, images: Floats) -> Floats:
+        raise NotImplementedError
+
+    def parameters(self) -> dict[str, Floats]:
+        return {}
+
+    def load_parameters(self, parameters: dict[str, Floats]) -> None:
+        pass
 
     def predict(self, images: Floats) -> Labels:
         return np.resize(self._predictions, len(images))
@@ -51,7 +62,7 @@ class RecordingNet:
 def run(net: Net, config: TrainConfig, **arguments: Any) -> list[EpochResult]:
     """Train on the blobs; the seconds, which no two runs share, are set to 0."""
     training = arguments.pop("training", TRAINING)
-    preprocessing = PixelStatistics(training).preprocessing("standardize")
+    preprocessing = preprocessing_of(training, "standardize")
     results = train(net, training, arguments.pop("validation", VALIDATION), config, preprocessing, **arguments)
     return [replace(result, seconds=0.0) for result in results]
 
@@ -67,7 +78,7 @@ def test_an_epoch_shows_each_training_image_once_and_the_last_batch_is_what_is_l
     net = RecordingNet()
     run(net, configuration(batch_size=20, epochs=2))
     assert [len(labels) for _, labels in net.batches] == [20, 20, 10] * 2
-    expected = PixelStatistics(TRAINING).preprocessing("standardize").batch(TRAINING, TRAINING.rows)
+    expected = preprocessing_of(TRAINING, "standardize").batch(TRAINING, TRAINING.rows)
     for epoch in (net.batches[:3], net.batches[3:]):
         shown = np.concatenate([np.column_stack([images, labels]) for images, labels in epoch])
         known = np.column_stack([expected, TRAINING.labels[TRAINING.rows]])
@@ -131,7 +142,7 @@ def test_the_learning_rate_decays_after_each_epoch() -> None:
 
 def test_the_caller_may_stop_after_any_epoch() -> None:
     net, config = RecordingNet(), configuration(batch_size=50, epochs=5)
-    preprocessing = PixelStatistics(TRAINING).preprocessing("scale")
+    preprocessing = preprocessing_of(TRAINING, "scale")
     for result in train(net, TRAINING, VALIDATION, config, preprocessing):
         if result.epoch == 2:
             break
@@ -177,7 +188,7 @@ def test_validation_images_do_not_influence_training(net_name: str) -> None:
     blank[VALIDATION.rows] = 255
     labels = TRAINING.labels.copy()
     labels[VALIDATION.rows] = 0
-    changed = [Split(blank, labels, split.rows) for split in (TRAINING, VALIDATION)]
+    changed = [replace(split, images=blank, labels=labels) for split in (TRAINING, VALIDATION)]
     first, second = net_of(net_name, config), net_of(net_name, config)
     results = run(first, config)
     others = run(second, config, training=changed[0], validation=changed[1])

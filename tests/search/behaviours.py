@@ -1,6 +1,7 @@
 """Objectives that do what a test needs, and checks that are true after a while."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import optuna
 import pytest
@@ -22,7 +23,7 @@ def reaching(*accuracies: float) -> Behaviour:
 
     def reach(objective: Objective, trial: optuna.Trial, check: Callable[[], bool]) -> Outcome:
         outcome = well(objective, trial, check)
-        return Outcome(outcome.net, outcome.config, accuracies[trial.number], False, outcome.facts)
+        return replace(outcome, accuracy=accuracies[trial.number], pruned=False)
 
     return reach
 

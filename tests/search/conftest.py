@@ -3,7 +3,7 @@
 import io
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,6 @@ import optuna
 import pytest
 from threadpoolctl import threadpool_limits
 
-from models.data import Split
 from models.threads import use_threads
 from search.cli import main
 from search.worker import Worker, load_study_data
@@ -60,7 +59,7 @@ def data() -> TrainingData:
     training, validation = blobs(training=120, validation=60)
     noise = np.random.default_rng(1).normal(0, 60, training.images.shape)
     images = np.clip(training.images + noise, 0, 255).astype(np.uint8)
-    noisy, held_out = (Split(images, training.labels, split.rows) for split in (training, validation))
+    noisy, held_out = (replace(split, images=images) for split in (training, validation))
     return TrainingData(noisy, held_out, ("a", "b", "c"), (2, 2, 3), "f" * 64)
 
 

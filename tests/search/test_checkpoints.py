@@ -37,7 +37,7 @@ def build(net: str, data: TrainingData, config: TrainConfig) -> Net:
 
 
 def epochs(net: Net, data: TrainingData, config: TrainConfig, done: int = 0) -> list[EpochResult]:
-    preprocessing = PixelStatistics(data.training).preprocessing(config.preprocessing)
+    preprocessing = PixelStatistics(data.training).preprocessing(config)
     return list(train(net, data.training, data.validation, config, preprocessing, epochs_done=done))
 
 
@@ -246,13 +246,15 @@ def test_checkpoints_take_a_small_share_of_the_time(
 def test_weights_are_kept_by_trial_with_their_configuration(data: TrainingData, tmp_path: Path) -> None:
     config = config_of("numpy")
     net = build("numpy", data, config)
+    preprocessing = PixelStatistics(data.training).preprocessing(config)
     for number in (12, 3):
-        save_weights(tmp_path, number, net, config, 0.1 + 0.2)
+        save_weights(tmp_path, number, net, preprocessing, config, 0.1 + 0.2)
     assert weights_path(tmp_path, 3).exists()
     arrays, metadata = load_arrays(weights_path(tmp_path, 12))
     assert TrainConfig(**json.loads(metadata["config"])) == config
     assert float(metadata["validation_accuracy"]) == 0.1 + 0.2
-    assert arrays.keys() == {f"{kind}.{layer}" for kind in ("weight", "bias") for layer in range(3)}
+    kept = {f"{kind}.{layer}" for kind in ("weight", "bias") for layer in range(3)}
+    assert arrays.keys() == kept | {"offset", "scale"}
     for layer in range(3):
         np.testing.assert_array_equal(arrays[f"weight.{layer}"], net.weights[layer])
         np.testing.assert_array_equal(arrays[f"bias.{layer}"], net.biases[layer])

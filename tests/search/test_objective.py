@@ -17,7 +17,8 @@ from models.preprocessing import PixelStatistics
 from models.threads import use_threads
 from models.training import train
 from search.checkpoints import Checkpoint
-from search.objective import Interrupted, Objective, Outcome, derived_seed, trial_seed
+from search.objective import Interrupted, Objective, Outcome
+from search.seeds import derived_seed, trial_seed
 from search.strategy import make_pruner, make_sampler
 from studies.datasets import TrainingData
 from studies.space import suggest
@@ -102,7 +103,7 @@ def test_a_trial_is_the_training_run_of_its_configuration(
 
     config = suggest(study.trials[0], specification, seed=trial_seed(specification, study.trials[0]))
     own = build_net(net, inputs=12, classes=3, config=config)
-    preprocessing = PixelStatistics(data.training).preprocessing(config.preprocessing)
+    preprocessing = PixelStatistics(data.training).preprocessing(config)
     results = list(train(own, data.training, data.validation, config, preprocessing))
     assert outcome.config == config
     assert (outcome.accuracy, outcome.pruned) == (results[-1].validation_accuracy, False)
@@ -120,7 +121,7 @@ def test_the_facts_of_a_trial(data: TrainingData, tmp_path: Path) -> None:
     assert (facts["seed"], facts["threads"]) == (config.seed, 1)
     assert 0 <= facts["seconds"] < 60
     assert facts["images_per_second"] > EPOCHS * len(data.training) / 60
-    preprocessing = PixelStatistics(data.training).preprocessing(config.preprocessing)
+    preprocessing = PixelStatistics(data.training).preprocessing(config)
     every_second = data.training.rows[::2]  # as many as there are for validation
     right = predict_split(outcome.net, data.training, preprocessing)[::2] == data.training.labels[every_second]
     assert facts["training_accuracy"] == round(float(np.mean(right)), 4)

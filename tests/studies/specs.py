@@ -24,7 +24,7 @@ hidden_size = { low = 8, high = 64 }
 def values(name: str) -> st.SearchStrategy[Any]:
     """Every value that a field of TrainConfig may have."""
     low, high = ALLOWED[name][0], ALLOWED[name][-1]
-    if TYPES[name] is str:
+    if TYPES[name] in (str, bool):
         return st.sampled_from(ALLOWED[name])
     if TYPES[name] is int:
         return st.integers(low, high)
@@ -35,7 +35,7 @@ def dimensions(name: str) -> st.SearchStrategy[Dimension]:
     """Every way to search a field."""
     several = st.lists(values(name), min_size=2, max_size=4, unique=True)
     choices = several.map(lambda listed: Choices(choices=tuple(listed)))
-    if TYPES[name] is str:
+    if TYPES[name] in (str, bool):
         return choices
     pairs = st.lists(values(name), min_size=2, max_size=2, unique=True).map(sorted)
     ranges = st.builds(

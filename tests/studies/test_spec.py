@@ -186,14 +186,18 @@ BAD_LINES = [
     (
         HIDDEN,
         "hidden_size = { choices = [8, [9]] }",
-        "search.hidden_size.choices[2] = [..]: must be one number or",
+        "search.hidden_size.choices[2] = [..]: must be one number, one string",
     ),
     (
         HIDDEN,
         'optimizer = { choices = ["sgd", "Adam"] }',
         "search.optimizer.choices[2] = 'Adam': must be one of 'sgd'",
     ),
+    (HIDDEN, "flip = { low = 0, high = 1 }", "search.flip: has no range; give choices, true or false"),
+    (HIDDEN, "flip = { choices = [false, 1] }", "search.flip.choices[2] = 1: must be true or false"),
+    (HIDDEN, "flip = { choices = [true, true] }", "search.flip.choices[2] = true: is listed twice"),
     # [fixed]
+    (HIDDEN, HIDDEN + "\n[fixed]\nflip = 1", "fixed.flip = 1: must be true or false"),
     (HIDDEN, HIDDEN + "\n[fixed]\nhidden_size = 8", "fixed.hidden_size: is also under [search]"),
     (HIDDEN, HIDDEN + "\n[fixed]\ndepht = 3", "fixed.depht: unknown field (did you mean depth?)"),
     (
@@ -211,7 +215,7 @@ BAD_LINES = [
     (
         HIDDEN,
         HIDDEN + "\n[fixed]\ndepth = { low = 2 }",
-        "fixed.depth = {..}: must be one number or one string",
+        "fixed.depth = {..}: must be one number, one string, true or false",
     ),
     (
         HIDDEN,
@@ -235,7 +239,7 @@ BAD_LINES = [
     (
         HIDDEN,
         HIDDEN + "\n[[start]]\nhidden_size = [8]",
-        "start[1].hidden_size = [..]: must be one number or one",
+        "start[1].hidden_size = [..]: must be one number, one string",
     ),
     (
         HIDDEN,
@@ -452,7 +456,8 @@ def test_the_documentation_tells_what_a_field_may_be(name: str) -> None:
     default_value = models.config.TrainConfig.__dataclass_fields__[name].default
     words = describe_allowed(name).removeprefix("one of ").replace("'", "`")
     assert allowed.strip() == words.replace("a whole number", "whole number").replace("a number", "number")
-    assert TYPES[name](default.strip(" `")) == default_value
+    written = default.strip(" `")
+    assert (written == "true" if TYPES[name] is bool else TYPES[name](written)) == default_value
 
 
 @pytest.mark.parametrize("key", ["validation", "seed", "sampler", "pruner"])

@@ -1,0 +1,57 @@
+"""The batches of a training run: order, augmentation and preprocessing, the same for both nets."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.augmentation import Augmentation
+from models.config import TrainConfig
+from models.data import Split
+from models.draws import batch_order
+from models.net import Labels
+from models.preprocessing import Preprocessing
+
+_SAMPLE = 5_000  # images: enough for means and variances to within 2% of a deviation
+
+
+class Batches:
+    """The training images as a net sees them, batch by batch."""
+
+    def __init__(self, training: Split, config: TrainConfig, preprocessing: Preprocessing):
+        self._training = training
+        self._config = config
+        self._preprocessing = preprocessing
+        self._size = min(config.batch_size, len(training))
+        self._buffer = preprocessing.buffer(self._size)
+        self._augmentation = (
+            Augmentation(config, training.shape, self._size) if config.flip or config.shift else None
+        )
+        # Images that stay as they are need be projected only once, if that takes no more memory than the pixels.
+        is_small = preprocessing.projection is not None and 4 * preprocessing.inputs <= training.inputs
+        once = is_small and self._augmentation is None
+        self._projected = preprocessing.everything(training) if once else None
+
+    def __len__(self) -> int:
+        """Batches of an epoch; the last holds what is left."""
+        return -(-len(self._training) // self._size)
+
+    def epoch(self, epoch: int) -> Iterator[tuple[NDArray[np.float32], Labels]]:
+        """Yield (images, labels) of each batch of an epoch, from 1; each overwrites the images before it."""
+        order = batch_order(len(self._training), self._config, epoch)
+        for batch in range(len(self)):
+            places = order[batch * self._size : (batch + 1) * self._size]
+            yield self._images(places, epoch, batch), self._training.labels[self._training.rows[places]]
+
+    def sample(self) -> NDArray[np.float32]:
+        """Return some thousand training images, not augmented."""
+        sample = self._training.sample(_SAMPLE)
+        return self._preprocessing.batch(sample, sample.rows)
+
+    def _images(self, places: NDArray[np.int64], epoch: int, batch: int) -> NDArray[np.float32]:
+        if self._projected is not None:
+            return np.take(self._projected, places, axis=0, out=self._buffer.inputs[: len(places)], mode="clip")
+        pixels = self._preprocessing.pixels(self._training, self._training.rows[places], self._buffer)
+        if self._augmentation is not None:
+            self._augmentation(pixels, epoch, batch)
+        return self._preprocessing.apply(pixels, self._buffer)
