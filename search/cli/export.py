@@ -1,0 +1,132 @@
+"""Commands about taking results away: export, train, predict."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from search.cli.common import data_option, find_study, json_option, out, print_json, storage_option, tell
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from search.export.prediction import Prediction
+    from search.export.retraining import Comparison
+    from studies.record import StudyRecord
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("study")
+@click.option("-o", "--output", type=_PATH, help="The .toml or .json file to write, or a folder with the weights.")
+@click.option("--weights", type=_PATH, help="Also write the weights (safetensors).")
+@click.option("--onnx", is_flag=True, help="Also put an ONNX model into the folder.")
+@click.option("--trials", type=_PATH, help="Write all trials (CSV).")
+@storage_option
+def export(
+    study: str, output: Path | None, weights: Path | None, onnx: bool, trials: Path | None, storage: str | None
+) -> None:
+    """Write the best configuration, with all that training it again needs, or all trials."""
+    if output is None and weights is None and trials is None:
+        raise click.UsageError("nothing to write: name it with -o, --weights or --trials")
+    if onnx and (output is None or output.suffix):
+        raise click.UsageError("--onnx needs -o FOLDER, a name without a suffix")
+    record = find_study(study, storage)
+    if trials is not None:
+        from search.export.trials import write_trials
+
+        write_trials(record, trials)
+        tell(f"wrote {trials}")
+    if output is not None or weights is not None:
+        _export_winner(record, output, weights, onnx)
+
+
+def _export_winner(record: "StudyRecord", output: Path | None, weights: Path | None, onnx: bool) -> None:
+    from models.prediction import prediction_arrays
+    from search.export.document import write_export
+    from search.export.parameters import write_parameters
+    from search.export.winner import export_winner, write_folder
+    from search.finalize import load_winner
+
+    winner = load_winner(record)
+    if output is not None:
+        document = export_winner(record, winner, output)
+        if output.suffix:
+            write_export(document, output)
+        else:
+            write_folder(document, winner, output, onnx=onnx)
+        predict = "" if output.suffix else f"; `mlpsearch predict {output} IMAGE…` classifies images with it"
+        tell(f"wrote {output}; `mlpsearch train {output}` trains it again{predict}")
+    if weights is not None:
+        write_parameters(prediction_arrays(winner.net, winner.preprocessing), weights)
+        tell(f"wrote {weights}")
+
+
+@click.command()
+@click.argument("export", type=_PATH)
+@data_option
+@json_option
+def train(export: Path, data: str | None, as_json: bool) -> None:
+    """Train an exported configuration again, and say whether it is the same bit for bit."""
+    from search.export.document import read_export
+    from search.export.retraining import Retraining
+    from search.wording import percent
+
+    exported = read_export(export)
+    retraining = Retraining(exported, data)
+    for result in retraining.epochs():
+        tell(f"epoch {result.epoch}: loss {result.loss:.4f}, validation {percent(result.validation_accuracy)}")
+    comparison = retraining.comparison()
+    if as_json:
+        print_json({**asdict(comparison), "same": comparison.same})
+    else:
+        click.echo(_comparison_text(comparison))
+
+
+@click.command()
+@click.argument("export", type=_PATH)
+@click.argument("images", type=_PATH, nargs=-1, required=True)
+@click.option("--top", type=click.IntRange(min=1), default=3, show_default=True, help="How many classes to show.")
+@json_option
+def predict(export: Path, images: tuple[Path, ...], top: int, as_json: bool) -> None:
+    """Classify image files with the net of an exported folder."""
+    from search.export.prediction import classify
+
+    predictions = classify(export, images, top)
+    if as_json:
+        print_json([asdict(prediction) for prediction in predictions])
+    else:
+        out().print(_predictions_table(predictions), highlight=False)
+
+
+def _comparison_text(comparison: "Comparison") -> str:
+    from search.wording import percent
+
+    accuracy = f"validation accuracy {percent(comparison.validation_accuracy)}"
+    accuracy += ", the same as exported" if comparison.same else f", exported was {percent(comparison.exported)}"
+    if comparison.same_weights:
+        return f"{accuracy}; the same weights bit for bit, and so the same test accuracy"
+    reasons = ", ".join(comparison.differences) or "no version (is it another device?)"
+    return f"{accuracy}; other weights; changed since: {reasons}"
+
+
+def _predictions_table(predictions: "list[Prediction]") -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    from search.wording import percent
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("file", overflow="fold")
+    table.add_column("class", overflow="fold")
+    table.add_column("probability", justify="right")
+    for prediction in predictions:
+        for place, guess in enumerate(prediction.classes):
+            file = prediction.file if place == 0 else ""
+            table.add_row(Text(file), Text(guess.name), percent(guess.probability))  # Text: [red] is no markup
+    return table
+
+
+COMMANDS = (export, train, predict)

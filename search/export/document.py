@@ -1,0 +1,192 @@
+"""The exported document: a TOML or JSON file that says all about one trained net but its weights."""
+
+import json
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
+
+from models.config import TrainConfig
+from models.errors import ConfigError, ExportError
+from models.files import write_atomically
+
+DOCUMENT = "export.toml"  # in an exported folder
+SUFFIXES = (".toml", ".json")
+
+_MAX_BYTES = 1_000_000
+_MOST_THREADS = 1024  # a document from elsewhere shall not ask for millions
+
+
+def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
+    raise PydanticCustomError("printable", "must be printable")
+
+
+def _grey_or_rgb(channels: int) -> int:
+    if channels in (1, 3):
+        return channels
+    raise PydanticCustomError("channels", "must be 1 or 3")
+
+
+_Text = Annotated[str, AfterValidator(_printable)]  # it is shown in terminals
+_Share = Annotated[float, Field(ge=0, le=1)]
+_Interval = Annotated[list[_Share], Field(min_length=2, max_length=2)]
+_Size = Annotated[int, Field(ge=1)]
+_Channels = Annotated[int, AfterValidator(_grey_or_rgb)]
+_Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class ExportedData(_Table):
+    """The images: where they were, how they were split, and their fingerprint.
+
+    shape: (height, width, channels).
+    """
+
+    dataset: _Text
+    source: _Text | None = None
+    validation: _Size
+    split_seed: int = Field(ge=0)
+    fingerprint: _Digest
+    classes: list[_Text] = Field(min_length=2)
+    shape: tuple[_Size, _Size, _Channels] = Field(strict=False)
+
+
+class ExportedTest(_Table):
+    """What the test split said: of this net, or of all that the confirmation trained, this one among them.
+
+    seeds: of those nets, empty where it was this net alone.  accuracies: of each, in the order of the seeds.
+    accuracy, deviation: their mean and, of several, their standard deviation.
+    confusion: counts[true class][predicted class] over all of them.
+    """
+
+    accuracy: _Share
+    interval: _Interval
+    images: int
+    opening: int
+    seeds: list[int]
+    accuracies: list[_Share]
+    deviation: float | None = None
+    confusion: list[list[int]]
+
+
+class ExportedConfirmation(_Table):
+    """What training the configuration again from other seeds said, on the validation images.
+
+    selection_bias: the search's best validation accuracy minus the mean over the seeds.
+    p_value: of a paired t-test against the runner-up.
+    """
+
+    seeds: list[int]
+    accuracies: list[_Share]
+    mean: _Share
+    deviation: float | None = None
+    selection_bias: float
+    p_value: float | None = None
+
+
+class ExportedAccuracy(_Table):
+    """Accuracies, 0 to 1: this net's on the validation images; test and confirmation once they were made."""
+
+    validation: _Share
+    test: ExportedTest | None = None
+    confirmation: ExportedConfirmation | None = None
+
+
+class Export(_Table):
+    """A trained net, but for its weights.
+
+    trial: of the search.  run: of its confirmation, where the net is from there.
+    command: trains it again.  weights_digest: models.weights.digest of what the weights file holds.
+    """
+
+    format: Literal[2] = 2
+    study: _Text
+    trial: int = Field(ge=0)
+    run: int | None = Field(default=None, ge=0)
+    net: Literal["numpy", "torch"]
+    threads: int = Field(ge=1, le=_MOST_THREADS)
+    command: _Text
+    weights_digest: _Digest
+    config: dict[str, Any]
+    data: ExportedData
+    accuracy: ExportedAccuracy
+    versions: dict[_Text, _Text]
+
+    def train_config(self) -> TrainConfig:
+        """Return the configuration, checked. Raises ConfigError; a field that is missing has no default here."""
+        names = {field.name for field in fields(TrainConfig)}
+        for key in sorted(names ^ self.config.keys()):
+            raise ConfigError(f"config.{key}: {'is missing' if key in names else 'unknown key'}")
+        return TrainConfig(**self.config)
+
+
+def write_export(export: Export, path: Path) -> None:
+    """Write a .toml or .json file. Raises ExportError for another suffix, and where it cannot be written."""
+    if path.suffix not in SUFFIXES:
+        raise ExportError(f"{path}: must end in {' or '.join(SUFFIXES)}, or name a folder, without a suffix")
+    try:
+        write_atomically(path, export_text(export, path.suffix).encode())
+    except OSError as error:
+        raise ExportError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def export_text(export: Export, suffix: str) -> str:
+    """Return what a .toml or .json file of an export holds."""
+    content = export.model_dump(mode="json", exclude_none=True)
+    return _json(content) if suffix == ".json" else tomli_w.dumps(content)
+
+
+def read_export(path: Path) -> Export:
+    """Return the export of a file or an exported folder. Raises ExportError naming the file and the wrong key."""
+    if path.is_dir():
+        path = path / DOCUMENT
+    try:
+        return _parse(_read(path), path.suffix)
+    except OSError as error:
+        problem = f"cannot be read ({error.strerror})"
+    except ValidationError as error:
+        problem = first_mistake(error)
+    except RecursionError:
+        problem = "is nested too deeply"
+    except (ConfigError, ValueError) as error:
+        problem = str(error)
+    raise ExportError(f"{path}: {_one_line(problem)}")
+
+
+def first_mistake(error: ValidationError) -> str:
+    """Return the first of the mistakes in a document, with its key."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    return f"{key or 'the document'}: {first['msg'][0].lower()}{first['msg'][1:]}"
+
+
+def _read(path: Path) -> str:
+    with path.open("rb") as file:
+        content = file.read(_MAX_BYTES + 1)
+    if len(content) > _MAX_BYTES:
+        raise ValueError(f"larger than {_MAX_BYTES:,} bytes; not an export")
+    return content.decode()
+
+
+def _parse(text: str, suffix: str) -> Export:
+    export = Export.model_validate(json.loads(text) if suffix == ".json" else tomllib.loads(text))
+    export.train_config()
+    return export
+
+
+def _json(content: dict[str, Any]) -> str:
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def _one_line(text: str) -> str:
+    """Without what a file from elsewhere could do to a terminal."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)

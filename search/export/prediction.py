@@ -1,0 +1,113 @@
+"""Classifying image files with an exported folder; torch is imported only for its own net."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.data import Split
+from models.errors import DataError, ExportError
+from models.metrics import probabilities
+from models.net import Net
+from models.prediction import trained_net
+from models.preprocessing import Preprocessing
+from models.threads import use_threads
+from search.export.document import Export, read_export
+from search.export.parameters import WEIGHTS, read_parameters
+from studies.archives import MAX_FILE_BYTES
+from studies.image_files import decode_image
+
+_MODES = {1: ("L", "1"), 3: ("RGB", "P")}  # of image files, by the channels that the net needs
+
+
+@dataclass(frozen=True, slots=True)
+class ClassProbability:
+    """A class and its probability, 0 to 1."""
+
+    name: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a net makes of an image file: its most probable classes, the most probable first."""
+
+    file: str
+    classes: list[ClassProbability]
+
+
+@dataclass(frozen=True, slots=True)
+class Classifier:
+    """An exported net that is ready to predict."""
+
+    export: Export
+    net: Net
+    preprocessing: Preprocessing
+
+    def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the probability of each class, (N, classes), for pixels (N, inputs)."""
+        everything = np.arange(len(images))
+        split = Split(images, np.zeros(len(images), np.int64), everything, self.export.data.shape)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return probabilities(self.net, split, self.preprocessing).astype(np.float32, copy=False)
+
+
+def classify(folder: Path, images: Sequence[Path], top: int) -> list[Prediction]:
+    """Return the `top` most probable classes of each image file, by the net of an exported folder.
+
+    Raises ExportError, WeightsError or DataError, and then nothing is predicted.
+    """
+    classifier = load_classifier(folder)
+    names = classifier.export.data.classes
+    shares = classifier.probabilities(read_images(images, classifier.export.data.shape))
+    if not np.isfinite(shares).all():
+        raise ExportError(f"{folder}: its net gives no finite numbers for these images")
+    best = np.argsort(-shares, axis=1, kind="stable")[:, :top]
+    return [
+        Prediction(str(path), [ClassProbability(names[i], float(row[i])) for i in order])
+        for path, row, order in zip(images, shares, best, strict=True)
+    ]
+
+
+def load_classifier(folder: Path) -> Classifier:
+    """Return the net of an exported folder. Raises ExportError or WeightsError for what is no sound export."""
+    export = read_export(folder)
+    if not folder.is_dir():
+        raise ExportError(f"{folder}: has no weights; `mlpsearch export STUDY -o FOLDER` exports both in a folder")
+    arrays = read_parameters(folder / WEIGHTS, export)
+    use_threads(export.threads)
+    net, preprocessing = trained_net(export.net, arrays, export.train_config())
+    return Classifier(export, net, preprocessing)
+
+
+def read_images(paths: Sequence[Path], shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """Return the pixels of image files, (N, inputs).
+
+    shape: (height, width, channels) that they must have.
+    Raises DataError for a file that cannot be read, is no image, or is one of another size or mode.
+    """
+    images = np.empty((len(paths), prod(shape)), np.uint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, about oddities of single images
+        for row, path in enumerate(paths):
+            images[row] = _read_image(path, shape).reshape(-1)
+    return images
+
+
+def _read_image(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    if len(content) > MAX_FILE_BYTES:
+        raise DataError(f"{path}: more than {MAX_FILE_BYTES:,} bytes")
+    pixels = decode_image(content, str(path), _MODES[shape[2]])
+    if pixels.shape[:2] != shape[:2]:
+        found, needed = (f"{size[0]}×{size[1]}" for size in (pixels.shape, shape))
+        raise DataError(f"{path}: has {found} pixels (height × width), the net needs {needed}")
+    return pixels

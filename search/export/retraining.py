@@ -1,0 +1,90 @@
+"""Training an export again, and comparing what comes of it bit for bit."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from models import build_net
+from models.errors import DataError
+from models.prediction import prediction_arrays
+from models.preprocessing import PixelStatistics
+from models.threads import use_threads
+from models.training import EpochResult, train
+from models.weights import digest
+from search.export.document import Export
+from search.export.versions import versions
+from studies.datasets import TrainingData, load_training
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A net that was trained again, beside the exported one.
+
+    validation_accuracy, exported: 0 to 1.
+    same_weights: bit for bit, so that every other accuracy is the same as well.
+    differences: what is not as it was when the export was made, and may be the cause where something differs.
+    """
+
+    validation_accuracy: float
+    exported: float
+    same_weights: bool
+    differences: list[str]
+
+    @property
+    def same(self) -> bool:
+        """Whether the validation accuracy is the same."""
+        return self.validation_accuracy == self.exported
+
+
+class Retraining:
+    """The exported configuration, trained as its trial was.
+
+    data: where the images are, if not where they were. Raises DataError when they are not the same images.
+    """
+
+    def __init__(self, export: Export, data: str | None):
+        use_threads(export.threads)
+        self._export = export
+        self._config = export.train_config()
+        self._images = _load_images(export, data)
+        self._preprocessing = PixelStatistics(self._images.training).preprocessing(self._config)
+        inputs, classes = self._preprocessing.inputs, len(self._images.classes)
+        self._net = build_net(export.net, inputs=inputs, classes=classes, config=self._config)
+        self._accuracy = 0.0
+
+    def epochs(self) -> Iterator[EpochResult]:
+        """Train; yield after each epoch."""
+        images = self._images
+        for result in train(self._net, images.training, images.validation, self._config, self._preprocessing):
+            self._accuracy = result.validation_accuracy
+            yield result
+
+    def comparison(self) -> Comparison:
+        """Return how the net stands beside the exported one."""
+        now, then = versions(), self._export.versions
+        return Comparison(
+            validation_accuracy=self._accuracy,
+            exported=self._export.accuracy.validation,
+            same_weights=digest(prediction_arrays(self._net, self._preprocessing)) == self._export.weights_digest,
+            differences=[
+                f"{name} {now.get(name, 'none')}, was {then.get(name, 'none')}"
+                for name in sorted(now.keys() | then.keys())
+                if now.get(name) != then.get(name)
+            ],
+        )
+
+
+def _load_images(export: Export, data: str | None) -> TrainingData:
+    source = data or export.data.source
+    images = load_training(
+        export.data.dataset,
+        None if source is None else Path(source),
+        validation=export.data.validation,
+        split_seed=export.data.split_seed,
+    )
+    if images.fingerprint != export.data.fingerprint:
+        raise DataError(
+            f"training images at {source or 'the cache'}: their fingerprint is {images.fingerprint[:12]}, "
+            f"the export's {export.data.fingerprint[:12]}; name the right ones with --data"
+        )
+    return images

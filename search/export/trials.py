@@ -1,0 +1,61 @@
+"""All trials of a study as a CSV file, for spreadsheets and data frames."""
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+from optuna.trial import FrozenTrial
+
+from models.errors import ExportError
+from models.files import write_atomically
+from studies.record import StudyRecord
+from studies.space import distributions
+
+# User attributes that trials of every study have, in this order; those that only some have come after all else.
+_FACTS = ("epochs", "seconds", "seed", "threads", "training_accuracy", "images_per_second", "parameters", "worker")
+_TIMES = ("datetime_start", "datetime_complete")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would compute what begins so
+
+
+def write_trials(record: StudyRecord, path: Path) -> None:
+    """Write one row a trial: number, state, value, hyperparameters, facts, times (local, ISO 8601), other facts.
+
+    What a trial does not have is an empty cell. A text that a spreadsheet would take for a formula gets a '
+    before it.
+    """
+    trials = record.optuna_study().get_trials(deepcopy=False)
+    searched = list(distributions(record.spec))
+    known = {"number", "state", "value", *searched, *_FACTS, *_TIMES}
+    others = sorted({key for trial in trials for key, fact in trial.user_attrs.items() if _is_short(fact)} - known)
+    columns = ["number", "state", "value", *searched, *_FACTS, *_TIMES, *others]
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow([_cell(column) for column in columns])
+    for trial in trials:
+        values = _values(trial)
+        writer.writerow([_cell(values.get(column)) for column in columns])
+    try:
+        write_atomically(path, text.getvalue().encode())
+    except OSError as error:
+        raise ExportError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def _values(trial: FrozenTrial) -> dict[str, Any]:
+    times = {"datetime_start": trial.datetime_start, "datetime_complete": trial.datetime_complete}
+    return {
+        **trial.user_attrs,
+        **trial.params,
+        "number": trial.number,
+        "state": trial.state.name,
+        "value": trial.value,
+        **{key: time and time.isoformat(timespec="milliseconds") for key, time in times.items()},
+    }
+
+
+def _cell(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def _is_short(fact: Any) -> bool:
+    return isinstance(fact, str | int | float)

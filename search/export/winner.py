@@ -1,0 +1,136 @@
+"""Exporting the winner of a study: the document about it, and a folder with its weights."""
+
+import shlex
+from dataclasses import asdict
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from models.errors import ExportError
+from models.files import folder_written_atomically, write_atomically
+from models.prediction import prediction_arrays
+from models.weights import digest
+from search.confirmation import Confirmation, current_confirmation
+from search.export.document import (
+    DOCUMENT,
+    Export,
+    ExportedAccuracy,
+    ExportedConfirmation,
+    ExportedData,
+    ExportedTest,
+    first_mistake,
+    write_export,
+)
+from search.export.parameters import WEIGHTS, write_parameters
+from search.export.versions import versions
+from search.finalize import TestReport, Winner, last_report
+from studies.record import StudyRecord
+
+ONNX = "model.onnx"  # in an exported folder
+
+
+def export_winner(record: StudyRecord, winner: Winner, path: Path) -> Export:
+    """Return the export of a study's winner.
+
+    path: where it will be; the command that trains it again names it.
+    Raises ExportError where a name or a value of the study, or the path, may not stand in a document.
+    """
+    try:
+        return _export(record, winner, path)
+    except ValidationError as error:
+        raise ExportError(f"study {record.name}: cannot be exported ({first_mistake(error)})") from error
+
+
+def _export(record: StudyRecord, winner: Winner, path: Path) -> Export:
+    return Export(
+        study=record.name,
+        trial=winner.trial,
+        run=winner.run,
+        net=record.spec.net,
+        threads=winner.threads,
+        command=shlex.join(["mlpsearch", "train", path.name]),
+        weights_digest=digest(prediction_arrays(winner.net, winner.preprocessing)),
+        config=asdict(winner.config),
+        data=ExportedData(
+            dataset=record.spec.dataset,
+            source=record.attributes()["source"]["data"],
+            validation=record.spec.validation,
+            split_seed=record.spec.seed,
+            fingerprint=winner.data.fingerprint,
+            classes=list(winner.data.classes),
+            shape=winner.data.shape,
+        ),
+        accuracy=_accuracy(record, winner),
+        versions=versions(),
+    )
+
+
+def write_folder(export: Export, winner: Winner, folder: Path, *, onnx: bool = False) -> None:
+    """Write a folder with the document, the weights and, if asked for, an ONNX model; all of it or nothing.
+
+    It takes the place of an earlier export. Raises ExportError for any other folder that is there.
+    """
+    arrays = prediction_arrays(winner.net, winner.preprocessing)
+    model = None
+    if onnx:
+        from search.export.onnx_model import onnx_model
+
+        model = onnx_model(export, arrays)
+    try:
+        _refuse_other_content(folder)
+        with folder_written_atomically(folder) as new:
+            write_export(export, new / DOCUMENT)
+            write_parameters(arrays, new / WEIGHTS)
+            if model is not None:
+                write_atomically(new / ONNX, model)
+    except OSError as error:
+        raise ExportError(f"{folder}: cannot be written ({error.strerror})") from error
+
+
+def _refuse_other_content(folder: Path) -> None:
+    if Path.cwd().is_relative_to(folder.resolve()):
+        raise ExportError(f"{folder}: is the current folder, or one above it; name a new folder")
+    found = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
+    others = found - {DOCUMENT, WEIGHTS, ONNX}
+    if others or (found and DOCUMENT not in found):
+        raise ExportError(
+            f"{folder}: is there and is no export (it has {min(others or found)!r}); name a new folder"
+        )
+
+
+def _accuracy(record: StudyRecord, winner: Winner) -> ExportedAccuracy:
+    report, confirmation = last_report(record), current_confirmation(record)
+    # A report over seeds is of a confirmation's runs, not of the net that the search itself trained.
+    is_tested = (
+        report is not None and report.trial == winner.trial and bool(report.seeds) == (winner.run is not None)
+    )
+    return ExportedAccuracy(
+        validation=winner.validation_accuracy,
+        test=_test(report) if report and is_tested else None,
+        confirmation=_confirmation(confirmation) if confirmation else None,
+    )
+
+
+def _test(report: TestReport) -> ExportedTest:
+    return ExportedTest(
+        accuracy=report.accuracy,
+        interval=report.interval,
+        images=report.images,
+        opening=report.opening,
+        seeds=report.seeds,
+        accuracies=report.accuracies or [report.accuracy],  # older studies have none
+        deviation=report.deviation,
+        confusion=report.confusion,
+    )
+
+
+def _confirmation(confirmation: Confirmation) -> ExportedConfirmation:
+    best = confirmation.candidates[0]
+    return ExportedConfirmation(
+        seeds=confirmation.seeds,
+        accuracies=best.accuracies,
+        mean=best.mean,
+        deviation=best.deviation,
+        selection_bias=confirmation.selection_bias,
+        p_value=confirmation.p_value,
+    )
