@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 from optuna_dashboard import get_note, save_note
 
+from search.confirmation import confirmed, plan
 from search.dashboard import serve
+from search.finalize import confirm
+from search.worker import Worker, load_study_data
 from studies.record import StudyRecord
 from tests.search.dashboard.makers import PNG, attach, running, study_to_see
+from tests.search.makers import digits_study, never
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page
@@ -28,6 +32,7 @@ NOTE = """# The winner
 """
 HOME = "/dashboard/"
 STUDY = "/dashboard/studies/1"
+PATIENCE = 120_000  # milliseconds: the page's script takes long to load on a busy machine
 
 
 class Window:
@@ -36,7 +41,7 @@ class Window:
     def __init__(self, page: "Page", address: str):
         self.page = page
         self.troubles: list[str] = []
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(PATIENCE)
         page.on("console", self._heard)
         page.on("pageerror", lambda error: self.troubles.append(str(error)))
         page.on("requestfailed", lambda request: self.troubles.append(f"{request.url} {request.failure}"))
@@ -66,6 +71,21 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudyRecord]:
     save_note(record.optuna_study(), NOTE)
     attach(record, "weights.png", PNG.getvalue())
     attach(record, "curve.csv", b"epoch,accuracy\n1,0.5\n")
+    yield record
+    record.storage.engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudyRecord]:
+    """A study of the digits that was searched, confirmed and tested."""
+    folder = tmp_path_factory.mktemp("published")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLPSEARCH_CACHE", str(folder / "cache"))
+        record = digits_study(folder, "numpy")
+        Worker(record, load_study_data(record), never).run()
+        runs = plan(record, 2, 2)
+        Worker(runs, load_study_data(runs), never).run()
+        confirm(record, confirmed(record, 2, 2), "mlpsearch confirm mine")
     yield record
     record.storage.engine.dispose()
 
@@ -179,6 +199,32 @@ def test_where_writing_is_allowed_the_page_can_write(
     save_note(record.optuna_study(), NOTE)
 
 
+def test_what_was_published_of_a_study_is_seen(
+    chromium: "Browser", published: StudyRecord, tmp_path: Path
+) -> None:
+    (test,) = published.attributes()["tests"]
+    with window(chromium, published, allow_writes=False) as seen:
+        seen.open(STUDY)
+        seen.wait_for_plots(6)
+        for title in ("Time against accuracy", "Confusion matrix"):
+            seen.page.locator(".gtitle", has_text=title).wait_for()
+        picture = seen.page.get_by_role("img", name="first-layer.png")
+        picture.wait_for()
+        assert picture.evaluate("picture => picture.naturalWidth") >= 64
+        for name in ("best.toml", "metrics.json"):
+            with seen.page.expect_download() as file:
+                seen.page.locator(f"a[download='{name}']").click()
+            assert b"mine" in file.value.path().read_bytes()
+        seen.page.screenshot(path=tmp_path / "study.png", full_page=True)
+        seen.open(f"{STUDY}/note")
+        seen.page.get_by_role("heading", name=f"Trial {test['trial']} is the winner").wait_for()
+        shown = f"{test['accuracy']:.2%} ± {100 * test['deviation']:.2f}"
+        assert seen.page.get_by_role("cell", name=shown).count() == 2, "the result, and the log of openings"
+        assert seen.page.get_by_role("row").filter(has_text="mlpsearch export mine").count() == 1
+        seen.page.screenshot(path=tmp_path / "note.png")
+        assert seen.troubles == []
+
+
 def _save_note(seen: Window, note: str) -> None:
     seen.open(f"{STUDY}/note")
     seen.page.get_by_role("heading", name="The winner").wait_for()
@@ -191,6 +237,7 @@ def test_the_token_opens_the_page_and_leaves_the_address(chromium: "Browser", re
     server = serve(record.storage, host="0.0.0.0", port=0)
     with running(server) as address, chromium.new_context() as context:
         page = context.new_page()
+        page.set_default_timeout(PATIENCE)
         here = re.sub(r"//[^:]+:", "//127.0.0.1:", address)
         refused = page.goto(here.partition("?")[0])
         assert refused

@@ -1,0 +1,75 @@
+"""Commands that show what studies found: report, compare."""
+
+import webbrowser
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from search.cli.common import err, find_study, json_option, out, print_json, storage_option, tell
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from search.report.comparison import Comparison
+
+
+@click.command()
+@click.argument("study")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="The HTML file to write.  [default: STUDY.html]"
+)
+@click.option("--open", "open_it", is_flag=True, help="Open it in the browser.")
+@storage_option
+def report(study: str, output: Path | None, open_it: bool, storage: str | None) -> None:
+    """Write a study's report: one HTML file with its plots, its winner and all openings of the test split."""
+    record = find_study(study, storage)
+    path = output or Path(f"{record.name}.html")
+    with err().status("making the report"):
+        from search.report.study import write_report
+
+        write_report(record, path)
+    tell(f"wrote {path}")
+    if open_it:
+        webbrowser.open(path.absolute().as_uri())
+
+
+@click.command()
+@click.argument("studies", nargs=-1, required=True, metavar="STUDY STUDY...")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Also write an HTML file, with the curves.")
+@storage_option
+@json_option
+def compare(studies: tuple[str, ...], output: Path | None, storage: str | None, as_json: bool) -> None:
+    """Show studies side by side, and what their test accuracies allow to say."""
+    from search.report.comparison import compare as compared
+    from search.report.comparison import write_comparison
+
+    comparison = compared([find_study(study, storage) for study in studies])
+    if output is not None:
+        write_comparison(comparison, output)
+        tell(f"wrote {output}")
+    if as_json:
+        print_json(asdict(comparison))
+        return
+    out().print(_table(comparison))
+    for sentence in [*comparison.warnings, *comparison.findings]:
+        click.echo(sentence)
+
+
+def _table(comparison: "Comparison") -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    from search.report.comparison import curves, rows
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    for study in comparison.studies:
+        table.add_column(Text(study.name))
+    for name, values in [*rows(comparison.studies), curves(comparison.studies)]:
+        table.add_row(Text(name), *map(Text, values))
+    return table
+
+
+COMMANDS = (report, compare)

@@ -1,0 +1,1 @@
+"""Pages about studies: the report of one, and the comparison of several."""

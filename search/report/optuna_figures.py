@@ -1,0 +1,116 @@
+"""Optuna's own figures of a study, where it has enough finished trials for them."""
+
+import re
+import warnings
+from itertools import combinations
+from typing import Any
+
+import optuna
+import plotly.graph_objects as go
+from optuna import visualization
+from optuna.trial import TrialState
+
+_ACCURACY = "validation accuracy"
+_MOST_SLICES = 12
+_MOST_IN_CONTOURS = 3
+_MOST_IN_PARALLEL = 6
+# Plotly takes a part of HTML for markup. What Optuna's figures themselves use of it stays; whatever a storage from
+# elsewhere says in its trials is shown as it is.
+_MARKUP = re.compile(r"<(?!(br|b|/b|extra|/extra)>)")
+
+
+class OptunaFigures:
+    """The figures of one study.
+
+    params: the searched hyperparameters that finished trials have, the most important first.
+    importances: of each, adding up to 1; None where there is too little to tell.
+    """
+
+    def __init__(self, study: optuna.Study, searched: list[str]):
+        self._study = study
+        finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        self.any = bool(finished)
+        self.importances = _importances(study, searched) if self.any else None
+        present = [name for name in searched if any(name in trial.params for trial in finished)]
+        known = self.importances or {}
+        self.params = sorted(present, key=lambda name: -known.get(name, 0))
+        self._varied = [name for name in self.params if len({str(t.params.get(name)) for t in finished}) > 1]
+
+    def history(self) -> go.Figure | None:
+        """Return the validation accuracy of each finished trial, and the best so far."""
+        if not self.any:
+            return None
+        figure = visualization.plot_optimization_history(self._study, target_name=_ACCURACY)
+        return _plain(figure).update_yaxes(tickformat=".1~%")
+
+    def importance(self) -> go.Figure | None:
+        """Return how much each hyperparameter decided."""
+        if self.importances is None:
+            return None
+        params = list(self.importances)
+        figure = visualization.plot_param_importances(self._study, params=params, target_name=_ACCURACY)
+        room = 1.2 * max(self.importances.values())  # for the numbers beside the bars
+        return _plain(figure).update_xaxes(range=[0, room], title=None).update_yaxes(title=None)
+
+    def parallel(self) -> go.Figure | None:
+        """Return each finished trial as a line through the most important hyperparameters."""
+        if not self.params:
+            return None
+        params = self.params[:_MOST_IN_PARALLEL]
+        figure = visualization.plot_parallel_coordinate(self._study, params=params, target_name=_ACCURACY)
+        figure.update_traces(marker_showscale=False)
+        return _plain(figure).update_xaxes(range=[-0.5, len(params) + 0.2]).update_layout(plot_bgcolor=None)
+
+    def slices(self) -> list[tuple[str, go.Figure]]:
+        """Return a figure of the validation accuracy by each hyperparameter, with its name."""
+        return [
+            (name, _slice(visualization.plot_slice(self._study, params=[name], target_name=_ACCURACY)))
+            for name in self.params[:_MOST_SLICES]
+        ]
+
+    def contours(self) -> list[tuple[str, go.Figure]]:
+        """Return a figure for each pair of the most important hyperparameters, with their names."""
+        pairs = combinations(self._varied[:_MOST_IN_CONTOURS], 2)
+        return [
+            (
+                f"{first} and {second}",
+                _contour(visualization.plot_contour(self._study, params=[first, second], target_name=_ACCURACY)),
+            )
+            for first, second in pairs
+        ]
+
+
+def _importances(study: optuna.Study, searched: list[str]) -> dict[str, float] | None:
+    """The importances; Optuna warns where it makes them up, with too few trials or all of them alike."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        try:
+            found = optuna.importance.get_param_importances(study)
+        except (UserWarning, ValueError):
+            return None
+    return {name: share for name, share in found.items() if name in searched} or None
+
+
+def _slice(figure: go.Figure) -> go.Figure:
+    figure.update_traces(marker_showscale=False)
+    return _plain(figure).update_xaxes(title=None).update_yaxes(title=None, tickformat=".1~%")
+
+
+def _contour(figure: go.Figure) -> go.Figure:
+    colorbar = {"title": None, "thickness": 12, "tickformat": ".1~%", "outlinewidth": 0}
+    return _plain(figure).update_traces(colorbar=colorbar, selector={"type": "contour"})
+
+
+def _plain(figure: go.Figure) -> go.Figure:
+    """The figure with nothing of the study's taken for markup."""
+    return go.Figure(_plain_texts(figure.to_plotly_json()), skip_invalid=True)
+
+
+def _plain_texts(value: Any) -> Any:
+    if isinstance(value, str):
+        return _MARKUP.sub("&lt;", value)
+    if isinstance(value, dict):
+        return {key: _plain_texts(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain_texts(item) for item in value]
+    return value

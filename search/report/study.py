@@ -1,0 +1,163 @@
+"""The report of one study: what is known of it, put onto one page."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import plotly.graph_objects as go
+import tomli_w
+from optuna.trial import FrozenTrial, TrialState
+
+from models.errors import MlpsearchError
+from search.export.versions import versions
+from search.finalize import load_winner
+from search.report import figures
+from search.report.mistakes import Mistake, most_confident_mistakes
+from search.report.optuna_figures import OptunaFigures
+from search.report.page import Plot, render, write_page
+from search.report.pictures import data_uri, first_layer_picture
+from search.report.summary import StudySummary, summarize
+from search.wording import duration, moment
+from studies.record import StudyRecord
+
+_NETS = {"numpy": "NumPy net", "torch": "PyTorch MLP"}
+_IMPORTANCES = "How much each decides whether a trial is among the best (PED-ANOVA); all add up to 1."
+_PARALLEL = "A line a finished trial: the stronger its colour, the better."
+_SLICES = "Validation accuracy by each hyperparameter; the stronger a colour, the later the trial."
+_WIDE = "wide"
+_MOST_MISTAKES = 18
+_MOST_FAILED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Plots under one heading. kind: "wide" for those that a phone shows a part of at a time."""
+
+    id: str
+    title: str
+    note: str
+    plots: list[Plot]
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NetView:
+    """What the winner's net looks like; trouble says why it cannot be shown."""
+
+    trouble: str = ""
+    trial: int | None = None
+    weights: str = ""
+    mistakes: list[Mistake] = field(default_factory=list)
+
+
+def write_report(record: StudyRecord, path: Path) -> None:
+    """Write a study's report. Raises ReportError for a file that cannot be written."""
+    write_page(path, report_page(record))
+
+
+def report_page(record: StudyRecord) -> bytes:
+    """Return a study's report as one HTML file."""
+    trials = record.optuna_study().trials
+    study, attributes = summarize(record, trials), record.attributes()
+    sections = _sections(record, study, trials)
+    net = _net_view(record) if study.winner is not None else NetView()
+    return render(
+        "report.html",
+        study=study,
+        net_name=_NETS[study.net],
+        ended=study.trials["finished"] + study.trials["pruned"],
+        contents=_contents(study, sections),
+        sections=sections,
+        test=study.test,
+        tests=attributes["tests"],
+        outdated=study.confirmation is None and attributes.get("confirmation") is not None,
+        net=net,
+        failed=_failed(trials),
+        provenance=_provenance(record, study),
+        specification=tomli_w.dumps(record.spec.to_json()),
+    )
+
+
+def _sections(record: StudyRecord, study: StudySummary, trials: list[FrozenTrial]) -> list[Section]:
+    optuna = OptunaFigures(record.optuna_study(), list(record.spec.search))
+    search = [
+        _plot(optuna.history(), "Optimisation history", "Each finished trial, and the best so far."),
+        _plot(_curves(trials), "Learning curves", "A line a trial; pruned ones end where they were stopped."),
+        _plot(_timed(trials), "Time against accuracy", "Seconds of training, on a logarithmic scale."),
+    ]
+    slices = [Plot(name, figure, height=260, half=True) for name, figure in optuna.slices()]
+    contours = [Plot(name, figure, height=380) for name, figure in optuna.contours()]
+    matrix = figures.confusion(study.test) if study.test else None
+    sections = [
+        Section("search", "The search", "", _present(*search)),
+        Section("importances", "Importances", _IMPORTANCES, _present(_plot(optuna.importance()))),
+        Section(
+            "parallel", "Parallel coordinates", _PARALLEL, _present(_plot(optuna.parallel(), height=420)), _WIDE
+        ),
+        Section("slices", "Slices", _SLICES, slices),
+        Section("contours", "Contours", "Pairs of the most important hyperparameters.", contours),
+        Section("confusion", "Confusion matrix", _tested(study), _present(_plot(matrix, height=600)), _WIDE),
+    ]
+    return [section for section in sections if section.plots]
+
+
+def _plot(figure: go.Figure | None, title: str = "", note: str = "", height: int = 360) -> Plot | None:
+    return None if figure is None else Plot(title, figure, note, height)
+
+
+def _present(*plots: Plot | None) -> list[Plot]:
+    return [plot for plot in plots if plot is not None]
+
+
+def _curves(trials: list[FrozenTrial]) -> go.Figure | None:
+    return figures.learning_curves(trials) if any(trial.intermediate_values for trial in trials) else None
+
+
+def _timed(trials: list[FrozenTrial]) -> go.Figure | None:
+    timed = any("seconds" in trial.user_attrs for trial in trials if trial.value is not None)
+    return figures.time_against_accuracy(trials) if timed else None
+
+
+def _tested(study: StudySummary) -> str:
+    if study.test is None:
+        return ""
+    test = study.test
+    nets = f" over {len(test['seeds'])} seeds" if test.get("seeds") else ""
+    what = f"{test['images']:,} test images by true and predicted class"
+    return f"{what}: trial {test['trial']}{nets}, {moment(test['when'])}."
+
+
+def _net_view(record: StudyRecord) -> NetView:
+    try:
+        winner = load_winner(record)
+    except MlpsearchError as error:  # its weights or its images are gone; all the rest can be shown
+        return NetView(trouble=str(error))
+    picture = first_layer_picture(winner.first_layer, winner.data.shape)
+    return NetView("", winner.trial, data_uri(picture), most_confident_mistakes(winner, _MOST_MISTAKES))
+
+
+def _failed(trials: list[FrozenTrial]) -> list[tuple[int, str]]:
+    failed = [trial for trial in trials if trial.state == TrialState.FAIL][-_MOST_FAILED:]
+    return [(trial.number, trial.user_attrs.get("error", "no message")) for trial in failed]
+
+
+def _contents(study: StudySummary, sections: list[Section]) -> list[tuple[str, str]]:
+    return [
+        *([("winner", "Winner")] if study.winner is not None else []),
+        *([("confirmation", "Confirmation")] if study.confirmation else []),
+        *((section.id, section.title) for section in sections),
+        *([("net", "The net")] if study.winner is not None else []),
+        ("tests", "Test openings"),
+        ("provenance", "Provenance"),
+    ]
+
+
+def _provenance(record: StudyRecord, study: StudySummary) -> list[tuple[str, str]]:
+    source = record.attributes()["source"]["data"]
+    return [
+        ("images", f"{study.dataset}{f', from {source}' if source else ''}"),
+        ("fingerprint of the training images", study.fingerprint),
+        ("validation split", f"{study.validation:,} images, seed {study.split_seed}"),
+        ("trials", ", ".join(f"{count} {state}" for state, count in study.trials.items())),
+        ("time of the search", duration(study.seconds)),
+        ("versions where this page was made", ", ".join(f"{name} {it}" for name, it in versions().items())),
+    ]

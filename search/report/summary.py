@@ -1,0 +1,96 @@
+"""What a study found, in numbers: the head of its report, and its column in a comparison."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from optuna.trial import FrozenTrial
+
+from models.config import TrainConfig
+from search.status import study_status
+from search.trial_queue import TrialQueue
+from studies.record import StudyRecord
+from studies.spec import StudySpec
+
+
+@dataclass(frozen=True, slots=True)
+class StudySummary:
+    """A study at one moment; what is not known (yet) is None, or empty.
+
+    trials: counts by state: finished, pruned, failed, running, waiting.  budget: of trials.
+    search_best: the highest validation accuracy of the search, of the trial search_best_trial.
+    winner: the number of the confirmed trial, or where nothing was confirmed, of the search's best.
+    confirmation: Confirmation as JSON, if the search has not gone on since.
+    confirmed_mean, confirmed_deviation: of the winner's validation accuracy over seeds.
+    selection_bias: search_best minus confirmed_mean.
+    test: the newest opening of the test split (TestReport as JSON); it may be of an older winner.
+    params: the winner's hyperparameters, those that the study leaves at their defaults too.
+    winner_seconds, images_per_second, parameters: of the winner's trial.  seconds: of the search.
+    curve: the winner's validation accuracy after each epoch of the search.
+    fingerprint: of the training images.  Accuracies are shares from 0 to 1.
+    """
+
+    name: str
+    net: str
+    dataset: str
+    trials: dict[str, int]
+    budget: int
+    search_best: float | None
+    search_best_trial: int | None
+    winner: int | None
+    confirmation: dict[str, Any] | None
+    confirmed_mean: float | None
+    confirmed_deviation: float | None
+    selection_bias: float | None
+    test: dict[str, Any] | None
+    params: dict[str, Any]
+    winner_seconds: float | None
+    images_per_second: float | None
+    parameters: int | None
+    seconds: float
+    curve: list[float]
+    fingerprint: str
+    validation: int
+    split_seed: int
+
+
+def summarize(record: StudyRecord, trials: list[FrozenTrial]) -> StudySummary:
+    """Return the summary of a study with these trials."""
+    status, attributes = study_status(record, TrialQueue(record)), record.attributes()
+    confirmation = status.confirmation
+    confirmed = confirmation["candidates"][0] if confirmation else None
+    best = status.best.number if status.best else None
+    winner = next((t for t in trials if t.number == (confirmed["trial"] if confirmed else best)), None)
+    facts = winner.user_attrs if winner else {}
+    return StudySummary(
+        name=record.name,
+        net=record.spec.net,
+        dataset=record.spec.dataset,
+        trials=status.trials,
+        budget=status.budget["trials"],
+        search_best=status.best.validation_accuracy if status.best else None,
+        search_best_trial=best,
+        winner=winner.number if winner else None,
+        confirmation=confirmation,
+        confirmed_mean=confirmed["mean"] if confirmed else None,
+        confirmed_deviation=confirmed["deviation"] if confirmed else None,
+        selection_bias=confirmation["selection_bias"] if confirmation else None,
+        test=status.tests[-1] if status.tests else None,
+        params=_params(winner, record.spec) if winner else {},
+        winner_seconds=facts.get("seconds"),
+        images_per_second=facts.get("images_per_second"),
+        parameters=facts.get("parameters"),
+        seconds=status.seconds,
+        curve=[value for _, value in sorted(winner.intermediate_values.items())] if winner else [],
+        fingerprint=attributes["source"]["fingerprint"],
+        validation=record.spec.validation,
+        split_seed=record.spec.seed,
+    )
+
+
+def _params(trial: FrozenTrial, spec: StudySpec) -> dict[str, Any]:
+    """The winner's configuration, without the options that are off because nobody set them."""
+    values = {**spec.fixed, **trial.params, "epochs": spec.budget.epochs}
+    defaults = {field.name: field.default for field in fields(TrainConfig) if field.name != "seed"}
+    if values.get("preprocessing") != "whiten":
+        del defaults["components"]
+    return {name: values.get(name, default) for name, default in defaults.items() if name in values or default}

@@ -1,0 +1,50 @@
+"""How numbers are written for people, in the terminal and on pages."""
+
+from typing import Any
+
+_SIGNIFICANT = 0.05
+
+
+def percent(share: float | None, digits: int = 2) -> str:
+    """Return a share of 1 as a percentage."""
+    return "–" if share is None else f"{share:.{digits}%}"
+
+
+def points(share: float) -> str:
+    """Return a difference of shares, or their deviation, in percentage points."""
+    return f"{100 * share:.2f}"
+
+
+def short(value: Any) -> str:
+    """Return a hyperparameter in few characters."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as people say them."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
+def mean_and_deviation(mean: float | None, deviation: float | None) -> str:
+    """Return the mean, and the deviation where there is one in percentage points."""
+    return percent(mean) if mean is None or deviation is None else f"{percent(mean)} ± {points(deviation)}"
+
+
+def lead(first: int, second: int, p_value: float) -> str:
+    """Return what the paired test of a confirmation's best two candidates says."""
+    verdict = "may be chance" if p_value >= _SIGNIFICANT else "is hardly chance"
+    return f"the difference between trials {first} and {second} {verdict} (paired t-test, p = {p_value:.2g})"
+
+
+def interval(ends: list[float]) -> str:
+    """Return the two ends of an interval of shares."""
+    return f"{percent(ends[0], 1)} – {percent(ends[1], 1)}"
+
+
+def moment(iso: str) -> str:
+    """Return a recorded moment, as ISO 8601 has it, for people."""
+    return str(iso).replace("T", " ").replace("+00:00", " UTC")

@@ -1,0 +1,437 @@
+"""The report of a study: what is on the page, for any study, and that nothing of a study's becomes markup."""
+
+import base64
+import hashlib
+import io
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
+from PIL import Image
+
+from models.errors import StudyError
+from search.finalize import evaluate
+from search.report import figures
+from search.report.pictures import first_layer_picture, image_picture
+from search.report.study import report_page
+from studies.record import StudyRecord, plan_confirmation
+from studies.storage import ENVIRONMENT
+from tests.search.conftest import Command
+from tests.search.makers import kept_weights
+from tests.studies.stores import new_study, spec
+
+HOSTILE = "</script><script>window.ran=1</script><b>\"'&"
+CONFIRMATION = {
+    "seeds": [11, 12, 13],
+    "candidates": [
+        {
+            "trial": 1,
+            "params": {"hidden_size": 5},
+            "search_accuracy": 0.6,
+            "accuracies": [0.57, 0.58, 0.59],
+            "mean": 0.58,
+            "deviation": 0.01,
+        },
+        {
+            "trial": 0,
+            "params": {"hidden_size": 4},
+            "search_accuracy": 0.61,
+            "accuracies": [0.5, 0.51, 0.52],
+            "mean": 0.51,
+            "deviation": 0.01,
+        },
+    ],
+    "winner": 1,
+    "p_value": 0.2,
+    "selection_bias": 0.03,
+    "search_trials": 2,
+}
+TEST = {
+    "trial": 1,
+    "validation_accuracy": 0.58,
+    "accuracy": 0.5525,
+    "interval": [0.51, 0.59],
+    "images": 40,
+    "classes": ["cat", "dog"],
+    "confusion": [[15, 5], [9, 11]],
+    "fingerprint": "e" * 64,
+    "when": "2026-01-02T03:04:05+00:00",
+    "command": "mlpsearch run mine",
+    "opening": 1,
+}
+
+
+class Page(HTMLParser):
+    """A page as a browser reads it: elements, texts and scripts."""
+
+    def __init__(self, page: bytes):
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[str] = []
+        self.text = ""
+        self._inside = ""
+        self.feed(page.decode())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._inside = tag
+        if tag == "script":
+            self.scripts.append("")
+        if tag == "td":
+            self.text += " "
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._inside == "script":
+            self.scripts[-1] += data
+        elif self._inside != "style":
+            self.text += data
+
+    @property
+    def plain(self) -> str:
+        """All text, with single spaces."""
+        return " ".join(self.text.split())
+
+    @property
+    def ids(self) -> list[str]:
+        return [identity for _, attributes in self.tags if (identity := attributes.get("id"))]
+
+    @property
+    def plots(self) -> list[dict[str, Any]]:
+        """What plotly draws."""
+        return [json.loads(script) for script in self.scripts[:-2]]
+
+
+def page_of(record: StudyRecord) -> Page:
+    return Page(report_page(record))
+
+
+def add(
+    record: StudyRecord,
+    value: float,
+    state: TrialState = TrialState.COMPLETE,
+    space: dict[str, BaseDistribution] | None = None,
+    **params: Any,
+) -> None:
+    """Add a trial that ended with this accuracy, after one epoch below it."""
+    trial = create_trial(
+        state=state,
+        value=None if state == TrialState.FAIL else value,
+        params=params,
+        distributions={name: (space or SPACE)[name] for name in params},
+        intermediate_values={1: value / 2, 2: value},
+        user_attrs={"error": HOSTILE} if state == TrialState.FAIL else {"seconds": 10 * value, "parameters": 1234},
+    )
+    record.storage.optuna.create_new_trial(record.study_id, trial)
+
+
+SPACE: dict[str, BaseDistribution] = {
+    "hidden_size": IntDistribution(4, 16),
+    "learning_rate": FloatDistribution(1e-3, 0.1, log=True),
+    "optimizer": CategoricalDistribution(("sgd", "adam")),
+    "batch_size": CategoricalDistribution((10, 20)),
+}
+
+
+def nothing(record: StudyRecord) -> None:
+    """No trials."""
+
+
+def one(record: StudyRecord) -> None:
+    add(record, 0.5, hidden_size=5, learning_rate=0.01)
+
+
+def all_alike(record: StudyRecord) -> None:
+    for _ in range(12):
+        add(record, 0.5, hidden_size=5, learning_rate=0.01)
+
+
+def pruned_and_failed(record: StudyRecord) -> None:
+    add(record, 0.1, TrialState.PRUNED, hidden_size=5, learning_rate=0.01)
+    add(record, 0.1, TrialState.FAIL)
+
+
+def some(record: StudyRecord) -> None:
+    for number in range(12):
+        add(record, 0.3 + 0.02 * number, hidden_size=4 + number, learning_rate=0.001 * (1 + number))
+        add(record, 0.2, TrialState.PRUNED, hidden_size=4 + number, learning_rate=0.05)
+
+
+ONE_FIELD = {"search": {"hidden_size": {"low": 4, "high": 16}}}
+CATEGORICAL = {"search": {"optimizer": {"choices": ["sgd", "adam"]}, "batch_size": {"choices": [10, 20]}}}
+
+
+def one_field(record: StudyRecord) -> None:
+    for number in range(12):
+        add(record, 0.3 + 0.02 * number, hidden_size=4 + number)
+
+
+def categorical(record: StudyRecord) -> None:
+    for number in range(12):
+        add(record, 0.3 + 0.02 * number, optimizer=("sgd", "adam")[number % 2], batch_size=(10, 20)[number // 6])
+
+
+ALWAYS = ["tests", "provenance"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "fill", "expected"),
+    [
+        ({}, nothing, []),
+        ({}, pruned_and_failed, ["search", "failed"]),
+        ({}, one, ["winner", "search", "parallel", "slices", "net"]),
+        ({}, all_alike, ["winner", "search", "parallel", "slices", "net"]),
+        ({}, some, ["winner", "search", "importances", "parallel", "slices", "contours", "net"]),
+        (ONE_FIELD, one_field, ["winner", "search", "importances", "parallel", "slices", "net"]),
+        (CATEGORICAL, categorical, ["winner", "search", "importances", "parallel", "slices", "contours", "net"]),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_any_study_has_a_report_of_what_there_is(
+    tmp_path: Path, changes: dict[str, Any], fill: Callable[[StudyRecord], None], expected: list[str]
+) -> None:
+    record = new_study(tmp_path, spec(**changes))
+    fill(record)
+    page = page_of(record)
+    assert sorted(page.ids) == sorted([*expected, *ALWAYS])
+    linked = [attributes["href"] for tag, attributes in page.tags if tag == "a"]
+    assert {f"#{identity}" for identity in page.ids} - {"#failed"} == {*linked}
+    assert ("No trial is finished yet" in page.plain) == ("winner" not in expected)
+
+
+def test_hundreds_of_trials_make_no_more_plots_than_a_few(tmp_path: Path) -> None:
+    record = new_study(tmp_path, spec())
+    for number in range(300):
+        add(record, 0.3 + 0.001 * number, hidden_size=4 + number % 13, learning_rate=0.001 * (1 + number % 90))
+    page = report_page(record)
+    kinds = [trace["type"] for plot in Page(page).plots for trace in plot["data"]]
+    assert kinds.count("contour") == 1
+    assert len(page) < 8_000_000
+
+
+# ---- what is on it ----
+
+
+def test_the_page_shows_the_winner_and_its_net(finished: Callable[..., StudyRecord]) -> None:
+    record = finished()
+    report = evaluate(record, "mlpsearch evaluate mine")
+    page = page_of(record)
+    assert f"Winner: trial {report.trial}" in page.plain
+    assert f"{report.accuracy:.2%} test accuracy, 95% interval" in page.plain
+    assert "hidden_size" in page.plain
+    assert "mlpsearch evaluate mine" in page.plain
+    pictures = [attributes for tag, attributes in page.tags if tag == "img"]
+    assert pictures[0]["alt"] == "First-layer weights as images"
+    assert 1 <= len(pictures) - 1 <= 18
+    assert "Not shown" not in page.plain
+
+
+def test_nothing_is_opened_for_it(finished: Callable[..., StudyRecord], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError
+
+    record = finished()
+    monkeypatch.setattr("search.finalize.open_test_split", refuse)
+    page = page_of(record)
+    assert "The test split is still sealed." in page.plain
+    assert "None: the test split is sealed." in page.plain
+    assert record.attributes()["tests"] == []
+
+
+def test_mistakes_are_of_the_validation_split_the_surest_first(finished: Callable[..., StudyRecord]) -> None:
+    page = page_of(finished())
+    shares = [float(share) for share in re.findall(r"taken for \d, ([0-9.]+)%", page.plain)]
+    assert shares == sorted(shares, reverse=True)
+    assert 1 <= len(shares) <= 18
+    sizes = {Image.open(io.BytesIO(png)).size for png in pngs(page)[1:]}
+    assert sizes == {(8, 8)}
+
+
+def pngs(page: Page) -> list[bytes]:
+    sources = [attributes["src"] or "" for tag, attributes in page.tags if tag == "img"]
+    return [base64.b64decode(source.removeprefix("data:image/png;base64,")) for source in sources]
+
+
+def test_without_its_weights_the_rest_is_shown(finished: Callable[..., StudyRecord]) -> None:
+    record = finished()
+    for number in kept_weights(record.folder):
+        (record.folder / "weights" / f"{number}.safetensors").unlink()
+    page = page_of(record)
+    assert "Not shown: " in page.plain
+    assert "search" in page.ids
+    assert pngs(page) == []
+
+
+def test_a_confirmation_is_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(record: StudyRecord) -> None:
+        raise StudyError("its runs are not done")
+
+    monkeypatch.setattr("search.report.study.load_winner", gone)
+    record = new_study(tmp_path, spec())
+    add(record, 0.61, hidden_size=4, learning_rate=0.01)
+    add(record, 0.6, hidden_size=5, learning_rate=0.01)
+    plan_confirmation(record, [])
+    record.set("confirmation", CONFIRMATION)
+    seeds = {"seeds": [11, 12, 13], "accuracies": [0.55, 0.56, 0.5475], "deviation": 0.0066, "search_trials": 2}
+    record.set("tests", [TEST | seeds])
+    page = page_of(record)
+    assert "Winner: trial 1" in page.plain
+    assert "55.25% ± 0.66 test accuracy, mean ± sd over 3 seeds, 95% interval 51.0% – 59.0%" in page.plain
+    assert "58.00% ± 1.00" in page.plain
+    assert "is 3.00 points above the winner's confirmed mean" in page.plain
+    assert "The difference between trials 1 and 0 may be chance (paired t-test, p = 0.2)." in page.plain
+    add(record, 0.7, hidden_size=5, learning_rate=0.01)
+    later = page_of(record)
+    assert "Winner: trial 2" in later.plain
+    assert "The confirmation is of an earlier state of the search" in later.plain
+    assert "The test accuracy is of trial 1, an earlier winner" in later.plain
+
+
+def test_every_opening_is_in_the_log(tmp_path: Path) -> None:
+    record = new_study(tmp_path, spec())
+    one(record)
+    record.set("tests", [TEST, TEST | {"opening": 2, "command": "mlpsearch evaluate mine", "search_trials": 7}])
+    assert (
+        "1 2026-01-02 03:04:05 UTC mlpsearch run mine 1 – 58.00% 55.25% 51.0% – 59.0% "
+        "2 2026-01-02 03:04:05 UTC mlpsearch evaluate mine 1 7 58.00% 55.25% 51.0% – 59.0%"
+    ) in page_of(record).plain
+
+
+# ---- one file, and nothing of a study's in its markup ----
+
+
+def test_it_needs_no_other_file(tmp_path: Path) -> None:
+    record = new_study(tmp_path)
+    some(record)
+    page = page_of(record)
+    assert not {"link", "iframe", "object", "embed", "base", "form"} & {tag for tag, _ in page.tags}
+    addresses = [attributes.get(key) for _, attributes in page.tags for key in ("src", "href", "srcset")]
+    assert all(address is None or address.startswith(("#", "data:image/png")) for address in addresses)
+    assert sum("plotly.js v" in script for script in page.scripts) == 1
+
+
+def test_the_policy_lets_no_other_script_run(tmp_path: Path) -> None:
+    page = page_of(new_study(tmp_path))
+    (policy,) = [attributes["content"] or "" for tag, attributes in page.tags if "http-equiv" in attributes]
+    assert policy.startswith("default-src 'none'; ")
+    allowed = policy.split("script-src ")[1].split()
+    digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in page.scripts]
+    assert allowed == [f"'sha256-{digest}'" for digest in digests]
+
+
+def test_what_a_storage_says_stays_text(tmp_path: Path) -> None:
+    record = new_study(tmp_path, spec(search={"optimizer": {"choices": ["sgd", "adam"]}}))
+    clean = page_of(record)
+    planted: dict[str, BaseDistribution] = {"optimizer": CategoricalDistribution(("sgd", "adam", HOSTILE))}
+    for number in range(12):
+        add(record, 0.3 + 0.02 * number, space=planted, optimizer=(HOSTILE, "sgd")[number % 2])
+    add(record, 0.1, TrialState.FAIL)
+    text = {"classes": [HOSTILE, "dog"], "command": HOSTILE, "when": HOSTILE}
+    record.set("tests", [TEST | text])
+    record.set("source", {"data": HOSTILE, "fingerprint": HOSTILE})
+    page = report_page(record)
+    assert b"<script>window.ran" not in page
+    read = Page(page)
+    assert {tag for tag, _ in read.tags} - {tag for tag, _ in clean.tags} <= PAGE_TAGS
+    assert all(script in clean.scripts for script in read.scripts[-2:])
+    assert read.text.count(HOSTILE) >= 4
+    for plot in read.plots:
+        assert re.findall(r"<(?!br>|extra>|/extra>|b>|/b>)", json.dumps(plot)) == []
+
+
+PAGE_TAGS = {"div", "figure", "h3", "img", "thead", "th", "td", "tr", "table", "tbody", "b", "span", "code"}
+
+
+# ---- figures and pictures ----
+
+
+def trial(number: int, *curve: float, state: TrialState = TrialState.COMPLETE, seconds: float = 1) -> FrozenTrial:
+    made = create_trial(
+        state=state,
+        value=curve[-1],
+        intermediate_values=dict(enumerate(curve, 1)),
+        user_attrs={"seconds": seconds},
+    )
+    made.number = number
+    return made
+
+
+def test_learning_curves_are_three_traces_with_gaps() -> None:
+    trials = [trial(0, 0.1, 0.2), trial(1, 0.3, 0.4), trial(2, 0.1, state=TrialState.PRUNED), trial(3, 0.2, 0.3)]
+    pruned, finished, best = figures.learning_curves(trials).data
+    assert (pruned.x, pruned.y) == ((1, None), (0.1, None))
+    assert finished.y == (0.1, 0.2, None, 0.2, 0.3, None)
+    assert (best.name, best.y) == ("best: trial 1", (0.3, 0.4, None))
+    assert figures.learning_curves([]).data[0].x == ()
+
+
+def test_the_front_is_of_trials_that_no_quicker_one_beats() -> None:
+    times = [(0.5, 10), (0.4, 5), (0.3, 7), (0.6, 20), (0.55, 20), (0.6, 30)]
+    trials = [trial(number, value, seconds=seconds) for number, (value, seconds) in enumerate(times)]
+    front, pruned, finished = figures.time_against_accuracy(trials).data
+    assert (front.x, front.y) == ((5, 10, 20), (0.4, 0.5, 0.6))
+    assert (len(pruned.x), len(finished.x)) == (0, 6)
+
+
+def test_long_names_of_classes_are_cut() -> None:
+    figure = figures.confusion(TEST | {"classes": ["x" * 24, "y" * 25]})
+    assert figure.layout.xaxis.ticktext == ("x" * 24, "y" * 23 + "…")
+
+
+def test_the_confusion_matrix_shows_counts_and_shares() -> None:
+    figure = figures.confusion(TEST | {"classes": ["<b>cat</b>", "dog"]})
+    (matrix,) = figure.data
+    assert [*matrix.z] == [[0.75, 0.25], [0.45, 0.55]]
+    assert [*matrix.text] == [[15, 5], [9, 11]]
+    assert figure.layout.xaxis.ticktext == ("&lt;b&gt;cat&lt;/b&gt;", "dog")
+
+
+@pytest.mark.parametrize(("channels", "mode"), [(1, "LA"), (3, "RGBA")])
+def test_first_layer_picture(channels: int, mode: str) -> None:
+    weights = np.random.default_rng(0).normal(size=(6 * 8 * channels, 5))
+    weights[:, 3] *= 10
+    weights[:, 4] = 0  # has neither a smallest nor a largest weight
+    picture = Image.open(io.BytesIO(first_layer_picture(weights, (6, 8, channels))))
+    assert (picture.size, picture.mode) == ((3 * 68 - 4, 2 * 52 - 4), mode)
+    first = np.asarray(picture)[:48:8, :64:8, :channels].reshape(-1)
+    strongest = weights[:, 3]
+    expected = 255 * (strongest - strongest.min()) / np.ptp(strongest)
+    assert np.abs(first - expected).max() <= 0.5
+
+
+def test_many_units_are_shown_in_part() -> None:
+    weights = np.random.default_rng(0).normal(size=(64 * 64, 150)).astype(np.float32)
+    assert Image.open(io.BytesIO(first_layer_picture(weights, (64, 64, 1)))).size == (10 * 68 - 4,) * 2
+
+
+def test_a_picture_is_the_image() -> None:
+    pixels = np.arange(24, dtype=np.uint8)
+    picture = Image.open(io.BytesIO(image_picture(pixels, (2, 4, 3))))
+    assert np.array_equal(np.asarray(picture).reshape(-1), pixels)
+
+
+# ---- the command ----
+
+
+def test_the_command_writes_the_page(
+    finished: Callable[..., StudyRecord], mlpsearch: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ENVIRONMENT, finished().url)
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    answer = mlpsearch("report", "mine")
+    assert (answer.code, answer.out, answer.err) == (0, "", "wrote mine.html\n")
+    assert Path("mine.html").read_bytes().startswith(b"<!DOCTYPE html>")
+    assert opened == []
+    assert mlpsearch("report", "mine", "-o", "sub/it.html", "--open").code == 0
+    assert opened == [Path("sub/it.html").absolute().as_uri()]
+    assert Path("sub/it.html").exists()
