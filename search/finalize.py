@@ -11,18 +11,17 @@ from pathlib import Path
 import numpy as np
 from optuna.trial import FrozenTrial
 
-from models import build_net
 from models.config import TrainConfig
 from models.errors import DataError, StudyError
-from models.initialization import parameter_shapes
 from models.metrics import confusion_matrix, predict_split, wilson_interval
-from models.net import Net
+from models.net import Floats, Net
+from models.prediction import prediction_shapes, preprocessing_arrays, trained_net
 from models.preprocessing import PixelStatistics, Preprocessing
 from models.statistics import accuracy_interval, deviation, mean
 from models.weights import check_shapes, load_arrays
 from search.checkpoints import weights_path
 from search.confirmation import Confirmation, current_confirmation, runs_of, to_json
-from search.objective import trial_seed
+from search.seeds import trial_seed
 from search.trial_queue import TrialQueue
 from search.worker import load_study_data
 from studies.datasets import TrainingData
@@ -82,6 +81,11 @@ class Winner:
     weights: Path
     threads: int
 
+    @property
+    def first_layer(self) -> Floats:
+        """The first layer's weights as weights of the pixels, (pixels, hidden units)."""
+        return self.preprocessing.seen_from_pixels(self.net.weights[0])
+
 
 def load_winner(record: StudyRecord) -> Winner:
     """Return the best trial and its net: once the study is confirmed, the confirmed one's best run on validation.
@@ -106,20 +110,19 @@ def _winner(
     assert home is not None  # noqa: S101 - whoever has a run has its study
     assert trial.value is not None  # noqa: S101 - as do all finished trials
     config = suggest(trial, record.spec, seed=trial_seed(record.spec, trial))
-    inputs, classes = data.training.inputs, len(data.classes)
     path = weights_path(home.folder, trial.number)
-    net = build_net(record.spec.net, inputs=inputs, classes=classes, config=config)
     arrays, _ = load_arrays(path)
-    check_shapes(path, arrays, parameter_shapes(inputs, classes, config))
-    net.weights = [arrays[f"weight.{i}"] for i in range(config.depth)]
-    net.biases = [arrays[f"bias.{i}"] for i in range(config.depth)]
+    if not arrays.keys() & {"offset", "scale"}:  # older files have none
+        arrays |= preprocessing_arrays(PixelStatistics(data.training).preprocessing(config))
+    check_shapes(path, arrays, prediction_shapes(data.training.inputs, len(data.classes), config))
+    net, preprocessing = trained_net(record.spec.net, arrays, config)
     return Winner(
         trial=trial.number if confirmation is None else confirmation.winner,
         run=None if confirmation is None else trial.number,
         validation_accuracy=trial.value,
         config=config,
         net=net,
-        preprocessing=PixelStatistics(data.training).preprocessing(config.preprocessing),
+        preprocessing=preprocessing,
         data=data,
         weights=path,
         threads=trial.user_attrs.get("threads", 1),
@@ -138,15 +141,19 @@ def evaluate(record: StudyRecord, command: str) -> TestReport:
     command: what opened it, for the record.
     """
     with exclusive(record.url):  # two that finish a study at once open its test split once
-        last = last_report(record)
-        if last is not None and current_confirmation(record) is not None:
-            return last
-        winner = load_winner(record)
-        if last is not None and last.trial == winner.trial:
-            return last
-        report = _open([winner], record, command)
-    _write_note(record, report)
+        report = _evaluated(record, command)
+    _publish(record)
     return report
+
+
+def _evaluated(record: StudyRecord, command: str) -> TestReport:
+    last = last_report(record)
+    if last is not None and current_confirmation(record) is not None:
+        return last
+    winner = load_winner(record)
+    if last is not None and last.trial == winner.trial:
+        return last
+    return _open([winner], record, command)
 
 
 def confirm(record: StudyRecord, confirmation: Confirmation, command: str) -> TestReport:
@@ -156,14 +163,24 @@ def confirm(record: StudyRecord, confirmation: Confirmation, command: str) -> Te
     """
     with exclusive(record.url):
         record.set("confirmation", to_json(confirmation))
-        last = last_report(record)
-        if last is not None and (last.trial, last.seeds) == (confirmation.winner, confirmation.seeds):
-            return last
-        data = load_study_data(record)
-        runs = [_winner(record, run, data, confirmation) for run in runs_of(record, confirmation)]
-        report = _open(runs, record, command)
-    _write_note(record, report)
+        report = _confirmed(record, confirmation, command)
+    _publish(record)
     return report
+
+
+def _confirmed(record: StudyRecord, confirmation: Confirmation, command: str) -> TestReport:
+    last = last_report(record)
+    if last is not None and (last.trial, last.seeds) == (confirmation.winner, confirmation.seeds):
+        return last
+    data = load_study_data(record)
+    runs = [_winner(record, run, data, confirmation) for run in runs_of(record, confirmation)]
+    return _open(runs, record, command)
+
+
+def _publish(record: StudyRecord) -> None:
+    from search.publish import publish  # which loads the winner from here
+
+    publish(record)
 
 
 def _open(winners: list[Winner], record: StudyRecord, command: str) -> TestReport:
@@ -201,38 +218,3 @@ def _open(winners: list[Winner], record: StudyRecord, command: str) -> TestRepor
     )
     record.set("tests", [*tests, asdict(report)])
     return report
-
-
-def _write_note(record: StudyRecord, report: TestReport) -> None:
-    """Put the result where optuna-dashboard shows it: the study's note."""
-    from optuna_dashboard import save_note
-
-    low, high = report.interval
-    lines = [
-        f"# {record.name}",
-        "",
-        f"The best trial is **{report.trial}**, tested on {report.images:,} images that no search has seen."
-        if report.opening == 1
-        else f"The best trial is **{report.trial}**. Opening number {report.opening} of the test split.",
-        *([f"Means over {len(report.seeds)} seeds."] if report.seeds else []),
-        "",
-        "| validation accuracy | test accuracy | 95% interval |",
-        "| --- | --- | --- |",
-        f"| {report.validation_accuracy:.2%} | {report.accuracy:.2%} | {low:.2%} – {high:.2%} |",
-        "",
-        *_confusion_table(report),
-        "",
-        f"Take it away: `mlpsearch export {record.name} -o best.toml --weights best.safetensors`",
-    ]
-    save_note(record.optuna_study(), "\n".join(lines))
-
-
-def _confusion_table(report: TestReport) -> list[str]:
-    rows = zip(report.classes, report.confusion, strict=True)
-    return [
-        "Rows are true classes, columns predicted ones:",
-        "",
-        f"| | {' | '.join(report.classes)} |",
-        f"| --- {'| --- ' * len(report.classes)}|",
-        *(f"| **{name}** | {' | '.join(map(str, row))} |" for name, row in rows),
-    ]

@@ -20,7 +20,7 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna.storages import BaseStorage
 
 from search.dashboard.answers import answer
-from studies.storage import artifact_folder
+from studies.artifacts import PREFIX, dashboard_folder
 
 TYPES = {
     ".png": "image/png",
@@ -31,12 +31,11 @@ TYPES = {
 }
 
 _PATH = re.compile(r"/artifacts/([0-9]{1,18})(?:/([0-9]{1,18}))?/([0-9a-fA-F-]+)")
-_PREFIX = "artifacts:"  # Optuna's, of the attributes that describe artifacts
 
 
 def artifact_store(url: str) -> FileSystemArtifactStore:
-    """Return the store of a storage's artifacts: the folder `dashboard` among its files."""
-    return _Store(artifact_folder(url) / "dashboard")
+    """Return the store of a storage's artifacts."""
+    return _Store(dashboard_folder(url))
 
 
 class _Store(FileSystemArtifactStore):
@@ -75,7 +74,7 @@ class Artifacts:
                 attributes = self._storage.get_study_system_attrs(int(study))
             else:
                 attributes = self._storage.get_trial_system_attrs(int(trial))
-            name = json.loads(attributes[_PREFIX + artifact])["filename"]
+            name = json.loads(attributes[PREFIX + artifact])["filename"]
         except (KeyError, TypeError, ValueError):  # unknown; deleted, which leaves null behind; or no JSON
             return None
         return name if isinstance(name, str) else None

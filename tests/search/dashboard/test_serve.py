@@ -18,9 +18,10 @@ from sqlalchemy import text
 from models.errors import StudyError
 from search.dashboard import guarded, serve
 from search.dashboard.address import Address, listen
+from search.publish import publish
 from studies.record import StudyRecord
 from tests.search.conftest import Command
-from tests.search.dashboard.makers import READ_ONLY, ask, running, study_to_see
+from tests.search.dashboard.makers import READ_ONLY, TESTED, ask, running, study_to_see
 
 TRIALS, EPOCHS = 1000, 30
 POLL_SECONDS = 0.5
@@ -133,10 +134,13 @@ def test_a_request_too_large_is_refused_before_it_is_read(shared: StudyRecord) -
 def test_a_poll_of_a_thousand_trials_is_fast(tmp_path: Path) -> None:
     record = study_to_see(tmp_path / "large", trials=1, epochs=EPOCHS)
     _multiply(record)
+    record.set("tests", [TESTED])
+    publish(record)
     read_all = guarded(record.storage, READ_ONLY)
     detail = json.loads(ask(read_all, "/api/studies/1").body)
     assert len(detail["trials"]) == TRIALS
     assert {len(trial["intermediate_values"]) for trial in detail["trials"]} == {EPOCHS}
+    assert len(detail["plotly_graph_objects"]) == 2
     assert min(_poll(record) for _ in range(3)) < POLL_SECONDS
     record.storage.engine.dispose()
 

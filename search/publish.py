@@ -1,0 +1,138 @@
+"""What the dashboard shows of a study besides its trials: a note, two figures and three files.
+
+note                what it is about, what it found, what to do next
+figures             time against accuracy, confusion matrix
+first-layer.png     what the hidden units of the winner look for
+best.toml           its configuration, as `mlpsearch export` writes it
+metrics.json        its test result and confirmation
+"""
+
+import hashlib
+import json
+import mimetypes
+import uuid
+from pathlib import Path
+from typing import Any
+
+from models.errors import MlpsearchError, StorageError
+from models.files import write_atomically
+from search.confirmation import current_confirmation, to_json
+from search.finalize import Winner, load_winner
+from search.note import MOST_CLASSES, note
+from studies.artifacts import PREFIX, dashboard_folder
+from studies.record import StudyRecord
+from studies.storage import exclusive, innermost, is_storage_failure
+
+# As the dashboard's own figures look.
+_LOOK = {"template": "none", "legend": {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom"}}
+
+
+def write_note(record: StudyRecord) -> None:
+    """Write the note of a study that is not tested yet; `publish` writes that of others."""
+    if not record.attributes()["tests"]:
+        with exclusive(record.url):
+            _write_note(record, note(record))
+
+
+def publish(record: StudyRecord) -> None:
+    """Publish a tested study, in the place of what was published of it before; nothing where that is up to date.
+
+    Raises StorageError where that fails; it says that the test result is kept.
+    """
+    text = note(record)
+    if record.attributes().get("published") == _digest(text):
+        return
+    try:
+        files, figures = _files(record), _figures(record)
+        with exclusive(record.url):
+            for name, content in files.items():
+                _write_file(record, name, content)
+            for name, figure in figures.items():
+                _write_figure(record, name, figure)
+            _write_note(record, text)  # last: it says that the rest is done
+    except Exception as error:
+        if not (isinstance(error, OSError) or is_storage_failure(error)):
+            raise
+        raise StorageError(
+            f"study {record.name}: its test result is kept, but what the dashboard shows of it cannot be written "
+            f"({innermost(error)}); `mlpsearch evaluate {record.name}` tries again"
+        ) from error
+
+
+def _files(record: StudyRecord) -> dict[str, bytes]:
+    tests, confirmation = record.attributes()["tests"], current_confirmation(record)
+    metrics = {"study": record.name, "tests": tests, "confirmation": confirmation and to_json(confirmation)}
+    files = {"metrics.json": json.dumps(metrics, indent=2, ensure_ascii=False).encode()}
+    try:
+        winner = load_winner(record)
+    except MlpsearchError:  # its weights or its images are gone; all the rest can be shown
+        return files
+    return files | _files_of_winner(record, winner)
+
+
+def _files_of_winner(record: StudyRecord, winner: Winner) -> dict[str, bytes]:
+    from search.export.document import export_text
+    from search.export.winner import export_winner
+    from search.report.pictures import first_layer_picture
+
+    document = export_winner(record, winner, Path("best.toml"))
+    return {
+        "first-layer.png": first_layer_picture(winner.first_layer, winner.data.shape),
+        "best.toml": export_text(document, ".toml").encode(),
+    }
+
+
+def _figures(record: StudyRecord) -> dict[str, Any]:
+    from search.report.figures import confusion, time_against_accuracy
+
+    test = record.attributes()["tests"][-1]
+    titled = {
+        "time-against-accuracy": ("Time against accuracy", time_against_accuracy(record.optuna_study().trials))
+    }
+    if len(test["classes"]) <= MOST_CLASSES:
+        titled["confusion-matrix"] = ("Confusion matrix", confusion(test))
+    return {name: figure.update_layout(title=title, **_LOOK) for name, (title, figure) in titled.items()}
+
+
+def _write_file(record: StudyRecord, name: str, content: bytes) -> None:
+    """Put a file among the study's artifacts, in the place of our earlier one of that name.
+
+    Optuna's upload_artifact would add one more each time.
+    """
+    artifact = _artifact_id(record, name)
+    known = {
+        "artifact_id": artifact,
+        "filename": name,
+        "mimetype": mimetypes.guess_type(name)[0] or "application/octet-stream",
+        "encoding": None,
+    }
+    write_atomically(dashboard_folder(record.url) / artifact, content)
+    record.storage.optuna.set_study_system_attr(record.study_id, PREFIX + artifact, json.dumps(known))
+
+
+def _artifact_id(record: StudyRecord, name: str) -> str:
+    return str(uuid.uuid5(uuid.UUID(record.folder.name), name))
+
+
+def _write_figure(record: StudyRecord, name: str, figure: Any) -> None:
+    from optuna_dashboard import save_plotly_graph_object
+
+    save_plotly_graph_object(record.optuna_study(), figure, graph_object_id=name)
+
+
+def _write_note(record: StudyRecord, text: str) -> None:
+    """Write the note, unless there is another than ours: then a user has written it."""
+    digest, before = _digest(text), record.attributes().get("published")
+    if before == digest:
+        return
+    from optuna_dashboard import get_note, save_note  # takes a second to import
+
+    study = record.optuna_study()
+    there = get_note(study)
+    if there == "" or _digest(there) in (before, digest):
+        save_note(study, text)
+    record.set("published", digest)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
