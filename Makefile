@@ -2,16 +2,19 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: search test check stress clean
+.PHONY: search test check bench stress clean
 .DELETE_ON_ERROR:
 
-search: .venv/installed ## search both nets on the digits, test both winners
+search: .venv/installed ## search both nets on the digits, confirm and test both winners
 	$(BIN)/mlpsearch run digits-numpy > /dev/null
 	$(BIN)/mlpsearch run digits-torch > /dev/null
 	$(BIN)/mlpsearch status
 
 test: .venv/installed-dev ## the whole test suite; arguments for pytest in ARGS
 	$(BIN)/python -m pytest -m "not stress" $(ARGS)
+
+bench: .venv/installed-dev ## how fast the nets train, beside others and the limit
+	$(BIN)/python -m benchmarks.training
 
 stress: .venv/installed-dev ## the long forms of the reliability tests; they take long
 	$(BIN)/python -m pytest -m stress -s $(ARGS)

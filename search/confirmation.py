@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial
 
 from models.errors import StudyError
 from models.statistics import deviation, mean, paired_p_value
-from search.objective import derived_seed
+from search.seeds import derived_seed
 from search.trial_queue import TrialQueue
 from studies.record import PLANNED_SEED, PlannedRun, StudyRecord, confirmation_of, plan_confirmation
 
@@ -89,9 +89,11 @@ def confirmed(record: StudyRecord, top: int, seeds: int) -> Confirmation:
 
 
 def current_confirmation(record: StudyRecord) -> Confirmation | None:
-    """Return the recorded confirmation, unless there is none or the search has gone on since."""
+    """Return the recorded confirmation, unless the search has gone on since, or its runs were deleted."""
     document = record.attributes().get("confirmation")
     if document is None or document["search_trials"] != TrialQueue(record).ended():
+        return None
+    if confirmation_of(record) is None:
         return None
     candidates = [Candidate(**candidate) for candidate in document["candidates"]]
     return Confirmation(**document | {"candidates": candidates})

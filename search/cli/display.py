@@ -11,20 +11,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from search.status import StudyStatus
+from search.wording import duration, lead, mean_and_deviation, percent, points, short
 
 _MOST_CLASSES = 30  # of a confusion matrix in a terminal
-_SIGNIFICANT = 0.05
 _PLAIN_SECONDS = 5.0  # between lines of progress where there is no terminal
-
-
-def percent(share: float | None) -> str:
-    """Return a share of 1 as a percentage."""
-    return "–" if share is None else f"{share:.2%}"
-
-
-def short(value: Any) -> str:
-    """Return a hyperparameter in few characters."""
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def studies_table(studies: list[StudyStatus]) -> Table:
@@ -75,8 +65,8 @@ def test_text(test: dict[str, Any] | None) -> str:
     if test is None:
         return "–"
     low, high = test["interval"]
-    spread = f" ± {100 * test['deviation']:.2f}" if test.get("deviation") is not None else ""
-    return f"{percent(test['accuracy'])}{spread} ({100 * low:.1f}–{100 * high:.1f})"
+    mean = mean_and_deviation(test["accuracy"], test.get("deviation"))
+    return f"{mean} ({100 * low:.1f}–{100 * high:.1f})"
 
 
 def study_lines(status: StudyStatus) -> Iterator[Table | str]:
@@ -108,19 +98,13 @@ def _confirmation_lines(confirmation: dict[str, Any]) -> Iterator[Table | str]:
         table.add_column(column, no_wrap=True)
     for one in candidates:
         runs = " ".join(percent(accuracy) for accuracy in one["accuracies"])
-        spread = f"{percent(one['mean'])} ± {100 * one['deviation']:.2f}"
-        table.add_row(str(one["trial"]), percent(one["search_accuracy"]), spread, runs)
+        again = mean_and_deviation(one["mean"], one["deviation"])
+        table.add_row(str(one["trial"]), percent(one["search_accuracy"]), again, runs)
     yield table
-    bias = 100 * confirmation["selection_bias"]
-    winner = confirmation["winner"]
-    yield f"selection bias: the best of the search is {bias:.2f} points above the mean of trial {winner}"
+    bias, winner = points(confirmation["selection_bias"]), confirmation["winner"]
+    yield f"selection bias: the best of the search is {bias} points above the mean of trial {winner}"
     if confirmation["p_value"] is not None:
-        chance = "may be chance" if confirmation["p_value"] >= _SIGNIFICANT else "is hardly chance"
-        first, second = (one["trial"] for one in candidates[:2])
-        yield (
-            f"the difference between trials {first} and {second} {chance} "
-            f"(paired t-test, p = {confirmation['p_value']:.2g})"
-        )
+        yield lead(candidates[0]["trial"], candidates[1]["trial"], confirmation["p_value"])
 
 
 def _test_lines(tests: list[dict[str, Any]]) -> Iterator[str]:
@@ -129,21 +113,12 @@ def _test_lines(tests: list[dict[str, Any]]) -> Iterator[str]:
         again = ""
         if test["opening"] > 1:
             before, now = tests[number - 1].get("search_trials", 0), test.get("search_trials", 0)
-            grown = f", after the search grew from {before} to {now} trials" if before < now else ""
+            grown = f", after the search grew from {before} to {now} trials" if 0 < before < now else ""
             again = f"; opening {test['opening']}{grown}"
         yield (
             f"test split opened {test['when']} by `{test['command']}`: "
             f"trial {test['trial']}{seeds}, {test_text(test)}{again}"
         )
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as people say them."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02} min"
-    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
 class SearchProgress:

@@ -180,6 +180,7 @@ def gc(storage: str | None) -> None:
 
 def _submit(study: str, trials: int | None, data: str | None, storage: str | None) -> "StudyRecord":
     """Return the study, made or found; its images are read first, so that mistakes show before it is made."""
+    from search.publish import write_note
     from search.worker import load_spec_data
     from studies.record import create_or_resume, find_spec
     from studies.storage import storage_url
@@ -191,6 +192,7 @@ def _submit(study: str, trials: int | None, data: str | None, storage: str | Non
     source = {"data": path, "fingerprint": images.fingerprint}
     record = create_or_resume(url, spec, trials=trials, source=source)
     record.set("stopped", False)
+    write_note(record)
     return record
 
 
@@ -205,7 +207,7 @@ def _work_off(record: "StudyRecord", workers: int, no_evaluate: bool, as_json: b
         with err().status("testing the best trial"):
             evaluate(record, command)
     show_study(record, as_json)
-    tell(f"Next: mlpsearch dashboard, or mlpsearch export {record.name} -o best.toml")
+    tell(f"Next: mlpsearch dashboard, or mlpsearch export {record.name} -o best")
 
 
 def _confirm(record: "StudyRecord", asked: "Confirm", workers: int, command: str) -> None:

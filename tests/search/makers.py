@@ -28,9 +28,10 @@ def never() -> bool:
     return False
 
 
-def digits_study(folder: Path, net: str) -> StudyRecord:
-    """A study of two short trials on the digits, not run yet."""
-    specification = spec(trials=2, epochs=2, net=net, validation=250, fixed=NETS[net] | {"batch_size": 128})
+def digits_study(folder: Path, net: str, **options: Any) -> StudyRecord:
+    """A study of two short trials on the digits, not run yet; options: more of what is fixed."""
+    fixed = NETS[net] | {"batch_size": 128} | options
+    specification = spec(trials=2, epochs=2, net=net, validation=250, fixed=fixed)
     images = load_training("digits", None, validation=250, split_seed=0)
     source = {"data": None, "fingerprint": images.fingerprint}
     return create_or_resume(new_storage(folder), specification, trials=None, source=source)

@@ -20,6 +20,7 @@ from studies.storage import ENVIRONMENT, open_storage, sqlite_path
 from tests.search.cli_cases import FAILURES, FILES, STUDY_FILE, SUCCESSES
 from tests.search.conftest import Answer, Command
 from tests.search.makers import claim, digits_study, same_study, states
+from tests.studies.image_makers import encode, grey_pixels
 
 README = Path(__file__).parents[2] / "README.md"
 COMMANDS = sorted(cli.commands)
@@ -91,7 +92,9 @@ def test_a_command_that_fails(
 def test_every_command_is_in_the_table() -> None:
     for cases in (SUCCESSES, FAILURES):
         in_table = {case[0][0] for case in cases if case[0]}
-        apart = {"train", "dashboard", "check-gradients"} if cases is SUCCESSES else set()  # they have own tests
+        apart = (
+            {"train", "predict", "compare", "dashboard", "check-gradients"} if cases is SUCCESSES else set()
+        )  # they have own tests
         assert {*COMMANDS} - apart <= in_table
 
 
@@ -159,12 +162,59 @@ def test_from_a_study_file_to_a_configuration(files: None, mlpsearch: Command) -
     assert (answer.code, Path("best.safetensors").exists()) == (0, True)
     trained = mlpsearch("train", "best.toml", "--json")
     best = document(mlpsearch("status", "own", "--json"))["best"]["validation_accuracy"]
-    assert document(trained) == {"validation_accuracy": best, "exported": best, "same": True}
+    expected = {
+        "validation_accuracy": best,
+        "exported": best,
+        "same_weights": True,
+        "differences": [],
+        "same": True,
+    }
+    assert document(trained) == expected
     assert re.fullmatch(r"epoch 1: loss [0-9.]+, validation [0-9.]+%\n", trained.err)
-    assert mlpsearch("train", "best.toml").out == f"validation accuracy {best:.2%}, the same as exported\n"
-    changed = Path("best.toml").read_text().replace(f"validation = {best}", "validation = 0.5")
-    Path("best.toml").write_text(changed)
-    assert mlpsearch("train", "best.toml").out == f"validation accuracy {best:.2%}, exported was 50.00%\n"
+
+
+# ---- exports ----
+
+
+def test_training_again_says_whether_it_is_the_same(record: StudyRecord, mlpsearch: Command) -> None:
+    assert mlpsearch("export", "mine", "-o", "best").code == 0
+    best = document(mlpsearch("status", "mine", "--json"))["best"]["validation_accuracy"]
+    same = f"validation accuracy {best:.2%}, the same as exported"
+    same_weights = "the same weights bit for bit, and so the same test accuracy"
+    assert mlpsearch("train", "best").out == f"{same}; {same_weights}\n"
+    path = Path("best/export.toml")
+    path.write_text(re.sub('weights_digest = "...', 'weights_digest = "000', path.read_text()))
+    other = "other weights; changed since: no version (is it another device?)"
+    assert mlpsearch("train", "best").out == f"{same}; {other}\n"
+    changed = path.read_text().replace(f"validation = {best}", "validation = 0.5")
+    path.write_text(re.sub('numpy = ".*"', 'numpy = "1.0"', changed))
+    answer = mlpsearch("train", "best")
+    assert answer.code == 0
+    start = f"validation accuracy {best:.2%}, exported was 50.00%; other weights; changed since: numpy "
+    assert re.fullmatch(re.escape(start) + r"\S+, was 1\.0\n", answer.out)
+
+
+def test_images_are_classified(record: StudyRecord, mlpsearch: Command) -> None:
+    assert mlpsearch("export", "mine", "-o", "best").code == 0
+    for name in ("0.png", "[red].png"):
+        Path(name).write_bytes(encode(grey_pixels(0, 8, 8)))
+    found = document(mlpsearch("predict", "best", "0.png", "[red].png", "--top", "2", "--json"))
+    assert [one["file"] for one in found] == ["0.png", "[red].png"]
+    first, second = found[1]["classes"]
+    lines = [line.split() for line in mlpsearch("predict", "best", "0.png", "[red].png").out.splitlines()]
+    assert lines[0] == ["file", "class", "probability"]
+    assert len(lines) == 7
+    assert lines[4] == ["[red].png", first["name"], f"{first['probability']:.2%}"]
+    assert lines[5] == [second["name"], f"{second['probability']:.2%}"]
+
+
+def test_one_image_that_does_not_fit_and_nothing_is_predicted(record: StudyRecord, mlpsearch: Command) -> None:
+    assert mlpsearch("export", "mine", "-o", "best").code == 0
+    Path("good.png").write_bytes(encode(grey_pixels(0, 8, 8)))
+    Path("wide.png").write_bytes(encode(grey_pixels(0, 8, 9)))
+    answer = mlpsearch("predict", "best", "good.png", "wide.png")
+    assert (answer.code, answer.out) == (1, "")
+    assert answer.err == "error: wide.png: has 8×9 pixels (height × width), the net needs 8×8\n"
 
 
 def test_a_changed_study_file_is_refused_with_the_difference(files: None, mlpsearch: Command) -> None:
@@ -216,6 +266,18 @@ def test_a_storage_that_stays_locked_is_one_line(
     assert re.fullmatch(r"error: .*database is locked.*\n", answer.err)
 
 
+@pytest.mark.parametrize("arguments", [("export", "mine", "-o", "best"), ("status", "mine")], ids=" ".join)
+def test_a_storage_of_a_newer_version_is_one_line(
+    record: StudyRecord, mlpsearch: Command, arguments: tuple[str, ...]
+) -> None:
+    with closing(sqlite3.connect(sqlite_path(record.url))) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'v99.0.0.a'")
+    answer = mlpsearch(*arguments)
+    assert (answer.code, answer.out) == (1, "")
+    assert re.fullmatch(r"error: .*studies\.db: cannot be opened as a storage .*updating optuna.*\n", answer.err)
+    assert not Path("best").exists()
+
+
 def test_an_interrupt_is_130(record: StudyRecord, mlpsearch: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -254,15 +316,15 @@ def test_gradients_are_compared(
     mlpsearch: Command, monkeypatch: pytest.MonkeyPatch, error: float, code: int
 ) -> None:
     checks = [
-        GradientCheck("numeric", depth, 0.5, "weight.0", error=size, tolerance=1e-7)
-        for depth, size in ((2, 1e-10), (3, error))
+        GradientCheck("numeric", depth, 0.5, "weight.0", error=size, tolerance=1e-7, option=option)
+        for depth, size, option in ((2, 1e-10, ""), (3, error, "dropout"))
     ]
     monkeypatch.setattr("models.gradient_check.check_all", lambda: checks)
     answer = mlpsearch("check-gradients")
     assert answer.code == code
     assert answer.out == (
         f"{'FAILED' if code else 'ok'}: 2 comparisons against numeric, "
-        f"largest relative error {error:.1e} of 1e-07 allowed (weight.0, depth 3, λ 0.5)\n"
+        f"largest relative error {error:.1e} of 1e-07 allowed (weight.0, depth 3, λ 0.5, dropout)\n"
     )
     answer = mlpsearch("check-gradients", "--json")
     assert answer.code == code

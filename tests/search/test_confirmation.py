@@ -249,6 +249,18 @@ def test_going_on_with_the_search_opens_anew_and_says_so(
     assert len(openings) == len(tests)
 
 
+def test_without_its_runs_the_best_of_the_search_is_the_winner_again(
+    confirmable: tuple[StudyRecord, Confirmation],
+) -> None:
+    record, found = confirmable
+    confirm(record, found, "c")
+    runs = confirmation_of(record)
+    assert runs is not None
+    record.storage.optuna.delete_study(runs.study_id)  # as the dashboard does
+    assert current_confirmation(record) is None
+    assert load_winner(record).run is None
+
+
 def test_a_kill_between_the_runs_and_the_test_loses_nothing(
     confirmable: tuple[StudyRecord, Confirmation], monkeypatch: pytest.MonkeyPatch
 ) -> None:

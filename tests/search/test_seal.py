@@ -16,7 +16,14 @@ from tests.seal import ROOMS, scan, violations
 ROOT = Path(__file__).parents[2]
 LINT = Path(sys.executable).with_name("lint-imports")
 # Modules of the search that are for what comes after it; they alone may reach finalize.
-AFTER = ("search.finalize", "search.export", "search.cli", "search.dashboard")
+AFTER = (
+    "search.finalize",
+    "search.publish",
+    "search.export",
+    "search.report",
+    "search.cli",
+    "search.dashboard",
+)
 
 
 @pytest.fixture

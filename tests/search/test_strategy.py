@@ -3,13 +3,14 @@ from math import log10
 
 import optuna
 import pytest
-from optuna.distributions import BaseDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.pruners import HyperbandPruner, MedianPruner, NopPruner
 from optuna.samplers import RandomSampler, TPESampler
 from optuna.storages import InMemoryStorage
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from models.config import TrainConfig
+from search import strategy
 from search.strategy import SeededByTrial, make_pruner, make_sampler
 from studies.space import distributions, suggest
 from studies.spec import StudySpec, parse_spec
@@ -253,3 +254,29 @@ def test_median_waits_for_five_trials_and_half_of_the_epochs(
 def test_hyperband_stops_what_is_bad_and_none_does_not() -> None:
     assert pruned_after("hyperband", 20, 30) in (1, 3, 9)
     assert pruned_after("none", 20, 30) is None
+
+
+def test_the_sampler_is_shown_the_best_and_the_newest_of_many_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strategy, "_SHOWN", 6)
+    monkeypatch.setattr(strategy, "_SHOWN_BEST", 2)
+    study = optuna.create_study(direction="maximize")
+    values = [0.1, 0.9, 0.2, 0.8, 0.3, 0.7, 0.1, 0.2, 0.3, 0.4]
+    space: dict[str, BaseDistribution] = {"x": FloatDistribution(0.0, 1.0)}
+    for value in values:
+        study.add_trial(create_trial(params={"x": value}, distributions=space, value=value))
+    study.enqueue_trial({"x": 0.5})
+    seen: list[list[int]] = []
+
+    class Spy(RandomSampler):
+        def sample_relative(
+            self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+        ) -> dict[str, object]:
+            states = (TrialState.COMPLETE,)
+            seen.append([one.number for one in study._get_trials(deepcopy=False, states=states)])
+            seen.append([one.number for one in study.get_trials(deepcopy=False)])
+            return {}
+
+    sampler = SeededByTrial(lambda _: Spy(), seed=0, space=space)
+    sampler.sample_relative(study, study.trials[-1], space)
+    assert seen == [[1, 3, 7, 8, 9], [1, 3, 7, 8, 9, 10]]
+    assert len(study.trials) == 11
