@@ -2,7 +2,7 @@
 
 Stock Optuna on SQLite loses trials with parallel workers: its row locks do nothing there, and a transaction that
 reads first and writes later works on what another process has changed in between. Three settings make it safe:
-write-ahead logging, a busy timeout, and BEGIN IMMEDIATE on every transaction, in every process.
+write-ahead logging, a busy timeout, and BEGIN IMMEDIATE on every transaction that may write, in every process.
 """
 
 import os

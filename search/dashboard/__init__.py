@@ -33,13 +33,17 @@ class Server:
 
     address: str
     _server: Any
+    _connections: dict[int, Any]
 
     def run(self) -> None:
         """Answer until interrupted."""
+        from waitress.wasyncore import close_all
+
         try:
             self._server.run()
         finally:
             self._server.close()
+            close_all(self._connections, ignore_all=True)  # those that a browser keeps open
 
 
 def serve(storage: Storage, *, host: str, port: int, allow_writes: bool = False) -> Server:
@@ -56,15 +60,17 @@ def serve(storage: Storage, *, host: str, port: int, allow_writes: bool = False)
     listener = listen(host, port)
     address = Address.of(host, listener)
     rules = Rules(address, None if address.loopback else secrets.token_urlsafe(), allow_writes)
+    connections: dict[int, Any] = {}
     server = create_server(
         guarded(storage, rules),
+        map=connections,
         sockets=[listener],
         threads=_THREADS,
         ident=None,
         max_request_body_size=_WRITE_BYTES if allow_writes else _READ_BYTES,
     )
     query = f"?token={rules.token}" if rules.token else ""
-    return Server(f"http://{address.public}/dashboard/{query}", server)
+    return Server(f"http://{address.public}/dashboard/{query}", server, connections)
 
 
 def guarded(storage: Storage, rules: Rules) -> WSGIApplication:

@@ -109,6 +109,7 @@ def mlpsearch(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
 
     def run(*arguments: str, answer: str = "") -> Answer:
         monkeypatch.setattr("sys.argv", ["mlpsearch", *arguments])
+        monkeypatch.setattr("gc.set_threshold", lambda *_: None)  # garbage of the tests goes as before
         monkeypatch.setattr("sys.stdin", io.StringIO(answer))
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
