@@ -217,10 +217,17 @@ def _confirmation_name(study: str) -> str:
 
 
 def collect_garbage(storage: Storage) -> tuple[int, int]:
-    """Delete the folders and artifacts of studies that are gone; return how many files and bytes that freed."""
+    """Delete the folders and artifacts of studies that are gone; return how many files and bytes that freed.
+
+    A confirmation goes with the study that it confirms, also where that was deleted without it.
+    """
     with exclusive(storage.url):  # no study is made meanwhile
-        studies = storage.optuna.get_all_studies()
-        owned = {study.user_attrs["id"] for study in studies if _is_ours(study.user_attrs)}
+        studies = [study for study in storage.optuna.get_all_studies() if _is_ours(study.user_attrs)]
+        known = {study.user_attrs["id"] for study in studies}
+        owned = {one.user_attrs["id"] for one in studies if one.user_attrs.get("confirms") in {None, *known}}
+        for study in studies:
+            if study.user_attrs["id"] not in owned:
+                storage.optuna.delete_study(study._study_id)
         folders = [
             folder
             for folder in artifact_folder(storage.url).glob("*")

@@ -19,7 +19,15 @@ from search.trial_queue import TrialQueue
 from search.worker import Worker, load_study_data
 from studies import holdout
 from studies.holdout import open_test_split
-from studies.record import StudyRecord, confirmation_of, create_or_resume, delete_study, open_study, study_names
+from studies.record import (
+    StudyRecord,
+    collect_garbage,
+    confirmation_of,
+    create_or_resume,
+    delete_study,
+    open_study,
+    study_names,
+)
 from studies.storage import stored_names
 from tests.search.conftest import Command
 from tests.search.makers import claim, never, same_study
@@ -307,6 +315,17 @@ def test_a_new_study_does_not_take_over_the_runs_of_an_old_one_of_its_name(tmp_p
     queue.finish(claim(queue), 0.5)
     assert confirmation_of(again) is None
     assert TrialQueue(plan(again, 1, 2)).ended() == 0
+
+
+def test_gc_removes_the_confirmation_of_a_study_that_is_gone(tmp_path: Path) -> None:
+    record = searched(tmp_path, 0.5)
+    runs = plan(record, 1, 2)
+    (runs.folder / "weights").mkdir(parents=True)
+    (runs.folder / "weights" / "0.safetensors").write_bytes(b"12345")
+    assert collect_garbage(record.storage) == (0, 0)
+    record.storage.optuna.delete_study(record.study_id)  # as the dashboard does
+    assert collect_garbage(record.storage) == (1, 5)
+    assert study_names(record.storage, confirmations=True) == []
 
 
 # ---- the command ----
