@@ -162,8 +162,8 @@ def confirm(record: StudyRecord, confirmation: Confirmation, command: str) -> Te
     What was tested is not tested again: the same winner over the same seeds gives the report there is.
     """
     with exclusive(record.url):
-        record.set("confirmation", to_json(confirmation))
         report = _confirmed(record, confirmation, command)
+        record.set("confirmation", to_json(confirmation))  # last: whoever finds one finds its test as well
     _publish(record)
     return report
 

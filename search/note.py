@@ -8,13 +8,21 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from search.confirmation import Confirmation, current_confirmation
-from search.wording import duration, interval, lead, mean_and_deviation, moment, percent, points, short
+from search.wording import (
+    MOST_CLASSES,
+    NETS,
+    bias,
+    duration,
+    interval,
+    lead,
+    mean_and_deviation,
+    moment,
+    percent,
+    short,
+)
 from studies.dimensions import Choices, Dimension
 from studies.record import StudyRecord
 
-MOST_CLASSES = 30  # more make a confusion matrix that nobody can read
-
-_NETS = {"numpy": "NumPy net", "torch": "PyTorch MLP"}
 _MARKUP = re.compile(r"([\\`*_\[\]<>|~$&])")
 
 
@@ -22,7 +30,7 @@ def note(record: StudyRecord) -> str:
     """Return the note as it has to be now."""
     attributes = record.attributes()
     tests, confirmation = attributes["tests"], current_confirmation(record)
-    net, dataset = _NETS[record.spec.net], record.spec.dataset
+    net, dataset = NETS[record.spec.net], record.spec.dataset
     parts = [
         f"# {_text(record.name)}",
         f"Which hyperparameters give the {net} the highest validation accuracy on {dataset}?",
@@ -66,13 +74,10 @@ def _confirmed(confirmation: Confirmation) -> list[str]:
         (str(one.trial), percent(one.search_accuracy), mean_and_deviation(one.mean, one.deviation))
         for one in candidates
     ]
-    bias = confirmation.selection_bias
-    above = "above" if bias >= 0 else "below"
     return [
         f"The best trials of the search were trained again over {len(confirmation.seeds)} fresh seeds:",
         _table(("trial", "in the search", "mean ± standard deviation"), rows),
-        f"Selection bias: the best of the search is {points(abs(bias))} points {above} the mean of trial "
-        f"{confirmation.winner}.",
+        f"Selection bias: {bias(confirmation.selection_bias, confirmation.winner)}.",
         *_chance(confirmation),
     ]
 

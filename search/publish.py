@@ -18,7 +18,8 @@ from models.errors import MlpsearchError, StorageError
 from models.files import write_atomically
 from search.confirmation import current_confirmation, to_json
 from search.finalize import Winner, load_winner
-from search.note import MOST_CLASSES, note
+from search.note import note
+from search.wording import MOST_CLASSES
 from studies.artifacts import PREFIX, dashboard_folder
 from studies.record import StudyRecord
 from studies.storage import exclusive, innermost, is_storage_failure

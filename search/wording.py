@@ -2,6 +2,9 @@
 
 from typing import Any
 
+NETS = {"numpy": "NumPy net", "torch": "PyTorch MLP"}
+MOST_CLASSES = 30  # more make a confusion matrix that nobody can read
+
 _SIGNIFICANT = 0.05
 
 
@@ -32,6 +35,12 @@ def duration(seconds: float) -> str:
 def mean_and_deviation(mean: float | None, deviation: float | None) -> str:
     """Return the mean, and the deviation where there is one in percentage points."""
     return percent(mean) if mean is None or deviation is None else f"{percent(mean)} ± {points(deviation)}"
+
+
+def bias(selection_bias: float, winner: int) -> str:
+    """Return how far the best of the search flatters the winner, as a part of a sentence."""
+    where = "above" if selection_bias >= 0 else "below"
+    return f"the best of the search is {points(abs(selection_bias))} points {where} the mean of trial {winner}"
 
 
 def lead(first: int, second: int, p_value: float) -> str:

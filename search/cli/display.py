@@ -11,9 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from search.status import StudyStatus
-from search.wording import duration, lead, mean_and_deviation, percent, points, short
+from search.wording import MOST_CLASSES, bias, duration, lead, mean_and_deviation, percent, short
 
-_MOST_CLASSES = 30  # of a confusion matrix in a terminal
 _PLAIN_SECONDS = 5.0  # between lines of progress where there is no terminal
 
 
@@ -85,7 +84,7 @@ def study_lines(status: StudyStatus) -> Iterator[Table | str]:
         done, planned = status.confirming["done"], status.confirming["planned"]
         yield f"confirmation: {done} of {planned} runs are done; `mlpsearch confirm {status.name}` goes on"
     yield from _test_lines(status.tests)
-    if status.tests and len(status.tests[-1]["classes"]) <= _MOST_CLASSES:
+    if status.tests and len(status.tests[-1]["classes"]) <= MOST_CLASSES:
         yield "test images by true class (row) and predicted class (column):"
         yield confusion_table(status.tests[-1])
 
@@ -101,8 +100,7 @@ def _confirmation_lines(confirmation: dict[str, Any]) -> Iterator[Table | str]:
         again = mean_and_deviation(one["mean"], one["deviation"])
         table.add_row(str(one["trial"]), percent(one["search_accuracy"]), again, runs)
     yield table
-    bias, winner = points(confirmation["selection_bias"]), confirmation["winner"]
-    yield f"selection bias: the best of the search is {bias} points above the mean of trial {winner}"
+    yield f"selection bias: {bias(confirmation['selection_bias'], confirmation['winner'])}"
     if confirmation["p_value"] is not None:
         yield lead(candidates[0]["trial"], candidates[1]["trial"], confirmation["p_value"])
 

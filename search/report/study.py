@@ -16,10 +16,9 @@ from search.report.optuna_figures import OptunaFigures
 from search.report.page import Plot, render, write_page
 from search.report.pictures import data_uri, first_layer_picture
 from search.report.summary import StudySummary, summarize
-from search.wording import duration, moment
+from search.wording import NETS, duration, moment
 from studies.record import StudyRecord
 
-_NETS = {"numpy": "NumPy net", "torch": "PyTorch MLP"}
 _IMPORTANCES = "How much each decides whether a trial is among the best (PED-ANOVA); all add up to 1."
 _PARALLEL = "A line a finished trial: the stronger its colour, the better."
 _SLICES = "Validation accuracy by each hyperparameter; the stronger a colour, the later the trial."
@@ -63,7 +62,7 @@ def report_page(record: StudyRecord) -> bytes:
     return render(
         "report.html",
         study=study,
-        net_name=_NETS[study.net],
+        net_name=NETS[study.net],
         ended=study.trials["finished"] + study.trials["pruned"],
         contents=_contents(study, sections),
         sections=sections,

@@ -12,9 +12,12 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from models.threads import use_threads
+from search import finalize
 from search.cli import main
 from search.worker import Worker, load_study_data
+from studies import holdout
 from studies.datasets import TrainingData
+from studies.holdout import open_test_split
 from studies.record import StudyRecord, open_study
 from studies.storage import ENVIRONMENT
 from tests.models.blobs import blobs
@@ -89,6 +92,19 @@ def finished(searched: Callable[[str], Path], tmp_path: Path) -> Callable[[str],
         return open_study(f"sqlite:///{folder}/studies.db", "mine")
 
     return get
+
+
+@pytest.fixture
+def openings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Notes each opening of a test split."""
+    opened: list[str] = []
+
+    def note(dataset: str, data: Path | None) -> holdout.TestData:
+        opened.append(dataset)
+        return open_test_split(dataset, data)
+
+    monkeypatch.setattr(finalize, "open_test_split", note)
+    return opened
 
 
 @dataclass(frozen=True)

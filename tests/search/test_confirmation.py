@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,11 @@ from models.statistics import accuracy_interval
 from search import finalize
 from search.confirmation import Confirmation, confirmed, current_confirmation, plan, runs_of
 from search.finalize import confirm, evaluate, load_winner
+from search.objective import Objective
 from search.status import study_status
 from search.trial_queue import TrialQueue
+from search.wording import bias
 from search.worker import Worker, load_study_data
-from studies import holdout
-from studies.holdout import open_test_split
 from studies.record import (
     StudyRecord,
     collect_garbage,
@@ -30,7 +31,7 @@ from studies.record import (
 )
 from studies.storage import stored_names
 from tests.search.conftest import Command
-from tests.search.makers import claim, never, same_study
+from tests.search.makers import claim, kept_weights, never, same_study
 from tests.studies.stores import SOURCE, new_storage, spec
 
 Finished = Callable[..., StudyRecord]
@@ -160,27 +161,18 @@ def test_one_candidate_has_no_runner_up(tmp_path: Path) -> None:
     assert confirmed(record, 1, 2).p_value is None
 
 
-def test_a_diverged_run_counts_for_what_it_reached(finished: Finished) -> None:
+def test_a_diverged_run_counts_for_what_it_reached(finished: Finished, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is a result of that configuration: leaving it out would flatter it."""
     record = finished()
     runs = plan(record, 1, 2)
+    run = Objective.__call__
+    monkeypatch.setattr(Objective, "__call__", lambda *given: replace(run(*given), pruned=True))
     Worker(runs, load_study_data(runs), never).run()
     assert [trial.state.name for trial in runs.optuna_study().trials] == ["COMPLETE"] * 2
+    assert kept_weights(runs.folder) == [0, 1]
 
 
 # ---- the test split ----
-
-
-@pytest.fixture
-def openings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    opened: list[str] = []
-
-    def note(dataset: str, data: Path | None) -> holdout.TestData:
-        opened.append(dataset)
-        return open_test_split(dataset, data)
-
-    monkeypatch.setattr(finalize, "open_test_split", note)
-    return opened
 
 
 @pytest.fixture
@@ -281,6 +273,7 @@ def test_a_kill_between_the_runs_and_the_test_loses_nothing(
         patch.setattr(finalize, "open_test_split", die)
         with pytest.raises(KeyboardInterrupt):
             confirm(record, found, "c")
+    assert current_confirmation(record) is None, "no test, no confirmation"
     assert confirm(same_study(record), confirmed(record, 2, 3), "again").opening == 1
 
 
@@ -361,3 +354,8 @@ def test_stop_stops_it_too(finished: Finished, mlpsearch: Command) -> None:
     runs = plan(record, 1, 2)
     assert mlpsearch("stop", "mine", "--storage", record.url).code == 0
     assert TrialQueue(runs).is_stopped()
+
+
+def test_a_search_that_was_unlucky_is_told_so() -> None:
+    assert bias(0.0125, 7) == "the best of the search is 1.25 points above the mean of trial 7"
+    assert bias(-0.0125, 7) == "the best of the search is 1.25 points below the mean of trial 7"

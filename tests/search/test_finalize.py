@@ -30,19 +30,6 @@ from tests.search.makers import NETS, claim, digits_study, same_study
 Finished = Callable[..., StudyRecord]
 
 
-@pytest.fixture
-def openings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Notes each opening of a test split."""
-    opened: list[str] = []
-
-    def note(dataset: str, data: Path | None) -> holdout.TestData:
-        opened.append(dataset)
-        return open_test_split(dataset, data)
-
-    monkeypatch.setattr(finalize, "open_test_split", note)
-    return opened
-
-
 def best_weights(record: StudyRecord) -> Path:
     best = TrialQueue(record).best()
     assert best is not None

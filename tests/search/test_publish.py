@@ -20,9 +20,10 @@ from search.confirmation import confirmed, plan, to_json
 from search.dashboard import artifact_store, guarded
 from search.export.document import read_export
 from search.finalize import confirm, evaluate
-from search.note import MOST_CLASSES, note
+from search.note import note
 from search.publish import publish, write_note
 from search.trial_queue import TrialQueue
+from search.wording import MOST_CLASSES
 from search.worker import Worker, load_study_data
 from studies.record import StudyRecord, plan_confirmation
 from tests.search.conftest import Command
