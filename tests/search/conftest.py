@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 from models.threads import use_threads
 from search import finalize
 from search.cli import main
+from search.trial_queue import TrialQueue
 from search.worker import Worker, load_study_data
 from studies import holdout
 from studies.datasets import TrainingData
@@ -22,6 +23,7 @@ from studies.record import StudyRecord, open_study
 from studies.storage import ENVIRONMENT
 from tests.models.blobs import blobs
 from tests.search.makers import digits_study, never
+from tests.studies.stores import new_study, spec
 
 
 @pytest.fixture(scope="session")
@@ -92,6 +94,18 @@ def finished(searched: Callable[[str], Path], tmp_path: Path) -> Callable[[str],
         return open_study(f"sqlite:///{folder}/studies.db", "mine")
 
     return get
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> StudyRecord:
+    """A study of three trials, none begun."""
+    return new_study(tmp_path, spec(trials=3))
+
+
+@pytest.fixture
+def queue(record: StudyRecord) -> TrialQueue:
+    """Its queue."""
+    return TrialQueue(record)
 
 
 @pytest.fixture

@@ -21,17 +21,6 @@ from studies.space import suggest
 from tests.search.makers import claim, facts, same_study, started_earlier, states
 from tests.studies.stores import SOURCE, new_study, spec
 
-
-@pytest.fixture
-def record(tmp_path: Path) -> StudyRecord:
-    return new_study(tmp_path, spec(trials=3))
-
-
-@pytest.fixture
-def queue(record: StudyRecord) -> TrialQueue:
-    return TrialQueue(record)
-
-
 # ---- the budget ----
 
 

@@ -20,16 +20,6 @@ from tests.search.makers import claim, facts, same_study, silence, states
 from tests.studies.stores import SOURCE, new_study, spec
 
 
-@pytest.fixture
-def record(tmp_path: Path) -> StudyRecord:
-    return new_study(tmp_path, spec(trials=3))
-
-
-@pytest.fixture
-def queue(record: StudyRecord) -> TrialQueue:
-    return TrialQueue(record)
-
-
 def test_a_trial_given_back_is_the_next_one_with_all_it_has(record: StudyRecord, queue: TrialQueue) -> None:
     first = claim(queue, "first")
     claim(queue, "other")
