@@ -17,7 +17,7 @@ def mirrored(pixels: NDArray[np.uint8], shape: Shape) -> NDArray[np.uint8]:
 
     shape: (height, width, channels) of an image.
     """
-    return pixels.reshape(-1, *shape)[:, :, ::-1].reshape(len(pixels), -1)
+    return pixels.reshape(-1, *shape)[:, :, ::-1].reshape(-1, prod(shape))
 
 
 class Augmentation:

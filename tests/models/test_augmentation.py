@@ -80,3 +80,14 @@ def test_half_of_the_images_are_mirrored_and_all_shifts_are_alike() -> None:
     assert len(values) == 25
     assert (values.min(), values.max()) == (-2, 2)
     assert counts / 20_000 == pytest.approx(np.full(25, 1 / 25), abs=0.01)
+
+
+@pytest.mark.parametrize("images", [0, 1])
+def test_a_batch_may_have_no_image_to_mirror(images: int) -> None:
+    pixels = np.arange(images * 12, dtype=np.uint8).reshape(images, 12)
+    assert mirrored(pixels, (2, 2, 3)).shape == pixels.shape
+    augmentation = Augmentation(configuration(flip=True), (2, 2, 3), 1)
+    shown = [pixels.copy() for _ in range(20)]
+    for epoch, one in enumerate(shown, start=1):
+        augmentation(one, epoch, 0)
+    assert len(np.unique(shown, axis=0)) == (2 if images else 1)
