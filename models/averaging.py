@@ -20,9 +20,8 @@ def new_share(config: TrainConfig, step: int) -> float:
     return 1 - min(config.averaging, step / (step + 9))
 
 
-def average(averages: list[Floats], arrays: list[Floats], share: float, scratch: list[Floats]) -> None:
-    """Move the averages towards the arrays by that share, in place; scratch, of their shapes, is overwritten."""
-    for mean, array, difference in zip(averages, arrays, scratch, strict=True):
-        np.subtract(array, mean, out=difference)
-        difference *= share
-        mean += difference
+def average(averages: Floats, arrays: Floats, share: float, scratch: Floats) -> None:
+    """Move the averages towards the arrays by that share, in place; scratch, of the same shape, is overwritten."""
+    np.subtract(arrays, averages, out=scratch)
+    scratch *= share
+    averages += scratch

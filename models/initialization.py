@@ -1,6 +1,7 @@
 """The arrays of a net, and the initial ones, the same for both nets: one function of configuration and seed."""
 
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -10,36 +11,46 @@ from models.draws import INITIALIZATION, generator
 from models.net import Floats
 
 
-@dataclass(frozen=True, slots=True)
 class Parameters:
-    """The arrays that training changes.
+    """The arrays that training changes, one after the other in one vector, so that all are updated at once.
 
+    flat: the vector.  flat_weights: the part of it, at its beginning, that holds the weights.
+    shapes: of each array, as trained_shapes gives them.
     weights: of each layer, (inputs, outputs).  biases: of each layer, (outputs,).
     gammas: of each hidden layer, (units,), its scales after batch normalisation; without it there are none.
     """
 
-    weights: list[Floats]
-    biases: list[Floats]
-    gammas: list[Floats]
-
-    def all(self) -> list[Floats]:
-        """Weights, then biases, then gammas."""
-        return [*self.weights, *self.biases, *self.gammas]
+    def __init__(self, flat: Floats, shapes: dict[str, tuple[int, ...]]):
+        self.flat = flat
+        self._shapes = shapes
+        self._named = dict(zip(shapes, _views(flat, shapes.values()), strict=True))
+        self.weights = self._of_kind("weight")
+        self.biases = self._of_kind("bias")
+        self.gammas = self._of_kind("gamma")
+        self.flat_weights = flat[: sum(weight.size for weight in self.weights)]
 
     def named(self) -> dict[str, Floats]:
         """The names that files give them: weight.0, weight.1, …, bias.0, …, gamma.0, …"""
-        return named("weight", self.weights) | named("bias", self.biases) | named("gamma", self.gammas)
+        return dict(self._named)
 
     def zeros(self) -> "Parameters":
         """Arrays of the same shapes, all 0."""
-        return Parameters(*([np.zeros_like(array) for array in one] for one in self._lists()))
+        return Parameters(np.zeros_like(self.flat), self._shapes)
 
     def copy(self) -> "Parameters":
         """Copies of all."""
-        return Parameters(*([array.copy() for array in one] for one in self._lists()))
+        return Parameters(self.flat.copy(), self._shapes)
 
-    def _lists(self) -> tuple[list[Floats], list[Floats], list[Floats]]:
-        return self.weights, self.biases, self.gammas
+    def _of_kind(self, kind: str) -> list[Floats]:
+        return [array for name, array in self._named.items() if name.startswith(kind)]
+
+
+def _views(flat: Floats, shapes: Iterable[tuple[int, ...]]) -> Iterator[Floats]:
+    start = 0
+    for shape in shapes:
+        stop = start + math.prod(shape)
+        yield flat[start:stop].reshape(shape)
+        start = stop
 
 
 def named(kind: str, arrays: list[Floats]) -> dict[str, Floats]:
@@ -74,14 +85,14 @@ def initial_parameters(inputs: int, classes: int, config: TrainConfig, dtype: ty
     Drawn in float64 and rounded, so that float32 and float64 nets of one seed start at the same point.
     """
     random = generator(config, INITIALIZATION)
-    sizes = layer_sizes(inputs, classes, config)
-    weights, biases = [], []
-    for fan_in, fan_out in pairwise(sizes):
-        deviation = np.sqrt(2 / fan_in) if config.initialization == "he" else 1e-4
-        weights.append((deviation * random.standard_normal((fan_in, fan_out))).astype(dtype))
-        biases.append(np.zeros(fan_out, dtype))
-    gammas = [np.ones(size, dtype) for size in sizes[1:-1]] if config.batch_normalization else []
-    return Parameters(weights, biases, gammas)
+    shapes = trained_shapes(inputs, classes, config)
+    parameters = Parameters(np.zeros(sum(math.prod(shape) for shape in shapes.values()), dtype), shapes)
+    for weight in parameters.weights:
+        deviation = np.sqrt(2 / len(weight)) if config.initialization == "he" else 1e-4
+        weight[...] = deviation * random.standard_normal(weight.shape)
+    for gamma in parameters.gammas:
+        gamma[...] = 1
+    return parameters
 
 
 def _hidden(name: str, config: TrainConfig) -> dict[str, tuple[int, ...]]:

@@ -16,12 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.averaging import average, new_share
+from models.batches import Batches
 from models.config import TrainConfig
+from models.data import Split
 from models.draws import DropoutMasks
 from models.initialization import Parameters, initial_parameters, layer_sizes, named
 from models.net import Floats, Labels
 from models.normalization import EPSILON, normalize, normalize_backward
 from models.optimizers import make_optimizer
+from models.preprocessing import Preprocessing
 
 
 class NumpyNet:
@@ -39,7 +42,8 @@ class NumpyNet:
         self._trained = initial_parameters(inputs, classes, config, dtype)
         self._averaged = self._trained.copy() if config.averaging else None
         self._gradients = self._trained.zeros()
-        self._optimizer = make_optimizer(self._trained, config)
+        self._scratch = np.empty(self._trained.flat_weights.size if config.regularization else 0, dtype)
+        self._optimizer = make_optimizer(self._trained, self._gradients, config)
         self._masks = DropoutMasks(config, self._sizes, dtype)
         self._steps = 0
         normalized = self._sizes[1:-1] if config.batch_normalization else []
@@ -112,6 +116,12 @@ class NumpyNet:
                 np.maximum(output, 0, out=output)
         return outputs[-1]
 
+    # ---- training ------------------------------------------------------------------------------------------
+
+    def batches(self, training: Split, config: TrainConfig, preprocessing: Preprocessing) -> Batches:
+        """Return the training images as the net wants them."""
+        return Batches(training, config, preprocessing)
+
     # ---- forward -------------------------------------------------------------------------------------------
 
     def _forward(self, images: Floats) -> list[Floats]:
@@ -148,17 +158,17 @@ class NumpyNet:
         # A diverging run overflows: its loss says so, and the epoch loop stops it.
         with np.errstate(over="ignore", invalid="ignore"):
             loss = self._backward(np.asarray(images, self._dtype), labels)
-            self._optimizer.step(self._gradients.all(), self.learning_rate)
+            self._optimizer.step(self.learning_rate)
             self._steps += 1
             if self._averaged is not None:
                 share = new_share(self._config, self._steps)
-                average(self._averaged.all(), self._trained.all(), share, scratch=self._gradients.all())
+                average(self._averaged.flat, self._trained.flat, share, scratch=self._gradients.flat)
         return loss
 
     def _backward(self, images: Floats, labels: Labels) -> float:
         """Fill the gradients; return J."""
         outputs, deltas = self._forward(images), self._deltas_for(images)
-        net, gradients, regularization = self._trained, self._gradients, self._config.regularization
+        net, gradients = self._trained, self._gradients
         smoothing = self._config.label_smoothing
         loss = cross_entropy(outputs[-1], labels, out=deltas[-1], smoothing=smoothing)  # (3), (5) δ(L)
         for layer in reversed(range(len(net.weights))):
@@ -168,15 +178,18 @@ class NumpyNet:
             else:
                 np.sum(delta, axis=0, out=gradients.biases[layer])  # (7) (N, out) -> (out,)
             np.matmul(outputs[layer].T, delta, out=gradient)  # (6) (in, N) @ (N, out) -> (in, out)
-            if regularization:
-                loss += regularization * float(np.vdot(weight, weight))
-                gradient += 2 * regularization * weight  # (8)
             if layer > 0:  # the images need no gradient
                 np.matmul(delta, weight.T, out=deltas[layer - 1])  # (9) (N, out) @ (out, in) -> (N, in)
                 deltas[layer - 1] *= outputs[layer] > 0  # the ReLU's slope; a > 0 exactly where z > 0
                 if self._config.dropout:
                     deltas[layer - 1] *= 1 / (1 - self._config.dropout)  # (15); where it was 0, a is
-        return loss
+        return loss + self._penalty() if self._config.regularization else loss
+
+    def _penalty(self) -> float:
+        """Return λ · Σ‖W‖² and add its gradient to the others."""
+        strength, weights = self._config.regularization, self._trained.flat_weights
+        self._gradients.flat_weights += np.multiply(weights, 2 * strength, out=self._scratch)  # (8)
+        return strength * float(np.vdot(weights, weights))
 
     def _normalize_backward(self, layer: int, images: Floats, delta: Floats) -> None:
         normalize_backward(
