@@ -12,7 +12,7 @@ from models.draws import batch_order
 from models.net import Labels
 from models.preprocessing import Preprocessing
 
-_SAMPLE = 5_000  # images: enough for means and variances to within 2% of a deviation
+SAMPLE = 5_000  # images: enough for means and variances to within 2% of a deviation
 
 
 class Batches:
@@ -45,7 +45,7 @@ class Batches:
 
     def sample(self) -> NDArray[np.float32]:
         """Return some thousand training images, not augmented."""
-        sample = self._training.sample(_SAMPLE)
+        sample = self._training.sample(SAMPLE)
         return self._preprocessing.batch(sample, sample.rows)
 
     def _images(self, places: NDArray[np.int64], epoch: int, batch: int) -> NDArray[np.float32]:

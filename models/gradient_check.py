@@ -100,7 +100,7 @@ def check_steps(depth: int, regularization: float, option: str = "") -> Gradient
     net, images, labels = _case(depth, regularization, option)
     torch_net = _torch_twin(net, depth, regularization, option)
     losses = np.array(
-        [(net.train_batch(images, labels), torch_net.train_batch(images, labels)) for _ in range(STEPS)]
+        [(net.train_batch(images, labels), float(torch_net.train_batch(images, labels))) for _ in range(STEPS)]
     )
     errors = np.abs(losses[:, 0] - losses[:, 1]) / np.abs(losses).max(axis=1)
     error = float(errors.max())

@@ -1,12 +1,31 @@
 """What training, evaluation and checkpoints need of a net; NumpyNet and TorchNet both satisfy it."""
 
-from typing import Any, Protocol
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Protocol, SupportsFloat
 
 import numpy as np
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    from models.config import TrainConfig
+    from models.data import Split
+    from models.preprocessing import Preprocessing
+
 Floats = NDArray[np.floating[Any]]
 Labels = NDArray[np.int64]
+
+
+class EpochBatches(Protocol):
+    """The training images of a run, batch by batch, in a net's own kind of arrays."""
+
+    def __len__(self) -> int:
+        """Batches of an epoch."""
+
+    def epoch(self, epoch: int) -> Iterator[tuple[Any, Any]]:
+        """Yield (images, labels) of each batch of an epoch, from 1."""
+
+    def sample(self) -> Any:
+        """Return some thousand training images, not augmented."""
 
 
 class Net(Protocol):
@@ -21,10 +40,16 @@ class Net(Protocol):
     weights: list[Floats]
     biases: list[Floats]
 
-    def train_batch(self, images: Floats, labels: Labels) -> float:
-        """Take one optimiser step on images (N, inputs) and labels (N,); return J before the step."""
+    def batches(self, training: "Split", config: "TrainConfig", preprocessing: "Preprocessing") -> EpochBatches:
+        """Return the training images as the net wants them."""
 
-    def measure(self, images: Floats) -> None:
+    def train_batch(self, images: Any, labels: Any) -> SupportsFloat:
+        """Take one optimiser step on a batch, images (N, inputs) and labels (N,); return J before the step.
+
+        To look at J may mean to wait for the device that computes it.
+        """
+
+    def measure(self, images: Any) -> None:
         """Take from images (N, inputs) the means and variances that batch normalisation uses in predictions."""
 
     def logits(self, images: Floats) -> Floats:

@@ -1,11 +1,7 @@
-"""The same net as a PyTorch module: the same initial weights, loss, batches and steps as NumpyNet.
-
-The only module of the package that computes with torch.
-"""
+"""The same net in PyTorch: the same initial weights, loss, batches and steps as NumpyNet."""
 
 from copy import deepcopy
-from itertools import pairwise
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
 import torch
@@ -13,91 +9,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.averaging import new_share
+from models.batches import Batches
 from models.config import TrainConfig
+from models.data import Split
+from models.device_batches import DeviceBatches
 from models.draws import DropoutMasks
 from models.initialization import initial_parameters, layer_sizes
-from models.net import Floats, Labels
-from models.normalization import EPSILON
+from models.net import EpochBatches, Floats, Labels
+from models.preprocessing import Preprocessing
 from models.threads import threads
+from models.torch_module import MLP
 
 _DTYPES = {np.float32: torch.float32, np.float64: torch.float64}
-
-
-class MLP(nn.Module):
-    """Linear layers with ReLU between them, and batch normalisation before the ReLU if it is asked for.
-
-    sizes: units from the input to the output.
-    """
-
-    def __init__(self, sizes: list[int], dtype: torch.dtype, *, normalized: bool):
-        super().__init__()
-        hidden = sizes[1:-1] if normalized else []
-        self.layers = nn.ModuleList(
-            nn.utils.skip_init(nn.Linear, *fans, dtype=dtype)  # type: ignore[no-untyped-call]
-            for fans in pairwise(sizes)
-        )
-        self.linears: list[nn.Linear] = list(self.layers)  # type: ignore[arg-type]
-        self.gammas = nn.ParameterList(torch.ones(size, dtype=dtype) for size in hidden)
-        self.means = nn.ParameterList(torch.zeros(size, dtype=dtype) for size in hidden).requires_grad_(False)
-        self.variances = nn.ParameterList(torch.ones(size, dtype=dtype) for size in hidden).requires_grad_(False)
-
-    def forward(self, images: Tensor, masks: list[Tensor | None]) -> Tensor:
-        """Return the logits, (N, classes), of images (N, inputs) in a training step with these dropout masks."""
-        activations = images if masks[0] is None else images * masks[0]
-        for layer, mask in enumerate(masks[1:]):
-            activations = torch.relu(self._hidden(layer, activations))
-            if mask is not None:
-                activations = activations * mask
-        return self.linears[-1](activations)  # type: ignore[no-any-return]
-
-    def predict(self, images: Tensor, *, measuring: bool = False) -> Tensor:
-        """Return the logits, (N, classes), of images (N, inputs), with fixed means and variances.
-
-        measuring: take those from these images first.
-        """
-        activations = images
-        for layer in range(len(self.linears) - 1):
-            if measuring and self.gammas:
-                outputs = nn.functional.linear(activations, self.linears[layer].weight)
-                variance, mean = torch.var_mean(outputs, 0, correction=0)
-                self.means[layer].copy_(mean)
-                self.variances[layer].copy_(variance)
-            activations = torch.relu(self._hidden(layer, activations, fixed=True))
-        return self.linears[-1](activations)  # type: ignore[no-any-return]
-
-    def _hidden(self, layer: int, activations: Tensor, *, fixed: bool = False) -> Tensor:
-        """What goes into the ReLU of a hidden layer."""
-        linear = self.linears[layer]
-        if not self.gammas:
-            return linear(activations)  # type: ignore[no-any-return]
-        outputs = nn.functional.linear(activations, linear.weight)
-        # nn.functional.batch_norm would refuse a batch of one image, which may be all that an epoch has left.
-        return torch.batch_norm(
-            outputs,
-            self.gammas[layer],
-            linear.bias,
-            self.means[layer] if fixed else None,
-            self.variances[layer] if fixed else None,
-            not fixed,
-            0.0,  # of running statistics, which are measured instead
-            EPSILON,
-            torch.backends.cudnn.enabled,
-        )
-
-    def trained(self) -> dict[str, Tensor]:
-        """The tensors that training changes, weights as (inputs, outputs), by the names that files give them."""
-        named = {f"weight.{i}": layer.weight.data.t() for i, layer in enumerate(self.linears)}
-        named |= {f"bias.{i}": layer.bias.data for i, layer in enumerate(self.linears)}
-        return named | {f"gamma.{i}": gamma.data for i, gamma in enumerate(self.gammas)}
-
-    def of_kind(self, kind: str) -> dict[str, Tensor]:
-        """Those of `trained` whose names begin with "weight", "bias" or "gamma"."""
-        return {name: tensor for name, tensor in self.trained().items() if name.startswith(kind)}
-
-    def statistics(self) -> dict[str, Tensor]:
-        """The means and variances of batch normalisation in predictions, by the names that files give them."""
-        named = {f"mean.{i}": mean.data for i, mean in enumerate(self.means)}
-        return named | {f"variance.{i}": variance.data for i, variance in enumerate(self.variances)}
 
 
 class TorchNet:
@@ -159,7 +82,7 @@ class TorchNet:
         labels: Labels = self.logits(images).argmax(axis=1)
         return labels
 
-    def measure(self, images: Floats) -> None:
+    def measure(self, images: Floats | Tensor) -> None:
         """Take from images (N, inputs) the means and variances that batch normalisation uses in predictions."""
         with torch.no_grad():
             self._predicting.predict(self._tensor(images), measuring=True)
@@ -177,7 +100,13 @@ class TorchNet:
         gradients |= {f"gamma.{i}": _gradient(gamma) for i, gamma in enumerate(self.module.gammas)}
         return loss.item(), _arrays(gradients)
 
-    def train_batch(self, images: Floats, labels: Labels) -> float:
+    def batches(self, training: Split, config: TrainConfig, preprocessing: Preprocessing) -> EpochBatches:
+        """Return the training images as the net wants them: made on the device, if that is not the CPU."""
+        if self._device.type == "cpu":
+            return Batches(training, config, preprocessing)
+        return DeviceBatches(training, config, preprocessing, self._device)
+
+    def train_batch(self, images: Floats | Tensor, labels: Labels | Tensor) -> SupportsFloat:
         """Take one optimiser step on images (N, inputs) and labels (N,); return J before the step."""
         self._optimizer.zero_grad()
         loss = self._cross_entropy(images, labels)
@@ -187,18 +116,18 @@ class TorchNet:
         self._steps += 1
         if self._config.averaging:
             self._average()
-        return loss.item() + penalty
+        return loss.detach() + penalty  # a number would have to wait for the device
 
-    def _cross_entropy(self, images: Floats, labels: Labels) -> Tensor:
+    def _cross_entropy(self, images: Floats | Tensor, labels: Labels | Tensor) -> Tensor:
         """Of a training step, as a tensor to differentiate."""
         masks = [mask if mask is None else self._tensor(mask) for mask in self._masks(self._steps, len(images))]
         return nn.functional.cross_entropy(
             self.module(self._tensor(images), masks),
-            torch.from_numpy(labels).to(self._device),
+            torch.as_tensor(labels, device=self._device),
             label_smoothing=self._config.label_smoothing,
         )
 
-    def _penalty(self) -> float:
+    def _penalty(self) -> Tensor | float:
         """λ · Σ‖W‖²; its gradient 2λW is the optimiser's weight decay, AdamW's excepted: not for autograd."""
         strength = self._config.regularization
         if not strength:
@@ -208,7 +137,7 @@ class TorchNet:
                 for layer in self.module.linears:
                     _gradient(layer.weight).add_(layer.weight, alpha=2 * strength)
             flat = [layer.weight.view(-1) for layer in self.module.linears]
-            return strength * sum(torch.dot(weight, weight).item() for weight in flat)
+            return strength * torch.stack([torch.dot(weight, weight) for weight in flat]).sum()
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -217,8 +146,8 @@ class TorchNet:
         for name, trained in self.module.trained().items():
             averages[name].lerp_(trained, share)
 
-    def _tensor(self, images: Floats) -> Tensor:
-        return torch.from_numpy(np.asarray(images, self._dtype)).to(self._device)
+    def _tensor(self, images: Floats | Tensor) -> Tensor:
+        return torch.as_tensor(images, dtype=_DTYPES[self._dtype], device=self._device)
 
     def _list(self, kind: str) -> list[Floats]:
         return list(_arrays(self.module.of_kind(kind)).values())

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.batches import Batches
 from models.config import TrainConfig
 from models.data import Split
 from models.metrics import accuracy, predict_split
-from models.net import Net
+from models.net import EpochBatches, Net
 from models.preprocessing import Preprocessing
 from models.schedules import learning_rate
 
 # A net that guesses uniformly has a cross-entropy of log(classes). A hundred times that, and one class
 # predicted for everything, is a net that was thrown off and will not come back.
 _OFF_SCALE = 100
+
+_STEPS_BETWEEN_LOOKS = 20  # at the loss: each may wait for a device that could have gone on
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def train(
     bit by bit, as without the pause.
     A diverged epoch is the last.
     """
-    batches = Batches(training, config, preprocessing)
+    batches = net.batches(training, config, preprocessing)
     for epoch in range(epochs_done + 1, config.epochs + 1):
         started = time.perf_counter()
         loss = _train_epoch(net, batches, config, epoch)
@@ -66,13 +67,14 @@ def train(
             return
 
 
-def _train_epoch(net: Net, batches: Batches, config: TrainConfig, epoch: int) -> float:
-    """Take the epoch's steps; return their mean J. Stops at a J that is not finite and returns that."""
+def _train_epoch(net: Net, batches: EpochBatches, config: TrainConfig, epoch: int) -> float:
+    """Take the epoch's steps; return their mean J, or the first that is not finite, soon after which it stops."""
     losses = []
     for step, (images, labels) in enumerate(batches.epoch(epoch), start=(epoch - 1) * len(batches)):
         net.learning_rate = learning_rate(config, step, config.epochs * len(batches))
-        loss = net.train_batch(images, labels)
-        if not math.isfinite(loss):
-            return loss
-        losses.append(loss)
-    return math.fsum(losses) / len(losses)
+        losses.append(net.train_batch(images, labels))
+        if len(losses) % _STEPS_BETWEEN_LOOKS == 0 and not math.isfinite(losses[-1]):
+            break
+    values = [float(loss) for loss in losses]
+    broken = [value for value in values if not math.isfinite(value)]
+    return broken[0] if broken else math.fsum(values) / len(values)

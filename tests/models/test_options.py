@@ -62,7 +62,7 @@ def test_both_nets_take_the_same_steps_and_predict_the_same(option: str) -> None
     for step in range(60):
         images, labels = batch(20 if step % 5 else 7, seed=step)
         ours.learning_rate = theirs.learning_rate = 0.01 + 0.001 * (step % 3)
-        loss = theirs.train_batch(images, labels)
+        loss = float(theirs.train_batch(images, labels))
         assert ours.train_batch(images, labels) == pytest.approx(loss, rel=1e-10)
     for net in (ours, theirs):
         net.measure(batch(200, seed=99)[0])
@@ -257,7 +257,7 @@ def test_training_measures_after_each_epoch_and_only_with_batch_normalisation() 
 @every_net
 def test_a_batch_of_one_image_is_no_reason_to_stop(net_name: str) -> None:
     net = net_of(net_name, configuration(batch_normalization=True))
-    losses = [net.train_batch(*batch(1, step)) for step in range(5)]
+    losses = [float(net.train_batch(*batch(1, step))) for step in range(5)]
     assert np.isfinite(losses).all()
     assert all(np.isfinite(array).all() for array in net.state().values())
 

@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from models.batches import Batches
 from models.config import TrainConfig
+from models.data import Split
 from models.draws import batch_order
 from models.net import Floats, Labels, Net
 from models.numpy_net import NumpyNet
+from models.preprocessing import Preprocessing
 from models.training import EpochResult, train
 from tests.models.blobs import blobs
 from tests.models.cases import CLASSES, INPUTS, configuration, every_net, every_optimizer, net_of, preprocessing_of
@@ -28,13 +31,16 @@ class RecordingNet:
         self.biases: list[Floats] = []
         self.learning_rates: list[float] = []
         self.measured: list[int] = []
-        self.batches: list[tuple[Floats, Labels]] = []
+        self.shown: list[tuple[Floats, Labels]] = []
         self._losses = iter(losses or [])
         self._predictions = np.array(predictions)
 
+    def batches(self, training: Split, config: TrainConfig, preprocessing: Preprocessing) -> Batches:
+        return Batches(training, config, preprocessing)
+
     def train_batch(self, images: Floats, labels: Labels) -> float:
         self.learning_rates.append(self.learning_rate)
-        self.batches.append((images.copy(), labels.copy()))
+        self.shown.append((images.copy(), labels.copy()))
         return next(self._losses, 1.0)
 
     def measure(self, images: Floats) -> None:
@@ -77,19 +83,19 @@ def bits(net: Net) -> dict[str, bytes]:
 def test_an_epoch_shows_each_training_image_once_and_the_last_batch_is_what_is_left() -> None:
     net = RecordingNet()
     run(net, configuration(batch_size=20, epochs=2))
-    assert [len(labels) for _, labels in net.batches] == [20, 20, 10] * 2
+    assert [len(labels) for _, labels in net.shown] == [20, 20, 10] * 2
     expected = preprocessing_of(TRAINING, "standardize").batch(TRAINING, TRAINING.rows)
-    for epoch in (net.batches[:3], net.batches[3:]):
+    for epoch in (net.shown[:3], net.shown[3:]):
         shown = np.concatenate([np.column_stack([images, labels]) for images, labels in epoch])
         known = np.column_stack([expected, TRAINING.labels[TRAINING.rows]])
         np.testing.assert_array_equal(np.unique(shown, axis=0), np.unique(known, axis=0))
-    assert (net.batches[0][0] != net.batches[3][0]).any()  # each epoch in its own order
+    assert (net.shown[0][0] != net.shown[3][0]).any()  # each epoch in its own order
 
 
 def test_a_batch_size_above_the_number_of_images_gives_one_batch_of_all() -> None:
     net = RecordingNet()
     run(net, configuration(batch_size=1_000_000, epochs=1))
-    assert [len(labels) for _, labels in net.batches] == [50]
+    assert [len(labels) for _, labels in net.shown] == [50]
 
 
 def test_the_order_is_a_permutation_that_depends_on_seed_and_epoch_alone() -> None:
@@ -146,7 +152,7 @@ def test_the_caller_may_stop_after_any_epoch() -> None:
     for result in train(net, TRAINING, VALIDATION, config, preprocessing):
         if result.epoch == 2:
             break
-    assert len(net.batches) == 2
+    assert len(net.shown) == 2
 
 
 # ---- repeating and going on --------------------------------------------------------------------------------
@@ -212,12 +218,19 @@ def test_a_learning_rate_that_is_far_too_large_diverges_without_a_warning(
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
-def test_a_loss_that_is_not_finite_ends_its_epoch_and_the_training(loss: float) -> None:
-    net = RecordingNet(losses=[1.0, loss])
-    (result,) = run(net, configuration(batch_size=10, epochs=5))
+def test_a_loss_that_is_not_finite_ends_its_epoch_soon_and_the_training(loss: float) -> None:
+    net = RecordingNet(losses=[1.0] + [loss] * 49)
+    (result,) = run(net, configuration(batch_size=1, epochs=5))
     assert result.diverged
     assert not math.isfinite(result.loss)
-    assert len(net.batches) == 2
+    assert len(net.shown) == 20
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_is_seen_also_where_a_finite_one_follows(loss: float) -> None:
+    (result,) = run(RecordingNet(losses=[1.0, loss, 1.0]), configuration(batch_size=10, epochs=5))
+    assert result.diverged
+    np.testing.assert_equal(result.loss, loss)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,94 @@
+"""Batches made on a device are those made on the host; here the device is the CPU, and CUDA where there is one."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from models.batches import Batches
+from models.config import TrainConfig
+from models.data import Split
+from models.device_batches import DeviceBatches
+from models.preprocessing import PixelStatistics
+from models.torch_mlp import TorchNet
+from models.training import train
+from tests.models.cases import DATA_OPTIONS, EVERYTHING, configuration
+
+SHAPE = (5, 4, 3)
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+
+
+def images_of_noise() -> Split:
+    """23 of 30 images of 5 × 4 pixels in three colours."""
+    random = np.random.default_rng(1)
+    pixels = random.integers(0, 256, (30, 60), dtype=np.uint8)
+    return Split(pixels, random.integers(0, 3, 30), random.permutation(30)[:23], SHAPE)
+
+
+def both(config: TrainConfig) -> tuple[Batches, DeviceBatches]:
+    images = images_of_noise()
+    preprocessing = PixelStatistics(images).preprocessing(config)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return Batches(images, config, preprocessing), DeviceBatches(images, config, preprocessing, device)
+
+
+@pytest.mark.parametrize("preprocessing", ["center", "standardize", "scale", "whiten"])
+@pytest.mark.parametrize(
+    "options", [{}, {"flip": True}, {"shift": 1}, {"shift": 3}, {"shift": 2, "flip": True}], ids=str
+)
+def test_the_batches_are_those_of_the_host(preprocessing: str, options: dict[str, Any]) -> None:
+    config = configuration(batch_size=7, preprocessing=preprocessing, components=9, **options)
+    ours, theirs = both(config)
+    assert len(theirs) == len(ours) == 4
+    for epoch in (1, 3):
+        found = list(theirs.epoch(epoch))
+        assert len(found) == 4
+        for (images, labels), (expected, expected_labels) in zip(found, ours.epoch(epoch), strict=True):
+            assert images.dtype == torch.float32
+            np.testing.assert_allclose(images.cpu(), expected, rtol=1e-5, atol=1e-5)
+            np.testing.assert_array_equal(labels.cpu(), expected_labels)
+    np.testing.assert_allclose(theirs.sample().cpu(), ours.sample(), rtol=1e-5, atol=1e-5)
+
+
+def losses_of(config: TrainConfig, monkeypatch: pytest.MonkeyPatch, *, on_device: bool) -> list[float]:
+    images = images_of_noise()
+    preprocessing = PixelStatistics(images).preprocessing(config)
+    net = TorchNet(inputs=preprocessing.inputs, classes=3, config=config)
+    if on_device:
+        device = next(net.module.parameters()).device
+        batches = DeviceBatches(images, config, preprocessing, device)
+        monkeypatch.setattr(net, "batches", lambda *_: batches)
+    return [result.loss for result in train(net, images, images, config, preprocessing)]
+
+
+@pytest.mark.parametrize("options", [{}, *DATA_OPTIONS.values(), EVERYTHING], ids=["plain", *DATA_OPTIONS, "all"])
+def test_training_on_them_is_the_same(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    config = configuration(batch_size=7, epochs=3, **options)
+    expected = losses_of(config, monkeypatch, on_device=False)
+    assert losses_of(config, monkeypatch, on_device=True) == pytest.approx(expected, rel=1e-3)
+
+
+@needs_cuda
+@pytest.mark.parametrize("options", [{}, EVERYTHING], ids=["plain", "all"])
+def test_cuda_trains_the_same_net_as_the_cpu(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    config = configuration(batch_size=7, epochs=3, **options)
+    found = losses_of(config, monkeypatch, on_device=True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert found == pytest.approx(losses_of(config, monkeypatch, on_device=False), rel=1e-3)
+
+
+@needs_cuda
+def test_a_step_does_not_wait_for_the_device() -> None:
+    config = configuration(batch_size=7, flip=True, shift=1)
+    images = images_of_noise()
+    preprocessing = PixelStatistics(images).preprocessing(config)
+    net = TorchNet(inputs=preprocessing.inputs, classes=3, config=config)
+    batches = net.batches(images, config, preprocessing).epoch(1)
+    net.train_batch(*next(batches))  # the first makes what later ones use again
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for batch in batches:
+            net.train_batch(*batch)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
