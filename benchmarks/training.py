@@ -28,6 +28,7 @@ from models import build_net
 from models.config import TrainConfig
 from models.data import Split
 from models.preprocessing import PixelStatistics
+from models.threads import fitting_threads, limited_threads, threads
 from models.training import train
 from studies.torchvision_datasets import import_datasets
 
@@ -86,9 +87,10 @@ def ours(net_name: str, **options: Any) -> Callable[[Split, Case], float]:
             **options,
         )
         preprocessing = PixelStatistics(images).preprocessing(config)
-        net = build_net(net_name, inputs=INPUTS, classes=CLASSES, config=config)
         few = Split(images.images, images.labels, images.rows[:100], images.shape)
-        return next(train(net, images, few, config, preprocessing)).seconds
+        with limited_threads(fitting_threads(INPUTS, config, threads())):
+            net = build_net(net_name, inputs=INPUTS, classes=CLASSES, config=config)
+            return next(train(net, images, few, config, preprocessing)).seconds
 
     return measure
 
@@ -104,6 +106,7 @@ def course(images: Split, case: Case) -> float | None:
     data = images.images.astype(np.float64) - images.images.mean(axis=0)
     first, second = 1e-4 * random.standard_normal((INPUTS, case.hidden_size)), np.zeros(case.hidden_size)
     third, fourth = 1e-4 * random.standard_normal((case.hidden_size, CLASSES)), np.zeros(CLASSES)
+    losses: list[float] = []
     started = time.perf_counter()
     order = random.permutation(len(data))
     for start in range(0, len(data), case.batch_size):
@@ -111,10 +114,12 @@ def course(images: Split, case: Case) -> float | None:
         x, y = data[rows], images.labels[rows]
         hidden = np.maximum(0, x.dot(first) + second)
         scores = hidden.dot(third) + fourth
-        shares = np.zeros_like(scores)
+        shares, loss = np.zeros_like(scores), 0.0
         for row in range(len(scores)):
             exponentials = np.exp(scores[row] - np.max(scores[row]))
             shares[row] = exponentials / np.sum(exponentials)
+            loss -= np.log(shares[row, y[row]]) / len(y)
+        losses.append(loss + 1e-4 * (np.sum(first * first) + np.sum(third * third)))
         shares[np.arange(len(y)), y] -= 1
         shares /= len(y)
         back = shares.dot(third.T) * (hidden > 0)

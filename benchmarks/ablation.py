@@ -1,0 +1,145 @@
+"""Each training option on and off around one configuration: what it is worth on validation images of CIFAR-10.
+
+    python -m benchmarks.ablation --data cifar10-images.tar.gz --storage ablation.db [--workers 2] [--seeds 2]
+
+All runs are trials of one study, so what was interrupted goes on. The test split stays closed. A row's seconds are
+of its training steps, with one thread a worker.
+"""
+
+import argparse
+import statistics
+from typing import Any
+
+from search.cli.common import err
+from search.cli.display import SearchProgress
+from search.status import study_status
+from search.supervisor import Supervisor
+from search.trial_queue import TrialQueue
+from search.worker import load_spec_data
+from studies.record import StudyRecord, create_or_resume
+from studies.spec import StudySpec
+from studies.storage import storage_url
+
+# The options of cifar10-torch-best's winner, in a net that trains in a minute.
+BASE: dict[str, Any] = {
+    "hidden_size": 512,
+    "depth": 3,
+    "batch_size": 250,
+    "learning_rate": 2e-3,
+    "optimizer": "adamw",
+    "weight_decay": 0.05,
+    "regularization": 0.0,
+    "momentum": 0.0,
+    "nesterov": False,
+    "schedule": "one-cycle",
+    "warmup": 0.1,
+    "initialization": "he",
+    "batch_normalization": True,
+    "dropout": 0.1,
+    "input_dropout": 0.0,
+    "label_smoothing": 0.1,
+    "flip": True,
+    "shift": 2,
+    "flip_averaging": True,
+    "preprocessing": "standardize",
+    "averaging": 0.0,
+}
+SGD = {"optimizer": "sgd", "weight_decay": 0.0, "regularization": 1e-4}
+# What each row changes; the first changes nothing.
+ROWS: list[dict[str, Any]] = [
+    {},
+    {"flip": False, "flip_averaging": False},
+    {"flip_averaging": False},
+    {"shift": 0},
+    {"shift": 1},
+    {"shift": 3},
+    {"batch_normalization": False},
+    {"dropout": 0.0},
+    {"dropout": 0.25},
+    {"input_dropout": 0.1},
+    {"label_smoothing": 0.0},
+    {"averaging": 0.998},
+    {"schedule": "cosine"},
+    {"schedule": "step"},
+    {"warmup": 0.0},
+    {"optimizer": "adam", "weight_decay": 0.0},
+    SGD | {"learning_rate": 0.1, "momentum": 0.0},
+    SGD | {"learning_rate": 0.02, "momentum": 0.9},
+    SGD | {"learning_rate": 0.02, "momentum": 0.9, "nesterov": True},
+    {"weight_decay": 0.0},
+    {"weight_decay": 0.2},
+    {"preprocessing": "center"},
+    {"preprocessing": "whiten"},
+    {"initialization": "small"},
+    {"depth": 2},
+    {"depth": 4},
+    {"hidden_size": 1024},
+    {"batch_size": 500},
+]
+
+
+def ablation_spec(epochs: int, seeds: int, validation: int) -> StudySpec:
+    """Return the study whose starts are all rows, once for each seed."""
+    points = [BASE | row for row in ROWS] * seeds
+    values = {name: sorted({point[name] for point in points}) for name in BASE}
+    varied = {name: {"choices": some} for name, some in values.items() if len(some) > 1}
+    return StudySpec.from_json(
+        {
+            "name": "ablation",
+            "net": "torch",
+            "dataset": "cifar10",
+            "validation": validation,
+            "sampler": "random",
+            "pruner": "none",
+            "budget": {"trials": len(points), "epochs": epochs},
+            "search": varied,
+            "fixed": {name: value for name, value in BASE.items() if name not in varied},
+            "start": [{name: point[name] for name in varied} for point in points],
+        }
+    )
+
+
+def rows_of(record: StudyRecord) -> list[tuple[dict[str, Any], list[float], float]]:
+    """Return (changes, validation accuracies, seconds a run) of each row that has a result."""
+    found = []
+    trials = [trial for trial in record.optuna_study().get_trials(deepcopy=False) if trial.values]
+    for number, changes in enumerate(ROWS):
+        own = [trial for trial in trials if trial.number % len(ROWS) == number]
+        if own:
+            seconds = statistics.mean(trial.user_attrs["seconds"] for trial in own)
+            found.append((changes, [float(trial.values[0]) for trial in own], seconds))
+    return found
+
+
+def print_table(rows: list[tuple[dict[str, Any], list[float], float]]) -> None:
+    """Print the rows in Markdown, each with its difference to the first."""
+    print("| changed | validation | difference | seconds |\n| --- | --- | --- | --- |")
+    base = statistics.mean(rows[0][1])
+    for changes, accuracies, seconds in rows:
+        mean = statistics.mean(accuracies)
+        spread = f" ± {100 * statistics.stdev(accuracies):.1f}" if len(accuracies) > 1 else ""
+        what = ", ".join(f"{name} {value}" for name, value in changes.items()) or "nothing"
+        print(f"| {what} | {mean:.1%}{spread} | {100 * (mean - base):+.1f} | {seconds:.0f} |")
+
+
+def main() -> None:
+    """Run what is missing; print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", help="images of CIFAR-10, as for `mlpsearch run cifar10-numpy`")
+    parser.add_argument("--storage", default="ablation.db")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--validation", type=int, default=5000, help="images held out of the training images")
+    given = parser.parse_args()
+    spec = ablation_spec(given.epochs, given.seeds, given.validation)
+    source = {"data": given.data, "fingerprint": load_spec_data(spec, given.data).fingerprint}
+    record = create_or_resume(storage_url(given.storage), spec, trials=None, source=source)
+    queue = TrialQueue(record)
+    with SearchProgress(err()).shown() as progress:
+        Supervisor(record, given.workers, lambda: progress.update(study_status(record, queue))).run()
+    print_table(rows_of(record))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""How much longer a trial takes than its training steps, and the most memory that its worker had.
+
+    python -m benchmarks.trial --data cifar10-images.tar.gz [--epochs 5] [--json]
+
+Trials of both nets as `mlpsearch worker` runs them: what is beside the steps is asking for hyperparameters,
+evaluation, reports, checkpoints, and keeping the weights. Each net has a process of its own, which reads the
+images before its trials; the first trial also computes the statistics of the training images.
+"""
+
+import argparse
+import json
+import multiprocessing
+import resource
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from models import NETS
+from search.worker import load_spec_data, serve_one
+from studies.record import create_or_resume
+from studies.spec import StudySpec
+from studies.storage import storage_url
+
+TRIALS = 3
+
+
+def trial_spec(net: str, epochs: int) -> StudySpec:
+    """Return a study of nets as wide as those of the catalog's studies of CIFAR-10."""
+    return StudySpec.from_json(
+        {
+            "name": f"trial-{net}",
+            "net": net,
+            "dataset": "cifar10",
+            "pruner": "none",
+            "budget": {"trials": TRIALS, "epochs": epochs},
+            "search": {"hidden_size": {"low": 200, "high": 300}},
+            "fixed": {
+                "depth": 3,
+                "learning_rate": 1e-3,
+                "momentum": 0.9,
+                "preprocessing": "standardize",
+                "optimizer": "adam" if net == "torch" else "sgd",
+            },
+        }
+    )
+
+
+def measure(net: str, data: str | None, epochs: int) -> dict[str, Any]:
+    """Run the trials; return the median of time by time of steps, and the worker's peak memory in bytes."""
+    spec = trial_spec(net, epochs)
+    with tempfile.TemporaryDirectory() as folder:
+        source = {"data": data, "fingerprint": load_spec_data(spec, data).fingerprint}
+        url = storage_url(str(Path(folder) / "trials.db"))
+        record = create_or_resume(url, spec, trials=None, source=source)
+        serve_one(record, lambda: False)
+        trials = record.optuna_study().get_trials(deepcopy=False)
+        ratios = [
+            trial.duration.total_seconds() / trial.user_attrs["seconds"] for trial in trials if trial.duration
+        ]
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {"net": net, "ratio": statistics.median(ratios), "slowest": max(ratios), "bytes": memory}
+
+
+def main() -> None:
+    """Measure both nets; print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--data", help="images of CIFAR-10, as for `mlpsearch run cifar10-numpy`")
+    parser.add_argument("--epochs", type=int, default=5)
+    given, rows = parser.parse_args(), []
+    for net in NETS:
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            rows.append(row := pool.apply(measure, (net, given.data, given.epochs)))
+        if not given.json:
+            print(
+                f"{net:6} a trial takes {row['ratio']:.3f} times its steps (median of {TRIALS}, the most "
+                f"{row['slowest']:.3f}), peak memory {row['bytes'] / 2**20:,.0f} MiB",
+                flush=True,
+            )
+    if given.json:
+        print(json.dumps(rows))
+
+
+if __name__ == "__main__":
+    main()
