@@ -38,6 +38,11 @@ def threads() -> int:
 
 
 def fitting_threads(inputs: int, config: TrainConfig, available: int) -> int:
-    """Return how many of the available threads a net of this configuration has use for."""
+    """Return how many of the available threads a net of this configuration has use for.
+
+    inputs: pixels of an image.
+    """
+    if config.preprocessing == "whiten":
+        inputs = min(inputs, config.components)
     products = config.batch_size * config.hidden_size * max(inputs, config.hidden_size)
     return available if products >= _WORTH_SHARING else 1
