@@ -20,6 +20,7 @@ from models.data import Split
 from models.preprocessing import PixelStatistics
 from models.training import train
 from search.checkpoints import Checkpoint, Progress
+from studies.files import FolderFiles
 
 _IMAGES, _INPUTS = 49_000, 3_072
 
@@ -41,7 +42,7 @@ def measure(net_name: str, config: TrainConfig, training: Split, validation: Spl
     preprocessing = PixelStatistics(training).preprocessing(config)
     progress, saving, files, size = Progress(), 0.0, 0, 0
     with tempfile.TemporaryDirectory() as folder:
-        checkpoint = Checkpoint(Path(folder), 0, config)
+        checkpoint = Checkpoint(FolderFiles(Path(folder)), 0, config)
         started = time.perf_counter()
         for result in train(net, training, validation, config, preprocessing):
             progress.add(result)

@@ -7,6 +7,7 @@
     ├── DataError        images that are missing, corrupt or not allowed  (studies)
     ├── StorageError     a storage that cannot be opened or used          (studies.storage)
     ├── StudyError       a study that is missing, changed or not ready    (search)
+    ├── ClusterError     a Ray cluster that cannot be used                (search.ray_worker)
     ├── ExportError      an export that cannot be read or written         (search.export)
     └── ReportError      a report that cannot be written                  (search.report)
 
@@ -43,9 +44,20 @@ class StudyError(MlpsearchError):
     """A study is missing, changed, or not ready for what was asked of it."""
 
 
+class ClusterError(MlpsearchError):
+    """A Ray cluster is missing or cannot be used."""
+
+
 class ExportError(MlpsearchError):
     """An export cannot be read or written."""
 
 
 class ReportError(MlpsearchError):
     """A report cannot be written."""
+
+
+def innermost(error: BaseException) -> str:
+    """Return an error's innermost cause in one line: SQLAlchemy's own messages run over several."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return (str(error).splitlines() or [type(error).__name__])[0]

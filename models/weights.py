@@ -1,13 +1,16 @@
 """Arrays in safetensors files: written atomically, and never unpickled."""
 
 import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
+from safetensors.numpy import load, save
 
 from models.errors import WeightsError
 from models.files import write_atomically
@@ -15,9 +18,15 @@ from models.files import write_atomically
 
 def save_arrays(path: Path, arrays: dict[str, NDArray[Any]], metadata: dict[str, str]) -> None:
     """Write the arrays, by name, and the metadata into one file."""
+    write_atomically(path, pack_arrays(arrays, metadata))
+
+
+def pack_arrays(arrays: dict[str, NDArray[Any]], metadata: dict[str, str]) -> bytes:
+    """Return the content of a file with the arrays, by name, and the metadata."""
     # Not np.ascontiguousarray: that gives an array of no dimensions, Adam's count of steps, one of them.
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    write_atomically(path, save(contiguous, metadata))
+    content: bytes = save(contiguous, metadata)
+    return content
 
 
 def load_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
@@ -25,26 +34,42 @@ def load_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
 
     Raises WeightsError for a file that is missing, truncated, or no safetensors file.
     """
+    with _readable(path), safe_open(path, framework="numpy") as file:
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+        return arrays, file.metadata() or {}
+
+
+def unpack_arrays(content: bytes, where: str) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """Return the arrays and the metadata of a file's content; where: its name, for the WeightsError."""
+    with _readable(where):
+        arrays = load(content)  # which checks that the header is sound
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        return arrays, header.get("__metadata__") or {}
+
+
+@contextmanager
+def _readable(where: Path | str) -> Iterator[None]:
     try:
-        with safe_open(path, framework="numpy") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-            return arrays, file.metadata() or {}
-    # AttributeError: of a dtype that NumPy has no name for, such as the 8-bit floats.
-    except (OSError, SafetensorError, AttributeError, TypeError, ValueError) as error:
-        raise WeightsError(f"{path}: not a readable safetensors file ({_first_line(error)})") from error
+        yield
+    # AttributeError, KeyError: of a dtype that NumPy has no name for, such as the 8-bit floats.
+    except (OSError, SafetensorError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise WeightsError(f"{where}: not a readable safetensors file ({_first_line(error)})") from error
 
 
-def check_shapes(path: Path, arrays: dict[str, NDArray[Any]], expected: dict[str, tuple[int, ...]]) -> None:
-    """Raise WeightsError unless the arrays have the expected names and shapes, and are float32 and finite."""
+def check_shapes(where: Path | str, arrays: dict[str, NDArray[Any]], expected: dict[str, tuple[int, ...]]) -> None:
+    """Raise WeightsError unless the arrays have the expected names and shapes, and are float32 and finite.
+
+    where: the name of their file.
+    """
     found = {name: array.shape for name, array in arrays.items()}
     for name in sorted(expected.keys() | found.keys()):
         if found.get(name) != expected.get(name):
             given, wanted = found.get(name, "nothing"), expected.get(name, "nothing")
-            raise WeightsError(f"{path}: {name} is {given}, must be {wanted}")
+            raise WeightsError(f"{where}: {name} is {given}, must be {wanted}")
         if arrays[name].dtype != np.float32:
-            raise WeightsError(f"{path}: {name} is of type {arrays[name].dtype}, must be float32")
+            raise WeightsError(f"{where}: {name} is of type {arrays[name].dtype}, must be float32")
         if not np.isfinite(arrays[name]).all():
-            raise WeightsError(f"{path}: {name} has values that are not finite")
+            raise WeightsError(f"{where}: {name} has values that are not finite")
 
 
 def digest(arrays: dict[str, NDArray[Any]]) -> str:

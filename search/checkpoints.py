@@ -1,8 +1,9 @@
-"""What is kept of trials on disk: checkpoints while they run, and the weights of the best.
+"""What is kept of trials: checkpoints while they run, and the weights of the best.
 
-    <folder of the study>/checkpoints/<trial>.safetensors
-    <folder of the study>/weights/<trial>.safetensors
+    checkpoints/<trial>.safetensors
+    weights/<trial>.safetensors
 
+are names among the study's files (studies/places.py): a trial that goes on elsewhere finds its checkpoint there.
 Safetensors with JSON in the metadata: nothing is ever unpickled.
 """
 
@@ -11,7 +12,9 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from models.config import TrainConfig
 from models.errors import WeightsError
@@ -19,10 +22,13 @@ from models.net import Net
 from models.prediction import prediction_arrays
 from models.preprocessing import Preprocessing
 from models.training import EpochResult
-from models.weights import load_arrays, save_arrays
+from models.weights import pack_arrays, unpack_arrays
+from studies.files import Files
 
 # A worker that was killed while it wrote leaves the hidden file that was to become the whole one.
-_OF_A_TRIAL = re.compile(r"\.?(?P<trial>[0-9]+)\.safetensors(\..*\.tmp)?")
+_OF_A_TRIAL = re.compile(r"(checkpoints|weights)/\.?(?P<trial>[0-9]{1,9})\.safetensors(\.[^/]*\.tmp)?")
+_MOST_HEADER = 10_000_000  # bytes, of a file's names, shapes and metadata
+_MOST_GROWTH = 4  # of a net's state by its first step: torch's Adam makes two arrays more for each
 _COST = 0.015  # of a trial's time may go into writing checkpoints
 
 
@@ -48,8 +54,9 @@ class Checkpoint:
     The order of the images is a function of seed and epoch, so there is no random state to keep.
     """
 
-    def __init__(self, folder: Path, number: int, config: TrainConfig):
-        self._path = checkpoint_path(folder, number)
+    def __init__(self, files: Files, number: int, config: TrainConfig):
+        self._files = files
+        self._name = checkpoint_name(number)
         self._config = json.dumps(asdict(config))
         self._next = time.monotonic()
 
@@ -60,7 +67,7 @@ class Checkpoint:
         """
         untouched = net.state()
         try:
-            arrays, metadata = load_arrays(self._path)
+            arrays, metadata = load_kept(self._files, self._name, _MOST_GROWTH * _bytes_of(untouched))
             if metadata["config"] != self._config:
                 return Progress()
             progress = Progress(**json.loads(metadata["progress"]))
@@ -79,31 +86,48 @@ class Checkpoint:
         """Write the checkpoint now, in place of the one before."""
         started = time.monotonic()
         metadata = {"config": self._config, "progress": json.dumps(asdict(progress))}
-        save_arrays(self._path, net.state(), metadata)
+        self._files.write(self._name, pack_arrays(net.state(), metadata))
         ended = time.monotonic()
         self._next = ended + (ended - started) / _COST
 
 
-def checkpoint_path(folder: Path, number: int) -> Path:
-    """Return where a trial's checkpoint is kept."""
-    return folder / "checkpoints" / f"{number}.safetensors"
+def checkpoint_name(number: int) -> str:
+    """Return the name of a trial's checkpoint among the study's files."""
+    return f"checkpoints/{number}.safetensors"
 
 
-def weights_path(folder: Path, number: int) -> Path:
-    """Return where a trial's weights are kept."""
-    return folder / "weights" / f"{number}.safetensors"
+def weights_name(number: int) -> str:
+    """Return the name of a trial's weights among the study's files."""
+    return f"weights/{number}.safetensors"
+
+
+def load_kept(files: Files, name: str, most: int) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """Return the arrays and the metadata of a file. most: bytes that its arrays may have.
+
+    Raises WeightsError for a file that is missing, too large, truncated, or no safetensors file.
+    """
+    where = f"{files.where}/{name}"
+    try:
+        content = files.read(name, most + _MOST_HEADER)
+    except OSError as error:
+        raise WeightsError(f"{where}: cannot be read ({error.strerror})") from error
+    return unpack_arrays(content, where)
+
+
+def _bytes_of(arrays: dict[str, NDArray[Any]]) -> int:
+    return sum(array.nbytes for array in arrays.values())
 
 
 def save_weights(
-    folder: Path, number: int, net: Net, preprocessing: Preprocessing, config: TrainConfig, accuracy: float
+    files: Files, number: int, net: Net, preprocessing: Preprocessing, config: TrainConfig, accuracy: float
 ) -> None:
     """Keep what predictions with the net of a trial need; it may be the best."""
     metadata = {"config": json.dumps(asdict(config)), "validation_accuracy": repr(accuracy)}
-    save_arrays(weights_path(folder, number), prediction_arrays(net, preprocessing), metadata)
+    files.write(weights_name(number), pack_arrays(prediction_arrays(net, preprocessing), metadata))
 
 
 def remove_leftovers(
-    folder: Path, *, is_ended: Callable[[int], bool], keep: Callable[[], set[int] | None]
+    files: Files, *, is_ended: Callable[[int], bool], keep: Callable[[], set[int] | None]
 ) -> None:
     """Delete what is kept of trials that ended, also half-written files, but for some weights.
 
@@ -111,13 +135,13 @@ def remove_leftovers(
     Weights of a trial that runs are there because its worker is about to finish it.
     """
     found = [
-        (path, int(name["trial"]))
-        for path in [*folder.glob("checkpoints/*"), *folder.glob("weights/*")]
-        if (name := _OF_A_TRIAL.fullmatch(path.name)) is not None
+        (file.name, int(parts["trial"]))
+        for file in files.found()
+        if (parts := _OF_A_TRIAL.fullmatch(file.name)) is not None
     ]
-    ended = [(path, number) for path, number in found if is_ended(number)]
+    ended = [(name, number) for name, number in found if is_ended(number)]
     # Asked for only now: a trial that ended while the others were looked at may be the best.
     kept = keep()
-    for path, number in ended:
-        if path != weights_path(folder, number) or (kept is not None and number not in kept):
-            path.unlink(missing_ok=True)
+    for name, number in ended:
+        if name != weights_name(number) or (kept is not None and number not in kept):
+            files.remove(name)

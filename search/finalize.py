@@ -6,7 +6,7 @@ looked at once.
 
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
+from math import prod
 
 import numpy as np
 from optuna.trial import FrozenTrial
@@ -18,13 +18,13 @@ from models.net import Floats, Net
 from models.prediction import prediction_shapes, preprocessing_arrays, trained_net
 from models.preprocessing import PixelStatistics, Preprocessing
 from models.statistics import accuracy_interval, deviation, mean
-from models.weights import check_shapes, load_arrays
-from search.checkpoints import weights_path
+from models.weights import check_shapes
+from search.checkpoints import load_kept, weights_name
 from search.confirmation import Confirmation, current_confirmation, runs_of, to_json
 from search.seeds import trial_seed
 from search.trial_queue import TrialQueue
 from search.worker import load_study_data
-from studies.datasets import TrainingData
+from studies.datasets import TrainingData, own_copy
 from studies.holdout import open_test_split
 from studies.record import StudyRecord, confirmation_of
 from studies.space import suggest
@@ -68,7 +68,7 @@ class Winner:
 
     trial: of the search.  run: of its confirmation, None where the net is the search's own.
     validation_accuracy: that this very net reached.
-    weights: the file they came from.  threads: that its matrix products used.
+    threads: that its matrix products used.
     """
 
     trial: int
@@ -78,7 +78,6 @@ class Winner:
     net: Net
     preprocessing: Preprocessing
     data: TrainingData
-    weights: Path
     threads: int
 
     @property
@@ -110,11 +109,11 @@ def _winner(
     assert home is not None  # noqa: S101 - whoever has a run has its study
     assert trial.value is not None  # noqa: S101 - as do all finished trials
     config = suggest(trial, record.spec, seed=trial_seed(record.spec, trial))
-    path = weights_path(home.folder, trial.number)
-    arrays, _ = load_arrays(path)
+    name, shapes = weights_name(trial.number), prediction_shapes(data.training.inputs, len(data.classes), config)
+    arrays, _ = load_kept(home.files, name, sum(4 * prod(shape) for shape in shapes.values()))
     if not arrays.keys() & {"offset", "scale"}:  # older files have none
         arrays |= preprocessing_arrays(PixelStatistics(data.training).preprocessing(config))
-    check_shapes(path, arrays, prediction_shapes(data.training.inputs, len(data.classes), config))
+    check_shapes(f"{home.files.where}/{name}", arrays, shapes)
     net, preprocessing = trained_net(record.spec.net, arrays, config)
     return Winner(
         trial=trial.number if confirmation is None else confirmation.winner,
@@ -124,7 +123,6 @@ def _winner(
         net=net,
         preprocessing=preprocessing,
         data=data,
-        weights=path,
         threads=trial.user_attrs.get("threads", 1),
     )
 
@@ -185,8 +183,8 @@ def _publish(record: StudyRecord) -> None:
 
 def _open(winners: list[Winner], record: StudyRecord, command: str) -> TestReport:
     """Open the test split for the nets of one configuration, and put what it said on record."""
-    source = record.attributes()["source"]["data"]
-    held_out = open_test_split(record.spec.dataset, None if source is None else Path(source))
+    dataset, recorded = record.spec.dataset, record.attributes()["source"]["data"]
+    held_out = open_test_split(dataset, own_copy(dataset, recorded))
     if held_out.classes != winners[0].data.classes or held_out.shape != winners[0].data.shape:
         raise DataError(
             f"study {record.name}: its test images have other classes or another size than its training images"

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -20,6 +19,7 @@ from search.checkpoints import Checkpoint, Progress
 from search.seeds import trial_seed
 from search.strategy import pruned_when_asked_again
 from studies.datasets import TrainingData
+from studies.files import Files
 from studies.space import suggest
 from studies.spec import StudySpec
 
@@ -48,13 +48,13 @@ class Objective:
     """Trains the trials of one study.
 
     data: training and validation images; the test images are out of its reach.
-    folder: of the study's checkpoints.
+    files: the study's, for checkpoints.
     """
 
-    def __init__(self, spec: StudySpec, data: TrainingData, folder: Path):
+    def __init__(self, spec: StudySpec, data: TrainingData, files: Files):
         self._spec = spec
         self._data = data
-        self._folder = folder
+        self._files = files
         self._statistics = PixelStatistics(data.training)
 
     def __call__(self, trial: optuna.Trial, check: Callable[[], bool] = lambda: False) -> Outcome:
@@ -70,7 +70,7 @@ class Objective:
         preprocessing = self._statistics.preprocessing(config)
         inputs, classes = preprocessing.inputs, len(self._data.classes)
         net = build_net(self._spec.net, inputs=inputs, classes=classes, config=config)
-        checkpoint = Checkpoint(self._folder, trial.number, config)
+        checkpoint = Checkpoint(self._files, trial.number, config)
         progress = checkpoint.restore(net)
         report = _Reporter(trial, progress)
         done = len(progress.accuracies)

@@ -14,15 +14,14 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from models.errors import MlpsearchError, StorageError
-from models.files import write_atomically
+from models.errors import MlpsearchError, StorageError, innermost
 from search.confirmation import current_confirmation, to_json
 from search.finalize import Winner, load_winner
 from search.note import note
 from search.wording import MOST_CLASSES
-from studies.artifacts import PREFIX, dashboard_folder
+from studies.artifacts import PREFIX, dashboard_files
 from studies.record import StudyRecord
-from studies.storage import exclusive, innermost, is_storage_failure
+from studies.storage import exclusive, is_storage_failure
 
 # As the dashboard's own figures look.
 _LOOK = {"template": "none", "legend": {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom"}}
@@ -52,7 +51,7 @@ def publish(record: StudyRecord) -> None:
                 _write_figure(record, name, figure)
             _write_note(record, text)  # last: it says that the rest is done
     except Exception as error:
-        if not (isinstance(error, OSError) or is_storage_failure(error)):
+        if not (isinstance(error, OSError | StorageError) or is_storage_failure(error)):
             raise
         raise StorageError(
             f"study {record.name}: its test result is kept, but what the dashboard shows of it cannot be written "
@@ -107,12 +106,12 @@ def _write_file(record: StudyRecord, name: str, content: bytes) -> None:
         "mimetype": mimetypes.guess_type(name)[0] or "application/octet-stream",
         "encoding": None,
     }
-    write_atomically(dashboard_folder(record.url) / artifact, content)
+    dashboard_files(record.place).write(artifact, content)
     record.storage.optuna.set_study_system_attr(record.study_id, PREFIX + artifact, json.dumps(known))
 
 
 def _artifact_id(record: StudyRecord, name: str) -> str:
-    return str(uuid.uuid5(uuid.UUID(record.folder.name), name))
+    return str(uuid.uuid5(uuid.UUID(record.id), name))
 
 
 def _write_figure(record: StudyRecord, name: str, figure: Any) -> None:

@@ -1,63 +1,63 @@
-"""Worker processes of one study, watched: one that dies is replaced, its trial goes to another.
+"""Workers of one study, watched: one that dies is replaced, its trial goes to another."""
 
-Each worker is `mlpsearch worker STUDY` with a pipe as its standard input. The end of the pipe asks it to end after
-checkpointing its trial, so that workers never outlive a supervisor that was killed.
-"""
-
-import os
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import IO
+from typing import Protocol
 
 from models.errors import StudyError
 from search.trial_queue import TrialQueue
-from search.worker import worker_name
 from studies.record import StudyRecord
 
-# -P: a folder named `search` where the user stands is not ours.
-_WORKER = (sys.executable, "-P", "-m", "search.cli", "worker", "--supervised")
 _LOOK_SECONDS = 0.5
 _REAP_SECONDS = 5.0
 # A worker that dies is replaced, but not without end: this often in a row with no trial ended between.
 MAX_DEATHS_IN_A_ROW = 10
 
 
-@dataclass(slots=True)
-class _Process:
-    popen: subprocess.Popen[str]
-    messages: IO[str]
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a worker ended.
+
+    error: what a person must mend, in one line.  death: what is known of why it died.  Neither: it was done.
+    """
+
+    error: str | None = None
+    death: str | None = None
+
+
+class RunningWorker(Protocol):
+    """A worker that was started, wherever it runs."""
 
     @property
-    def name(self) -> str:
-        return worker_name(self.popen.pid)
+    def name(self) -> str | None:
+        """The name under which it claims trials, None where only its heartbeat tells that it died."""
 
-    def close(self) -> None:
-        for file in (self.popen.stdin, self.messages):
-            if file is not None:
-                file.close()
+    def end(self) -> End | None:
+        """Return how it ended, None while it runs."""
 
-    def last_message(self) -> str:
-        self.messages.seek(0)
-        lines = self.messages.read().strip().splitlines()
-        return lines[-1] if lines else f"ended with exit code {self.popen.returncode}"
+    def ask_to_end(self) -> None:
+        """Let it checkpoint its trial and end; may be said again."""
+
+    def end_now(self) -> None:
+        """Kill it."""
 
 
 class Supervisor:
     """Runs `count` workers on a study until its budget is spent or it is told to stop.
 
-    watch: called a few times a second, to show progress.
+    start: starts one more worker.  watch: called a few times a second, to show progress.
     """
 
-    def __init__(self, record: StudyRecord, count: int, watch: Callable[[], None]):
+    def __init__(
+        self, record: StudyRecord, count: int, start: Callable[[], RunningWorker], watch: Callable[[], None]
+    ):
         self._record = record
         self._count = count
+        self._start = start
         self._watch = watch
         self._queue = TrialQueue(record)
-        self._processes: list[_Process] = []
+        self._workers: list[RunningWorker] = []
         self._stops = 0
         self._deaths = 0
         self._ended_at_last_death = 0
@@ -65,7 +65,6 @@ class Supervisor:
     def stop(self) -> None:
         """Ask the workers to checkpoint and end; the second time, end them now. Safe in a signal handler."""
         self._stops += 1
-        self._ask_to_end()
 
     def run(self) -> bool:
         """Return whether the budget is spent. Raises StudyError when the workers cannot work."""
@@ -80,14 +79,12 @@ class Supervisor:
         reaped = time.monotonic()
         while True:
             self._bury_the_dead()
-            if not self._stops and not self._nothing_left():
-                while len(self._processes) < self._count:
-                    self._processes.append(_spawn(self._record, self._count))
-            if not self._processes:
-                return
-            if self._stops:
+            if self._stops or self._nothing_left():
                 self._ask_to_end()  # also those that were started as the signal came
-            if self._stops > 1:
+            else:
+                while len(self._workers) < self._count:
+                    self._workers.append(self._start())
+            if not self._workers or self._stops > 1:
                 return
             if time.monotonic() - reaped > _REAP_SECONDS:
                 self._queue.reap()
@@ -99,52 +96,37 @@ class Supervisor:
         return self._queue.is_stopped() or self._queue.is_complete()
 
     def _bury_the_dead(self) -> None:
-        for process in [one for one in self._processes if one.popen.poll() is not None]:
-            self._processes.remove(process)
-            code = process.popen.returncode
-            if code == 1 and process.last_message().startswith("error: "):
-                # A person must mend it; another worker would meet it too. Without the word, it is a crash.
-                raise StudyError(process.last_message().removeprefix("error: "))
-            if code != 0:
-                self._queue.release(process.name)
-                self._count_death(process)
-            process.close()
+        for worker in [*self._workers]:
+            end = worker.end()
+            if end is None:
+                continue
+            self._workers.remove(worker)
+            if end.error is not None:
+                raise StudyError(end.error)
+            if end.death is not None:
+                if worker.name is not None:
+                    self._queue.release(worker.name)
+                self._count_death(end.death)
 
-    def _count_death(self, process: _Process) -> None:
+    def _count_death(self, message: str) -> None:
         ended = self._queue.ended()
         self._deaths = 1 if ended > self._ended_at_last_death else self._deaths + 1
         self._ended_at_last_death = ended
         if self._deaths >= MAX_DEATHS_IN_A_ROW:
             raise StudyError(
                 f"study {self._record.name}: {self._deaths} workers died in a row with no trial ended, "
-                f"the last one: {process.last_message()}"
+                f"the last one: {message}"
             )
 
     def _ask_to_end(self) -> None:
-        for process in list(self._processes):
-            if process.popen.stdin is not None and not process.popen.stdin.closed:
-                process.popen.stdin.close()
+        for worker in self._workers:
+            worker.ask_to_end()
 
     def _end_now(self) -> None:
-        for process in self._processes:
-            process.popen.kill()
-        for process in self._processes:
-            process.popen.wait()
-            process.close()
-            self._queue.release(process.name, died=False)
-        self._processes.clear()
+        for worker in self._workers:
+            worker.end_now()
+        for worker in self._workers:
+            if worker.name is not None:
+                self._queue.release(worker.name, died=False)
+        self._workers.clear()
         self._queue.remove_leftovers()  # of workers that were killed
-
-
-def _spawn(record: StudyRecord, count: int) -> _Process:
-    threads = str(max(1, (os.cpu_count() or 1) // count))
-    messages = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - lives as long as the process
-    popen = subprocess.Popen(  # noqa: S603 - our own program
-        [*_WORKER, record.name, "--storage", record.url, "--threads", threads],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=messages,
-        text=True,
-        start_new_session=True,  # a Ctrl-C in the terminal reaches the supervisor alone
-    )
-    return _Process(popen, messages)

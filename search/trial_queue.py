@@ -8,25 +8,26 @@ The trials of the storage are the only truth; nothing is counted elsewhere.
                           │     the same trial, number and hyperparameters, from its last checkpoint
                           └──▶ FAIL                   raised or lost its worker too often; a new trial replaces it
 
-A trial is added only under the storage's lock and only while fewer trials than the budget are not FAIL, so that
-exactly the budget's trials end. Optuna's storage lets one worker alone turn WAITING into RUNNING.
+A trial is added only while fewer trials than the budget are not FAIL, so that exactly the budget's trials end.
+Adding one is one transaction, which locks the study; each step of a trial is one as well, which locks the trial
+and goes by what the trial is then, so that it may be done again where the answer to it got lost.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import optuna
-from optuna.exceptions import UpdateFinishedTrialError
 from optuna.pruners import NopPruner
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from models.errors import StudyError
 from search.checkpoints import remove_leftovers
 from search.strategy import make_pruner, make_sampler
+from studies.backend import Change
 from studies.counts import EARLIER
 from studies.record import PLANNED_SEED, StudyRecord
-from studies.storage import exclusive
 
 MAX_FAILURES = 3  # exceptions of one trial
 MAX_DEATHS = 10  # workers that died with one trial
@@ -58,6 +59,7 @@ class TrialQueue:
         self._record = record
         self._counts = record.counts
         self._storage = record.storage.optuna
+        self._backend = record.storage.backend
         self._sampler = make_sampler(record.spec)
         self._pruner = make_pruner(record.spec) if record.plan is None else NopPruner()
 
@@ -68,23 +70,17 @@ class TrialQueue:
         if self.is_stopped() or self.is_used_up():
             return None
         claim = self._claim_waiting(worker)
-        if claim is None:
-            with exclusive(self._record.url):
-                added = self._add_if_missing()
-            claim = self._claim_waiting(worker) if added else None
+        if claim is None and self._add_if_missing():
+            claim = self._claim_waiting(worker)
         return claim
 
     def _claim_waiting(self, worker: str) -> Claim | None:
+        def take(trial: FrozenTrial) -> Change | None:
+            is_free = trial.state == TrialState.WAITING
+            return Change(TrialState.RUNNING, attributes={"worker": worker}) if is_free else None
+
         for key in self._counts.in_state(TrialState.WAITING):
-            # The heartbeat comes first: a trial that runs without one could never be found dead.
-            self._record.storage.record_heartbeat(key.trial_id)
-            try:
-                won = self._storage.set_trial_state_values(key.trial_id, TrialState.RUNNING)
-                if won:
-                    self._storage.set_trial_user_attr(key.trial_id, "worker", worker)
-            except (UpdateFinishedTrialError, KeyError):  # finished by whom it was taken from, or deleted
-                continue
-            if won:
+            if self._change(key.trial_id, take):
                 # A new view of the study for each trial: Optuna's sampler goes by the trials that a view once
                 # listed, until `ask` or `tell` is called on it, and nobody calls those here.
                 study = self._record.optuna_study(self._sampler, self._pruner)
@@ -94,13 +90,12 @@ class TrialQueue:
         return None
 
     def _add_if_missing(self) -> bool:
-        """Add one WAITING trial if the budget has room for it. Only under the lock."""
-        counts = self._counts.by_state()
-        if sum(counts.values()) - counts[TrialState.FAIL] >= self._record.budget.trials:
+        """Add one WAITING trial if the budget has room for it."""
+        most, counts = self._record.budget.trials, self._counts.by_state()
+        if sum(counts.values()) - counts[TrialState.FAIL] >= most:
             return False
         self._refuse_hopeless()
-        self._storage.create_new_trial(self._record.study_id, self._next_trial(number=sum(counts.values())))
-        return True
+        return self._backend.add_trial(self._record.study_id, most, self._next_trial)
 
     def _next_trial(self, number: int) -> FrozenTrial:
         """A trial to be sampled, one of the specification's starts, or a planned run that no trial does yet."""
@@ -137,77 +132,58 @@ class TrialQueue:
         self._end(claim, TrialState.PRUNED, accuracy)
 
     def _end(self, claim: Claim, state: TrialState, value: float) -> None:
-        try:
-            # The database may give the id of a deleted study's trial to another's: the owner tells them apart.
-            if self._owner(claim.trial_id) == claim.worker:
-                self._storage.set_trial_state_values(claim.trial_id, state, [value])
-                return
-        except (UpdateFinishedTrialError, KeyError):
-            pass
-        raise TrialLost
+        if not self._change_own(claim, lambda _: Change(state, value)):
+            raise TrialLost
 
     def requeue(self, claim: Claim) -> None:
         """Give the trial back unfinished; the next worker goes on from its checkpoint."""
-        with exclusive(self._record.url):
-            if self._owner(claim.trial_id) == claim.worker:
-                self._give_back(claim.trial_id)
+        self._change_own(claim, _given_back)
 
     def fail(self, claim: Claim, message: str) -> None:
         """Count an exception: the trial is tried again, or FAIL after MAX_FAILURES."""
-        with exclusive(self._record.url):
-            if self._owner(claim.trial_id) == claim.worker:
-                self._count(claim.trial_id, "failures", MAX_FAILURES, message)
+        self._change_own(claim, lambda trial: _counted(trial, "failures", MAX_FAILURES, message))
 
     def release(self, worker: str, *, died: bool = True) -> list[int]:
         """Give back the trials of a worker that died, or was ended on purpose; return their numbers."""
-        message = f"worker {worker} died" if died else ""
-        return self._release(lambda trial_id: self._owner(trial_id) == worker, message)
+        lost = [trial for trial in self._in_state(TrialState.RUNNING) if _owner(trial) == worker]
+        return self._release(lost, f"worker {worker} died" if died else "")
 
     def reap(self) -> list[int]:
         """Give back the trials whose worker's heartbeat stopped; return their numbers."""
         if not self._stale_ids():
             return []
-        # Looked at again under the lock: a trial may have been given back and claimed in between.
-        return self._release(lambda trial_id: trial_id in self._stale_ids(), "its worker stopped answering")
+        running = self._in_state(TrialState.RUNNING)
+        stale = self._stale_ids()  # anew, for a trial may have been given back and claimed before it was read
+        return self._release(
+            [trial for trial in running if trial._trial_id in stale], "its worker stopped answering"
+        )
 
-    def _release(self, matches: Callable[[int], bool], message: str) -> list[int]:
-        with exclusive(self._record.url):
-            lost = [key for key in self._counts.in_state(TrialState.RUNNING) if matches(key.trial_id)]
-            for key in lost:
-                if message:
-                    self._count(key.trial_id, "deaths", MAX_DEATHS, message)
-                else:
-                    self._give_back(key.trial_id)
-        return [key.number for key in lost]
+    def _release(self, lost: list[FrozenTrial], message: str) -> list[int]:
+        """Give these trials back, but those that are in another attempt by now."""
 
-    def _count(self, trial_id: int, attribute: str, most: int, message: str) -> None:
+        def give_back(seen: FrozenTrial) -> bool:
+            def decide(trial: FrozenTrial) -> Change | None:
+                if _attempt(trial) != _attempt(seen):
+                    return None
+                return _counted(trial, "deaths", MAX_DEATHS, message) if message else _given_back(trial)
+
+            return self._change(seen._trial_id, decide)
+
+        return [trial.number for trial in lost if give_back(trial)]
+
+    def _change_own(self, claim: Claim, change: Callable[[FrozenTrial], Change]) -> bool:
+        """Change a claimed trial if it is still this worker's; return whether it was."""
+        # The database may give the id of a deleted study's trial to another's: the owner tells them apart.
+        return self._change(claim.trial_id, lambda trial: change(trial) if _owner(trial) == claim.worker else None)
+
+    def _change(self, trial_id: int, decide: Callable[[FrozenTrial], Change | None]) -> bool:
         try:
-            count = self._storage.get_trial(trial_id).user_attrs.get(attribute, 0) + 1
-            self._storage.set_trial_user_attr(trial_id, attribute, count)
-            self._storage.set_trial_user_attr(trial_id, "error", message)
-            if count < most:
-                self._give_back(trial_id)
-            else:
-                self._storage.set_trial_state_values(trial_id, TrialState.FAIL)
-        except (UpdateFinishedTrialError, KeyError):
-            return  # it ended in the meantime, or its study was deleted
+            return self._backend.change_trial(trial_id, decide)
+        except KeyError:  # its study was deleted
+            return False
 
-    def _give_back(self, trial_id: int) -> None:
-        """Let the trial wait again. Its start is set anew when it is taken up, so this attempt's span is kept."""
-        trial = self._storage.get_trial(trial_id)
-        if trial.datetime_start is not None:
-            span = [trial.datetime_start.isoformat(), datetime.now().isoformat()]
-            spans = [*trial.user_attrs.get(EARLIER, []), span]
-            self._storage.set_trial_user_attr(trial_id, EARLIER, spans)
-        self._storage.set_trial_state_values(trial_id, TrialState.WAITING)
-
-    def _owner(self, trial_id: int) -> str | None:
-        """The worker of a running trial, else None."""
-        try:
-            trial = self._storage.get_trial(trial_id)
-        except KeyError:
-            return None
-        return trial.user_attrs.get("worker") if trial.state == TrialState.RUNNING else None
+    def _in_state(self, state: TrialState) -> list[FrozenTrial]:
+        return [self._storage.get_trial(key.trial_id) for key in self._counts.in_state(state)]
 
     def _stale_ids(self) -> set[int]:
         return self._record.storage.stale_trial_ids(self._record.study_id)
@@ -216,7 +192,10 @@ class TrialQueue:
 
     def beat(self, claim: Claim) -> bool:
         """Record that the worker lives; return whether the trial is still its own."""
-        if self._owner(claim.trial_id) != claim.worker:
+        try:
+            if _owner(self._storage.get_trial(claim.trial_id)) != claim.worker:
+                return False
+        except KeyError:
             return False
         self._record.storage.record_heartbeat(claim.trial_id)
         return True
@@ -256,14 +235,13 @@ class TrialQueue:
     def running(self) -> list[tuple[FrozenTrial, bool]]:
         """Return the running trials, each with whether its worker's heartbeat is fresh."""
         stale = self._stale_ids()
-        keys = self._counts.in_state(TrialState.RUNNING)
-        return [(self._storage.get_trial(key.trial_id), key.trial_id not in stale) for key in keys]
+        return [(trial, trial._trial_id not in stale) for trial in self._in_state(TrialState.RUNNING)]
 
     def remove_leftovers(self) -> None:
         """Delete checkpoints of trials that ended, and all weights but the best's; a confirmation keeps all."""
         is_planned = self._record.plan is not None
         remove_leftovers(
-            self._record.folder,
+            self._record.files,
             is_ended=self.is_ended,
             keep=lambda: None if is_planned else {key.number for key in self._counts.best()},
         )
@@ -275,3 +253,27 @@ class TrialQueue:
             return self._storage.get_trial(trial_id).state.is_finished()
         except KeyError:
             return True
+
+
+def _owner(trial: FrozenTrial) -> str | None:
+    """The worker of a running trial, else None."""
+    return trial.user_attrs.get("worker") if trial.state == TrialState.RUNNING else None
+
+
+def _attempt(trial: FrozenTrial) -> tuple[object, ...]:
+    return trial.state, trial.user_attrs.get("worker"), trial.datetime_start
+
+
+def _counted(trial: FrozenTrial, attribute: str, most: int, message: str) -> Change:
+    """Let the trial wait again, or fail where this has happened to it `most` times."""
+    count = trial.user_attrs.get(attribute, 0) + 1
+    noted = {attribute: count, "error": message}
+    return _given_back(trial, noted) if count < most else Change(TrialState.FAIL, attributes=noted)
+
+
+def _given_back(trial: FrozenTrial, noted: Mapping[str, Any] | None = None) -> Change:
+    """Let the trial wait again. Its start is set anew when it is taken up, so this attempt's span is kept."""
+    spans = list(trial.user_attrs.get(EARLIER, []))
+    if trial.datetime_start is not None:
+        spans.append([trial.datetime_start.isoformat(), datetime.now().isoformat()])
+    return Change(TrialState.WAITING, attributes={**(noted or {}), EARLIER: spans})

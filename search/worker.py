@@ -8,15 +8,15 @@ from pathlib import Path
 
 from optuna.exceptions import StorageInternalError
 
-from models.errors import DataError, StorageError, StudyError
+from models.errors import DataError, StorageError, StudyError, innermost
 from search.checkpoints import save_weights
 from search.lease import Lease
 from search.objective import Interrupted, Objective, Outcome
 from search.trial_queue import Claim, TrialLost, TrialQueue
-from studies.datasets import TrainingData, load_training
+from studies.datasets import TrainingData, load_training, own_copy
 from studies.record import StudyRecord, open_study, study_names
 from studies.spec import StudySpec
-from studies.storage import innermost, open_storage
+from studies.storage import open_storage, shown
 
 _IDLE_SECONDS = 0.5  # between looks at a queue in which nothing waits, but other workers' trials still run
 
@@ -26,20 +26,21 @@ def worker_name(pid: int | None = None) -> str:
     return f"{socket.gethostname()}:{pid or os.getpid()}"
 
 
-def load_spec_data(spec: StudySpec, source: str | None) -> TrainingData:
+def load_spec_data(spec: StudySpec, source: str | Path | None) -> TrainingData:
     """Return the images of a specification, split as it says; source: the path they are at, if any."""
     path = None if source is None else Path(source)
     return load_training(spec.dataset, path, validation=spec.validation, split_seed=spec.seed)
 
 
 def load_study_data(record: StudyRecord) -> TrainingData:
-    """Return the study's images. Raises DataError when they are not those that it was made with."""
+    """Return this machine's copy of the study's images. Raises DataError when they are not those of the study."""
     source = record.attributes()["source"]
-    data = load_spec_data(record.spec, source["data"])
+    path = own_copy(record.spec.dataset, source["data"])
+    data = load_spec_data(record.spec, path)
     if data.fingerprint != source["fingerprint"]:
         raise DataError(
             f"study {record.name}: its training images had the fingerprint {source['fingerprint'][:12]}, "
-            f"those at {source['data'] or 'the cache'} have {data.fingerprint[:12]}"
+            f"those at {path or 'the cache'} have {data.fingerprint[:12]}"
         )
     return data
 
@@ -54,7 +55,7 @@ class Worker:
         self._record = record
         self._stopping = stopping
         self._queue = TrialQueue(record)
-        self._objective = Objective(record.spec, data, record.folder)
+        self._objective = Objective(record.spec, data, record.files)
         self._name = worker_name()
         self._is_planned = record.plan is not None
 
@@ -105,7 +106,7 @@ class Worker:
         except StorageError:
             raise
         except (StorageInternalError, OSError) as error:
-            url, number = self._record.url, claim.number
+            url, number = shown(self._record.url), claim.number
             raise StorageError(f"{url}: trial {number} was cut off ({innermost(error)})") from error
         except Exception as error:
             self._record.attributes()  # raises for a deleted study, which explains any error
@@ -120,7 +121,7 @@ class Worker:
         else:
             if self._keeps_weights(outcome):
                 save_weights(
-                    self._record.folder,
+                    self._record.files,
                     claim.number,
                     outcome.net,
                     outcome.preprocessing,

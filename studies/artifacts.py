@@ -1,17 +1,17 @@
-"""Files that the dashboard shows: the artifacts of studies and trials, in one folder among the storage's files.
+"""Files that the dashboard shows: the artifacts of studies and trials, in one folder of the storage's place.
 
 Optuna and optuna-dashboard keep what they know of a file in an attribute of its study or trial, whose key ends in
 the file's name; when the file is deleted, the attribute becomes null.
 """
 
 import re
-import time
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
-from studies.storage import Storage, artifact_folder
+from studies.files import Files, FoundFile
+from studies.places import Place
+from studies.storage import Storage
 
 PREFIX = "artifacts:"
 
@@ -19,9 +19,9 @@ _FILE = re.compile(r"[0-9a-fA-F-]+|\.[0-9a-fA-F-]+\..*\.tmp")  # the latter is l
 _NEW_SECONDS = 60  # so long a file may be there before its study or trial says so
 
 
-def dashboard_folder(url: str) -> Path:
-    """Return the folder of a storage's artifacts."""
-    return artifact_folder(url) / "dashboard"
+def dashboard_files(place: Place) -> Files:
+    """Return the artifacts of the studies whose files are in this place; each is named after its id."""
+    return place.files.within("dashboard")
 
 
 def artifacts_of(storage: Storage, study_id: int) -> set[str]:
@@ -31,25 +31,23 @@ def artifacts_of(storage: Storage, study_id: int) -> set[str]:
     return {name for some in attributes for name in _named(some)}
 
 
-def remove_artifacts(storage: Storage, names: set[str]) -> None:
+def remove_artifacts(storage: Storage, place: Place, names: set[str]) -> None:
     """Remove these files, but those that a study or trial has; what cannot be removed stays for `mlpsearch gc`."""
     if names:
-        for file in _files_of_nobody(storage):
+        for file in _files_of_nobody(storage, place):
             if file.name in names:
                 with suppress(OSError):
-                    file.unlink()
+                    dashboard_files(place).remove(file.name)
 
 
-def artifact_garbage(storage: Storage) -> list[Path]:
+def artifact_garbage(storage: Storage, place: Place) -> list[FoundFile]:
     """Return the files that no study or trial has, but those that somebody may be uploading now."""
-    return [file for file in _files_of_nobody(storage) if _age(file) > _NEW_SECONDS]
+    return [file for file in _files_of_nobody(storage, place) if file.age > _NEW_SECONDS]
 
 
-def _files_of_nobody(storage: Storage) -> list[Path]:
+def _files_of_nobody(storage: Storage, place: Place) -> list[FoundFile]:
     # The files first: what is uploaded from now on is not among them.
-    files = [
-        file for file in dashboard_folder(storage.url).glob("*") if _FILE.fullmatch(file.name) and file.is_file()
-    ]
+    files = [file for file in dashboard_files(place).found() if _FILE.fullmatch(file.name)]
     studies = storage.optuna.get_all_studies() if files else []
     owned = {name for study in studies for name in artifacts_of(storage, study._study_id)}
     return [file for file in files if file.name not in owned]
@@ -59,10 +57,3 @@ def _named(attributes: dict[str, Any]) -> Iterator[str]:
     for key, value in attributes.items():
         if PREFIX in key and value != "null":
             yield key.rpartition(":")[2]
-
-
-def _age(file: Path) -> float:
-    try:
-        return time.time() - file.stat().st_mtime
-    except FileNotFoundError:
-        return 0.0

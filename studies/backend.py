@@ -1,89 +1,81 @@
-"""Optuna's relational storage with its hot paths in plain SQL.
+"""Optuna's relational storage with its hot paths in plain SQL, and exact where many processes share it.
 
 Optuna makes an object of every row it reads or writes: a trial of 10 reports costs 55 ms of processor time, and a
 worker's first look at 10,000 trials × 20 reports ten seconds and 600 MB. What a running trial does all the time is
 one or two statements here, on the same tables and with the same results; all else is Optuna's own.
+
+Every method is one transaction that locks the row it goes by, on SQLite the whole file, and is repeated when a
+server was away.
 """
 
 import json
 import sqlite3
-from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, wraps
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from optuna.distributions import (
-    BaseDistribution,
-    check_distribution_compatibility,
-    distribution_to_json,
-    json_to_distribution,
-)
+from optuna.distributions import BaseDistribution, check_distribution_compatibility, distribution_to_json
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Connection, Executable, Table, and_, bindparam, or_, select
+from sqlalchemy import Connection, Executable, Table, bindparam, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
+from studies.reconnecting import repeated
+from studies.rows import COLUMNS, PARAMS, REPORTS, SYSTEM, TRIALS, USER, VALUES, trial_of, trials_of
+
 READ_ONLY = "mlpsearch_read_only"  # the execution option of transactions that only read
 
-_TRIALS: Table = models.TrialModel.__table__
-_VALUES: Table = models.TrialValueModel.__table__
-_PARAMS: Table = models.TrialParamModel.__table__
-_REPORTS: Table = models.TrialIntermediateValueModel.__table__
-_USER: Table = models.TrialUserAttributeModel.__table__
-_SYSTEM: Table = models.TrialSystemAttributeModel.__table__
 _STUDIES: Table = models.StudyModel.__table__
 _STUDY_USER: Table = models.StudyUserAttributeModel.__table__
+_HEARTBEATS: Table = models.TrialHeartbeatModel.__table__
 
 # Statements are built once: SQLAlchemy takes longer to build one than SQLite to answer it.
-_COLUMNS = {
-    _VALUES: ("objective", "value", "value_type"),
-    _PARAMS: ("param_id", "param_name", "param_value", "distribution_json"),
-    _REPORTS: ("step", "intermediate_value", "intermediate_value_type"),
-    _USER: ("key", "value_json"),
-    _SYSTEM: ("key", "value_json"),
-}
-_TRIAL = select(
-    *(_TRIALS.c[name] for name in ("trial_id", "number", "state", "datetime_start", "datetime_complete"))
-)
-_IS_TRIAL = _TRIALS.c.trial_id == bindparam("trial")
-_IS_NEW_OR_KNOWN = and_(
-    _TRIALS.c.study_id == bindparam("study"),
-    or_(_TRIALS.c.trial_id > bindparam("after"), _TRIALS.c.trial_id.in_(bindparam("known", expanding=True))),
-)
-_ONE = _TRIAL.where(_IS_TRIAL)
-_NEW_OR_KNOWN = _TRIAL.where(_IS_NEW_OR_KNOWN).order_by(_TRIALS.c.trial_id)
-_DETAILS = {table: select(*(table.c[name] for name in ("trial_id", *names))) for table, names in _COLUMNS.items()}
-_DETAILS_OF_ONE = {table: query.where(table.c.trial_id == bindparam("trial")) for table, query in _DETAILS.items()}
-_DETAILS_OF_MANY = {
-    table: query.where(table.c.trial_id.in_(select(_TRIALS.c.trial_id).where(_IS_NEW_OR_KNOWN)))
-    for table, query in _DETAILS.items()
-}
-_STATE = select(_TRIALS.c.state).where(_IS_TRIAL)
+_LOCKED_STATE = select(TRIALS.c.state).where(TRIALS.c.trial_id == bindparam("trial")).with_for_update()
+_UPDATE_TRIAL = update(TRIALS).where(TRIALS.c.trial_id == bindparam("trial"))
 _HAS_STUDY = select(_STUDIES.c.study_id).where(_STUDIES.c.study_id == bindparam("study"))
+_LOCKED_STUDY = _HAS_STUDY.with_for_update()
+_COUNTS = (
+    select(TRIALS.c.state, func.count()).where(TRIALS.c.study_id == bindparam("study")).group_by(TRIALS.c.state)
+)
 _STUDY_ATTRIBUTES = select(_STUDY_USER.c.key, _STUDY_USER.c.value_json).where(
     _STUDY_USER.c.study_id == bindparam("study")
 )
+_SERVER_SECONDS = text("SELECT EXTRACT(EPOCH FROM now() - pg_postmaster_start_time())")
 
 
-def has_newest_schema(path: Path) -> bool:
-    """Whether a SQLite file has all tables, as this Optuna makes them.
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a trial becomes. value: of one that ends.  attributes: user attributes that it gets besides."""
+
+    state: TrialState
+    value: float | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def newest_schema() -> str:
+    """Return the version of the tables as this Optuna makes them.
 
     Optuna finds out by loading ten modules of migrations, which takes longer than all else that `status` asks for.
     """
     names = (entry.name for entry in files("optuna.storages._rdb.alembic.versions").iterdir())
-    newest = max(name.removesuffix(".py").rstrip("_") for name in names if name.endswith(".py"))
+    return max(name.removesuffix(".py").rstrip("_") for name in names if name.endswith(".py"))
+
+
+def has_newest_schema(path: Path) -> bool:
+    """Whether a SQLite file has all tables, as this Optuna makes them."""
     if not path.is_file():
         return False
     try:
         with closing(sqlite3.connect(path.absolute().as_uri() + "?mode=ro", uri=True)) as reader:
-            return reader.execute("SELECT version_num FROM alembic_version").fetchall() == [(newest,)]
+            return reader.execute("SELECT version_num FROM alembic_version").fetchall() == [(newest_schema(),)]
     except sqlite3.Error:
         return False  # Optuna says what is wrong with it
 
@@ -96,15 +88,12 @@ class Backend(RDBStorage):
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """Return one trial. Raises KeyError where there is none."""
         with self._transaction(read_only=True) as connection:
-            found = _with_details(connection, _fetch(connection, _ONE, {"trial": trial_id}), {})
-        if not found:
-            raise KeyError(models.NOT_FOUND_MSG)
-        return found[0]
+            return trial_of(connection, trial_id)
 
     def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
         """Return a study's user attributes. Raises KeyError where there is no such study."""
         with self._transaction(read_only=True) as connection:
-            rows = _fetch(connection, _STUDY_ATTRIBUTES, {"study": study_id})
+            rows = connection.execute(_STUDY_ATTRIBUTES, {"study": study_id})
             attributes = {key: json.loads(value) for key, value in rows}
             if not attributes:
                 _require_study(connection, study_id)
@@ -119,26 +108,88 @@ class Backend(RDBStorage):
     ) -> list[FrozenTrial]:
         known = [key for key in included_trial_ids if key <= trial_id_greater_than]
         with self._transaction(read_only=True) as connection:
-            trials = _frozen_trials(connection, study_id, trial_id_greater_than, known)
+            trials = trials_of(connection, study_id, trial_id_greater_than, known)
             if not trials:
                 _require_study(connection, study_id)
         return [trial for trial in trials if states is None or trial.state in states]
 
+    def _get_stale_trial_ids(self, study_id: int) -> list[int]:
+        # While a server was away nobody could record a heartbeat.
+        if self.engine.name == "postgresql" and self._server_seconds() < (self.grace_period or 0):
+            return []
+        return super()._get_stale_trial_ids(study_id)
+
+    def _server_seconds(self) -> float:
+        with self._transaction(read_only=True) as connection:
+            return float(connection.scalar(_SERVER_SECONDS) or 0)
+
     # ---- writing ---------------------------------------------------------------------------------------------
+
+    def add_trial(self, study_id: int, most: int, template_of: Callable[[int], FrozenTrial]) -> bool:
+        """Add a WAITING trial if fewer than `most` are not FAIL; return whether that was so.
+
+        template_of: says, given the trial's number, which attributes it has. It may read, but not write.
+        Raises KeyError where there is no such study.
+        """
+        with self._transaction() as connection:
+            _require_study(connection, study_id, _LOCKED_STUDY)
+            counts = dict(map(tuple, connection.execute(_COUNTS, {"study": study_id})))
+            number = sum(counts.values())
+            if number - counts.get(TrialState.FAIL, 0) >= most:
+                return False
+            template = template_of(number)
+            row = {"study_id": study_id, "number": number, "state": TrialState.WAITING}
+            trial_id = connection.execute(insert(TRIALS), row).inserted_primary_key[0]  # type: ignore[index]
+            for table, attributes in ((USER, template.user_attrs), (SYSTEM, template.system_attrs)):
+                for key, value in attributes.items():
+                    connection.execute(
+                        insert(table), {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
+                    )
+        return True
+
+    def change_trial(self, trial_id: int, decide: Callable[[FrozenTrial], Change | None]) -> bool:
+        """Change a trial as `decide` says of it as it is now; return whether it said anything.
+
+        A trial that becomes RUNNING starts now, with a heartbeat: one without could never be found dead.
+        Raises KeyError where there is no such trial.
+        """
+        with self._transaction() as connection:
+            connection.scalar(_LOCKED_STATE, {"trial": trial_id})
+            change = decide(trial_of(connection, trial_id))
+            if change is not None:
+                self._apply(connection, trial_id, change)
+        return change is not None
+
+    def _apply(self, connection: Connection, trial_id: int, change: Change) -> None:
+        now = datetime.now(UTC).replace(tzinfo=None)
+        row: dict[str, Any] = {"trial": trial_id, "state": change.state}
+        if change.state == TrialState.RUNNING:
+            row["datetime_start"] = now
+            connection.execute(_beat(self.engine.name), {"trial_id": trial_id})
+        elif change.state.is_finished():
+            row["datetime_complete"] = now
+        for key, value in change.attributes.items():
+            attribute = {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
+            connection.execute(_upsert_into(USER, self.engine.name), attribute)
+        if change.value is not None:
+            stored, kind = models.TrialValueModel.value_to_stored_repr(change.value)
+            value_row = {"trial_id": trial_id, "objective": 0, "value": stored, "value_type": kind}
+            connection.execute(_upsert_into(VALUES, self.engine.name), value_row)
+        connection.execute(_UPDATE_TRIAL, row)
 
     def set_trial_intermediate_value(self, trial_id: int, step: int, intermediate_value: float) -> None:
         """Report one value of a running trial."""
         stored, kind = models.TrialIntermediateValueModel.intermediate_value_to_stored_repr(intermediate_value)
         row = {"trial_id": trial_id, "step": step, "intermediate_value": stored, "intermediate_value_type": kind}
-        self._upsert(_REPORTS, row)
+        self._upsert(REPORTS, row)
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Set one user attribute of a trial."""
-        self._upsert(_USER, {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)})
+        self._upsert(USER, {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)})
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Set one system attribute of a trial."""
-        self._upsert(_SYSTEM, {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)})
+        self._upsert(SYSTEM, {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)})
 
     def _set_trial_param(
         self,
@@ -153,13 +204,13 @@ class Backend(RDBStorage):
             return
         check_distribution_compatibility(previous_distribution, distribution)
         row = {"trial_id": trial_id, "param_name": param_name, "param_value": param_value_internal}
-        self._upsert(_PARAMS, row | {"distribution_json": distribution_to_json(distribution)})
+        self._upsert(PARAMS, row | {"distribution_json": distribution_to_json(distribution)})
 
     def _upsert(self, table: Table, row: dict[str, Any]) -> None:
         """Insert or update one row of an unfinished trial."""
         trial_id = row["trial_id"]
         with self._transaction() as connection:
-            state = connection.scalar(_STATE, {"trial": trial_id})
+            state = connection.scalar(_LOCKED_STATE, {"trial": trial_id})
             if state is None:
                 raise KeyError(models.NOT_FOUND_MSG)
             if not state.is_finished():
@@ -168,110 +219,57 @@ class Backend(RDBStorage):
 
     @contextmanager
     def _transaction(self, *, read_only: bool = False) -> Iterator[Connection]:
+        options: dict[str, Any] = {READ_ONLY: read_only}
+        if read_only and self.engine.name == "postgresql":
+            options["isolation_level"] = "REPEATABLE READ"  # one state of the database for all that is read
         try:
-            with (
-                self.engine.connect().execution_options(**{READ_ONLY: read_only}) as connection,
-                connection.begin(),
-            ):
+            with self.engine.connect().execution_options(**options) as connection, connection.begin():
                 yield connection
         except SQLAlchemyError as error:
             raise StorageInternalError("the database refused a transaction") from error
 
 
+def _repeated(method: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(method)
+    def call(*arguments: Any, **options: Any) -> Any:
+        return repeated(lambda: method(*arguments, **options))
+
+    return call
+
+
+for _name in (
+    *(name for name in vars(RDBStorage) if name.startswith(("get_", "set_", "delete_", "create_", "record_"))),
+    *("_create_new_trial", "_set_trial_param", "_get_trials", "_get_best_trial_id", "_get_stale_trial_ids"),
+    *("add_trial", "change_trial"),
+):
+    setattr(Backend, _name, _repeated(getattr(Backend, _name)))
+
+
+def _insert(table: Table, dialect: str) -> "postgresql.Insert | sqlite.Insert":
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+
+
 @cache
 def _upsert_into(table: Table, dialect: str) -> Executable:
-    """Return the statement that inserts a row, or updates the one of its trial and step, name or key."""
-    insert = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
-    key = {"trial_id", "step", "param_name", "key"} & {*table.c.keys()}
-    given = {"trial_id", *_COLUMNS[table]} - {"param_id"}
-    changed = {name: insert.excluded[name] for name in sorted(given - key)}
-    return insert.values({name: bindparam(name) for name in sorted(given)}).on_conflict_do_update(
+    """Return the statement that inserts a row, or updates the one of its trial and step, name or the like."""
+    insert_row = _insert(table, dialect)
+    key = {"trial_id", "step", "param_name", "key", "objective"} & {*table.c.keys()}
+    given = {"trial_id", *COLUMNS[table]} - {"param_id"}
+    changed = {name: insert_row.excluded[name] for name in sorted(given - key)}
+    return insert_row.values({name: bindparam(name) for name in sorted(given)}).on_conflict_do_update(
         index_elements=sorted(key), set_=changed
     )
 
 
-def _require_study(connection: Connection, study_id: int) -> None:
-    if connection.scalar(_HAS_STUDY, {"study": study_id}) is None:
+@cache
+def _beat(dialect: str) -> Executable:
+    """Return the statement that records a heartbeat, in the database's time."""
+    insert_row = _insert(_HEARTBEATS, dialect)
+    return insert_row.values(
+        trial_id=bindparam("trial_id"), heartbeat=func.current_timestamp()
+    ).on_conflict_do_update(index_elements=["trial_id"], set_={"heartbeat": func.current_timestamp()})
+
+
+def _require_study(connection: Connection, study_id: int, query: Executable = _HAS_STUDY) -> None:
+    if connection.scalar(query, {"study": study_id}) is None:
         raise KeyError(models.NOT_FOUND_MSG)
-
-
-def _frozen_trials(connection: Connection, study_id: int, after: int, known: list[int]) -> list[FrozenTrial]:
-    """Return a study's trials of an id above `after` and the known ones, by id."""
-    found = _fetch(connection, _NEW_OR_KNOWN, {"study": study_id, "after": after, "known": known})
-    return _with_details(connection, found, {"study": study_id, "after": after, "known": known})
-
-
-def _with_details(connection: Connection, found: list[Any], where: dict[str, Any]) -> list[FrozenTrial]:
-    """Return trials, given their rows; where: the parameters by which all of them are selected."""
-    if not found:
-        return []
-    if len(found) == 1:
-        details, where = _DETAILS_OF_ONE, {"trial": found[0][0]}
-    else:
-        details = _DETAILS_OF_MANY
-
-    def rows(table: Table) -> list[Any]:
-        return _fetch(connection, details[table], where)
-
-    values, reports = _values(rows(_VALUES)), _reports(rows(_REPORTS))
-    params, spaces = _params(rows(_PARAMS))
-    users, systems = _attributes(rows(_USER)), _attributes(rows(_SYSTEM))
-    return [
-        FrozenTrial(
-            trial_id=key,
-            number=number,
-            state=state,
-            value=None,
-            values=values.get(key),
-            datetime_start=_local(start),
-            datetime_complete=_local(complete),
-            params=params.get(key, {}),
-            distributions=spaces.get(key, {}),
-            user_attrs=users.get(key, {}),
-            system_attrs=systems.get(key, {}),
-            intermediate_values=reports.get(key, {}),
-        )
-        for key, number, state, start, complete in found
-    ]
-
-
-def _fetch(connection: Connection, query: Executable, parameters: dict[str, Any]) -> list[Any]:
-    return [tuple(row) for row in connection.execute(query, parameters)]
-
-
-def _values(rows: Iterable[Any]) -> dict[int, list[float]]:
-    value_of = models.TrialValueModel.stored_repr_to_value
-    values: dict[int, list[float]] = defaultdict(list)
-    for key, _, value, kind in sorted(rows, key=lambda row: row[:2]):  # by trial and objective
-        values[key].append(value_of(value, kind))
-    return values
-
-
-def _reports(rows: Iterable[Any]) -> dict[int, dict[int, float]]:
-    value_of = models.TrialIntermediateValueModel.stored_repr_to_intermediate_value
-    reports: dict[int, dict[int, float]] = defaultdict(dict)
-    for key, step, value, kind in rows:
-        reports[key][step] = value_of(value, kind)
-    return reports
-
-
-def _params(rows: Iterable[Any]) -> tuple[dict[int, dict[str, Any]], dict[int, dict[str, Any]]]:
-    distribution_of = cache(json_to_distribution)
-    params: dict[int, dict[str, Any]] = defaultdict(dict)
-    spaces: dict[int, dict[str, Any]] = defaultdict(dict)
-    for key, _, name, value, document in sorted(rows, key=lambda row: row[1]):
-        spaces[key][name] = distribution_of(document)
-        params[key][name] = spaces[key][name].to_external_repr(value)
-    return params, spaces
-
-
-def _attributes(rows: Iterable[Any]) -> dict[int, dict[str, Any]]:
-    attributes: dict[int, dict[str, Any]] = defaultdict(dict)
-    for key, name, value in rows:
-        attributes[key][name] = json.loads(value)
-    return attributes
-
-
-def _local(moment: datetime | None) -> datetime | None:
-    """Naive UTC, as the tables have it, in naive local time, as Optuna gives it."""
-    return None if moment is None else moment.replace(tzinfo=UTC).astimezone().replace(tzinfo=None)

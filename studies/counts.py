@@ -12,8 +12,9 @@ from optuna.trial import TrialState
 from sqlalchemy import DateTime, Executable, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from models.errors import StorageError
-from studies.storage import GRACE_SECONDS, Storage, innermost
+from models.errors import StorageError, innermost
+from studies.reconnecting import repeated
+from studies.storage import GRACE_SECONDS, Storage, shown
 
 _SPANS = text(
     "SELECT datetime_start, datetime_complete, heartbeat FROM trials"
@@ -49,7 +50,8 @@ class Counts:
     def in_state(self, state: TrialState) -> list[TrialKey]:
         """Return the trials in one state, by number."""
         rows = self._rows(
-            "SELECT number, trial_id FROM trials WHERE study_id = :study AND state = :state ORDER BY number",
+            "SELECT number, trial_id FROM trials"
+            " WHERE study_id = :study AND CAST(state AS TEXT) = :state ORDER BY number",
             state=state.name,
         )
         return [TrialKey(number, trial_id) for number, trial_id in rows]
@@ -112,11 +114,14 @@ class Counts:
         return self._fetch(text(query), **values)
 
     def _fetch(self, query: Executable, **values: Any) -> list[Any]:
-        try:
+        def rows() -> list[Any]:
             with self._engine.begin() as connection:
                 return list(connection.execute(query, {"study": self._study_id} | values))
+
+        try:
+            return repeated(rows)
         except SQLAlchemyError as error:
-            raise StorageError(f"{self._url}: cannot be read ({innermost(error)})") from error
+            raise StorageError(f"{shown(self._url)}: cannot be read ({innermost(error)})") from error
 
 
 def _last_seen(heartbeat: datetime | None, now: datetime) -> datetime:

@@ -1,5 +1,6 @@
 """The images that a search works on: those for training, of which some are split off for validation."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,7 +8,9 @@ from models.data import Split
 from studies.sources import DATASETS, open_split
 from studies.stratified import split_rows
 
-__all__ = ["DATASETS", "TrainingData", "load_training"]
+__all__ = ["DATASETS", "ENVIRONMENT", "TrainingData", "load_training", "own_copy"]
+
+ENVIRONMENT = "MLPSEARCH_DATA"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,6 +29,19 @@ class TrainingData:
     classes: tuple[str, ...]
     shape: tuple[int, int, int]
     fingerprint: str
+
+
+def own_copy(dataset: str, recorded: str | None) -> Path | None:
+    """Return where this machine has the images of a data set; None where they are found or downloaded by its name.
+
+    That is the environment's MLPSEARCH_DATA, else the recorded path if it is there. The digits need no path.
+    """
+    given = None if dataset == "digits" else os.environ.get(ENVIRONMENT)
+    path = given or recorded
+    if path is None:
+        return None
+    # The images of a data set without a name are nowhere else: whoever looks there says that they are missing.
+    return Path(path) if given or dataset == "images" or os.path.exists(path) else None  # noqa: PTH110 - as in catalog
 
 
 def load_training(dataset: str, data: Path | None, *, validation: int, split_seed: int) -> TrainingData:

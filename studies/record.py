@@ -3,7 +3,8 @@
 spec          the specification it was made from
 budget        {"trials", "seconds", "total_epochs"}: may be enlarged; the other keys of the spec may not change
 id            a random name for its folder of weights and checkpoints
-source        {"data": path or None, "fingerprint": of the training images}
+artifacts     the place of that folder (studies/places.py), where one was named
+source        {"data": path or None, "fingerprint": of the training images}; each machine has its own path
 stopped       whether workers shall leave it alone
 tests         every opening of the test split, oldest first (TestReport as JSON)
 confirmation  what training its best trials again over fresh seeds said (Confirmation as JSON), if that was done
@@ -15,28 +16,29 @@ confirms      the id of the study that it confirms
 plan          the runs that its trials do, and nothing else (PlannedRun as JSON)
 """
 
-import re
-import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.exceptions import DuplicatedStudyError
 from optuna.study import StudyDirection
 
 from models.errors import StudyError
 from studies import catalog
-from studies.artifacts import artifact_garbage, artifacts_of, remove_artifacts
+from studies.artifacts import artifacts_of, remove_artifacts
 from studies.counts import Counts
+from studies.datasets import own_copy
+from studies.files import Files
+from studies.places import Place, own_studies, place_for, storage_place
 from studies.spec import Budget, StudySpec, differences
-from studies.storage import Storage, artifact_folder, exclusive, exists, open_storage
+from studies.storage import Storage, exclusive, exists, open_storage, shown
 
 PLANNED_SEED = "planned_seed"  # the attribute of a confirmation's trial that says which seed it trains with
-
-_ID = re.compile("[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +50,15 @@ class PlannedRun:
     seed: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StudyRecord:
-    """One study: where it is and what it is."""
+    """One study: where it is and what it is. id: of its folder."""
 
     storage: Storage
     study_id: int
     name: str
     spec: StudySpec
-    folder: Path
+    id: str
 
     @property
     def url(self) -> str:
@@ -68,14 +70,30 @@ class StudyRecord:
         """Counts over its trials."""
         return Counts(self.storage, self.study_id)
 
+    @cached_property
+    def place(self) -> Place:
+        """Where its files are, and those that the dashboard shows. Raises StudyError where they are not there."""
+        place = _place(self)
+        if not place.has(self.id):
+            raise StudyError(
+                f"study {self.name}: its files are not in {place.name}; "
+                "name where this machine has them with --artifacts"
+            )
+        return place
+
+    @property
+    def files(self) -> Files:
+        """Its weights and checkpoints."""
+        return self.place.files.within(self.id)
+
     def attributes(self) -> dict[str, Any]:
         """All user attributes, read anew. Raises StudyError when the study was deleted."""
         try:
             attributes = self.storage.optuna.get_study_user_attrs(self.study_id)
         except KeyError:
             attributes = {}
-        if attributes.get("id") != self.folder.name:  # the database may give a deleted study's number to another
-            raise StudyError(f"study {self.name}: was deleted from {self.url}")
+        if attributes.get("id") != self.id:  # the database may give a deleted study's number to another
+            raise StudyError(f"study {self.name}: was deleted from {shown(self.url)}")
         return attributes
 
     @contextmanager
@@ -116,11 +134,11 @@ def open_study(url: str, name: str) -> StudyRecord:
     storage = open_storage(url)
     known = study_names(storage)
     if name not in study_names(storage, confirmations=True):
-        raise StudyError(f"study {name!r}: not in {url} (there: {', '.join(known) or 'none'})")
+        raise StudyError(f"study {name!r}: not in {shown(url)} (there: {', '.join(known) or 'none'})")
     return _load(storage, name)
 
 
-def find_spec(study: str, url: str, data: str | None) -> tuple[StudySpec, str | None]:
+def find_spec(study: str, url: str, data: str | None) -> tuple[StudySpec, Path | None]:
     """Return the specification of a catalog name, a study file or a stored study, and where its images are.
 
     A name in catalog and storage means the catalog's, so that a changed catalog is noticed.
@@ -131,7 +149,10 @@ def find_spec(study: str, url: str, data: str | None) -> tuple[StudySpec, str | 
         record = _load(storage, study)
     spec = record.spec if record and study not in catalog.names() else catalog.find(study, data)
     known = record.attributes()["source"]["data"] if record else None
-    return spec, str(Path(data).absolute()) if data else spec.data or known
+    path = Path(data) if data else own_copy(spec.dataset, spec.data or known)
+    if path is None and spec.data and record is None:
+        path = Path(spec.data)  # what the file says must be there; what a study remembers may be another machine's
+    return spec, None if path is None else path.absolute()
 
 
 def create_or_resume(url: str, spec: StudySpec, *, trials: int | None, source: dict[str, Any]) -> StudyRecord:
@@ -144,7 +165,8 @@ def create_or_resume(url: str, spec: StudySpec, *, trials: int | None, source: d
     storage = open_storage(url, create=True)
     with exclusive(url):
         if spec.name not in study_names(storage):
-            _create(storage, spec.name, spec, source, {})
+            place = storage_place(storage)
+            _create(storage, spec.name, spec, source, place, {"artifacts": place.name} if place.name else {})
         record = _load(storage, spec.name)
         _refuse_drift(record, spec, source)
         _enlarge(record, spec, trials)
@@ -162,7 +184,7 @@ def confirmation_of(record: StudyRecord) -> StudyRecord | None:
     if name not in study_names(record.storage, confirmations=True):
         return None
     found = _load(record.storage, name)
-    return found if found.attributes()["confirms"] == record.folder.name else None
+    return found if found.attributes()["confirms"] == record.id else None
 
 
 def plan_confirmation(record: StudyRecord, runs: list[PlannedRun]) -> StudyRecord:
@@ -171,9 +193,10 @@ def plan_confirmation(record: StudyRecord, runs: list[PlannedRun]) -> StudyRecor
         confirmation = confirmation_of(record)
         if confirmation is None:
             _delete_confirmation(record)  # of a study that had the same name once
-            source = record.attributes()["source"]
-            name = _confirmation_name(record.name)
-            _create(record.storage, name, record.spec, source, {"confirms": record.folder.name, "plan": []})
+            attributes, name = record.attributes(), _confirmation_name(record.name)
+            more = {"artifacts": attributes["artifacts"]} if "artifacts" in attributes else {}
+            more |= {"confirms": record.id, "plan": []}
+            _create(record.storage, name, record.spec, attributes["source"], record.place, more)
             confirmation = _load(record.storage, name)
         known = confirmation.plan or []
         plan = [*known, *(run for run in runs if run not in known)]
@@ -187,16 +210,19 @@ def plan_confirmation(record: StudyRecord, runs: list[PlannedRun]) -> StudyRecor
 def study_names(storage: Storage, *, confirmations: bool = False) -> list[str]:
     """Names of the storage's studies that mlpsearch made, sorted; those of confirmations only where asked for."""
     return sorted(
-        study.study_name
-        for study in storage.optuna.get_all_studies()
-        if _is_ours(study.user_attrs) and (confirmations or "plan" not in study.user_attrs)
+        study.study_name for study in own_studies(storage) if confirmations or "plan" not in study.user_attrs
     )
 
 
-def delete_study(record: StudyRecord) -> None:
-    """Delete a study and its confirmation from the storage, and their weights, checkpoints and artifacts."""
+def delete_study(record: StudyRecord) -> bool:
+    """Delete a study and its confirmation from the storage, and their weights, checkpoints and artifacts.
+
+    Returns False where the files were not in their place; `mlpsearch gc` removes them on a machine where they are.
+    """
+    there = _place(record).has(record.id)
     _delete_confirmation(record)
     _delete(record)
+    return there
 
 
 def _delete_confirmation(record: StudyRecord) -> None:
@@ -206,50 +232,24 @@ def _delete_confirmation(record: StudyRecord) -> None:
 
 
 def _delete(record: StudyRecord) -> None:
-    artifacts = artifacts_of(record.storage, record.study_id)
-    record.storage.optuna.delete_study(record.study_id)
-    shutil.rmtree(record.folder, ignore_errors=True)
-    remove_artifacts(record.storage, artifacts)
+    place, artifacts = _place(record), artifacts_of(record.storage, record.study_id)
+    with suppress(KeyError):  # it is gone already: deleted by another, or the answer got lost
+        record.storage.optuna.delete_study(record.study_id)
+    place.files.within(record.id).clear()
+    remove_artifacts(record.storage, place, artifacts)
+
+
+def _place(record: StudyRecord) -> Place:
+    return place_for(record.url, record.attributes().get("artifacts"))
 
 
 def _confirmation_name(study: str) -> str:
     return f"{study} (confirmation)"  # no study file may have such a name
 
 
-def collect_garbage(storage: Storage) -> tuple[int, int]:
-    """Delete the folders and artifacts of studies that are gone; return how many files and bytes that freed.
-
-    A confirmation goes with the study that it confirms, also where that was deleted without it.
-    """
-    with exclusive(storage.url):  # no study is made meanwhile
-        studies = [study for study in storage.optuna.get_all_studies() if _is_ours(study.user_attrs)]
-        known = {study.user_attrs["id"] for study in studies}
-        owned = {one.user_attrs["id"] for one in studies if one.user_attrs.get("confirms") in {None, *known}}
-        for study in studies:
-            if study.user_attrs["id"] not in owned:
-                storage.optuna.delete_study(study._study_id)
-        folders = [
-            folder
-            for folder in artifact_folder(storage.url).glob("*")
-            if _ID.fullmatch(folder.name) and folder.name not in owned
-        ]
-    artifacts = artifact_garbage(storage)
-    files = [*artifacts, *(file for folder in folders for file in folder.rglob("*") if file.is_file())]
-    size = sum(file.stat().st_size for file in files)
-    for file in artifacts:
-        file.unlink()
-    for folder in folders:
-        shutil.rmtree(folder)
-    return len(files), size
-
-
-def _is_ours(attributes: dict[str, Any]) -> bool:
-    # The id names a folder, so what a storage from elsewhere says is not taken on trust.
-    known = attributes.get("id")
-    return isinstance(attributes.get("spec"), dict) and isinstance(known, str) and bool(_ID.fullmatch(known))
-
-
-def _create(storage: Storage, name: str, spec: StudySpec, source: dict[str, Any], more: dict[str, Any]) -> None:
+def _create(
+    storage: Storage, name: str, spec: StudySpec, source: dict[str, Any], place: Place, more: dict[str, Any]
+) -> None:
     study_id = _empty_study(storage, name)
     storage.optuna.set_study_system_attr(study_id, "study:metric_names", ["validation accuracy"])
     for key, value in (
@@ -259,9 +259,12 @@ def _create(storage: Storage, name: str, spec: StudySpec, source: dict[str, Any]
         ("tests", []),
         *more.items(),
         ("spec", spec.to_json()),
-        ("id", uuid.uuid4().hex),  # last: a study without it was left unfinished by a crash, see _is_ours
     ):
         storage.optuna.set_study_user_attr(study_id, key, value)
+    known = uuid.uuid4().hex
+    place.mark(known, name)
+    # Last: a study without it was left unfinished by a crash, see is_ours.
+    storage.optuna.set_study_user_attr(study_id, "id", known)
 
 
 def _empty_study(storage: Storage, name: str) -> int:
@@ -272,14 +275,17 @@ def _empty_study(storage: Storage, name: str) -> int:
             if storage.optuna.get_n_trials(study_id) or study.directions != [StudyDirection.MAXIMIZE]:
                 raise StudyError(f"study {name!r}: the storage has one that mlpsearch did not make; rename yours")
             return study_id
-    return storage.optuna.create_new_study([StudyDirection.MAXIMIZE], name)
+    try:
+        return storage.optuna.create_new_study([StudyDirection.MAXIMIZE], name)
+    except DuplicatedStudyError:  # it was made, but the answer got lost
+        return storage.optuna.get_study_id_from_name(name)
 
 
 def _load(storage: Storage, name: str) -> StudyRecord:
     study_id = storage.optuna.get_study_id_from_name(name)
     attributes = storage.optuna.get_study_user_attrs(study_id)
     spec = StudySpec.from_json(attributes["spec"])
-    return StudyRecord(storage, study_id, name, spec, artifact_folder(storage.url) / attributes["id"])
+    return StudyRecord(storage, study_id, name, spec, attributes["id"])
 
 
 def _refuse_drift(record: StudyRecord, spec: StudySpec, source: dict[str, Any]) -> None:
@@ -289,7 +295,7 @@ def _refuse_drift(record: StudyRecord, spec: StudySpec, source: dict[str, Any]) 
         changes.append(f"training images: {kept[:12]} → {source['fingerprint'][:12]}")
     if changes:
         raise StudyError(
-            f"study {spec.name!r} in {record.url} was made from another specification "
+            f"study {spec.name!r} in {shown(record.url)} was made from another specification "
             f"({'; '.join(changes)}); give yours a new name, or go on with the old one"
         )
 

@@ -1,8 +1,9 @@
 """The storage of studies: one URL, opened so that many processes can share it.
 
-Stock Optuna on SQLite loses trials with parallel workers: its row locks do nothing there, and a transaction that
-reads first and writes later works on what another process has changed in between. Three settings make it safe:
-write-ahead logging, a busy timeout, and BEGIN IMMEDIATE on every transaction that may write, in every process.
+A PostgreSQL database is made for that. Stock Optuna on SQLite loses trials with parallel workers: its row locks do
+nothing there, and a transaction that reads first and writes later works on what another process has changed in
+between. Three settings make it safe: write-ahead logging, a busy timeout, and BEGIN IMMEDIATE on every transaction
+that may write, in every process.
 """
 
 import os
@@ -10,15 +11,18 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.errors import StorageError
+from models.errors import StorageError, innermost
+from studies.reconnecting import repeated
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
     from sqlalchemy import Engine
+
+    from studies.backend import Backend
 
 DEFAULT = "mlpsearch.db"
 ENVIRONMENT = "MLPSEARCH_STORAGE"
@@ -28,6 +32,14 @@ GRACE_SECONDS = 30  # a worker that was silent this long is taken for dead
 BUSY_SECONDS = 120  # how long a transaction waits for another process that holds the database
 
 _SQLITE = "sqlite:///"
+_POSTGRESQL = ("postgresql+psycopg://", "postgresql://")  # the same: there is one driver
+
+_NAMES = (
+    "SELECT studies.study_name FROM studies JOIN study_user_attributes AS attributes"
+    " ON attributes.study_id = studies.study_id WHERE attributes.key = 'id' AND NOT EXISTS"
+    " (SELECT * FROM study_user_attributes AS others WHERE others.study_id = studies.study_id"
+    " AND others.key = 'plan')"
+)
 
 
 def storage_url(given: str | None) -> str:
@@ -37,9 +49,14 @@ def storage_url(given: str | None) -> str:
     """
     text = given or os.environ.get(ENVIRONMENT) or DEFAULT
     url = text if "://" in text else f"{_SQLITE}{text}"
+    if is_server(url):
+        from studies.postgres import check_url
+
+        check_url(url)
+        return url
     if not url.startswith(_SQLITE):
         scheme = url.partition("://")[0]
-        raise StorageError(f"storage {scheme}://…: must be a file or sqlite:///FILE")
+        raise StorageError(f"storage {scheme}://…: must be a file, sqlite:///FILE or postgresql+psycopg://…")
     if sqlite_path(url).name in ("", ":memory:"):
         raise StorageError(f"storage {text}: must name a file; studies in memory would be lost")
     if "?" in url or "%" in url:  # SQLAlchemy would read options and escapes there, and open another file
@@ -47,39 +64,59 @@ def storage_url(given: str | None) -> str:
     return url
 
 
+def is_server(url: str) -> bool:
+    """Whether the URL is that of a PostgreSQL database; the others are files."""
+    return url.startswith(_POSTGRESQL)
+
+
+def shown(url: str) -> str:
+    """Return the URL as it may be printed and kept: without passwords."""
+    if not is_server(url):
+        return url
+    from studies.postgres import masked
+
+    return masked(url)
+
+
 def sqlite_path(url: str) -> Path:
     """Return the file of a sqlite:/// URL."""
     return Path(url.removeprefix(_SQLITE))
 
 
-def artifact_folder(url: str) -> Path:
-    """Return the folder of weights and checkpoints: beside the file, named after it."""
-    return sqlite_path(url).with_suffix(".artifacts")
-
-
 def exists(url: str) -> bool:
-    """Whether there is a storage at this URL."""
-    return sqlite_path(url).is_file()
+    """Whether there is a storage at this URL. Raises StorageError for a server that cannot be asked."""
+    if not is_server(url):
+        return sqlite_path(url).is_file()
+    from studies.postgres import schema
+
+    with _clear_errors(url):
+        return repeated(lambda: schema(url), opening=True) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Storage:
     """An open storage.
 
-    optuna: for everything that Optuna's interface offers.  engine: for counting without loading every trial.
+    url: with the password, if it has one: print `shown(url)`.  optuna: for everything that Optuna's interface
+    offers.  backend: for what it does not.
     """
 
-    url: str
+    url: str = field(repr=False)
     optuna: "BaseStorage"
-    engine: "Engine"
+    backend: "Backend"
+
+    @property
+    def engine(self) -> "Engine":
+        """For counting without loading every trial."""
+        return self.backend.engine
 
     def record_heartbeat(self, trial_id: int) -> None:
         """Note that the worker of this trial lives."""
-        self.optuna.record_heartbeat(trial_id)  # type: ignore[attr-defined]
+        self.backend.record_heartbeat(trial_id)
 
     def stale_trial_ids(self, study_id: int) -> set[int]:
         """Return the running trials that have had no heartbeat for GRACE_SECONDS."""
-        return set(self.optuna._get_stale_trial_ids(study_id))  # type: ignore[attr-defined]
+        return set(self.backend._get_stale_trial_ids(study_id))
 
 
 def open_storage(url: str, *, create: bool = False) -> Storage:
@@ -88,41 +125,76 @@ def open_storage(url: str, *, create: bool = False) -> Storage:
     create: make it where there is none; else that is a StorageError, as is a file that cannot be opened or was
     written by a newer Optuna.
     """
-    path = sqlite_path(url)
     if not create and not exists(url):
-        raise StorageError(f"{path}: no such storage; `mlpsearch run STUDY` makes one")
+        raise StorageError(f"{_place(url)}: no such storage; `mlpsearch run STUDY` makes one")
+    with _clear_errors(url):
+        return repeated(lambda: _open_postgresql(url), opening=True) if is_server(url) else _open_sqlite(url)
+
+
+@contextmanager
+def _clear_errors(url: str) -> Iterator[None]:
+    """Turn whatever goes wrong with opening a storage into a StorageError of one line."""
     try:
-        with exclusive(url):  # two processes that make the tables at once would collide
-            return _open_sqlite(url)
+        yield
     except StorageError:
         raise
+    except ModuleNotFoundError as error:
+        if error.name != "psycopg":
+            raise
+        raise StorageError(
+            f"{_place(url)}: needs the package psycopg: pip install 'mlpsearch[postgres]'"
+        ) from error
     except Exception as error:
-        raise StorageError(f"{path}: cannot be opened as a storage ({innermost(error)})") from error
+        raise StorageError(f"{_place(url)}: cannot be opened as a storage ({innermost(error)})") from error
+
+
+def _place(url: str) -> str:
+    return shown(url) if is_server(url) else str(sqlite_path(url))
+
+
+def _open_postgresql(url: str) -> Storage:
+    from studies.backend import newest_schema
+    from studies.postgres import engine_options, schema
+
+    if schema(url) == newest_schema():
+        return _storage(url, "postgresql+psycopg://", engine_options(url), known=True)
+    with exclusive(url):  # two processes that make the tables at once would collide
+        return _storage(url, "postgresql+psycopg://", engine_options(url), known=False)
 
 
 def _open_sqlite(url: str) -> Storage:
-    import optuna
-    from optuna.storages import get_storage
     from sqlalchemy import event
 
-    from studies.backend import Backend, has_newest_schema
+    from studies.backend import has_newest_schema
+
+    with exclusive(url):  # two processes that make the tables at once would collide
+        known = has_newest_schema(sqlite_path(url))
+        storage = _storage(url, url, {"connect_args": {"timeout": BUSY_SECONDS}}, known=known)
+        event.listen(storage.engine, "connect", _on_connect)
+        event.listen(storage.engine, "begin", _on_begin)
+        storage.engine.dispose()  # the connection that made the tables came before the settings
+    return storage
+
+
+def _storage(url: str, engine_url: str, engine_options: dict[str, Any], *, known: bool) -> Storage:
+    """Return the storage; known: whether it has all tables as this Optuna makes them."""
+    import optuna
+    from optuna.storages import get_storage
+
+    from studies.backend import Backend
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # what is worth saying, mlpsearch says
-    known = has_newest_schema(sqlite_path(url))
     with warnings.catch_warnings():  # heartbeats are marked experimental; tests pin what we use of them
         warnings.simplefilter("ignore")
         backend = Backend(
-            url,
-            engine_kwargs={"connect_args": {"timeout": BUSY_SECONDS}},
+            engine_url,
+            engine_kwargs=engine_options,
             heartbeat_interval=HEARTBEAT_SECONDS,
             grace_period=GRACE_SECONDS,
             skip_compatibility_check=known,
             skip_table_creation=known,
         )
-    event.listen(backend.engine, "connect", _on_connect)
-    event.listen(backend.engine, "begin", _on_begin)
-    backend.engine.dispose()  # the connection that made the tables came before the settings
-    return Storage(url, get_storage(backend), backend.engine)
+    return Storage(url, get_storage(backend), backend)
 
 
 def _on_connect(connection: Any, _record: Any) -> None:
@@ -143,8 +215,15 @@ def _on_begin(connection: Any) -> None:
 def exclusive(url: str) -> Iterator[None]:
     """Hold the storage's lock: for steps that read and write and must not interleave with another process's.
 
-    It is a file lock beside the database, so it ends with its process however that ends.
+    On SQLite it is a file lock beside the database, on PostgreSQL an advisory lock. Either ends with its process,
+    however that ends; the latter with its connection already, so nothing that must be exact depends on it alone.
     """
+    if is_server(url):
+        from studies import postgres
+
+        with postgres.exclusive(url):
+            yield
+        return
     from filelock import FileLock
 
     path = sqlite_path(url)
@@ -170,26 +249,14 @@ def stored_names(url: str) -> list[str]:
 
     Raises StorageError for a file that is no storage.
     """
+    if is_server(url):
+        from studies.postgres import rows
+
+        with _clear_errors(url):
+            return sorted(name for (name,) in repeated(lambda: rows(url, _NAMES), opening=True))
     import sqlite3
 
-    path = sqlite_path(url)
-    try:
-        with closing(
-            sqlite3.connect(path.absolute().as_uri() + "?mode=ro", uri=True, timeout=BUSY_SECONDS)
-        ) as reader:
-            rows = reader.execute(
-                "SELECT studies.study_name FROM studies JOIN study_user_attributes AS attributes"
-                " ON attributes.study_id = studies.study_id WHERE attributes.key = 'id' AND NOT EXISTS"
-                " (SELECT * FROM study_user_attributes AS others WHERE others.study_id = studies.study_id"
-                " AND others.key = 'plan') ORDER BY study_name"
-            ).fetchall()
-    except sqlite3.Error as error:
-        raise StorageError(f"{path}: cannot be opened as a storage ({innermost(error)})") from error
-    return [name for (name,) in rows]
-
-
-def innermost(error: BaseException) -> str:
-    """Return an error's innermost cause in one line: SQLAlchemy's own messages run over several."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    with _clear_errors(url):
+        address = sqlite_path(url).absolute().as_uri() + "?mode=ro"
+        with closing(sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS)) as reader:
+            return sorted(name for (name,) in reader.execute(_NAMES).fetchall())

@@ -8,10 +8,10 @@ import sys
 
 import click
 
-from models.errors import MlpsearchError
-from search.cli import export, report, result, run, show
+from models.errors import MlpsearchError, innermost
+from search.cli import export, report, result, run, serve, show
 from search.cli.common import INTERRUPTED
-from studies.storage import innermost, is_storage_failure
+from studies.storage import is_storage_failure
 
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
 
@@ -25,8 +25,9 @@ def cli() -> None:
     """
 
 
-for command in (*show.COMMANDS, *run.COMMANDS, *result.COMMANDS, *export.COMMANDS, *report.COMMANDS):
-    cli.add_command(command)
+for module in (show, run, result, export, report, serve):
+    for command in module.COMMANDS:
+        cli.add_command(command)
 
 
 def main() -> None:

@@ -1,8 +1,13 @@
 """What the commands share: options, and how they print."""
 
 import json
+import os
+import signal
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,14 +20,52 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 
+
+def _keep_place(_context: click.Context, _option: click.Parameter, given: str | None) -> None:
+    """Keep it in the environment, so that worker processes know it too."""
+    if given:
+        from studies.files import place_name
+        from studies.places import ENVIRONMENT
+
+        os.environ[ENVIRONMENT] = place_name(given)
+
+
+def _keep_data(_context: click.Context, _option: click.Parameter, given: str | None) -> str | None:
+    """Keep it in the environment, so that worker processes know it too."""
+    if given:
+        from studies.datasets import ENVIRONMENT
+
+        os.environ[ENVIRONMENT] = str(Path(given).absolute())
+    return given
+
+
 storage_option = click.option(
     "--storage",
     metavar="URL",
-    help="Where the studies are: a file or sqlite:///FILE.  [default: MLPSEARCH_STORAGE, else mlpsearch.db]",
+    help="Where the studies are: a file, sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE.  "
+    "[default: MLPSEARCH_STORAGE, else mlpsearch.db]",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+artifacts_option = click.option(
+    "--artifacts",
+    metavar="PLACE",
+    expose_value=False,
+    callback=_keep_place,
+    help="Where weights and checkpoints are: a folder or s3://BUCKET/PREFIX.  "
+    "[default: MLPSEARCH_ARTIFACTS, else where the study's are]",
+)
 data_option = click.option(
-    "--data", metavar="PATH", help="A folder or archive of images, or a folder in torchvision's layout."
+    "--data",
+    metavar="PATH",
+    callback=_keep_data,
+    help="A folder or archive of images, or a folder in torchvision's layout.",
+)
+own_data_option = click.option(
+    "--data",
+    metavar="PATH",
+    expose_value=False,
+    callback=_keep_data,
+    help="Where this machine has the images.  [default: MLPSEARCH_DATA, else where they were]",
 )
 
 
@@ -55,7 +98,9 @@ def show_study(record: "StudyRecord", as_json: bool) -> None:
 
 def status_json(record: "StudyRecord") -> dict[str, Any]:
     """Return a study's JSON document."""
-    return asdict(status_of(record)) | {"storage": record.url}
+    from studies.storage import shown
+
+    return asdict(status_of(record)) | {"storage": shown(record.url)}
 
 
 def print_json(document: Any) -> None:
@@ -80,3 +125,14 @@ def err() -> "Console":
     from rich.console import Console
 
     return Console(stderr=True)
+
+
+@contextmanager
+def on_signals(handler: Callable[..., None]) -> Iterator[None]:
+    """Call the handler for Ctrl-C and SIGTERM while the body runs."""
+    kept = [(number, signal.signal(number, handler)) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        yield
+    finally:
+        for number, previous in kept:
+            signal.signal(number, previous)

@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from search.cli.common import data_option, find_study, json_option, out, print_json, storage_option, tell
+from search.cli.common import (
+    artifacts_option,
+    data_option,
+    find_study,
+    json_option,
+    out,
+    own_data_option,
+    print_json,
+    storage_option,
+    tell,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,6 +35,8 @@ _PATH = click.Path(path_type=Path)
 @click.option("--onnx", is_flag=True, help="Also put an ONNX model into the folder.")
 @click.option("--trials", type=_PATH, help="Write all trials (CSV).")
 @storage_option
+@artifacts_option
+@own_data_option
 def export(
     study: str, output: Path | None, weights: Path | None, onnx: bool, trials: Path | None, storage: str | None
 ) -> None:

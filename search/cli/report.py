@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from search.cli.common import err, find_study, json_option, out, print_json, storage_option, tell
+from search.cli.common import (
+    artifacts_option,
+    err,
+    find_study,
+    json_option,
+    out,
+    own_data_option,
+    print_json,
+    storage_option,
+    tell,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -22,6 +32,8 @@ if TYPE_CHECKING:
 )
 @click.option("--open", "open_it", is_flag=True, help="Open it in the browser.")
 @storage_option
+@artifacts_option
+@own_data_option
 def report(study: str, output: Path | None, open_it: bool, storage: str | None) -> None:
     """Write a study's report: one HTML file with its plots, its winner and all openings of the test split."""
     record = find_study(study, storage)

@@ -2,12 +2,21 @@
 
 import click
 
-from search.cli.common import find_study, json_option, show_study, storage_option
+from search.cli.common import (
+    artifacts_option,
+    find_study,
+    json_option,
+    own_data_option,
+    show_study,
+    storage_option,
+)
 
 
 @click.command()
 @click.argument("study")
 @storage_option
+@artifacts_option
+@own_data_option
 @json_option
 def evaluate(study: str, storage: str | None, as_json: bool) -> None:
     """Evaluate the best trial on the test split; every opening of it is recorded."""

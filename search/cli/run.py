@@ -1,34 +1,33 @@
 """Commands that run studies, or make workers run them."""
 
-import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from search.cli.common import (
     INTERRUPTED,
+    artifacts_option,
     data_option,
     err,
     find_study,
     json_option,
+    on_signals,
+    own_data_option,
     show_study,
     storage_option,
     tell,
 )
+from search.cli.placement import placement_options
 
 if TYPE_CHECKING:
+    from search.placement import Placement
     from studies.record import StudyRecord
     from studies.spec import Confirm
 
 trials_option = click.option(
     "--trials", type=click.IntRange(min=1), help="How many trials the study shall have in all."
-)
-workers_option = click.option(
-    "--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Worker processes."
 )
 top_option = click.option(
     "--top", type=click.IntRange(1, 100), help="How many of the best trials.  [default: the study's, else 5]"
@@ -42,15 +41,16 @@ no_evaluate_option = click.option("--no-evaluate", is_flag=True, help="Do not op
 @click.command()
 @click.argument("study")
 @trials_option
-@workers_option
+@placement_options
 @no_evaluate_option
 @data_option
 @storage_option
+@artifacts_option
 @json_option
 def run(
     study: str,
     trials: int | None,
-    workers: int,
+    placement: "Placement",
     no_evaluate: bool,
     data: str | None,
     storage: str | None,
@@ -58,31 +58,40 @@ def run(
 ) -> None:
     """Make the study or go on with it; evaluate its best trial on the test split when its budget is spent."""
     record = _submit(study, trials, data, storage)
-    _work_off(record, workers, no_evaluate, as_json, f"mlpsearch run {study}")
+    _work_off(record, placement, no_evaluate, as_json, f"mlpsearch run {study}")
 
 
 @click.command()
 @click.argument("study")
-@workers_option
+@placement_options
 @no_evaluate_option
 @storage_option
+@artifacts_option
+@own_data_option
 @json_option
-def resume(study: str, workers: int, no_evaluate: bool, storage: str | None, as_json: bool) -> None:
+def resume(study: str, placement: "Placement", no_evaluate: bool, storage: str | None, as_json: bool) -> None:
     """Go on with a study of the storage that was stopped or interrupted, to the budget it has."""
     record = find_study(study, storage)
     record.set("stopped", False)
-    _work_off(record, workers, no_evaluate, as_json, f"mlpsearch resume {study}")
+    _work_off(record, placement, no_evaluate, as_json, f"mlpsearch resume {study}")
 
 
 @click.command()
 @click.argument("study")
 @top_option
 @seeds_option
-@workers_option
+@placement_options
 @storage_option
+@artifacts_option
+@own_data_option
 @json_option
 def confirm(
-    study: str, top: int | None, seeds: int | None, workers: int, storage: str | None, as_json: bool
+    study: str,
+    top: int | None,
+    seeds: int | None,
+    placement: "Placement",
+    storage: str | None,
+    as_json: bool,
 ) -> None:
     """Train the best trials again over fresh seeds; evaluate the one of the best mean on the test split."""
     from studies.spec import Confirm
@@ -90,7 +99,7 @@ def confirm(
     record = find_study(study, storage)
     asked = record.spec.confirm or Confirm()
     asked = Confirm(top=top or asked.top, seeds=seeds or asked.seeds)
-    _confirm(record, asked, workers, f"mlpsearch confirm {study}")
+    _confirm(record, asked, placement, f"mlpsearch confirm {study}")
     show_study(record, as_json)
 
 
@@ -99,10 +108,13 @@ def confirm(
 @trials_option
 @data_option
 @storage_option
+@artifacts_option
 def submit(study: str, trials: int | None, data: str | None, storage: str | None) -> None:
     """Make a study or enlarge it, and return: `mlpsearch worker` processes pick it up."""
+    from studies.storage import shown
+
     record = _submit(study, trials, data, storage)
-    tell(f"{record.name}: {record.budget.trials} trials in {record.url}; `mlpsearch worker` works on it")
+    tell(f"{record.name}: {record.budget.trials} trials in {shown(record.url)}; `mlpsearch worker` works on it")
 
 
 @click.command()
@@ -124,6 +136,8 @@ def stop(study: str, storage: str | None) -> None:
 @click.option("--supervised", is_flag=True, hidden=True, help="End when standard input does.")
 @click.option("--threads", type=click.IntRange(min=1), hidden=True, help="Of matrix products.")
 @storage_option
+@artifacts_option
+@own_data_option
 def worker(study: str | None, supervised: bool, threads: int | None, storage: str | None) -> None:
     """Work on a study until it is done; without STUDY on every open study, in turn, until Ctrl-C."""
     from models.threads import use_threads
@@ -142,7 +156,7 @@ def worker(study: str | None, supervised: bool, threads: int | None, storage: st
         asked.set()
         tell("ending after the running epoch; once more ends now")
 
-    with _on_signals(ask):
+    with on_signals(ask):
         if study is None:
             serve_all(storage_url(storage), asked.is_set, tell)
         else:
@@ -155,23 +169,27 @@ def worker(study: str | None, supervised: bool, threads: int | None, storage: st
 @click.argument("study")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @storage_option
+@artifacts_option
 def delete(study: str, yes: bool, storage: str | None) -> None:
     """Delete a study with its trials, weights and checkpoints."""
     from studies.record import delete_study
+    from studies.storage import shown
 
     record = find_study(study, storage)
-    trials = sum(record.counts.by_state().values())
+    trials, place = sum(record.counts.by_state().values()), shown(record.url)
     if not yes:
-        click.confirm(f"Delete {study} with its {trials} trials from {record.url}?", abort=True, err=True)
-    delete_study(record)
-    tell(f"deleted {study}: {trials} trials, and its files")
+        click.confirm(f"Delete {study} with its {trials} trials from {place}?", abort=True, err=True)
+    there = delete_study(record)
+    files = ", and its files" if there else "; its files are not where this machine looks for them"
+    tell(f"deleted {study}: {trials} trials{files}")
 
 
 @click.command()
 @storage_option
+@artifacts_option
 def gc(storage: str | None) -> None:
     """Delete weights and checkpoints that no study owns any more."""
-    from studies.record import collect_garbage
+    from studies.garbage import collect_garbage
     from studies.storage import open_storage, storage_url
 
     files, size = collect_garbage(open_storage(storage_url(storage)))
@@ -189,18 +207,20 @@ def _submit(study: str, trials: int | None, data: str | None, storage: str | Non
     spec, path = find_spec(study, url, data)
     with err().status(f"reading the images of {spec.dataset}"):
         images = load_spec_data(spec, path)
-    source = {"data": path, "fingerprint": images.fingerprint}
+    source = {"data": None if path is None else str(path), "fingerprint": images.fingerprint}
     record = create_or_resume(url, spec, trials=trials, source=source)
     record.set("stopped", False)
     write_note(record)
     return record
 
 
-def _work_off(record: "StudyRecord", workers: int, no_evaluate: bool, as_json: bool, command: str) -> None:
+def _work_off(
+    record: "StudyRecord", placement: "Placement", no_evaluate: bool, as_json: bool, command: str
+) -> None:
     """Run workers to the end of the budget, test the best trial, show the result."""
-    _run_to_the_end(record, workers, f"mlpsearch resume {record.name}")
+    _run_to_the_end(record, placement, f"mlpsearch resume {record.name}")
     if record.spec.confirm is not None and not no_evaluate:
-        _confirm(record, record.spec.confirm, workers, command)
+        _confirm(record, record.spec.confirm, placement, command)
     elif not no_evaluate:
         from search.finalize import evaluate
 
@@ -210,23 +230,23 @@ def _work_off(record: "StudyRecord", workers: int, no_evaluate: bool, as_json: b
     tell(f"Next: mlpsearch dashboard, or mlpsearch export {record.name} -o best")
 
 
-def _confirm(record: "StudyRecord", asked: "Confirm", workers: int, command: str) -> None:
+def _confirm(record: "StudyRecord", asked: "Confirm", placement: "Placement", command: str) -> None:
     """Run what a confirmation lacks, choose the winner, and test it."""
     from search.confirmation import confirmed, plan
     from search.finalize import confirm
 
     runs = plan(record, asked.top, asked.seeds)
-    _run_to_the_end(runs, workers, f"mlpsearch confirm {record.name}")
+    _run_to_the_end(runs, placement, f"mlpsearch confirm {record.name}")
     with err().status("testing the winner"):
         confirm(record, confirmed(record, asked.top, asked.seeds), command)
 
 
-def _run_to_the_end(record: "StudyRecord", workers: int, again: str) -> None:
+def _run_to_the_end(record: "StudyRecord", placement: "Placement", again: str) -> None:
     """Run workers until the budget is spent; where that is not reached, end here.
 
     again: the command that goes on.
     """
-    complete, stops = _supervise(record, workers)
+    complete, stops = _supervise(record, placement)
     if complete:
         return
     from search.trial_queue import TrialQueue
@@ -237,7 +257,7 @@ def _run_to_the_end(record: "StudyRecord", workers: int, again: str) -> None:
     sys.exit(INTERRUPTED if stops else 0)
 
 
-def _supervise(record: "StudyRecord", workers: int) -> tuple[bool, int]:
+def _supervise(record: "StudyRecord", placement: "Placement") -> tuple[bool, int]:
     """Run the workers; return whether the budget is spent, and how often the user asked to stop."""
     from search.cli.display import SearchProgress
     from search.status import study_status
@@ -245,8 +265,10 @@ def _supervise(record: "StudyRecord", workers: int) -> tuple[bool, int]:
     from search.trial_queue import TrialQueue
 
     queue, stops = TrialQueue(record), 0
-    with SearchProgress(err()).shown() as progress:
-        supervisor = Supervisor(record, workers, lambda: progress.update(study_status(record, queue)))
+    with placement.starting(record) as start, SearchProgress(err()).shown() as progress:
+        supervisor = Supervisor(
+            record, placement.workers, start, lambda: progress.update(study_status(record, queue))
+        )
 
         def ask(*_: Any) -> None:
             nonlocal stops
@@ -255,24 +277,13 @@ def _supervise(record: "StudyRecord", workers: int) -> tuple[bool, int]:
             if stops == 1:
                 progress.say("ending after the running epochs; once more ends now")
 
-        with _on_signals(ask):
+        with on_signals(ask):
             return supervisor.run(), stops
 
 
 def _set_at_end_of_input(event: threading.Event) -> None:
     sys.stdin.read()
     event.set()
-
-
-@contextmanager
-def _on_signals(handler: Callable[..., None]) -> Iterator[None]:
-    """Call the handler for Ctrl-C and SIGTERM while the body runs."""
-    kept = [(number, signal.signal(number, handler)) for number in (signal.SIGINT, signal.SIGTERM)]
-    try:
-        yield
-    finally:
-        for number, previous in kept:
-            signal.signal(number, previous)
 
 
 COMMANDS = (run, resume, confirm, submit, stop, worker, delete, gc)

@@ -1,4 +1,4 @@
-"""Commands that look: list, status, dashboard, check-gradients."""
+"""Commands that look: list, status, check-gradients."""
 
 import sys
 import time
@@ -16,7 +16,6 @@ from search.cli.common import (
     status_json,
     status_of,
     storage_option,
-    tell,
 )
 
 _WATCH_SECONDS = 1.0
@@ -28,20 +27,20 @@ _WATCH_SECONDS = 1.0
 def list_studies(storage: str | None, as_json: bool) -> None:
     """Show the studies of the catalog and those in the storage."""
     from studies import catalog
-    from studies.storage import exists, storage_url, stored_names
+    from studies.storage import exists, shown, storage_url, stored_names
 
     url = storage_url(storage)
     stored = stored_names(url) if exists(url) else []
     ready = [catalog.find(name) for name in catalog.names()]
     if as_json:
-        in_storage = {"url": url, "studies": stored}
+        in_storage = {"url": shown(url), "studies": stored}
         print_json({"catalog": [spec.to_json() for spec in ready], "storage": in_storage})
         return
     click.echo("Catalog:")
     for spec in ready:
         budget = f"{spec.budget.trials} trials × {spec.budget.epochs} epochs"
         click.echo(f"  {spec.name:22} {spec.net:6} {spec.dataset:14} {budget}")
-    click.echo(f"In {url}: {', '.join(stored) or 'none yet'}")
+    click.echo(f"In {shown(url)}: {', '.join(stored) or 'none yet'}")
 
 
 @click.command()
@@ -88,23 +87,6 @@ def _watch(records: list) -> None:  # type: ignore[type-arg]
             time.sleep(_WATCH_SECONDS)
 
 
-@click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Any but this machine's own needs a token.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0: any free one.")
-@click.option("--allow-writes", is_flag=True, help="Let the dashboard change and delete studies.")
-@storage_option
-def dashboard(host: str, port: int, allow_writes: bool, storage: str | None) -> None:
-    """Browse the studies in optuna-dashboard; it reads only, and only this machine reaches it."""
-    from search.dashboard import serve
-    from studies.storage import open_storage, storage_url
-
-    opened = open_storage(storage_url(storage))
-    with err().status("starting the dashboard"):
-        server = serve(opened, host=host, port=port, allow_writes=allow_writes)
-    tell(f"dashboard at {server.address} (Ctrl-C ends it)")
-    server.run()
-
-
 @click.command("check-gradients")
 @json_option
 def check_gradients(as_json: bool) -> None:
@@ -131,4 +113,4 @@ def check_gradients(as_json: bool) -> None:
         sys.exit(1)
 
 
-COMMANDS = (list_studies, status, dashboard, check_gradients)
+COMMANDS = (list_studies, status, check_gradients)

@@ -4,10 +4,14 @@ address.py      where it listens, and under which names a browser may ask for it
 guard.py        what it refuses, and the headers of every answer
 artifacts.py    the files of a study that it hands out
 answers.py      what it says by itself
+health.py       whether a service works, for who asks /healthz
 """
 
 import logging
 import secrets
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from wsgiref.types import WSGIApplication
@@ -15,7 +19,9 @@ from wsgiref.types import WSGIApplication
 from search.dashboard.address import Address, listen
 from search.dashboard.answers import filled
 from search.dashboard.artifacts import Artifacts, artifact_store
-from search.dashboard.guard import Guard, Rules
+from search.dashboard.guard import HEALTH, Guard, Rules
+from search.dashboard.health import Health, health_page
+from studies.places import storage_place
 from studies.storage import Storage
 
 __all__ = ["Server", "artifact_store", "guarded", "serve"]
@@ -28,10 +34,11 @@ _READ_BYTES, _WRITE_BYTES = 1 << 20, 128 << 20  # of a request's body
 class Server:
     """A server that listens but does not answer yet.
 
-    address: of its first page, with the token where one is needed.
+    address: of its first page, with the token where one is needed.  health: of its health page.
     """
 
     address: str
+    health: str
     _server: Any
     _connections: dict[int, Any]
 
@@ -45,24 +52,47 @@ class Server:
             self._server.close()
             close_all(self._connections, ignore_all=True)  # those that a browser keeps open
 
+    @contextmanager
+    def in_background(self) -> Iterator[None]:
+        """Answer in a thread while the body runs."""
+        from waitress.wasyncore import close_all
 
-def serve(storage: Storage, *, host: str, port: int, allow_writes: bool = False) -> Server:
+        thread = threading.Thread(target=self.run)
+        thread.start()
+        try:
+            yield
+        finally:
+            # In that thread, which then has nothing left to wait for.
+            self._server.trigger.pull_trigger(lambda: close_all(self._connections, ignore_all=True))
+            thread.join()
+            self._server.task_dispatcher.shutdown()
+
+
+def serve(
+    storage: Storage,
+    *,
+    host: str,
+    port: int,
+    allow_writes: bool = False,
+    health: Callable[[], Health] | None = None,
+) -> Server:
     """Return a server of the dashboard.
 
     host: a name or address of this machine; any but loopback needs a token.  port: 0 for any free one.
-    allow_writes: let the dashboard change studies.
-    Raises StudyError for a host or port that cannot be used.
+    allow_writes: let the dashboard change studies.  health: says how the service is that it is part of, if it is.
+    Raises StudyError for a host or port that cannot be used, StorageError where the studies' files are not there.
     """
     from waitress.server import create_server
 
     # A line for each moment that all threads are busy is not worth the terminal.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    storage_place(storage)  # refused before anybody is listened to
     listener = listen(host, port)
     address = Address.of(host, listener)
     rules = Rules(address, None if address.loopback else secrets.token_urlsafe(), allow_writes)
     connections: dict[int, Any] = {}
     server = create_server(
-        guarded(storage, rules),
+        guarded(storage, rules, health),
         map=connections,
         sockets=[listener],
         threads=_THREADS,
@@ -70,13 +100,15 @@ def serve(storage: Storage, *, host: str, port: int, allow_writes: bool = False)
         max_request_body_size=_WRITE_BYTES if allow_writes else _READ_BYTES,
     )
     query = f"?token={rules.token}" if rules.token else ""
-    return Server(f"http://{address.public}/dashboard/{query}", server, connections)
+    here = f"http://{address.public}"
+    return Server(f"{here}/dashboard/{query}", f"{here}{HEALTH}", server, connections)
 
 
-def guarded(storage: Storage, rules: Rules) -> WSGIApplication:
+def guarded(storage: Storage, rules: Rules, health: Callable[[], Health] | None = None) -> WSGIApplication:
     """Return optuna-dashboard's application behind a guard with these rules."""
     from optuna_dashboard import wsgi
 
-    store = artifact_store(storage.url)
+    store = artifact_store(storage)
     app = wsgi(storage.optuna, artifact_store=store)  # the storage itself: given a URL, it would not be cached
-    return Guard(filled(app), Artifacts(storage.optuna, store), rules)
+    page = None if health is None else health_page(health)
+    return Guard(filled(app), Artifacts(storage.optuna, store.files), rules, page)

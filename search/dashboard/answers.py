@@ -15,13 +15,32 @@ def answer(
     headers: Iterable[tuple[str, str]] = (),
 ) -> list[bytes]:
     """Answer with one plain line; under /api as {"reason": line}, which the page shows to its user."""
-    is_api = environ["PATH_INFO"].startswith("/api/")
-    body = (json.dumps({"reason": line}) if is_api else f"{line}\n").encode()
-    kind = "application/json" if is_api else "text/plain; charset=utf-8"
-    start_response(
-        f"{status.value} {status.phrase}",
-        [("Content-Type", kind), ("Content-Length", str(len(body))), *headers],
-    )
+    if environ["PATH_INFO"].startswith("/api/"):
+        return json_answer(environ, start_response, status, {"reason": line}, headers)
+    return _send(environ, start_response, status, line, [("Content-Type", "text/plain; charset=utf-8"), *headers])
+
+
+def json_answer(
+    environ: WSGIEnvironment,
+    start_response: StartResponse,
+    status: HTTPStatus,
+    document: Any,
+    headers: Iterable[tuple[str, str]] = (),
+) -> list[bytes]:
+    """Answer with a JSON document in one line."""
+    kind = ("Content-Type", "application/json")
+    return _send(environ, start_response, status, json.dumps(document), [kind, *headers])
+
+
+def _send(
+    environ: WSGIEnvironment,
+    start_response: StartResponse,
+    status: HTTPStatus,
+    line: str,
+    headers: Iterable[tuple[str, str]],
+) -> list[bytes]:
+    body = f"{line}\n".encode()
+    start_response(f"{status.value} {status.phrase}", [("Content-Length", str(len(body))), *headers])
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
 

@@ -5,7 +5,6 @@ as the dashboard. Here the type follows from the file's name, and what is not in
 """
 
 import json
-import os
 import re
 from collections.abc import Iterable
 from http import HTTPStatus
@@ -15,12 +14,15 @@ from urllib.parse import quote
 from wsgiref.types import StartResponse, WSGIEnvironment
 from wsgiref.util import FileWrapper
 
-from optuna.artifacts import FileSystemArtifactStore
 from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna.storages import BaseStorage
 
+from models.errors import StorageError
 from search.dashboard.answers import answer
-from studies.artifacts import PREFIX, dashboard_folder
+from studies.artifacts import PREFIX, dashboard_files
+from studies.files import Files
+from studies.places import storage_place
+from studies.storage import Storage
 
 TYPES = {
     ".png": "image/png",
@@ -33,23 +35,39 @@ TYPES = {
 _PATH = re.compile(r"/artifacts/([0-9]{1,18})(?:/([0-9]{1,18}))?/([0-9a-fA-F-]+)")
 
 
-def artifact_store(url: str) -> FileSystemArtifactStore:
-    """Return the store of a storage's artifacts."""
-    return _Store(dashboard_folder(url))
+def artifact_store(storage: Storage) -> "ArtifactStore":
+    """Return the store of a storage's artifacts. Raises StorageError where their place is unknown, or not here."""
+    return ArtifactStore(dashboard_files(storage_place(storage)))
 
 
-class _Store(FileSystemArtifactStore):
+class ArtifactStore:
+    """Files as Optuna's and the dashboard's functions want to have them (optuna.artifacts)."""
+
+    def __init__(self, files: Files):
+        self.files = files
+
+    def open_reader(self, artifact_id: str) -> BinaryIO:
+        """Return the file, open for reading."""
+        try:
+            return self.files.open(artifact_id)[0]
+        except FileNotFoundError as error:
+            raise ArtifactNotFound(artifact_id) from error
+
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:
-        self._base_path.mkdir(parents=True, exist_ok=True)  # who only looks makes no folder
-        super().write(artifact_id, content_body)
+        """Write the file."""
+        self.files.write(artifact_id, content_body.read())
+
+    def remove(self, artifact_id: str) -> None:
+        """Remove the file, if it is there."""
+        self.files.remove(artifact_id)
 
 
 class Artifacts:
     """A WSGI application that answers GET and HEAD of /artifacts/STUDY/ID and /artifacts/STUDY/TRIAL/ID."""
 
-    def __init__(self, storage: BaseStorage, store: FileSystemArtifactStore):
+    def __init__(self, storage: BaseStorage, files: Files):
         self._storage = storage
-        self._store = store
+        self._files = files
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
@@ -62,10 +80,12 @@ class Artifacts:
             known = ", ".join(TYPES)
             return answer(environ, start_response, HTTPStatus.FORBIDDEN, f"only artifacts of {known} are served")
         try:
-            file = self._store.open_reader(found[3])
-        except ArtifactNotFound:
+            file, size = self._files.open(found[3])
+        except FileNotFoundError:
             return answer(environ, start_response, HTTPStatus.NOT_FOUND, "no such artifact")
-        return _send(file, name, kind, environ, start_response)
+        except StorageError as error:
+            return answer(environ, start_response, HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+        return _send(file, size, name, kind, environ, start_response)
 
     def _name(self, study: str, trial: str | None, artifact: str) -> str | None:
         """Return the name of an artifact's file, if the study or trial has it and says so legibly."""
@@ -81,12 +101,12 @@ class Artifacts:
 
 
 def _send(
-    file: BinaryIO, name: str, kind: str, environ: WSGIEnvironment, start_response: StartResponse
+    file: BinaryIO, size: int, name: str, kind: str, environ: WSGIEnvironment, start_response: StartResponse
 ) -> Iterable[bytes]:
     shown = "inline" if kind == "image/png" else "attachment"
     headers = [
         ("Content-Type", kind),
-        ("Content-Length", str(os.fstat(file.fileno()).st_size)),
+        ("Content-Length", str(size)),
         ("Content-Disposition", f"{shown}; filename*=UTF-8''{quote(name, safe='')}"),
     ]
     start_response("200 OK", headers)

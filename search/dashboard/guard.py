@@ -16,6 +16,8 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from search.dashboard.address import Address
 from search.dashboard.answers import answer
 
+HEALTH = "/healthz"
+
 _READING = ("GET", "HEAD", "OPTIONS")
 _RENAMING = re.compile(r"/api/studies/[0-9]+/rename")
 
@@ -56,12 +58,18 @@ class Rules:
 
 
 class Guard:
-    """A WSGI application around the dashboard's."""
+    """A WSGI application around the dashboard's.
 
-    def __init__(self, app: WSGIApplication, artifacts: WSGIApplication, rules: Rules):
+    health: answers /healthz, also to who has no token; None where there is no such page.
+    """
+
+    def __init__(
+        self, app: WSGIApplication, artifacts: WSGIApplication, rules: Rules, health: WSGIApplication | None = None
+    ):
         self._app = app
         self._artifacts = artifacts
         self._rules = rules
+        self._health = health
         self._cookie = f"mlpsearch-{rules.address.port}"  # ports of one host share their cookies
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -71,19 +79,27 @@ class Guard:
         environ.setdefault("HTTP_ACCEPT_ENCODING", "")  # it takes this header for granted
         is_artifact = path.startswith("/artifacts/")
         started = _hardened(start_response, _ARTIFACT_POLICY if is_artifact else _PAGE_POLICY)
-        refusal = self._refusal(environ)
+        refusal = self._unknown_name(environ)
+        if refusal is None and self._health is not None and path == HEALTH and _only_looks(environ):
+            return self._health(environ, started)
+        refusal = refusal or self._refusal(environ)
         if refusal:
             return answer(environ, started, *refusal)
         if self._rules.token and environ["REQUEST_METHOD"] == "GET" and self._shows_token(environ):
             return self._welcome(environ, started)
-        app = self._artifacts if is_artifact and environ["REQUEST_METHOD"] in ("GET", "HEAD") else self._app
+        app = self._artifacts if is_artifact and _only_looks(environ) else self._app
         return app(environ, started)
+
+    def _unknown_name(self, environ: WSGIEnvironment) -> tuple[HTTPStatus, str] | None:
+        """Return why a request for another server is refused."""
+        address = self._rules.address
+        if address.knows(environ.get("HTTP_HOST", "")):
+            return None
+        return HTTPStatus.FORBIDDEN, f"this server is not known by that name; it is {address.public}"
 
     def _refusal(self, environ: WSGIEnvironment) -> tuple[HTTPStatus, str] | None:
         """Return why a request is refused, if it is."""
         rules = self._rules
-        if not rules.address.knows(environ.get("HTTP_HOST", "")):
-            return HTTPStatus.FORBIDDEN, f"this server is not known by that name; it is {rules.address.public}"
         if rules.token and not (self._has_cookie(environ) or self._shows_token(environ)):
             return HTTPStatus.UNAUTHORIZED, "open the address that `mlpsearch dashboard` printed, with its token"
         if not (environ["PATH_INFO"].isascii() and environ["PATH_INFO"].isprintable()):
@@ -119,6 +135,10 @@ class Guard:
             ("Cache-Control", "no-store"),
         ]
         return answer(environ, start_response, HTTPStatus.SEE_OTHER, "welcome", headers)
+
+
+def _only_looks(environ: WSGIEnvironment) -> bool:
+    return environ["REQUEST_METHOD"] in ("GET", "HEAD")
 
 
 def _comes_from_here(environ: WSGIEnvironment) -> bool:

@@ -13,7 +13,7 @@ from models.training import EpochResult, train
 from models.weights import digest
 from search.export.document import Export
 from search.export.versions import versions
-from studies.datasets import TrainingData, load_training
+from studies.datasets import TrainingData, load_training, own_copy
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +75,16 @@ class Retraining:
 
 
 def _load_images(export: Export, data: str | None) -> TrainingData:
-    source = data or export.data.source
+    path = Path(data) if data else own_copy(export.data.dataset, export.data.source)
     images = load_training(
         export.data.dataset,
-        None if source is None else Path(source),
+        path,
         validation=export.data.validation,
         split_seed=export.data.split_seed,
     )
     if images.fingerprint != export.data.fingerprint:
         raise DataError(
-            f"training images at {source or 'the cache'}: their fingerprint is {images.fingerprint[:12]}, "
+            f"training images at {path or 'the cache'}: their fingerprint is {images.fingerprint[:12]}, "
             f"the export's {export.data.fingerprint[:12]}; name the right ones with --data"
         )
     return images

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from models.errors import WeightsError
-from models.weights import check_shapes, digest, load_arrays, save_arrays
+from models.weights import check_shapes, digest, load_arrays, pack_arrays, save_arrays, unpack_arrays
 from tests.models.cases import batch, configuration, every_net, every_optimizer, net_of
 
 ARRAYS = {"weight.0": np.arange(6, dtype=np.float32).reshape(2, 3), "bias.0": np.array([0.5, -1, 3], np.float32)}
@@ -37,6 +37,18 @@ def test_arrays_and_metadata_come_back(tmp_path: Path) -> None:
     for name, array in arrays.items():
         assert found[name].dtype == array.dtype
         np.testing.assert_array_equal(found[name], array, strict=True)
+
+
+def test_what_is_packed_is_a_file_and_is_unpacked(tmp_path: Path) -> None:
+    arrays = ARRAYS | {"steps": np.array(7), "transposed": np.arange(6.0).reshape(2, 3).T}
+    for metadata in ({}, {"net": "numpy", "größe": "2 × 3"}):
+        save_arrays(tmp_path / "net.safetensors", arrays, metadata)
+        content = pack_arrays(arrays, metadata)
+        assert content == (tmp_path / "net.safetensors").read_bytes()
+        found, said = unpack_arrays(content, "the net")
+        assert (said, found.keys()) == (metadata, arrays.keys())
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(found[name], array, strict=True)
 
 
 @every_net
@@ -69,6 +81,8 @@ def test_unreadable_files_are_refused_by_name(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(WeightsError, match=f"^{re.escape(str(path))}: not a readable safetensors file"):
             load_arrays(path)
+        with pytest.raises(WeightsError, match=r"^the net: not a readable safetensors file"):
+            unpack_arrays(content, "the net")
 
 
 @pytest.mark.parametrize(("dtype", "size"), [("BF16", 4), ("F8_E4M3", 2), ("I64", 16), ("BOOL", 2), ("F64", 16)])
@@ -80,8 +94,12 @@ def test_types_that_no_weights_have_are_refused(tmp_path: Path, dtype: str, size
     def load() -> None:
         check_shapes(path, load_arrays(path)[0], {"weight.0": (2,)})
 
-    with pytest.raises(WeightsError, match=r"must be float32|not a readable safetensors file"):
-        load()
+    def unpack() -> None:
+        check_shapes(path, unpack_arrays(path.read_bytes(), str(path))[0], {"weight.0": (2,)})
+
+    for read in (load, unpack):
+        with pytest.raises(WeightsError, match=r"must be float32|not a readable safetensors file"):
+            read()
 
 
 def test_missing_files_and_folders_are_refused_by_name(tmp_path: Path) -> None:

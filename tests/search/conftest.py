@@ -16,7 +16,7 @@ from search import finalize
 from search.cli import main
 from search.trial_queue import TrialQueue
 from search.worker import Worker, load_study_data
-from studies import holdout
+from studies import datasets, holdout, places
 from studies.datasets import TrainingData
 from studies.holdout import open_test_split
 from studies.record import StudyRecord, open_study
@@ -38,7 +38,9 @@ def _home_and_no_idling(tmp_path: Path, image_cache: Path, monkeypatch: pytest.M
     monkeypatch.setenv("MLPSEARCH_CACHE", str(image_cache))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # so that it is as before when the test ends
     use_threads(1)
-    monkeypatch.delenv(ENVIRONMENT, raising=False)
+    for variable in (ENVIRONMENT, places.ENVIRONMENT, datasets.ENVIRONMENT):
+        monkeypatch.setenv(variable, "")  # so that it is as before when the test ends
+        monkeypatch.delenv(variable)
     monkeypatch.setattr("search.worker._IDLE_SECONDS", 0.01)
 
 

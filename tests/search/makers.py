@@ -1,16 +1,19 @@
 """Studies, trials and nets for tests of the search."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from optuna.storages._rdb import models
 from optuna.trial import TrialState
-from sqlalchemy import text
+from sqlalchemy import select, update
 
+from search.checkpoints import weights_name
 from search.trial_queue import Claim, TrialQueue
 from studies.counts import EARLIER
 from studies.datasets import load_training
 from studies.record import StudyRecord, create_or_resume, open_study
-from tests.studies.stores import new_storage, spec
+from tests.studies.stores import folder_of, new_storage, spec
 
 _COMMON = {"batch_size": 16, "learning_rate_decay": 0.9, "preprocessing": "standardize"}
 # Settings under which both nets learn, with optimiser state that a checkpoint has to carry.
@@ -70,6 +73,11 @@ def facts(record: StudyRecord, number: int = 0) -> dict[str, Any]:
     return {key: value for key, value in attributes.items() if key != EARLIER}
 
 
+def weights_path(folder: Path, number: int) -> Path:
+    """Where a trial's weights are kept in a study's folder."""
+    return folder / weights_name(number)
+
+
 def kept_weights(folder: Path) -> list[int]:
     """The numbers of the trials whose weights are kept in a study's folder."""
     return sorted(int(path.stem) for path in (folder / "weights").glob("*.safetensors"))
@@ -77,7 +85,7 @@ def kept_weights(folder: Path) -> list[int]:
 
 def checkpoints(record: StudyRecord) -> list[str]:
     """The names of the study's checkpoint files."""
-    return sorted(path.name for path in (record.folder / "checkpoints").glob("*"))
+    return sorted(path.name for path in (folder_of(record) / "checkpoints").glob("*"))
 
 
 def states(record: StudyRecord) -> dict[str, int]:
@@ -88,18 +96,18 @@ def states(record: StudyRecord) -> dict[str, int]:
 
 def silence(record: StudyRecord, seconds: int = 3600) -> None:
     """Let every heartbeat be that long ago."""
-    _execute(record, f"UPDATE trial_heartbeats SET heartbeat = datetime('now', '-{seconds} seconds')")
+    past = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=seconds)
+    with record.storage.engine.begin() as connection:
+        assert connection.execute(update(models.TrialHeartbeatModel).values(heartbeat=past)).rowcount > 0
 
 
 def started_earlier(record: StudyRecord, seconds: int) -> None:
     """Let every trial have started that much earlier."""
-    _execute(
-        record,
-        "UPDATE trials SET datetime_start = "
-        f"strftime('%Y-%m-%d %H:%M:%f000', datetime_start, '-{seconds} seconds') WHERE datetime_start IS NOT NULL",
-    )
-
-
-def _execute(record: StudyRecord, statement: str) -> None:
+    trials = models.TrialModel.__table__
     with record.storage.engine.begin() as connection:
-        assert connection.execute(text(statement)).rowcount > 0
+        started = connection.execute(select(trials.c.trial_id, trials.c.datetime_start)).all()
+        for key, start in started:
+            if start is not None:
+                earlier = {"datetime_start": start - timedelta(seconds=seconds)}
+                connection.execute(update(trials).where(trials.c.trial_id == key).values(earlier))
+        assert any(start is not None for _, start in started)

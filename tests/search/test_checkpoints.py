@@ -20,10 +20,10 @@ from search.checkpoints import (
     Progress,
     remove_leftovers,
     save_weights,
-    weights_path,
 )
 from studies.datasets import TrainingData
-from tests.search.makers import NETS
+from studies.files import FolderFiles
+from tests.search.makers import NETS, weights_path
 
 EPOCHS = 4
 
@@ -59,10 +59,10 @@ def test_training_goes_on_from_a_checkpoint_bit_by_bit(
     first, progress = build(kind, data, config), Progress()
     for result in epochs(first, data, replace(config, epochs=after)):
         progress.add(result)
-    Checkpoint(tmp_path, 7, config).save(first, progress)
+    Checkpoint(FolderFiles(tmp_path), 7, config).save(first, progress)
 
     second = build(kind, data, config)
-    restored = Checkpoint(tmp_path, 7, config).restore(second)
+    restored = Checkpoint(FolderFiles(tmp_path), 7, config).restore(second)
     assert restored == progress
     assert_same_state(second, first)
     rest = epochs(second, data, config, done=len(restored.accuracies))
@@ -77,7 +77,7 @@ def test_training_goes_on_from_a_checkpoint_bit_by_bit(
 def saved(data: TrainingData, tmp_path: Path) -> Path:
     """The checkpoint of trial 7, after two epochs."""
     net = build("numpy", data, config_of("numpy"))
-    Checkpoint(tmp_path, 7, config_of("numpy")).save(net, Progress([0.25, 0.5], 1.5))
+    Checkpoint(FolderFiles(tmp_path), 7, config_of("numpy")).save(net, Progress([0.25, 0.5], 1.5))
     return tmp_path / "checkpoints" / "7.safetensors"
 
 
@@ -86,7 +86,7 @@ def restore(folder: Path, data: TrainingData, number: int = 7, **changes: Any) -
     config = replace(config_of("numpy"), **changes)
     net = build("numpy", data, config)
     untouched = build("numpy", data, config)
-    progress = Checkpoint(folder, number, config).restore(net)
+    progress = Checkpoint(FolderFiles(folder), number, config).restore(net)
     if not progress.accuracies:
         assert_same_state(net, untouched)
     return progress
@@ -102,6 +102,11 @@ def garble(path: Path) -> None:
 
 def empty(path: Path) -> None:
     path.write_bytes(b"")
+
+
+def inflate(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.truncate(10**12)  # with nothing in it, so that it takes no room
 
 
 def make_folder(path: Path) -> None:
@@ -148,6 +153,7 @@ def test_a_checkpoint_is_found_again(saved: Path, data: TrainingData, tmp_path: 
         truncate,
         garble,
         empty,
+        inflate,
         make_folder,
         lose_progress,
         garble_progress,
@@ -161,6 +167,21 @@ def test_a_checkpoint_that_cannot_be_used_starts_over(
 ) -> None:
     harm(saved)
     assert restore(tmp_path, data) == Progress()
+
+
+@pytest.mark.parametrize("kind", NETS)
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+def test_no_checkpoint_is_larger_than_one_that_is_read(
+    kind: str, optimizer: str, data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A net's state grows with its first step."""
+    monkeypatch.setattr("search.checkpoints._MOST_HEADER", 20_000)
+    options = NETS[kind] | {"optimizer": optimizer, "batch_normalization": True, "averaging": 0.9}
+    config = TrainConfig(hidden_size=200, learning_rate=0.02, epochs=1, **{"momentum": 0.0, **options})
+    net = build(kind, data, config)
+    epochs(net, data, config)
+    Checkpoint(FolderFiles(tmp_path), 7, config).save(net, Progress([0.5]))
+    assert Checkpoint(FolderFiles(tmp_path), 7, config).restore(build(kind, data, config)) == Progress([0.5])
 
 
 def test_a_checkpoint_with_half_of_the_optimiser_leaves_the_net_as_it_was(
@@ -191,7 +212,7 @@ def test_leftovers_go_and_what_runs_or_is_best_stays(tmp_path: Path) -> None:
         for name in ("1", "2", "3", ".2", ".3", "notes"):
             suffix = ".x1y2.tmp" if name.startswith(".") else ""
             (tmp_path / kind / f"{name}.safetensors{suffix}").touch()
-    remove_leftovers(tmp_path, keep=lambda: {1}, is_ended=lambda number: number < 3)
+    remove_leftovers(FolderFiles(tmp_path), keep=lambda: {1}, is_ended=lambda number: number < 3)
     left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
     assert left == [
         "checkpoints/.3.safetensors.x1y2.tmp",
@@ -202,7 +223,7 @@ def test_leftovers_go_and_what_runs_or_is_best_stays(tmp_path: Path) -> None:
         "weights/3.safetensors",
         "weights/notes.safetensors",
     ]
-    remove_leftovers(tmp_path / "none", keep=set, is_ended=lambda number: True)
+    remove_leftovers(FolderFiles(tmp_path / "none"), keep=set, is_ended=lambda number: True)
 
 
 def test_the_weights_of_a_trial_that_becomes_the_best_meanwhile_stay(tmp_path: Path) -> None:
@@ -215,7 +236,7 @@ def test_the_weights_of_a_trial_that_becomes_the_best_meanwhile_stay(tmp_path: P
         ended.add(2)  # its worker finishes it while this one looks
         return number in ended
 
-    remove_leftovers(tmp_path, is_ended=is_ended, keep=lambda: {max(ended)})
+    remove_leftovers(FolderFiles(tmp_path), is_ended=is_ended, keep=lambda: {max(ended)})
     assert [path.name for path in (tmp_path / "weights").iterdir()] == ["2.safetensors"]
 
 
@@ -225,14 +246,15 @@ def test_checkpoints_take_a_small_share_of_the_time(
     """A write that takes 1 s, after epochs of 1 s: there is one in about 67 epochs."""
     now, written = [100.0], list[float]()
 
-    def write(*_: object) -> None:
+    def write(*_: object) -> bytes:
         now[0] += 1
         written.append(now[0])
+        return b""
 
     monkeypatch.setattr("search.checkpoints.time.monotonic", lambda: now[0])
-    monkeypatch.setattr("search.checkpoints.save_arrays", write)
+    monkeypatch.setattr("search.checkpoints.pack_arrays", write)
     net = build("numpy", data, config_of("numpy"))
-    checkpoint = Checkpoint(tmp_path, 7, config_of("numpy"))
+    checkpoint = Checkpoint(FolderFiles(tmp_path), 7, config_of("numpy"))
     for _ in range(1000):
         now[0] += 1
         checkpoint.save_if_due(net, Progress())
@@ -248,7 +270,7 @@ def test_weights_are_kept_by_trial_with_their_configuration(data: TrainingData, 
     net = build("numpy", data, config)
     preprocessing = PixelStatistics(data.training).preprocessing(config)
     for number in (12, 3):
-        save_weights(tmp_path, number, net, preprocessing, config, 0.1 + 0.2)
+        save_weights(FolderFiles(tmp_path), number, net, preprocessing, config, 0.1 + 0.2)
     assert weights_path(tmp_path, 3).exists()
     arrays, metadata = load_arrays(weights_path(tmp_path, 12))
     assert TrainConfig(**json.loads(metadata["config"])) == config

@@ -21,6 +21,7 @@ from tests.search.cli_cases import FAILURES, FILES, STUDY_FILE, SUCCESSES
 from tests.search.conftest import Answer, Command
 from tests.search.makers import claim, digits_study, same_study, states
 from tests.studies.image_makers import encode, grey_pixels
+from tests.studies.stores import folder_of
 
 README = Path(__file__).parents[2] / "README.md"
 COMMANDS = sorted(cli.commands)
@@ -93,7 +94,9 @@ def test_every_command_is_in_the_table() -> None:
     for cases in (SUCCESSES, FAILURES):
         in_table = {case[0][0] for case in cases if case[0]}
         apart = (
-            {"train", "predict", "compare", "dashboard", "check-gradients"} if cases is SUCCESSES else set()
+            {"train", "predict", "compare", "dashboard", "serve", "check-gradients"}
+            if cases is SUCCESSES
+            else set()
         )  # they have own tests
         assert {*COMMANDS} - apart <= in_table
 
@@ -242,11 +245,11 @@ def test_deleting_asks_first(record: StudyRecord, mlpsearch: Command, said: str,
     assert f"Delete mine with its 2 trials from {record.url}?" in answer.err
     assert answer.code == (0 if deleted else 130)
     assert study_names(open_storage(record.url)) == ([] if deleted else ["mine"])
-    assert record.folder.exists() != deleted
+    assert folder_of(record).exists() != deleted
 
 
 def test_garbage_is_counted(record: StudyRecord, mlpsearch: Command) -> None:
-    orphan = record.folder.with_name("0" * 32) / "weights" / "1.safetensors"
+    orphan = folder_of(record).with_name("0" * 32) / "weights" / "1.safetensors"
     orphan.parent.mkdir(parents=True)
     orphan.write_bytes(bytes(1234))
     assert mlpsearch("gc").err == "deleted 1 files, 1,234 bytes\n"

@@ -20,9 +20,9 @@ from search.status import study_status
 from search.trial_queue import TrialQueue
 from search.wording import bias
 from search.worker import Worker, load_study_data
+from studies.garbage import collect_garbage
 from studies.record import (
     StudyRecord,
-    collect_garbage,
     confirmation_of,
     create_or_resume,
     delete_study,
@@ -32,7 +32,7 @@ from studies.record import (
 from studies.storage import stored_names
 from tests.search.conftest import Command
 from tests.search.makers import claim, kept_weights, never, same_study
-from tests.studies.stores import SOURCE, new_storage, spec
+from tests.studies.stores import SOURCE, folder_of, new_storage, spec
 
 Finished = Callable[..., StudyRecord]
 
@@ -110,7 +110,7 @@ def test_the_runs_are_apart_from_the_search(tmp_path: Path) -> None:
     assert len(record.optuna_study().trials) == 2
     assert study_names(record.storage) == stored_names(record.url) == ["mine"]
     assert study_names(record.storage, confirmations=True) == ["mine", "mine (confirmation)"]
-    assert runs.folder != record.folder
+    assert folder_of(runs) != folder_of(record)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_a_diverged_run_counts_for_what_it_reached(finished: Finished, monkeypat
     monkeypatch.setattr(Objective, "__call__", lambda *given: replace(run(*given), pruned=True))
     Worker(runs, load_study_data(runs), never).run()
     assert [trial.state.name for trial in runs.optuna_study().trials] == ["COMPLETE"] * 2
-    assert kept_weights(runs.folder) == [0, 1]
+    assert kept_weights(folder_of(runs)) == [0, 1]
 
 
 # ---- the test split ----
@@ -293,10 +293,10 @@ def test_status_tells_of_it(confirmable: tuple[StudyRecord, Confirmation]) -> No
 def test_deleting_the_study_deletes_its_confirmation(tmp_path: Path) -> None:
     record = searched(tmp_path, 0.5)
     runs = plan(record, 1, 2)
-    (runs.folder / "weights").mkdir(parents=True)
+    (folder_of(runs) / "weights").mkdir(parents=True)
     delete_study(record)
     assert study_names(record.storage, confirmations=True) == []
-    assert not runs.folder.exists()
+    assert not folder_of(runs).exists()
 
 
 def test_a_new_study_does_not_take_over_the_runs_of_an_old_one_of_its_name(tmp_path: Path) -> None:
@@ -313,8 +313,8 @@ def test_a_new_study_does_not_take_over_the_runs_of_an_old_one_of_its_name(tmp_p
 def test_gc_removes_the_confirmation_of_a_study_that_is_gone(tmp_path: Path) -> None:
     record = searched(tmp_path, 0.5)
     runs = plan(record, 1, 2)
-    (runs.folder / "weights").mkdir(parents=True)
-    (runs.folder / "weights" / "0.safetensors").write_bytes(b"12345")
+    (folder_of(runs) / "weights").mkdir(parents=True)
+    (folder_of(runs) / "weights" / "0.safetensors").write_bytes(b"12345")
     assert collect_garbage(record.storage) == (0, 0)
     record.storage.optuna.delete_study(record.study_id)  # as the dashboard does
     assert collect_garbage(record.storage) == (1, 5)

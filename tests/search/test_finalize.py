@@ -15,7 +15,7 @@ from models.errors import DataError, MlpsearchError, StudyError
 from models.preprocessing import PixelStatistics
 from models.weights import load_arrays, save_arrays
 from search import finalize
-from search.checkpoints import save_weights, weights_path
+from search.checkpoints import save_weights
 from search.finalize import evaluate, last_report, load_winner
 from search.seeds import trial_seed
 from search.trial_queue import TrialQueue
@@ -25,7 +25,8 @@ from studies.datasets import load_training
 from studies.holdout import open_test_split
 from studies.record import StudyRecord, create_or_resume
 from studies.space import suggest
-from tests.search.makers import NETS, claim, digits_study, same_study
+from tests.search.makers import NETS, claim, digits_study, same_study, weights_path
+from tests.studies.stores import folder_of
 
 Finished = Callable[..., StudyRecord]
 
@@ -33,7 +34,7 @@ Finished = Callable[..., StudyRecord]
 def best_weights(record: StudyRecord) -> Path:
     best = TrialQueue(record).best()
     assert best is not None
-    return weights_path(record.folder, best.number)
+    return weights_path(folder_of(record), best.number)
 
 
 def find_a_better_trial(record: StudyRecord) -> int:
@@ -46,7 +47,7 @@ def find_a_better_trial(record: StudyRecord) -> int:
     net = build_net(record.spec.net, inputs=64, classes=10, config=config)
     training = load_study_data(record).training
     preprocessing = PixelStatistics(training).preprocessing(config)
-    save_weights(record.folder, claimed.number, net, preprocessing, config, 1.0)
+    save_weights(record.files, claimed.number, net, preprocessing, config, 1.0)
     queue.finish(claimed, 1.0)
     return claimed.number
 

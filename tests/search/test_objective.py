@@ -21,6 +21,7 @@ from search.objective import Interrupted, Objective, Outcome
 from search.seeds import derived_seed, trial_seed
 from search.strategy import make_pruner, make_sampler
 from studies.datasets import TrainingData
+from studies.files import FolderFiles
 from studies.space import suggest
 from studies.spec import StudySpec
 from tests.search.makers import NETS
@@ -99,7 +100,7 @@ def test_a_trial_is_the_training_run_of_its_configuration(
     specification = spec_of(net)
     study = study_of(specification)
     reports = Reports(study, monkeypatch)
-    outcome = Objective(specification, data, tmp_path)(ask(study))
+    outcome = Objective(specification, data, FolderFiles(tmp_path))(ask(study))
 
     config = suggest(study.trials[0], specification, seed=trial_seed(specification, study.trials[0]))
     own = build_net(net, inputs=12, classes=3, config=config)
@@ -114,7 +115,7 @@ def test_a_trial_is_the_training_run_of_its_configuration(
 
 def test_the_facts_of_a_trial(data: TrainingData, tmp_path: Path) -> None:
     specification = spec_of("numpy")
-    outcome = Objective(specification, data, tmp_path)(ask(study_of(specification)))
+    outcome = Objective(specification, data, FolderFiles(tmp_path))(ask(study_of(specification)))
     facts, config = outcome.facts, outcome.config
     assert facts["epochs"] == EPOCHS
     assert facts["parameters"] == 12 * config.hidden_size + config.hidden_size * 3 + config.hidden_size + 3
@@ -147,15 +148,15 @@ def test_an_interrupted_trial_goes_on_bit_by_bit(
 ) -> None:
     specification = spec_of(net)
     whole = study_of(specification)
-    expected = Objective(specification, data, tmp_path / "whole")(ask(whole))
+    expected = Objective(specification, data, FolderFiles(tmp_path / "whole"))(ask(whole))
 
     study = study_of(specification)
     reports = Reports(study, monkeypatch)
     trial = ask(study)
     with pytest.raises(Interrupted):
-        Objective(specification, data, tmp_path / "parts")(trial, after(epochs))
+        Objective(specification, data, FolderFiles(tmp_path / "parts"))(trial, after(epochs))
     assert len(reports.values) == epochs
-    outcome = Objective(specification, data, tmp_path / "parts")(optuna.Trial(study, trial._trial_id))
+    outcome = Objective(specification, data, FolderFiles(tmp_path / "parts"))(optuna.Trial(study, trial._trial_id))
     assert comparable(outcome) == comparable(expected)
     assert_same_parameters(outcome, expected)
     assert [step for step, _ in reports.values] == [1, 2, 3, 4]
@@ -168,7 +169,7 @@ def test_epochs_since_the_last_checkpoint_are_done_again_and_reported_once(
 ) -> None:
     """Cut off in epoch 4 with no warning; the checkpoint is from an earlier epoch, or there is none."""
     specification = spec_of("numpy")
-    expected = Objective(specification, data, tmp_path / "whole")(ask(study_of(specification)))
+    expected = Objective(specification, data, FolderFiles(tmp_path / "whole"))(ask(study_of(specification)))
     study = study_of(specification, pruner := Noting())
     reports = Reports(study, monkeypatch)
     trial = ask(study)
@@ -184,9 +185,9 @@ def test_epochs_since_the_last_checkpoint_are_done_again_and_reported_once(
 
     monkeypatch.setattr(Checkpoint, "save_if_due", save)
     with pytest.raises(ConnectionError):
-        Objective(specification, data, tmp_path)(trial, cut_off)
+        Objective(specification, data, FolderFiles(tmp_path))(trial, cut_off)
     pruner.asked.clear()
-    outcome = Objective(specification, data, tmp_path)(optuna.Trial(study, trial._trial_id))
+    outcome = Objective(specification, data, FolderFiles(tmp_path))(optuna.Trial(study, trial._trial_id))
     assert comparable(outcome) == comparable(expected)
     assert_same_parameters(outcome, expected)
     assert [step for step, _ in reports.values] == [1, 2, 3, 4]
@@ -195,7 +196,7 @@ def test_epochs_since_the_last_checkpoint_are_done_again_and_reported_once(
 
 def test_a_check_after_the_last_epoch_comes_too_late(data: TrainingData, tmp_path: Path) -> None:
     specification = spec_of("numpy", epochs=1)
-    outcome = Objective(specification, data, tmp_path)(ask(study_of(specification)), lambda: True)
+    outcome = Objective(specification, data, FolderFiles(tmp_path))(ask(study_of(specification)), lambda: True)
     assert (outcome.facts["epochs"], outcome.pruned) == (1, False)
 
 
@@ -206,7 +207,7 @@ def test_an_error_of_the_check_ends_the_trial(data: TrainingData, tmp_path: Path
         raise LookupError
 
     with pytest.raises(LookupError):
-        Objective(specification, data, tmp_path)(ask(study_of(specification)), lost)
+        Objective(specification, data, FolderFiles(tmp_path))(ask(study_of(specification)), lost)
 
 
 # ---- pruned ----
@@ -216,7 +217,7 @@ def test_an_error_of_the_check_ends_the_trial(data: TrainingData, tmp_path: Path
 def test_the_pruner_ends_a_trial(epoch: int, data: TrainingData, tmp_path: Path) -> None:
     specification = spec_of("numpy")
     study = study_of(specification, pruner := Noting(prune_at=epoch))
-    outcome = Objective(specification, data, tmp_path)(ask(study))
+    outcome = Objective(specification, data, FolderFiles(tmp_path))(ask(study))
     assert outcome.pruned
     assert pruner.asked == [*study.trials[0].intermediate_values] == [*range(1, epoch + 1)]
     assert outcome.facts["epochs"] == epoch
@@ -229,7 +230,7 @@ def test_a_diverged_trial_is_pruned_and_says_so(net: str, data: TrainingData, tm
     search = {"hidden_size": {"low": 4, "high": 16}}
     specification = spec_of(net, fixed=fixed, search=search)
     study = study_of(specification)
-    outcome = Objective(specification, data, tmp_path)(ask(study))
+    outcome = Objective(specification, data, FolderFiles(tmp_path))(ask(study))
     assert outcome.pruned
     assert outcome.facts["epochs"] == len(study.trials[0].intermediate_values) < EPOCHS
     assert outcome.facts["diverged"].startswith("loss ")
@@ -242,7 +243,7 @@ def test_a_trial_cut_off_while_it_is_pruned_is_pruned_when_it_goes_on(
 ) -> None:
     specification = spec_of("numpy", epochs=9, pruner="hyperband")
     study = study_of(specification, make_pruner(specification))
-    objective, epochs = Objective(specification, data, tmp_path), []
+    objective, epochs = Objective(specification, data, FolderFiles(tmp_path)), []
     for number in range(10):
         trial = ask(study)
         with monkeypatch.context() as patch:
@@ -266,6 +267,6 @@ def test_a_small_net_of_one_study_leaves_the_threads_to_a_large_one_of_another(
     """As in a worker that serves several studies."""
     use_threads(2)
     small = spec_of("numpy", epochs=1)
-    assert Objective(small, data, tmp_path)(ask(study_of(small))).facts["threads"] == 1
+    assert Objective(small, data, FolderFiles(tmp_path))(ask(study_of(small))).facts["threads"] == 1
     large = spec_of("numpy", epochs=1, search={"hidden_size": {"low": 900, "high": 901}})
-    assert Objective(large, data, tmp_path)(ask(study_of(large))).facts["threads"] == 2
+    assert Objective(large, data, FolderFiles(tmp_path))(ask(study_of(large))).facts["threads"] == 2

@@ -8,7 +8,6 @@ import pytest
 
 from models.metrics import accuracy, predict_split, probabilities
 from models.weights import load_arrays, save_arrays
-from search.checkpoints import weights_path
 from search.export.document import read_export
 from search.export.prediction import load_classifier
 from search.export.retraining import Retraining
@@ -17,7 +16,8 @@ from search.finalize import evaluate, load_winner
 from search.worker import Worker, load_study_data
 from studies.record import StudyRecord
 from tests.models.cases import EVERYTHING
-from tests.search.makers import NETS, digits_study, never
+from tests.search.makers import NETS, digits_study, never, weights_path
+from tests.studies.stores import folder_of
 
 
 def searched_with_everything(folder: Path, net: str) -> StudyRecord:
@@ -57,9 +57,9 @@ def test_weights_without_statistics_of_the_pixels_are_completed(finished: Callab
     """As earlier versions wrote them."""
     record = finished()
     expected = load_winner(record)
-    arrays, metadata = load_arrays(weights_path(record.folder, expected.trial))
+    arrays, metadata = load_arrays(weights_path(folder_of(record), expected.trial))
     older = {name: array for name, array in arrays.items() if name not in ("offset", "scale")}
-    save_arrays(weights_path(record.folder, expected.trial), older, metadata)
+    save_arrays(weights_path(folder_of(record), expected.trial), older, metadata)
     found, split = load_winner(record), expected.data.validation
     np.testing.assert_array_equal(
         probabilities(found.net, split, found.preprocessing),

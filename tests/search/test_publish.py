@@ -30,7 +30,7 @@ from tests.search.conftest import Command
 from tests.search.dashboard.makers import READ_ONLY, TESTED, ask, attach
 from tests.search.dashboard.makers import content as everything
 from tests.search.makers import digits_study, never
-from tests.studies.stores import new_study, spec
+from tests.studies.stores import folder_of, new_study, spec
 
 Finished = Callable[..., StudyRecord]
 
@@ -45,7 +45,7 @@ def tested(finished: Finished) -> StudyRecord:
 
 def files_of(record: StudyRecord) -> dict[str, bytes]:
     """The study's artifacts by name, read as Optuna reads them."""
-    store = artifact_store(record.url)
+    store = artifact_store(record.storage)
     metas = get_all_artifact_meta(record.optuna_study())
     assert len({meta.filename for meta in metas}) == len(metas)
     files = {}
@@ -313,7 +313,7 @@ def test_publishing_again_changes_nothing(tested: StudyRecord, monkeypatch: pyte
 def test_new_files_take_the_place_of_ours_and_of_nobody_elses(tested: StudyRecord) -> None:
     theirs = attach(tested, "metrics.json", b"{}")
     _tested_once_more(tested)
-    folder = artifact_store(tested.url)._base_path
+    folder = folder_of(tested).with_name("dashboard")
     assert len([*folder.iterdir()]) == 4
     assert ask(guarded(tested.storage, READ_ONLY), theirs).body == b"{}"
     ours = [artifact for artifact in _detail(tested)["artifacts"] if artifact["filename"] == "metrics.json"]
@@ -324,7 +324,7 @@ def test_new_files_take_the_place_of_ours_and_of_nobody_elses(tested: StudyRecor
 
 def test_two_studies_have_files_of_their_own(tested: StudyRecord) -> None:
     other = digits_study(Path("other"), "numpy")
-    assert other.folder.name != tested.folder.name
+    assert other.id != tested.id
     ids = {publishing._artifact_id(record, "best.toml") for record in (tested, other)}
     assert len(ids) == 2
 
@@ -332,7 +332,7 @@ def test_two_studies_have_files_of_their_own(tested: StudyRecord) -> None:
 def test_without_its_weights_the_rest_is_published(finished: Finished) -> None:
     record = finished()
     record.set("tests", [TESTED])
-    for file in (record.folder / "weights").iterdir():
+    for file in (folder_of(record) / "weights").iterdir():
         file.unlink()
     publish(record)
     assert [*files_of(record)] == ["metrics.json"]
@@ -354,7 +354,7 @@ def locked(*_: Any, **__: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "fails", "why"),
     [
-        ("write_atomically", no_space, "[Errno 28] No space left on device"),
+        ("_write_file", no_space, "[Errno 28] No space left on device"),
         ("_write_note", locked, "database is locked"),
     ],
 )

@@ -25,7 +25,7 @@ from studies.record import StudyRecord, plan_confirmation
 from studies.storage import ENVIRONMENT
 from tests.search.conftest import Command
 from tests.search.makers import kept_weights
-from tests.studies.stores import new_study, spec
+from tests.studies.stores import folder_of, new_study, spec
 
 HOSTILE = "</script><script>window.ran=1</script><b>\"'&"
 CONFIRMATION = {
@@ -263,8 +263,8 @@ def pngs(page: Page) -> list[bytes]:
 
 def test_without_its_weights_the_rest_is_shown(finished: Callable[..., StudyRecord]) -> None:
     record = finished()
-    for number in kept_weights(record.folder):
-        (record.folder / "weights" / f"{number}.safetensors").unlink()
+    for number in kept_weights(folder_of(record)):
+        (folder_of(record) / "weights" / f"{number}.safetensors").unlink()
     page = page_of(record)
     assert "Not shown: " in page.plain
     assert "search" in page.ids

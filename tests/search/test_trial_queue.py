@@ -21,6 +21,8 @@ from studies.space import suggest
 from tests.search.makers import claim, facts, same_study, started_earlier, states
 from tests.studies.stores import SOURCE, new_study, spec
 
+pytestmark = pytest.mark.usefixtures("database")
+
 # ---- the budget ----
 
 

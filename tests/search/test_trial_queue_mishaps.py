@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from optuna.trial import FrozenTrial
 
 from models.errors import StudyError
 from search.trial_queue import (
@@ -14,10 +15,13 @@ from search.trial_queue import (
     TrialLost,
     TrialQueue,
 )
+from studies.backend import Change
 from studies.record import StudyRecord, create_or_resume, delete_study
 from studies.space import suggest
 from tests.search.makers import claim, facts, same_study, silence, states
 from tests.studies.stores import SOURCE, new_study, spec
+
+pytestmark = pytest.mark.usefixtures("database")
 
 
 def test_a_trial_given_back_is_the_next_one_with_all_it_has(record: StudyRecord, queue: TrialQueue) -> None:
@@ -180,20 +184,26 @@ def test_a_claim_of_a_deleted_study_ends_no_trial_of_another(
         end(queue, held, 0.9)
 
 
-def test_a_trial_that_its_old_worker_finishes_while_it_is_claimed_is_left(
+def test_a_worker_that_lost_its_trial_cannot_end_it_while_it_is_claimed(
     record: StudyRecord, queue: TrialQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its old worker lives, and finishes it between the two writes of the claim."""
+    """Its old worker lives, and tries to on either side of the one write that the claim is."""
     old = claim(queue, "old")
     queue.release("old")
-    storage = record.storage.optuna
-    note = storage.set_trial_user_attr
+    backend = record.storage.backend
+    change_trial = backend.change_trial
 
-    def finish_first(trial_id: int, key: str, value: object) -> None:
-        if trial_id == old.trial_id and key == "worker":
+    def disturb() -> None:
+        with pytest.raises(TrialLost):
             queue.finish(old, 0.5)
-        note(trial_id, key, value)
 
-    monkeypatch.setattr(storage, "set_trial_user_attr", finish_first)
-    assert claim(queue, "new").number == 1
-    assert states(record) == {"COMPLETE": 1, "RUNNING": 1}
+    def disturbed(trial_id: int, decide: Callable[[FrozenTrial], Change | None]) -> bool:
+        monkeypatch.undo()
+        disturb()
+        changed = change_trial(trial_id, decide)
+        disturb()
+        return changed
+
+    monkeypatch.setattr(backend, "change_trial", disturbed)
+    assert claim(queue, "new").number == 0
+    assert (states(record), facts(record)["worker"]) == ({"RUNNING": 1}, "new")

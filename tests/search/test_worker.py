@@ -7,14 +7,23 @@ import numpy as np
 import pytest
 
 from models.weights import load_arrays
-from search.checkpoints import weights_path
 from search.trial_queue import TrialQueue
 from search.worker import Worker, worker_name
 from studies.datasets import TrainingData
 from studies.record import StudyRecord, create_or_resume
 from tests.search.behaviours import behave, raising, reaching, stops_after
-from tests.search.makers import checkpoints, claim, content, facts, kept_weights, never, same_study, states
-from tests.studies.stores import SOURCE, new_study, spec
+from tests.search.makers import (
+    checkpoints,
+    claim,
+    content,
+    facts,
+    kept_weights,
+    never,
+    same_study,
+    states,
+    weights_path,
+)
+from tests.studies.stores import SOURCE, folder_of, new_study, spec
 
 
 @pytest.fixture
@@ -27,9 +36,9 @@ def test_a_study_ends_with_its_budget_and_the_best_weights(record: StudyRecord, 
     assert states(record) == {"COMPLETE": 3}
     best = TrialQueue(record).best()
     assert best is not None
-    assert kept_weights(record.folder) == [best.number]
+    assert kept_weights(folder_of(record)) == [best.number]
     assert checkpoints(record) == []
-    arrays, metadata = load_arrays(weights_path(record.folder, best.number))
+    arrays, metadata = load_arrays(weights_path(folder_of(record), best.number))
     assert float(metadata["validation_accuracy"]) == best.value
     assert arrays["weight.0"].shape == (12, best.params["hidden_size"])
     assert facts(record, 0)["worker"] == worker_name()
@@ -51,7 +60,7 @@ def test_of_equals_the_first_is_the_best(
 ) -> None:
     behave(monkeypatch, reaching(*accuracies))
     Worker(record, data, never).run()
-    assert kept_weights(record.folder) == kept
+    assert kept_weights(folder_of(record)) == kept
 
 
 def test_the_first_of_equals_may_end_last(
@@ -64,30 +73,30 @@ def test_the_first_of_equals_may_end_last(
 
     def give_back_after_one() -> bool:
         if states(record).get("COMPLETE") == 1 and not ended:
-            ended.extend(kept_weights(record.folder))
+            ended.extend(kept_weights(folder_of(record)))
             queue.requeue(first)
         return False
 
     Worker(record, data, give_back_after_one).run()
     assert ended == [1]
-    assert kept_weights(record.folder) == [0]
+    assert kept_weights(folder_of(record)) == [0]
 
 
 def test_weights_of_another_workers_unfinished_trial_stay(record: StudyRecord, data: TrainingData) -> None:
     """That worker writes them just before it ends its trial."""
     other = TrialQueue(same_study(record))
     theirs = claim(other, "other")
-    path = weights_path(record.folder, theirs.number)
+    path = weights_path(folder_of(record), theirs.number)
     path.parent.mkdir(parents=True)
     path.touch()
     worker = Worker(record, data, never)
     for _ in range(2):
         worker.run_one_if_any()
-    assert theirs.number in kept_weights(record.folder)
+    assert theirs.number in kept_weights(folder_of(record))
     other.finish(theirs, 0.0)
     create_or_resume(record.url, record.spec, trials=4, source=SOURCE)
     worker.run()
-    assert theirs.number not in kept_weights(record.folder)
+    assert theirs.number not in kept_weights(folder_of(record))
 
 
 # ---- interrupted and repeated ----
@@ -115,8 +124,8 @@ def test_one_seed_gives_one_study_also_across_interruptions(
     assert content(parts) == content(whole)
     assert len({str(trial.params) for trial in whole.optuna_study().trials}) == changes["trials"]
     assert states(whole).get("PRUNED", 0) > 0 or changes["pruner"] == "median"
-    (number,) = kept_weights(parts.folder)
-    mine, theirs = (load_arrays(weights_path(record.folder, number)) for record in (parts, whole))
+    (number,) = kept_weights(folder_of(parts))
+    mine, theirs = (load_arrays(weights_path(folder_of(record), number)) for record in (parts, whole))
     assert mine[1] == theirs[1]
     for name, array in mine[0].items():
         np.testing.assert_array_equal(array, theirs[0][name], strict=True)

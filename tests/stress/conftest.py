@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.postgres import Server
 from tests.stress.driver import SLOW, Driver
 from tests.stress.exact import assert_exact
 from tests.stress.ledger import Row
@@ -24,11 +25,13 @@ def new_driver(tmp_path: Path, cache: Path) -> Iterator[NewDriver]:
     """Makes drivers of new studies, and ends all that they started."""
     drivers: list[Driver] = []
 
-    def make(trials: int, folder: Path | None = None, **options: object) -> Driver:
+    def make(trials: int, folder: Path | None = None, server: Server | None = None, **options: object) -> Driver:
         logs = tmp_path / f"logs-{len(drivers)}"
         folder = folder or tmp_path / f"storage-{len(drivers)}"
         for path in (logs, folder):
             path.mkdir(exist_ok=True)
+        if server is not None:
+            options["url"] = server.url(server.new_database())
         drivers.append(Driver(folder, logs, cache, trials, **options))  # type: ignore[arg-type]
         return drivers[-1]
 

@@ -119,6 +119,7 @@ class Driver:
     """A study in a storage of its own, and the commands that work on it.
 
     folder: of the storage; may be a file system of its own.  logs: of what the commands say.
+    url: of a database, in place of a file in the folder.
     """
 
     folder: Path
@@ -129,6 +130,7 @@ class Driver:
     sampler: str = "random"  # so that hyperparameters depend on the seed and the number of the trial alone
     pruner: str = "none"
     name: str = "stressed"
+    url: str | None = None
     commands: list[Command] = field(default_factory=list)
 
     @property
@@ -139,7 +141,7 @@ class Driver:
     @property
     def ledger(self) -> Ledger:
         """What the storage says."""
-        return Ledger(self.database)
+        return Ledger(self.url or self.database)
 
     @property
     def artifacts(self) -> Path:
@@ -161,9 +163,9 @@ class Driver:
         kept = {key: value for key, value in os.environ.items() if not key.startswith("MLPSEARCH_")}
         with out.open("wb") as stdout, err.open("wb") as stderr:
             popen = subprocess.Popen(
-                [sys.executable, "-P", "-m", "search.cli", *map(str, words), "--storage", str(self.database)],
+                [sys.executable, "-P", "-m", "search.cli", *map(str, words)],
                 cwd=self.logs,
-                env=kept | {"MLPSEARCH_CACHE": str(self.cache)},
+                env=kept | self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
@@ -171,6 +173,10 @@ class Driver:
             )
         self.commands.append(Command(popen, out, err))
         return self.commands[-1]
+
+    def _environment(self) -> dict[str, str]:
+        ours = {"MLPSEARCH_CACHE": str(self.cache), "MLPSEARCH_STORAGE": self.url or str(self.database)}
+        return ours if self.url is None else ours | {"MLPSEARCH_ARTIFACTS": str(self.artifacts)}
 
     def end(self) -> None:
         """Kill whatever still runs."""

@@ -2,11 +2,14 @@
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import psycopg
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,31 +31,35 @@ class Row:
 
 
 class Ledger:
-    """Looks at the only study of a database, which may not be there yet."""
+    """Looks at the only study of a database, which may not be there yet. storage: a file, or a server's URL."""
 
-    def __init__(self, database: Path):
-        self._database = database
+    def __init__(self, storage: Path | str):
+        self._storage = storage
 
     def rows(self) -> list[Row]:
-        """All trials, by number."""
-        if not self._database.is_file():
+        """All trials, by number; a server that is away is waited for."""
+        if isinstance(self._storage, Path) and not self._storage.is_file():
             return []
-        try:
-            with self.connection() as connection:
-                connection.execute("BEGIN")  # one state of affairs for all that is read
-                trials = connection.execute(
-                    "SELECT trial_id, number, state FROM trials ORDER BY number"
-                ).fetchall()
-                values = dict(connection.execute("SELECT trial_id, value FROM trial_values").fetchall())
-                params = _grouped(connection, "SELECT trial_id, param_name, param_value FROM trial_params")
-                reports = _grouped(
-                    connection, "SELECT trial_id, step, intermediate_value FROM trial_intermediate_values"
-                )
-                attributes = _grouped(connection, "SELECT trial_id, key, value_json FROM trial_user_attributes")
-        except sqlite3.OperationalError as error:
-            if "no such table" in str(error):  # they are still being made
-                return []
-            raise
+        while True:
+            try:
+                with self.connection() as connection:
+                    return self._rows(connection)
+            except (sqlite3.OperationalError, psycopg.errors.UndefinedTable) as error:
+                if "no such table" in str(error) or isinstance(error, psycopg.Error):  # they are still being made
+                    return []
+                raise
+            except psycopg.OperationalError:
+                time.sleep(0.2)
+
+    def _rows(self, connection: Any) -> list[Row]:
+        # One state of affairs for all that is read.
+        is_file = isinstance(connection, sqlite3.Connection)
+        connection.execute("BEGIN" if is_file else "BEGIN ISOLATION LEVEL REPEATABLE READ")
+        trials = connection.execute("SELECT trial_id, number, state FROM trials ORDER BY number").fetchall()
+        values = dict(connection.execute("SELECT trial_id, value FROM trial_values").fetchall())
+        params = _grouped(connection, "SELECT trial_id, param_name, param_value FROM trial_params")
+        reports = _grouped(connection, "SELECT trial_id, step, intermediate_value FROM trial_intermediate_values")
+        attributes = _grouped(connection, "SELECT trial_id, key, value_json FROM trial_user_attributes")
         return [
             Row(
                 key,
@@ -83,18 +90,25 @@ class Ledger:
             }
 
     def integrity(self) -> str:
-        """What SQLite's own check of the file says: "ok" if it is sound."""
+        """What SQLite's own check of the file says: "ok" if it is sound. A server checks its data itself."""
+        if not isinstance(self._storage, Path):
+            return "ok"
         with self.connection() as connection:
             return str(connection.execute("PRAGMA integrity_check").fetchone()[0])
 
     @contextmanager
-    def connection(self) -> Iterator[sqlite3.Connection]:
+    def connection(self) -> Iterator[Any]:
         """A connection that begins no transaction by itself."""
-        with closing(sqlite3.connect(self._database, timeout=60, isolation_level=None)) as connection:
+        with closing(self._connect()) as connection:
             yield connection
 
+    def _connect(self) -> Any:
+        if isinstance(self._storage, Path):
+            return sqlite3.connect(self._storage, timeout=60, isolation_level=None)
+        return psycopg.connect(self._storage.replace("+psycopg", ""), autocommit=True)
 
-def _grouped(connection: sqlite3.Connection, query: str) -> dict[int, dict[Any, Any]]:
+
+def _grouped(connection: Any, query: str) -> dict[int, dict[Any, Any]]:
     found: dict[int, dict[Any, Any]] = {}
     for trial_id, key, value in connection.execute(query):
         assert key not in found.setdefault(trial_id, {}), f"trial id {trial_id} has {key} twice"

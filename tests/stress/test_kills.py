@@ -3,6 +3,7 @@
 import psutil
 import pytest
 
+from tests.postgres import Server
 from tests.stress.conftest import NewDriver, Reference
 from tests.stress.driver import wait_until, worker_name
 from tests.stress.exact import assert_exact, assert_same
@@ -18,6 +19,7 @@ stress = pytest.mark.stress
 )
 def test_killed_workers(
     new_driver: NewDriver,
+    server_or_none: Server | None,
     reference: Reference,
     workers: int,
     trials: int,
@@ -25,7 +27,7 @@ def test_killed_workers(
     every: float,
     batches: tuple[int, ...],
 ) -> None:
-    driver = new_driver(trials, batches=batches)
+    driver = new_driver(trials, batches=batches, server=server_or_none)
     command = driver.run("--workers", workers)
     killed = kill_workers(driver, command, kills, every=every)
     assert command.wait() == 0, command.errors()

@@ -6,6 +6,7 @@ import urllib.request
 
 import pytest
 
+from tests.postgres import Server
 from tests.stress.conftest import NewDriver, Reference
 from tests.stress.driver import FAST, wait_until
 from tests.stress.exact import assert_exact, assert_same, assert_untroubled
@@ -16,11 +17,13 @@ stress = pytest.mark.stress
 @pytest.mark.parametrize(
     ("workers", "trials", "rounds"), [(4, 24, 1), pytest.param(8, 300, 20, marks=stress)], ids=["short", "long"]
 )
-def test_the_budget_is_met_exactly(new_driver: NewDriver, workers: int, trials: int, rounds: int) -> None:
+def test_the_budget_is_met_exactly(
+    new_driver: NewDriver, server_or_none: Server | None, workers: int, trials: int, rounds: int
+) -> None:
     first = None
     for number in range(1, rounds + 1):
         started = time.monotonic()
-        driver = new_driver(trials, batches=FAST)
+        driver = new_driver(trials, batches=FAST, server=server_or_none)
         command = driver.run("--workers", workers)
         command.wait()
         rows = assert_exact(driver)

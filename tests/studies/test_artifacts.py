@@ -12,22 +12,26 @@ import pytest
 from optuna.artifacts import FileSystemArtifactStore, upload_artifact
 from optuna.study import StudyDirection
 
-from studies.artifacts import PREFIX, artifacts_of, dashboard_folder
-from studies.record import StudyRecord, collect_garbage, create_or_resume, delete_study
-from studies.storage import artifact_folder
-from tests.studies.stores import SOURCE, new_study, spec
+from studies.artifacts import PREFIX, artifacts_of
+from studies.garbage import collect_garbage
+from studies.record import StudyRecord, create_or_resume, delete_study
+from tests.studies.stores import SOURCE, folder_of, new_study, spec
 
 
 @pytest.fixture
 def record(tmp_path: Path) -> StudyRecord:
     record = new_study(tmp_path)
-    dashboard_folder(record.url).mkdir(parents=True)
+    dashboard_folder(record).mkdir(parents=True)
     return record
+
+
+def dashboard_folder(record: StudyRecord) -> Path:
+    return folder_of(record).with_name("dashboard")
 
 
 def upload(record: StudyRecord, to: Any) -> Path:
     """A file of a study or trial, put there by Optuna; it has five bytes and is an hour old."""
-    folder = dashboard_folder(record.url)
+    folder = dashboard_folder(record)
     source = folder.with_name("a.png")
     source.write_bytes(b"12345")
     artifact = upload_artifact(
@@ -40,7 +44,7 @@ def upload(record: StudyRecord, to: Any) -> Path:
 
 
 def of_nobody(record: StudyRecord, name: str | None = None) -> Path:
-    file = dashboard_folder(record.url) / (name or str(uuid4()))
+    file = dashboard_folder(record) / (name or str(uuid4()))
     file.write_bytes(b"12345")
     return aged(file)
 
@@ -124,7 +128,7 @@ def test_a_file_that_may_just_be_uploaded_is_no_garbage(record: StudyRecord) -> 
 
 def test_files_of_the_user_are_no_garbage(record: StudyRecord) -> None:
     kept = [of_nobody(record, name) for name in ("notes.txt", "a.png", ".hidden", "x.tmp")]
-    folder = dashboard_folder(record.url) / "abc"
+    folder = dashboard_folder(record) / "abc"
     folder.mkdir()
     aged(folder)
     assert collect_garbage(record.storage) == (0, 0)
@@ -133,7 +137,7 @@ def test_files_of_the_user_are_no_garbage(record: StudyRecord) -> None:
 
 @pytest.mark.parametrize("name", ["../victim", "../../victim", "/victim"])
 def test_a_study_file_cannot_have_other_files_deleted(record: StudyRecord, tmp_path: Path, name: str) -> None:
-    victims = [artifact_folder(record.url) / "victim", tmp_path / "victim"]
+    victims = [folder_of(record).with_name("victim"), tmp_path / "victim"]
     for victim in victims:
         victim.write_text("x")
         aged(victim)

@@ -1,9 +1,10 @@
-"""The backend answers as Optuna's own storage does, on the same file."""
+"""The backend answers as Optuna's own storage does, on the same database."""
 
 import math
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +12,27 @@ import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.storages import RDBStorage
+from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from studies.backend import Backend, has_newest_schema
+from studies.backend import has_newest_schema
+from studies.postgres import engine_options
+from studies.storage import is_server, open_storage
+from tests.studies.stores import new_storage
+
+pytestmark = pytest.mark.usefixtures("database")
 
 
 @pytest.fixture(params=["backend", "stock"])
 def storages(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[RDBStorage, RDBStorage]:
-    """(the one to write with, the other) on one file."""
-    url = f"sqlite:///{tmp_path / 'studies.db'}"
-    backend, stock = Backend(url), RDBStorage(url)
+    """(the one to write with, the other) on one database."""
+    url = new_storage(tmp_path)
+    backend = open_storage(url).backend
+    stock = RDBStorage("postgresql+psycopg://", engine_options(url)) if is_server(url) else RDBStorage(url)
     return (backend, stock) if request.param == "backend" else (stock, backend)
 
 
-def new_study(storage: RDBStorage) -> int:
+def new_study(storage: BaseStorage) -> int:
     return storage.create_new_study([optuna.study.StudyDirection.MAXIMIZE], "one")
 
 
@@ -67,22 +74,19 @@ def test_reads_what_optuna_reads(storages: tuple[RDBStorage, RDBStorage]) -> Non
         assert as_text([other.get_trial(trial._trial_id)]) == as_text([trial])
 
 
-@pytest.mark.parametrize("after", [-1, 0, 1, 3, 99])
-@pytest.mark.parametrize("known", [set(), {1}, {1, 2, 3, 99}])
-@pytest.mark.parametrize("states", [None, (TrialState.COMPLETE,), (TrialState.RUNNING, TrialState.WAITING)])
-def test_selects_what_optuna_selects(
-    storages: tuple[RDBStorage, RDBStorage], after: int, known: set[int], states: Any
-) -> None:
+def test_selects_what_optuna_selects(storages: tuple[RDBStorage, RDBStorage]) -> None:
     ours, other = storages
     study = written(ours)
     other_study = ours.create_new_study([optuna.study.StudyDirection.MAXIMIZE], "another")
     ours.create_new_trial(other_study)
-    wanted = as_text(other._get_trials(study, states, known, after))
-    assert as_text(ours._get_trials(study, states, known, after)) == wanted
+    all_states: list[Any] = [None, (TrialState.COMPLETE,), (TrialState.RUNNING, TrialState.WAITING)]
+    for after, known, states in product((-1, 0, 1, 3, 99), (set(), {1}, {1, 2, 3, 99}), all_states):
+        wanted = as_text(other._get_trials(study, states, known, after))
+        assert as_text(ours._get_trials(study, states, known, after)) == wanted, (after, known, states)
 
 
 def test_params_keep_their_order(tmp_path: Path) -> None:
-    storage = Backend(f"sqlite:///{tmp_path / 'studies.db'}")
+    storage = open_storage(new_storage(tmp_path)).backend
     study = new_study(storage)
     for names in (["z", "a", "m"], ["m", "z", "a"]):
         trial = storage.create_new_trial(study)
@@ -123,11 +127,11 @@ def test_an_ended_trial_is_not_changed(storages: tuple[RDBStorage, RDBStorage]) 
 
 
 def test_a_parameter_of_another_distribution_is_refused(tmp_path: Path) -> None:
-    storage = optuna.storages.get_storage(Backend(f"sqlite:///{tmp_path / 'studies.db'}"))
-    study = optuna.create_study(storage=storage)
-    study.ask().suggest_categorical("kind", ["a", "b"])
+    storage = open_storage(new_storage(tmp_path)).optuna
+    first, second = (storage.create_new_trial(study) for study in [new_study(storage)] * 2)
+    storage.set_trial_param(first, "kind", 0, CategoricalDistribution(("a", "b")))
     with pytest.raises(ValueError, match="CategoricalDistribution"):
-        study.ask().suggest_categorical("kind", ["a", "c"])
+        storage.set_trial_param(second, "kind", 0, CategoricalDistribution(("a", "c")))
 
 
 def test_study_attributes(storages: tuple[RDBStorage, RDBStorage]) -> None:

@@ -12,18 +12,20 @@ from sqlalchemy import event, text
 
 from studies.counts import Counts, TrialKey
 from studies.storage import Storage, open_storage
-from tests.studies.stores import new_storage
+from tests.conftest import DATABASES
+from tests.studies.stores import new_storage, on
 
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 NOON = datetime(2026, 1, 1, 12)
 BEFORE = NOON - timedelta(hours=1)
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
-    storage = open_storage(new_storage(tmp_path_factory.mktemp("counts")))
-    yield storage
-    storage.engine.dispose()
+@pytest.fixture(scope="module", params=DATABASES)
+def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
+    with on(request.getfixturevalue("server") if request.param == "postgresql" else None):
+        storage = open_storage(new_storage(tmp_path_factory.mktemp("counts")))
+        yield storage
+        storage.engine.dispose()
 
 
 @pytest.fixture(scope="module", params=range(4))

@@ -1,11 +1,6 @@
-"""The storage's URL and its errors, and what we rely on in Optuna and SQLite that neither promises."""
+"""The storage's URL and its errors, and what every connection to a SQLite file has."""
 
-import os
-import signal
 import sqlite3
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,8 +8,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from optuna.distributions import IntDistribution
-from optuna.storages import get_storage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 from sqlalchemy import event, text
@@ -24,16 +17,15 @@ from studies.storage import (
     BUSY_SECONDS,
     DEFAULT,
     ENVIRONMENT,
-    GRACE_SECONDS,
     Storage,
-    artifact_folder,
-    exclusive,
     exists,
     open_storage,
     sqlite_path,
     storage_url,
 )
 from tests.studies.stores import new_storage
+
+KINDS = "must be a file, sqlite:///FILE or postgresql+psycopg://…"
 
 
 @pytest.fixture
@@ -75,15 +67,11 @@ def test_a_bare_path_is_a_file(given: str, path: str) -> None:
     assert sqlite_path(storage_url(given)) == Path(path)
 
 
-def test_weights_and_checkpoints_lie_beside_the_file() -> None:
-    assert artifact_folder("sqlite:////some/a.db") == Path("/some/a.artifacts")
-
-
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("postgresql://user:secret@host/db", "storage postgresql://…: must be a file or sqlite:///FILE"),
-        ("sqlite://", "storage sqlite://…: must be a file or sqlite:///FILE"),
+        ("mysql://user:secret@host/db", f"storage mysql://…: {KINDS}"),
+        ("sqlite://", f"storage sqlite://…: {KINDS}"),
         ("sqlite:///", "storage sqlite:///: must name a file; studies in memory would be lost"),
         ("sqlite:///:memory:", "storage sqlite:///:memory:: must name a file; studies in memory would be lost"),
         (":memory:", "storage :memory:: must name a file; studies in memory would be lost"),
@@ -199,173 +187,3 @@ def test_a_busy_database_is_waited_for(storage: Storage, url: str) -> None:
         holder.execute("COMMIT")
         writing.result(30)
     assert [study.study_name for study in storage.optuna.get_all_studies()] == ["s"]
-
-
-# ---- what we rely on in Optuna ----
-
-
-def a_running_trial(storage: Storage) -> int:
-    study = storage.optuna.create_new_study([StudyDirection.MAXIMIZE], "s")
-    trial = storage.optuna.create_new_trial(study, create_trial(state=TrialState.WAITING))
-    storage.optuna.set_trial_state_values(trial, TrialState.RUNNING)
-    storage.optuna.get_all_trials(study)
-    return trial
-
-
-def test_a_trial_may_go_back_to_waiting_and_keeps_what_it_has(storage: Storage, url: str) -> None:
-    trial = a_running_trial(storage)
-    storage.optuna.set_trial_param(trial, "depth", 3, IntDistribution(2, 5))
-    storage.optuna.set_trial_intermediate_value(trial, 1, 0.25)
-    storage.optuna.set_trial_user_attr(trial, "worker", "w")
-    assert storage.optuna.set_trial_state_values(trial, TrialState.WAITING)
-    kept = open_storage(url).optuna.get_trial(trial)
-    assert (kept.state, kept.number) == (TrialState.WAITING, 0)
-    assert (kept.params, kept.intermediate_values) == ({"depth": 3}, {1: 0.25})
-    assert kept.user_attrs == {"worker": "w"}
-    assert storage.optuna.set_trial_state_values(trial, TrialState.RUNNING)
-    assert not storage.optuna.set_trial_state_values(trial, TrialState.RUNNING)
-
-
-def test_one_thread_alone_gets_a_waiting_trial(url: str) -> None:
-    storages = [open_storage(url) for _ in range(4)]
-    study = storages[0].optuna.create_new_study([StudyDirection.MAXIMIZE], "s")
-    trials = [
-        storages[0].optuna.create_new_trial(study, create_trial(state=TrialState.WAITING)) for _ in range(10)
-    ]
-    together = threading.Barrier(4)
-
-    def grab(storage: Storage) -> list[int]:
-        together.wait()
-        return [trial for trial in trials if storage.optuna.set_trial_state_values(trial, TrialState.RUNNING)]
-
-    with ThreadPoolExecutor(4) as threads:
-        won = [trial for mine in threads.map(grab, storages) for trial in mine]
-    assert sorted(won) == trials
-
-
-def test_a_trial_without_a_heartbeat_for_long_is_stale(storage: Storage, url: str) -> None:
-    trial = a_running_trial(storage)
-    assert storage.stale_trial_ids(1) == set()  # never a heartbeat: not known to be watched
-    storage.record_heartbeat(trial)
-    storage.record_heartbeat(trial)
-    assert storage.stale_trial_ids(1) == set()
-    for seconds, stale in ((GRACE_SECONDS - 5, set()), (GRACE_SECONDS + 5, {trial})):
-        with storage.engine.begin() as connection:
-            past = text(f"UPDATE trial_heartbeats SET heartbeat = datetime('now', '-{seconds} seconds')")
-            connection.execute(past)
-        assert open_storage(url).stale_trial_ids(1) == stale
-    storage.record_heartbeat(trial)
-    assert storage.stale_trial_ids(1) == set()
-
-
-def test_only_running_trials_are_stale(storage: Storage) -> None:
-    trial = a_running_trial(storage)
-    storage.record_heartbeat(trial)
-    with storage.engine.begin() as connection:
-        connection.execute(text("UPDATE trial_heartbeats SET heartbeat = '2020-01-01 00:00:00.000000'"))
-    assert storage.stale_trial_ids(1) == {trial}
-    storage.optuna.set_trial_state_values(trial, TrialState.WAITING)
-    assert storage.stale_trial_ids(1) == set()
-
-
-def test_finished_trials_are_read_once(storage: Storage) -> None:
-    """optuna.storages.get_storage is marked internal; without its cache a poll of the dashboard takes seconds."""
-    assert type(storage.optuna) is type(get_storage("sqlite://"))
-    trial = a_running_trial(storage)
-    storage.optuna.set_trial_state_values(trial, TrialState.COMPLETE, [0.5])
-    storage.optuna.get_all_trials(1)
-    queries: list[str] = []
-    event.listen(storage.engine, "before_cursor_execute", lambda c, cu, sql, *rest: queries.append(sql))
-    assert storage.optuna.get_trial(trial).value == 0.5
-    assert queries == []
-
-
-# ---- many processes ----
-
-_RACE = """
-import sys
-from optuna.study import StudyDirection
-from optuna.trial import TrialState, create_trial
-from studies.storage import exclusive, open_storage
-
-sys.stdin.readline()
-storage = open_storage(sys.argv[1], create=True)
-with exclusive(storage.url):
-    if not storage.optuna.get_all_studies():
-        study = storage.optuna.create_new_study([StudyDirection.MAXIMIZE], "s")
-        for _ in range(20):
-            storage.optuna.create_new_trial(study, create_trial(state=TrialState.WAITING))
-for trial in storage.optuna.get_all_trials(1):
-    if storage.optuna.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
-        print(trial.number)
-"""
-
-
-def test_processes_make_one_storage_together_and_share_its_trials(tmp_path: Path) -> None:
-    url = storage_url(str(tmp_path / "a.db"))
-    processes = [script(_RACE, url) for _ in range(2)]
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    answers = [process.communicate(timeout=120) for process in processes]
-    assert [(process.returncode, errors) for process, (_, errors) in zip(processes, answers, strict=True)] == (
-        [(0, "")] * 2
-    )
-    assert sorted(int(number) for numbers, _ in answers for number in numbers.split()) == list(range(20))
-
-
-_HOLD = """
-import sys, time
-from studies.storage import exclusive
-
-with exclusive(sys.argv[1]):
-    print("held", flush=True)
-    time.sleep(60)
-"""
-
-
-def test_the_lock_excludes_other_processes_and_ends_with_its_holder(url: str) -> None:
-    holder = script(_HOLD, url)
-    assert holder.stdout is not None
-    assert holder.stdout.readline() == "held\n"
-    got = threading.Event()
-
-    def take() -> None:
-        with exclusive(url):
-            got.set()
-
-    waiting = threading.Thread(target=take)
-    waiting.start()
-    assert not got.wait(0.4)
-    os.kill(holder.pid, signal.SIGKILL)
-    holder.communicate()
-    assert got.wait(30)
-    waiting.join()
-
-
-def test_the_lock_excludes_other_threads(url: str) -> None:
-    inside: list[int] = []
-    most: list[int] = []
-
-    def take(number: int) -> None:
-        with exclusive(url):
-            inside.append(number)
-            time.sleep(0.02)
-            most.append(len(inside))
-            inside.remove(number)
-
-    with ThreadPoolExecutor(4) as threads:
-        list(threads.map(take, range(8)))
-    assert most == [1] * 8
-
-
-def script(code: str, *arguments: str) -> subprocess.Popen[str]:
-    """A Python process that runs the code."""
-    return subprocess.Popen(
-        [sys.executable, "-P", "-W", "error", "-c", code, *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )

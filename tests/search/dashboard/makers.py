@@ -5,7 +5,6 @@ import json
 import math
 import random
 import sqlite3
-import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -19,7 +18,6 @@ from optuna.artifacts import upload_artifact
 from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from PIL import Image
-from waitress import wasyncore
 
 from search.dashboard import Server, artifact_store
 from search.dashboard.address import Address
@@ -84,7 +82,7 @@ def attach(record: StudyRecord, name: str, content: bytes, mimetype: str | None 
     """Upload an artifact of the study; return its path."""
     file = Path(record.url.removeprefix("sqlite:///")).with_name(name)
     file.write_bytes(content)
-    store = artifact_store(record.url)
+    store = artifact_store(record.storage)
     artifact = upload_artifact(
         artifact_store=store, file_path=str(file), study_or_trial=record.optuna_study(), mimetype=mimetype
     )
@@ -147,12 +145,5 @@ def ask(
 @contextmanager
 def running(server: Server) -> Iterator[str]:
     """Run a server in a thread; give its address."""
-    inner = server._server
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
+    with server.in_background():
         yield server.address
-    finally:
-        inner.trigger.pull_trigger(lambda: wasyncore.close_all(inner._map))  # what Ctrl-C does, from outside
-        thread.join()
-        inner.task_dispatcher.shutdown()

@@ -1,16 +1,23 @@
 """The artifacts that are served, and how."""
 
 import json
+import random
+from pathlib import Path
+from urllib.parse import urljoin
+from urllib.request import urlopen
 
 import pytest
 from optuna.artifacts import upload_artifact
 from optuna.study import StudyDirection
 
-from search.dashboard import artifact_store, guarded
+from models.errors import StorageError
+from search.dashboard import artifact_store, guarded, serve
 from search.dashboard.artifacts import TYPES
+from studies import places
+from studies.artifacts import dashboard_files
+from studies.places import artifact_folder
 from studies.record import StudyRecord
-from studies.storage import artifact_folder
-from tests.search.dashboard.makers import PNG, READ_ONLY, WRITABLE, ask, attach
+from tests.search.dashboard.makers import PNG, READ_ONLY, WRITABLE, ask, attach, running, study_to_see
 
 
 @pytest.mark.parametrize(
@@ -55,7 +62,7 @@ def test_artifacts_of_trials_are_served(shared: StudyRecord) -> None:
     trial = shared.storage.optuna.get_trial(trial_id)
     file = artifact_folder(shared.url).with_name("a.json")
     file.write_text("{}")
-    store = artifact_store(shared.url)
+    store = artifact_store(shared.storage)
     artifact = upload_artifact(
         artifact_store=store, file_path=str(file), study_or_trial=trial, storage=shared.storage.optuna
     )
@@ -88,7 +95,7 @@ def test_what_is_not_there_is_not_found(shared: StudyRecord, path: str) -> None:
 
 def test_a_file_that_is_gone_is_not_found(shared: StudyRecord) -> None:
     path = attach(shared, "a.png", b"x")
-    artifact_store(shared.url).remove(path.rpartition("/")[2])
+    artifact_store(shared.storage).remove(path.rpartition("/")[2])
     assert ask(guarded(shared.storage, READ_ONLY), path).status == 404
 
 
@@ -108,3 +115,54 @@ def test_looking_makes_no_folder_but_an_upload_does(record: StudyRecord) -> None
     reply = ask(app, "/api/artifacts/1", "POST", json_body=file)
     assert ask(app, f"/artifacts/1/{json.loads(reply.body)['artifact_id']}").body == b"a"
     assert len([*folder.iterdir()]) == 1
+
+
+# ---- places ----
+
+
+@pytest.fixture
+def placed(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StudyRecord:
+    """A finished study whose files are in a place that was named as it was made."""
+    with monkeypatch.context() as patch:
+        patch.setenv(places.ENVIRONMENT, place)
+        return study_to_see(tmp_path / "seen")
+
+
+def test_files_of_any_place_are_served(placed: StudyRecord) -> None:
+    content = random.Random(0).randbytes(300_000)
+    path = attach(placed, "a.csv", content)
+    with (
+        running(serve(placed.storage, host="127.0.0.1", port=0)) as address,
+        urlopen(urljoin(address, path)) as reply,
+    ):
+        assert reply.headers["Content-Length"] == str(len(content))
+        assert reply.read() == content
+
+
+def test_files_are_uploaded_to_any_place_and_deleted(placed: StudyRecord) -> None:
+    app = guarded(placed.storage, WRITABLE)
+    file = {"file": "data:text/csv;base64,YQ==", "filename": "a.csv"}
+    artifact = json.loads(ask(app, "/api/artifacts/1", "POST", json_body=file).body)["artifact_id"]
+    assert ask(app, f"/artifacts/1/{artifact}").body == b"a"
+    assert dashboard_files(placed.place).read(artifact, 1) == b"a"
+    assert ask(app, f"/api/artifacts/1/{artifact}", "DELETE").status == 200
+    assert ask(app, f"/artifacts/1/{artifact}").status == 404
+    assert dashboard_files(placed.place).found() == []
+
+
+def test_a_place_that_cannot_be_used_is_one_line(placed: StudyRecord, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = attach(placed, "a.png", b"x")
+    app = guarded(placed.storage, READ_ONLY)
+
+    def out_of_order(*_: object) -> None:
+        raise StorageError("s3://b/p: cannot be read (SlowDown)")
+
+    monkeypatch.setattr(type(placed.place.files), "open", out_of_order)
+    reply = ask(app, path)
+    assert (reply.status, reply.text) == (503, "s3://b/p: cannot be read (SlowDown)\n")
+
+
+def test_a_dashboard_without_its_place_says_so(placed: StudyRecord, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(places.ENVIRONMENT, "none")
+    with pytest.raises(StorageError, match=r"/none: has no files of the studies in "):
+        guarded(placed.storage, READ_ONLY)

@@ -15,6 +15,7 @@ from search.dashboard import artifact_store, guarded
 from search.dashboard.guard import Rules
 from studies.record import StudyRecord
 from tests.search.dashboard.makers import HERE, PNG, READ_ONLY, WRITABLE, Reply, ask, attach, content
+from tests.studies.stores import folder_of
 
 SCRIPT = b"<script>alert(1)</script>"
 EVIL = "evil.example:8080"
@@ -50,7 +51,7 @@ WRITES = {
 
 
 def stock(record: StudyRecord) -> Any:
-    return wsgi(record.storage.optuna, artifact_store=artifact_store(record.url))
+    return wsgi(record.storage.optuna, artifact_store=artifact_store(record.storage))
 
 
 def ours(record: StudyRecord, rules: Rules = READ_ONLY) -> WSGIApplication:
@@ -94,7 +95,7 @@ def test_a_study_keeps_its_name(record: StudyRecord) -> None:
 
 def test_deleting_a_study_takes_its_artifacts_along_there_but_not_here(record: StudyRecord) -> None:
     attach(record, "a.png", PNG.getvalue())
-    folder = artifact_store(record.url)._base_path
+    folder = folder_of(record).with_name("dashboard")
     ask(ours(record), "/api/studies/1", "DELETE", json_body={})
     assert len([*folder.iterdir()]) == 1
     ask(stock(record), "/api/studies/1", "DELETE", json_body={})

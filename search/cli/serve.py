@@ -1,0 +1,85 @@
+"""Commands that stay in the foreground and answer browsers: dashboard, serve."""
+
+import sys
+from typing import Any
+
+import click
+
+from search.cli.common import (
+    INTERRUPTED,
+    artifacts_option,
+    err,
+    on_signals,
+    own_data_option,
+    storage_option,
+    tell,
+)
+from search.cli.placement import workers_option
+
+host_option = click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Any but this machine's own needs a token."
+)
+port_option = click.option(
+    "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0: any free one."
+)
+writes_option = click.option("--allow-writes", is_flag=True, help="Let the dashboard change and delete studies.")
+
+
+@click.command()
+@host_option
+@port_option
+@writes_option
+@storage_option
+@artifacts_option
+def dashboard(host: str, port: int, allow_writes: bool, storage: str | None) -> None:
+    """Browse the studies in optuna-dashboard; it reads only, and only this machine reaches it."""
+    from search.dashboard import serve as make_server
+    from studies.storage import open_storage, storage_url
+
+    opened = open_storage(storage_url(storage))
+    with err().status("starting the dashboard"):
+        server = make_server(opened, host=host, port=port, allow_writes=allow_writes)
+    tell(f"dashboard at {server.address} (Ctrl-C ends it)")
+    server.run()
+
+
+@click.command()
+@workers_option
+@host_option
+@port_option
+@writes_option
+@storage_option
+@artifacts_option
+@own_data_option
+def serve(workers: int, host: str, port: int, allow_writes: bool, storage: str | None) -> None:
+    """Run the dashboard and workers for every open study until SIGTERM or Ctrl-C; /healthz says how they are."""
+    from search.dashboard import serve as make_server
+    from search.dashboard.health import Health, StorageWatch
+    from search.worker_pool import WorkerPool
+    from studies.storage import open_storage, storage_url
+
+    opened = open_storage(storage_url(storage))
+    pool, stops = WorkerPool(opened.url, workers, tell), 0
+
+    def ask(*_: Any) -> None:
+        nonlocal stops
+        stops += 1
+        pool.stop()
+
+    with on_signals(ask), StorageWatch(opened.url) as watch:
+        with err().status("starting the dashboard"):
+            server = make_server(
+                opened,
+                host=host,
+                port=port,
+                allow_writes=allow_writes,
+                health=lambda: Health(pool.alive, watch.answers()),
+            )
+        tell(f"dashboard at {server.address}, its health at {server.health} (SIGTERM or Ctrl-C ends it)")
+        with server.in_background():
+            pool.run()
+    if stops > 1:
+        sys.exit(INTERRUPTED)
+
+
+COMMANDS = (dashboard, serve)

@@ -1,0 +1,27 @@
+"""What no study owns any more: folders and files in the place of a storage, and confirmations."""
+
+from studies.artifacts import artifact_garbage, dashboard_files
+from studies.places import own_studies, storage_place
+from studies.storage import Storage, exclusive
+
+
+def collect_garbage(storage: Storage) -> tuple[int, int]:
+    """Delete the folders and artifacts of studies that are gone; return how many files and bytes that freed.
+
+    A confirmation goes with the study that it confirms, also where that was deleted without it.
+    """
+    with exclusive(storage.url):  # no study is made meanwhile
+        place, studies = storage_place(storage), own_studies(storage)
+        known = {study.user_attrs["id"] for study in studies}
+        owned = {one.user_attrs["id"] for one in studies if one.user_attrs.get("confirms") in {None, *known}}
+        for study in studies:
+            if study.user_attrs["id"] not in owned:
+                storage.optuna.delete_study(study._study_id)
+        folders = [place.files.within(folder) for folder in place.ids() - owned]
+    shown, artifacts = dashboard_files(place), artifact_garbage(storage, place)
+    files = [*artifacts, *(file for folder in folders for file in folder.found())]
+    for file in artifacts:
+        shown.remove(file.name)
+    for folder in folders:
+        folder.clear()
+    return len(files), sum(file.size for file in files)

@@ -1,0 +1,193 @@
+"""A real PostgreSQL server, started by the tests: in a folder of its own, with a password, on a free port."""
+
+import os
+import pwd
+import shutil
+import socket
+import sqlite3
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+REQUIRE = "MLPSEARCH_REQUIRE_POSTGRES"  # set where the tests shall fail rather than skip without a server
+USER = "tester"
+PASSWORD = "s3cret/with @ and %"  # in a URL all but letters are escaped
+ESCAPED = "s3cret%2Fwith%20%40%20and%20%25"
+
+_SETTINGS = {"fsync": "off", "listen_addresses": "127.0.0.1", "max_connections": "100", "shared_buffers": "32MB"}
+
+
+@dataclass(slots=True, eq=False)
+class Server:
+    """A running server. folder: of its data and its socket, owned by the user that it runs as."""
+
+    programs: Path
+    folder: Path
+    port: int
+    owner: dict[str, Any] = field(default_factory=dict)
+    _numbers: Iterator[int] = field(default_factory=count)
+    _databases: list[str] = field(default_factory=list)
+
+    def url(self, database: str, *, password: str | None = ESCAPED) -> str:
+        """The URL of a database of this server."""
+        user = USER if password is None else f"{USER}:{password}"
+        return f"postgresql+psycopg://{user}@127.0.0.1:{self.port}/{database}"
+
+    def new_database(self, template: str = "template1", *, kept: bool = False) -> str:
+        """Make a database, and return its name; `clean` removes it unless it is to be kept."""
+        name = f"test_{next(self._numbers)}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        if not kept:
+            self._databases.append(name)
+        return name
+
+    @contextmanager
+    def clean(self) -> Iterator[None]:
+        """Remove in the end what databases were made within, and this process's connections to them."""
+        from sqlalchemy import event
+        from sqlalchemy.pool import Pool
+
+        connections: list[Any] = []
+
+        def note(connection: Any, _record: Any) -> None:
+            if not isinstance(connection, sqlite3.Connection):
+                connections.append(connection)
+
+        event.listen(Pool, "connect", note)
+        try:
+            yield
+        finally:
+            event.remove(Pool, "connect", note)
+            for connection in connections:
+                connection.close()
+            while self._databases:
+                self.execute(f"DROP DATABASE {self._databases.pop()} WITH (FORCE)")
+
+    def execute(self, statement: str, database: str = "postgres") -> list[Any]:
+        """Run one statement outside of transactions."""
+        address = self.url(database).replace("+psycopg", "")
+        with closing(psycopg.connect(address, autocommit=True)) as connection:
+            cursor = connection.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def restart(self, mode: str = "fast", away: float = 0.0) -> None:
+        """Restart it; mode: as pg_ctl has it, "immediate" is a crash.  away: seconds until it comes back."""
+        self.stop(mode)
+        time.sleep(away)
+        self.start()
+
+    def start(self) -> None:
+        """Start it, and wait until it takes connections."""
+        log = str(self.folder / "log")
+        self._run("pg_ctl", "start", "-w", "-t", "120", "-D", str(self.folder / "data"), "-l", log)
+
+    def stop(self, mode: str = "fast") -> None:
+        """Stop it; mode: as pg_ctl has it, "immediate" is a crash."""
+        self._run("pg_ctl", "stop", "-w", "-t", "120", "-D", str(self.folder / "data"), "-m", mode)
+
+    def make(self) -> None:
+        """Make its data."""
+        secret = self.folder / "password"
+        secret.write_text(PASSWORD + "\n", encoding="utf-8")
+        secret.chmod(0o644)
+        words = (
+            "--no-locale",
+            "--encoding=UTF8",
+            "--auth=scram-sha-256",
+            f"--username={USER}",
+            f"--pwfile={secret}",
+            "--no-sync",
+        )
+        self._run("initdb", "-D", str(self.folder / "data"), *words)
+        settings = _SETTINGS | {"port": str(self.port), "unix_socket_directories": str(self.folder)}
+        with (self.folder / "data" / "postgresql.auto.conf").open("a", encoding="utf-8") as file:
+            file.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
+
+    def _run(self, program: str, *words: str) -> None:
+        said = self.folder / "said"  # no pipe: the server would keep it open
+        with said.open("w", encoding="utf-8") as file:
+            done = subprocess.run(
+                [str(self.programs / program), *words],
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                env={
+                    "PATH": os.environ["PATH"],
+                    "TZ": "Asia/Kolkata",
+                    "LC_ALL": "C",
+                },  # not the zone of the tables
+                check=False,
+                **self.owner,
+            )
+        log = self.folder / "log"
+        log_end = log.read_text(encoding="utf-8")[-2000:] if log.exists() else ""
+        assert done.returncode == 0, f"{program}: {said.read_text(encoding='utf-8')}\n{log_end}"
+
+
+@contextmanager
+def running_server() -> Iterator[Server]:
+    """Start a server, and stop it in the end. Skips the test where there are no programs for it."""
+    programs = find_programs()
+    if programs is None:
+        reason = "no PostgreSQL server on this machine: initdb and pg_ctl were not found"
+        if os.environ.get(REQUIRE):
+            pytest.fail(f"{reason}, and {REQUIRE} is set")
+        pytest.skip(reason)
+    folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))  # short, for the name of a socket must be
+    server = Server(programs, folder, _free_port(), _owner())
+    try:
+        if server.owner:
+            os.chown(folder, server.owner["user"], server.owner["group"])
+        server.make()
+        server.start()
+        yield server
+    finally:
+        if (folder / "data" / "postmaster.pid").exists():
+            server.stop("immediate")
+        shutil.rmtree(folder)
+
+
+def find_programs() -> Path | None:
+    """The folder of initdb and pg_ctl: in the PATH, where pg_config says, or where Debian puts them."""
+    found = shutil.which("initdb")
+    folders = [Path(found).resolve().parent] if found else []
+    if shutil.which("pg_config"):
+        said = subprocess.run(
+            ["pg_config", "--bindir"], capture_output=True, text=True, check=False
+        ).stdout.strip()
+        folders.append(Path(said))
+    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: _number(path.parent.name))[::-1]
+    return next((one for one in folders if (one / "initdb").exists() and (one / "pg_ctl").exists()), None)
+
+
+def _number(version: str) -> float:
+    return float(version) if version.replace(".", "", 1).isdigit() else 0.0
+
+
+def _owner() -> dict[str, Any]:
+    """For subprocess, a user that may run a server: initdb refuses root."""
+    if os.getuid() != 0:
+        return {}
+    for name in ("postgres", "nobody"):
+        try:
+            user = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+    return {}
+
+
+def _free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,124 @@
+"""The service as a command: dashboard and workers together, its health, and how it ends."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from studies.record import StudyRecord, create_or_resume
+from tests.search.makers import checkpoints, digits_study, states
+from tests.studies.stores import spec
+
+PATIENCE_SECONDS = 120
+
+
+@dataclass
+class Service:
+    """A running `mlpsearch serve`. said: its stderr."""
+
+    process: subprocess.Popen[bytes]
+    address: str
+    said: Path
+
+    def workers(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children()
+
+    def health(self) -> tuple[int, dict[str, Any]]:
+        try:
+            with urllib.request.urlopen(f"{self.address}/healthz", timeout=60) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as refused:
+            with refused:
+                return refused.code, json.load(refused)
+
+    def end(self, *signals: signal.Signals) -> int:
+        """Send it signals; return its exit code, once none of its processes is left."""
+        workers = self.workers()
+        for number in signals:
+            self.process.send_signal(number)
+        code = self.process.wait(PATIENCE_SECONDS)
+        assert not psutil.wait_procs(workers, timeout=30)[1]
+        return code
+
+
+def wait_until(probe: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not probe():
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> StudyRecord:
+    """A study of one trial that takes long."""
+    made = digits_study(tmp_path / "served", "numpy")
+    long = spec(name="long", trials=1, epochs=100_000, validation=250)
+    return create_or_resume(made.url, long, trials=None, source=made.attributes()["source"])
+
+
+@pytest.fixture
+def service(record: StudyRecord, tmp_path: Path) -> Iterator[Service]:
+    said = tmp_path / "said"
+    words = ["serve", "--workers", "2", "--port", "0", "--storage", record.url]
+    with said.open("wb") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "search.cli", *words], stdin=subprocess.DEVNULL, stderr=stderr
+        )
+    try:
+        wait_until(lambda: "its health at" in said.read_text(), "the service")
+        found = re.search(r"its health at (http://127\.0\.0\.1:[0-9]+)/healthz", said.read_text())
+        assert found is not None
+        yield Service(process, found[1], said)
+    finally:
+        for child in psutil.Process(process.pid).children() if process.poll() is None else []:
+            child.kill()
+        process.kill()
+        process.wait()
+
+
+def test_its_life(service: Service, record: StudyRecord) -> None:
+    """Every open study is served, a worker that dies is replaced, and SIGTERM ends it with checkpoints and 0."""
+    wait_until(lambda: service.health() == (200, {"ok": True, "workers": 2, "storage": True}), "both workers")
+    wait_until(lambda: len(service.workers()) == 2 and bool(checkpoints(record)), "a trial to be underway")
+    for worker in service.workers():
+        assert record.url not in worker.cmdline(), "where everybody could read it"
+    with urllib.request.urlopen(f"{service.address}/api/studies", timeout=60) as answer:
+        assert {study["study_name"] for study in json.load(answer)["study_summaries"]} == {"mine", "long"}
+
+    killed = service.workers()[0]
+    killed.kill()
+    killed.wait()
+    wait_until(lambda: service.health()[1]["workers"] == 1, "its death to be noticed")
+    wait_until(lambda: service.health()[1]["workers"] == 2, "another in its place")
+    assert "a worker ended with exit code -9; another takes its place in 1 s" in service.said.read_text()
+
+    assert service.end(signal.SIGTERM) == 0
+    said = service.said.read_text()
+    assert said.splitlines()[-1] == "ending after the running epochs; once more ends now"
+    assert "Traceback" not in said
+
+
+def test_a_second_signal_ends_it_now(service: Service, record: StudyRecord) -> None:
+    wait_until(lambda: states(record).get("RUNNING") == 1, "a trial to be underway")
+    for worker in service.workers():
+        worker.suspend()  # it cannot end by itself
+    service.process.send_signal(signal.SIGINT)
+    wait_until(lambda: "once more ends now" in service.said.read_text(), "the first to be heard")
+    assert service.end(signal.SIGINT) == 130
+
+
+def test_workers_end_with_a_service_that_was_killed(service: Service, record: StudyRecord) -> None:
+    wait_until(lambda: states(record).get("RUNNING") == 1 and bool(checkpoints(record)), "a trial to be underway")
+    assert service.end(signal.SIGKILL) == -9
+    assert states(record).get("WAITING") == 1
