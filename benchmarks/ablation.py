@@ -12,6 +12,7 @@ from typing import Any
 
 from search.cli.common import err
 from search.cli.display import SearchProgress
+from search.local_worker import LocalWorker
 from search.status import study_status
 from search.supervisor import Supervisor
 from search.trial_queue import TrialQueue
@@ -137,7 +138,12 @@ def main() -> None:
     record = create_or_resume(storage_url(given.storage), spec, trials=None, source=source)
     queue = TrialQueue(record)
     with SearchProgress(err()).shown() as progress:
-        Supervisor(record, given.workers, lambda: progress.update(study_status(record, queue))).run()
+        Supervisor(
+            record,
+            given.workers,
+            start=lambda: LocalWorker(record.url, record.name, given.workers),
+            watch=lambda: progress.update(study_status(record, queue)),
+        ).run()
     print_table(rows_of(record))
 
 
