@@ -82,7 +82,7 @@ def ours(net_name: str, **options: Any) -> Callable[[Split, Case], float]:
             batch_size=case.batch_size,
             learning_rate=RATE,
             regularization=1e-4,
-            epochs=1,
+            epochs=2,
             preprocessing="scale",
             **options,
         )
@@ -90,7 +90,8 @@ def ours(net_name: str, **options: Any) -> Callable[[Split, Case], float]:
         few = Split(images.images, images.labels, images.rows[:100], images.shape)
         with limited_threads(fitting_threads(INPUTS, config, threads())):
             net = build_net(net_name, inputs=INPUTS, classes=CLASSES, config=config)
-            return next(train(net, images, few, config, preprocessing)).seconds
+            *_, last = train(net, images, few, config, preprocessing)
+        return last.seconds  # the first epoch also pays for what is used the first time
 
     return measure
 
