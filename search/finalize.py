@@ -4,9 +4,10 @@ Each opening is recorded on the study, so that a number that was looked at often
 looked at once.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from math import prod
+from typing import Any
 
 import numpy as np
 from optuna.trial import FrozenTrial
@@ -194,7 +195,6 @@ def _open(winners: list[Winner], record: StudyRecord, command: str) -> TestRepor
     correct = predictions == labels
     accuracies = [float(share) for share in correct.mean(axis=1)]
     several = len(winners) > 1
-    tests = record.attributes()["tests"]
     report = TestReport(
         trial=winners[0].trial,
         validation_accuracy=mean([one.validation_accuracy for one in winners]),
@@ -208,11 +208,25 @@ def _open(winners: list[Winner], record: StudyRecord, command: str) -> TestRepor
         fingerprint=held_out.fingerprint,
         when=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command,
-        opening=len(tests) + 1,
+        opening=len(record.attributes()["tests"]) + 1,
         seeds=[one.config.seed for one in winners] if several else [],
         accuracies=accuracies,
         deviation=deviation(accuracies),
         search_trials=TrialQueue(record).ended(),
     )
-    record.set("tests", [*tests, asdict(report)])
-    return report
+    return _on_record(record, report)
+
+
+def _on_record(record: StudyRecord, report: TestReport) -> TestReport:
+    """Add the report to the study's openings, which another process may have added to since; return it as kept."""
+    kept = report
+
+    def add(tests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        nonlocal kept
+        if asdict(kept) in tests:  # the answer to the first attempt got lost
+            return tests
+        kept = replace(report, opening=len(tests) + 1)
+        return [*tests, asdict(kept)]
+
+    record.change("tests", add)
+    return kept

@@ -24,7 +24,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Connection, Executable, Table, bindparam, func, insert, select, text, update
+from sqlalchemy import Connection, Executable, Table, and_, bindparam, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -48,6 +48,9 @@ _COUNTS = (
 _STUDY_ATTRIBUTES = select(_STUDY_USER.c.key, _STUDY_USER.c.value_json).where(
     _STUDY_USER.c.study_id == bindparam("study")
 )
+_IS_STUDY_ATTRIBUTE = and_(_STUDY_USER.c.study_id == bindparam("study"), _STUDY_USER.c.key == bindparam("name"))
+_STUDY_ATTRIBUTE = select(_STUDY_USER.c.value_json).where(_IS_STUDY_ATTRIBUTE)
+_UPDATE_STUDY_ATTRIBUTE = update(_STUDY_USER).where(_IS_STUDY_ATTRIBUTE)
 _SERVER_SECONDS = text("SELECT EXTRACT(EPOCH FROM now() - pg_postmaster_start_time())")
 
 
@@ -160,6 +163,19 @@ class Backend(RDBStorage):
                 self._apply(connection, trial_id, change)
         return change is not None
 
+    def change_study_attr(self, study_id: int, key: str, change: Callable[[Any], Any]) -> None:
+        """Set a study's user attribute to what `change` makes of its value as it is now.
+
+        It may be called again on its own result. Raises KeyError where there is no such study or attribute.
+        """
+        with self._transaction() as connection:
+            _require_study(connection, study_id, _LOCKED_STUDY)
+            value = connection.scalar(_STUDY_ATTRIBUTE, {"study": study_id, "name": key})
+            if value is None:
+                raise KeyError(key)
+            changed = json.dumps(change(json.loads(value)))
+            connection.execute(_UPDATE_STUDY_ATTRIBUTE, {"study": study_id, "name": key, "value_json": changed})
+
     def _apply(self, connection: Connection, trial_id: int, change: Change) -> None:
         now = datetime.now(UTC).replace(tzinfo=None)
         row: dict[str, Any] = {"trial": trial_id, "state": change.state}
@@ -240,7 +256,7 @@ def _repeated(method: Callable[..., Any]) -> Callable[..., Any]:
 for _name in (
     *(name for name in vars(RDBStorage) if name.startswith(("get_", "set_", "delete_", "create_", "record_"))),
     *("_create_new_trial", "_set_trial_param", "_get_trials", "_get_best_trial_id", "_get_stale_trial_ids"),
-    *("add_trial", "change_trial"),
+    *("add_trial", "change_trial", "change_study_attr"),
 ):
     setattr(Backend, _name, _repeated(getattr(Backend, _name)))
 

@@ -17,7 +17,7 @@ plan          the runs that its trials do, and nothing else (PlannedRun as JSON)
 """
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -108,6 +108,13 @@ class StudyRecord:
     def set(self, key: str, value: Any) -> None:
         """Set one user attribute."""
         self.storage.optuna.set_study_user_attr(self.study_id, key, value)
+
+    def change(self, key: str, change: Callable[[Any], Any]) -> None:
+        """Set one user attribute to what `change` makes of it as it is now.
+
+        `change` may be called again on its own result.
+        """
+        self.storage.backend.change_study_attr(self.study_id, key, change)
 
     @property
     def budget(self) -> Budget:

@@ -12,6 +12,7 @@ from optuna_dashboard import get_note
 
 from models import build_net
 from models.errors import DataError, MlpsearchError, StudyError
+from models.metrics import predict_split
 from models.preprocessing import PixelStatistics
 from models.weights import load_arrays, save_arrays
 from search import finalize
@@ -148,6 +149,24 @@ def test_two_that_finish_a_study_at_once_open_its_test_split_once(finished: Fini
 
 
 # ---- what cannot be tested ----
+
+
+def test_an_opening_that_another_process_records_meanwhile_is_kept(
+    finished: Finished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, predict, other = finished(), predict_split, {"trial": 99}
+
+    def predict_while_another_records(*arguments: Any) -> Any:
+        if not record.attributes()["tests"]:
+            record.set("tests", [other])
+        return predict(*arguments)
+
+    monkeypatch.setattr(finalize, "predict_split", predict_while_another_records)
+    report = finalize._open([load_winner(record)], record, "test")
+    assert record.attributes()["tests"] == [other, asdict(report)]
+    assert report.opening == 2
+    assert finalize._on_record(record, report) == report  # as after an answer that got lost
+    assert len(record.attributes()["tests"]) == 2
 
 
 def test_without_a_finished_trial_there_is_nothing_to_test(tmp_path: Path, openings: list[str]) -> None:

@@ -1,6 +1,7 @@
 """Studies in the storage: made, found again, refused when changed, deleted."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,20 @@ def refusal(act: Callable[..., object], *arguments: object, **options: object) -
     message = str(caught.value)
     assert "\n" not in message
     return message
+
+
+def test_what_many_processes_add_to_an_attribute_is_all_there(record: StudyRecord) -> None:
+    def add(number: int) -> None:
+        open_study(record.url, record.name).change("tests", lambda tests: [*tests, number])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(add, range(20)))
+    assert sorted(record.attributes()["tests"]) == list(range(20))
+
+
+def test_only_an_attribute_that_is_there_can_be_changed(record: StudyRecord) -> None:
+    with pytest.raises(KeyError):
+        record.change("nothing", lambda value: value)
 
 
 # ---- making and finding ----
