@@ -9,7 +9,7 @@ from models.errors import StudyError
 from search.trial_queue import TrialQueue
 from studies.record import StudyRecord
 
-_LOOK_SECONDS = 0.5
+_LOOK_SECONDS, _REST_SECONDS = 0.5, 0.02
 _REAP_SECONDS = 5.0
 # A worker that dies is replaced, but not without end: this often in a row with no trial ended between.
 MAX_DEATHS_IN_A_ROW = 10
@@ -90,7 +90,13 @@ class Supervisor:
                 self._queue.reap()
                 reaped = time.monotonic()
             self._watch()
-            time.sleep(_LOOK_SECONDS)
+            self._rest()
+
+    def _rest(self) -> None:
+        """Wait for the next look, but not longer than until the next call of `stop`."""
+        stops, until = self._stops, time.monotonic() + _LOOK_SECONDS
+        while self._stops == stops and time.monotonic() < until:
+            time.sleep(_REST_SECONDS)
 
     def _nothing_left(self) -> bool:
         return self._queue.is_stopped() or self._queue.is_complete()
