@@ -41,11 +41,10 @@ def test_arrays_and_metadata_come_back(tmp_path: Path) -> None:
 
 def test_what_is_packed_is_a_file_and_is_unpacked(tmp_path: Path) -> None:
     arrays = ARRAYS | {"steps": np.array(7), "transposed": np.arange(6.0).reshape(2, 3).T}
-    for metadata in ({}, {"net": "numpy", "größe": "2 × 3"}):
+    for metadata in ({}, {"größe": "2 × 3"}):  # of several entries safetensors writes any first
         save_arrays(tmp_path / "net.safetensors", arrays, metadata)
         content = pack_arrays(arrays, metadata)
-        # safetensors writes the metadata in any order
-        assert sorted(content) == sorted((tmp_path / "net.safetensors").read_bytes())
+        assert content == (tmp_path / "net.safetensors").read_bytes()
         found, said = unpack_arrays(content, "the net")
         assert (said, found.keys()) == (metadata, arrays.keys())
         for name, array in arrays.items():
