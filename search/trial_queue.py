@@ -79,15 +79,20 @@ class TrialQueue:
             is_free = trial.state == TrialState.WAITING
             return Change(TrialState.RUNNING, attributes={"worker": worker}) if is_free else None
 
-        for key in self._counts.in_state(TrialState.WAITING):
-            if self._change(key.trial_id, take):
-                # A new view of the study for each trial: Optuna's sampler goes by the trials that a view once
-                # listed, until `ask` or `tell` is called on it, and nobody calls those here.
-                study = self._record.optuna_study(self._sampler, self._pruner)
-                # Optuna's cache refuses parameters for a trial that another process added and it never listed.
-                study.get_trials(deepcopy=False)
-                return Claim(optuna.Trial(study, key.trial_id), key.trial_id, worker)
+        # Anew while any wait: between looking and taking, others take these, and add some.
+        while waiting := self._counts.in_state(TrialState.WAITING):
+            for key in waiting:
+                if self._change(key.trial_id, take):
+                    return Claim(self._asked(key.trial_id), key.trial_id, worker)
         return None
+
+    def _asked(self, trial_id: int) -> optuna.Trial:
+        # A new view of the study for each trial: Optuna's sampler goes by the trials that a view once
+        # listed, until `ask` or `tell` is called on it, and nobody calls those here.
+        study = self._record.optuna_study(self._sampler, self._pruner)
+        # Optuna's cache refuses parameters for a trial that another process added and it never listed.
+        study.get_trials(deepcopy=False)
+        return optuna.Trial(study, trial_id)
 
     def _add_if_missing(self) -> bool:
         """Add one WAITING trial if the budget has room for it."""

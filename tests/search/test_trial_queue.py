@@ -15,7 +15,7 @@ from search.trial_queue import (
     MAX_FAILURES,
     TrialQueue,
 )
-from studies.counts import Counts
+from studies.counts import Counts, TrialKey
 from studies.record import StudyRecord, create_or_resume
 from studies.space import suggest
 from tests.search.makers import claim, facts, same_study, started_earlier, states
@@ -115,6 +115,25 @@ def test_workers_that_ask_at_once_get_no_more_than_the_budget(
         claims = list(threads.map(TrialQueue.claim, queues, ["a", "b", "c"]))
     assert sorted(claimed.number for claimed in claims if claimed) == [0, 1]
     assert len(record.optuna_study().trials) == 2
+
+
+def test_a_worker_that_was_too_slow_for_one_trial_gets_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = new_study(tmp_path, spec(trials=2))
+    slow, fast = TrialQueue(record), TrialQueue(same_study(record))
+    for given_back in (claim(slow), claim(slow)):
+        slow.requeue(given_back)
+    in_state, rivals = Counts.in_state, [fast]
+
+    def look_and_be_overtaken(counts: Counts, state: TrialState) -> list[TrialKey]:
+        found = in_state(counts, state)[:1]  # as it was before the second was added
+        if rivals:
+            assert claim(rivals.pop(), "fast").number == 0
+        return found
+
+    monkeypatch.setattr(Counts, "in_state", look_and_be_overtaken)
+    assert claim(slow, "slow").number == 1
 
 
 @pytest.mark.parametrize(("epochs", "over"), [(3, False), (4, True), (5, True)])
