@@ -7,7 +7,8 @@ others    the two-layer net of courses (float64, softmax row by row, batches by 
           torch with DataLoader, ToTensor and Normalize, and scikit-learn's MLPClassifier (SGD, partial_fit)
 limit     the matrix products of the same shapes alone, in NumPy and in torch
 
-All take turns within a repetition, so that whatever else the machine does meets all of them.
+Each way has a process of its own: idle threads of one library would take time from the next. All take turns within
+a repetition, so that whatever else the machine does meets all of them.
 """
 
 import argparse
@@ -16,8 +17,12 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise, product
+from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -62,6 +67,7 @@ class Case:
         return [INPUTS, *[self.hidden_size] * (self.depth - 1), CLASSES]
 
 
+@cache
 def images_of(count: int) -> Split:
     """Return random images."""
     random = np.random.default_rng(0)
@@ -183,7 +189,8 @@ def scikit_learn(images: Split, case: Case) -> float:
     )
     data = (images.images / np.float32(127.5) - 1).astype(np.float32)
     started = time.perf_counter()
-    net.partial_fit(data, images.labels, classes=np.arange(CLASSES))
+    with warnings.catch_warnings(action="ignore"):  # one epoch does not converge
+        net.partial_fit(data, images.labels, classes=np.arange(CLASSES))
     return time.perf_counter() - started
 
 
@@ -239,16 +246,24 @@ WAYS: dict[str, Callable[[Split, Case], float | None]] = {
 }
 
 
-def measure(images: Split, cases: list[Case], repeats: int) -> Iterator[tuple[Case, dict[str, float]]]:
+def measure(images: int, cases: list[Case], repeats: int) -> Iterator[tuple[Case, dict[str, float]]]:
     """Yield the images a second of each way, the median of the repetitions, case by case."""
-    for case in cases:
-        seconds: dict[str, list[float]] = {}
-        for _ in range(repeats):
-            for way, run in WAYS.items():
-                took = run(images, case)
-                if took is not None:
-                    seconds.setdefault(way, []).append(took)
-        yield case, {way: len(images) / statistics.median(took) for way, took in seconds.items()}
+    with ExitStack() as stack:
+        processes: dict[str, Executor] = {
+            way: stack.enter_context(ProcessPoolExecutor(1, get_context("spawn"))) for way in WAYS
+        }
+        for case in cases:
+            seconds: dict[str, list[float]] = {}
+            for _ in range(repeats):
+                for way, process in processes.items():
+                    took = process.submit(_seconds, way, images, case).result()
+                    if took is not None:
+                        seconds.setdefault(way, []).append(took)
+            yield case, {way: images / statistics.median(took) for way, took in seconds.items()}
+
+
+def _seconds(way: str, images: int, case: Case) -> float | None:
+    return WAYS[way](images_of(images), case)
 
 
 def ratios(rates: list[tuple[Case, dict[str, float]]]) -> dict[str, float]:
@@ -273,12 +288,11 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--hidden", type=int, nargs="+", default=[50, 256, 1024])
     given = parser.parse_args()
-    warnings.filterwarnings("ignore", module="sklearn")
     cases = [Case(*shape) for shape in product(given.hidden, DEPTHS, BATCH_SIZES)]
     rates = []
     if not given.json:
         print("images a second\nhidden depth batch " + " ".join(f"{way:>12}" for way in WAYS))
-    for case, rate in measure(images_of(given.images), cases, given.repeats):
+    for case, rate in measure(given.images, cases, given.repeats):
         rates.append((case, rate))
         if not given.json:
             cells = (f"{rate[way]:12,.0f}" if way in rate else f"{'–':>12}" for way in WAYS)
