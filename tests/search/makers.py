@@ -25,6 +25,21 @@ NETS: dict[str, dict[str, Any]] = {
 # Of a trial's facts, those that a clock decides.
 CLOCKED = (EARLIER, "seconds", "images_per_second", "worker")
 
+# What the test split said of the first trial, as a study keeps it.
+TESTED: dict[str, Any] = {
+    "trial": 0,
+    "validation_accuracy": 0.5,
+    "accuracy": 0.25,
+    "interval": [0.2, 0.31],
+    "images": 1234,
+    "classes": ["a", "b"],
+    "confusion": [[1, 2], [3, 4]],
+    "fingerprint": "f" * 64,
+    "when": "2026-01-02T03:04:05+00:00",
+    "command": "mlpsearch run mine",
+    "opening": 1,
+}
+
 
 def never() -> bool:
     """Nobody asks the worker to stop."""

@@ -12,24 +12,19 @@ from search.report.comparison import Comparison, compare, curves, rows
 from studies.record import StudyRecord, create_or_resume
 from studies.storage import ENVIRONMENT
 from tests.search.conftest import Command
+from tests.search.makers import TESTED
 from tests.studies.stores import SOURCE, new_storage, spec
 
 SPACE: dict[str, BaseDistribution] = {
     "hidden_size": IntDistribution(4, 16),
     "learning_rate": FloatDistribution(1e-3, 0.1, log=True),
 }
-TEST = {
-    "trial": 0,
-    "validation_accuracy": 0.5,
+TEST = TESTED | {
     "accuracy": 0.5,
     "interval": [0.48, 0.52],
     "images": 2500,
-    "classes": ["a", "b"],
     "confusion": [[625, 625], [625, 625]],
-    "fingerprint": "e" * 64,
-    "when": "2026-01-02T03:04:05+00:00",
     "command": "mlpsearch run one",
-    "opening": 1,
 }
 BETTER = {"accuracy": 0.55, "interval": [0.53, 0.57]}
 CLOSE = {"accuracy": 0.51, "interval": [0.49, 0.53]}

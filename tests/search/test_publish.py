@@ -27,9 +27,9 @@ from search.wording import MOST_CLASSES
 from search.worker import Worker, load_study_data
 from studies.record import StudyRecord, plan_confirmation
 from tests.search.conftest import Command
-from tests.search.dashboard.makers import READ_ONLY, TESTED, ask, attach
+from tests.search.dashboard.makers import READ_ONLY, ask, attach
 from tests.search.dashboard.makers import content as everything
-from tests.search.makers import digits_study, never
+from tests.search.makers import TESTED, digits_study, never
 from tests.studies.stores import folder_of, new_study, spec
 
 Finished = Callable[..., StudyRecord]

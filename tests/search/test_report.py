@@ -24,7 +24,7 @@ from search.report.study import report_page
 from studies.record import StudyRecord, plan_confirmation
 from studies.storage import ENVIRONMENT
 from tests.search.conftest import Command
-from tests.search.makers import kept_weights
+from tests.search.makers import TESTED, kept_weights
 from tests.studies.stores import folder_of, new_study, spec
 
 HOSTILE = "</script><script>window.ran=1</script><b>\"'&"
@@ -53,7 +53,7 @@ CONFIRMATION = {
     "selection_bias": 0.03,
     "search_trials": 2,
 }
-TEST = {
+TEST = TESTED | {
     "trial": 1,
     "validation_accuracy": 0.58,
     "accuracy": 0.5525,
@@ -61,10 +61,6 @@ TEST = {
     "images": 40,
     "classes": ["cat", "dog"],
     "confusion": [[15, 5], [9, 11]],
-    "fingerprint": "e" * 64,
-    "when": "2026-01-02T03:04:05+00:00",
-    "command": "mlpsearch run mine",
-    "opening": 1,
 }
 
 

@@ -36,21 +36,6 @@ Image.new("RGB", (8, 4), "red").save(PNG, "PNG")
 
 _SPACE = {"hidden_size": IntDistribution(4, 16), "learning_rate": FloatDistribution(1e-3, 0.1, log=True)}
 
-# What the test split said of the first trial, as a study keeps it.
-TESTED: dict[str, Any] = {
-    "trial": 0,
-    "validation_accuracy": 0.5,
-    "accuracy": 0.25,
-    "interval": [0.2, 0.31],
-    "images": 1234,
-    "classes": ["a", "b"],
-    "confusion": [[1, 2], [3, 4]],
-    "fingerprint": "f" * 64,
-    "when": "2026-01-02T03:04:05+00:00",
-    "command": "mlpsearch run mine",
-    "opening": 1,
-}
-
 
 def study_to_see(folder: Path, trials: int = 4, epochs: int = 3) -> StudyRecord:
     """A study whose trials are done, every third of them pruned."""

@@ -21,7 +21,8 @@ from search.dashboard.address import Address, listen
 from search.publish import publish
 from studies.record import StudyRecord
 from tests.search.conftest import Command
-from tests.search.dashboard.makers import READ_ONLY, TESTED, ask, running, study_to_see
+from tests.search.dashboard.makers import READ_ONLY, ask, running, study_to_see
+from tests.search.makers import TESTED
 
 TRIALS, EPOCHS = 1000, 30
 POLL_SECONDS = 0.5
