@@ -53,12 +53,13 @@ def train(
     A diverged epoch is the last.
     """
     batches = net.batches(training, config, preprocessing)
+    sample = batches.sample() if config.batch_normalization else None
     for epoch in range(epochs_done + 1, config.epochs + 1):
         started = time.perf_counter()
         loss = _train_epoch(net, batches, config, epoch)
         seconds = time.perf_counter() - started
-        if config.batch_normalization:
-            net.measure(batches.sample())
+        if sample is not None:
+            net.measure(sample)
         predictions = predict_split(net, validation, preprocessing)
         off_scale = not loss < _OFF_SCALE * math.log(int(training.labels.max()) + 1)
         diverged = off_scale and (not math.isfinite(loss) or len(np.unique(predictions)) == 1)
