@@ -2,9 +2,10 @@
 
     python -m benchmarks.trial --data cifar10-images.tar.gz [--epochs 5] [--json]
 
-Trials of both nets as `mlpsearch worker` runs them: what is beside the steps is asking for hyperparameters,
-evaluation, reports, checkpoints, and keeping the weights. Each net has a process of its own, which reads the
-images before its trials; the first trial also computes the statistics of the training images.
+Trials of cifar10-numpy-best and cifar10-torch-best, but of few epochs, as `mlpsearch worker` runs them: what is
+beside the steps is asking for hyperparameters, evaluation, reports, checkpoints, and keeping the weights. Each
+net has a process of its own, which reads the images before its trials; the first trial also computes the
+statistics of the training images, which weighs the more the fewer epochs there are.
 """
 
 import argparse
@@ -18,30 +19,23 @@ from typing import Any
 
 from models import NETS
 from search.worker import load_spec_data, serve_one
+from studies import catalog
 from studies.record import create_or_resume
-from studies.spec import StudySpec
+from studies.spec import Budget, StudySpec
 from studies.storage import storage_url
 
 TRIALS = 3
 
 
 def trial_spec(net: str, epochs: int) -> StudySpec:
-    """Return a study of nets as wide as those of the catalog's studies of CIFAR-10."""
-    return StudySpec.from_json(
-        {
+    """Return a study whose trials are all the first starting point of the net's -best study, without pruning."""
+    best = catalog.find(f"cifar10-{net}-best")
+    return best.model_copy(
+        update={
             "name": f"trial-{net}",
-            "net": net,
-            "dataset": "cifar10",
             "pruner": "none",
-            "budget": {"trials": TRIALS, "epochs": epochs},
-            "search": {"hidden_size": {"low": 200, "high": 300}},
-            "fixed": {
-                "depth": 3,
-                "learning_rate": 1e-3,
-                "momentum": 0.9,
-                "preprocessing": "standardize",
-                "optimizer": "adam" if net == "torch" else "sgd",
-            },
+            "budget": Budget(trials=TRIALS, epochs=epochs),
+            "start": best.start[:1] * TRIALS,
         }
     )
 
