@@ -27,9 +27,7 @@ class Batches:
         self._augmentation = (
             Augmentation(config, training.shape, self._size) if config.flip or config.shift else None
         )
-        # Images that stay as they are need be projected only once, if that takes no more memory than the pixels.
-        is_small = preprocessing.projection is not None and 4 * preprocessing.inputs <= training.inputs
-        once = is_small and self._augmentation is None
+        once = preprocessing.is_compact and self._augmentation is None  # images that stay as they are
         self._projected = preprocessing.everything(training) if once else None
 
     def __len__(self) -> int:

@@ -8,30 +8,32 @@ from numpy.typing import NDArray
 from models.data import Split
 from models.net import Floats, Labels, Net
 from models.numpy_net import softmax
-from models.preprocessing import Preprocessing
+from models.preprocessing import Preprocessing, View
 
 
 def predict_split(net: Net, split: Split, preprocessing: Preprocessing) -> Labels:
     """Return the predicted class of each image of the split, in its order, (N,)."""
-    if preprocessing.flip_averaging:
-        labels: Labels = _logits(net, split, preprocessing).argmax(axis=1)
-        return labels
-    return np.concatenate([net.predict(images) for images, _ in preprocessing.chunks(split)])
+    return predict_views(net, preprocessing.views(split))
+
+
+def predict_views(net: Net, views: list[View]) -> Labels:
+    """Return the predicted class of each image of a split, in its order, (N,), from its Preprocessing.views."""
+    labels: Labels = _logits(net, views).argmax(axis=1)
+    return labels
 
 
 def probabilities(net: Net, split: Split, preprocessing: Preprocessing) -> Floats:
     """Return the probability of each class for each image of the split, in its order, (N, classes)."""
-    return softmax(_logits(net, split, preprocessing))
+    return softmax(_logits(net, preprocessing.views(split)))
 
 
-def _logits(net: Net, split: Split, preprocessing: Preprocessing) -> Floats:
-    """The logits; with flip averaging their mean over image and mirror image, of which probabilities are made."""
-    logits = np.concatenate([net.logits(images) for images, _ in preprocessing.chunks(split)])
-    if preprocessing.flip_averaging:
-        mirrored = preprocessing.chunks(split, mirror=True)
-        logits += np.concatenate([net.logits(images) for images, _ in mirrored])
-        logits /= 2
-    return logits
+def _logits(net: Net, views: list[View]) -> Floats:
+    """The logits; of several views their mean, of which probabilities are made."""
+    first, *others = (np.concatenate([net.logits(images) for images in view]) for view in views)
+    for other in others:
+        first += other
+    first /= len(views)
+    return first
 
 
 def accuracy(predictions: Labels, split: Split) -> float:

@@ -55,9 +55,6 @@ class Net(Protocol):
     def logits(self, images: Floats) -> Floats:
         """Return z(L), (N, classes), of images (N, inputs): softmax makes probabilities of them."""
 
-    def predict(self, images: Floats) -> Labels:
-        """Return the most probable class of each image, (N,)."""
-
     def parameters(self) -> dict[str, Floats]:
         """Return copies of the arrays that predictions need, by the names of initialization.parameter_shapes."""
 

@@ -89,11 +89,6 @@ class NumpyNet:
         """Return softmax(z(L)), (N, classes), each row adding up to 1."""
         return softmax(self.logits(images))
 
-    def predict(self, images: Floats) -> Labels:
-        """Return the most probable class of each image, (N,)."""
-        labels: Labels = self.logits(images).argmax(axis=1)
-        return labels
-
     def measure(self, images: Floats) -> None:
         """Take from images (N, inputs) the means and variances that batch normalisation uses in predictions."""
         with np.errstate(over="ignore", invalid="ignore"):

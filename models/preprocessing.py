@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from models.augmentation import mirrored
 from models.config import TrainConfig
 from models.data import Split
-from models.net import Floats, Labels
+from models.net import Floats
 from models.threads import limited_threads
 
 _CHUNK = 1_000  # images; bounds the memory of every pass over a split
@@ -64,19 +64,50 @@ class Preprocessing:
             return numbers
         return np.matmul(numbers, self.projection, out=buffer.inputs[: len(pixels)])
 
-    def chunks(self, split: Split, *, mirror: bool = False) -> Iterator[tuple[NDArray[np.float32], Labels]]:
-        """Yield (images, labels) of the whole split, in order; each chunk overwrites the one before."""
+    def chunks(self, split: Split, *, mirror: bool = False) -> Iterator[NDArray[np.float32]]:
+        """Yield the images of the whole split, in order; each chunk overwrites the one before."""
         buffer = self.buffer(min(_CHUNK, len(split)))
         for rows in _row_chunks(split):
-            yield self.batch(split, rows, buffer, mirror=mirror), split.labels[rows]
+            yield self.batch(split, rows, buffer, mirror=mirror)
+
+    @property
+    def is_compact(self) -> bool:
+        """Whether what a net gets of an image takes no more memory than its pixels, so that it may be kept."""
+        return self.projection is not None and 4 * self.inputs <= len(self.offset)
 
     def everything(self, split: Split) -> NDArray[np.float32]:
         """Return all images of a split, (N, inputs)."""
-        return np.concatenate([images.copy() for images, _ in self.chunks(split)])
+        return np.concatenate([images.copy() for images in self.chunks(split)])
+
+    def views(self, split: Split) -> "list[View]":
+        """Return what predictions are made from: the images and, with flip averaging, their mirror images."""
+        return [View(self, split, mirror=mirror) for mirror in (False, True)[: 1 + self.flip_averaging]]
 
     def seen_from_pixels(self, weights: Floats) -> Floats:
         """Return a first layer's weights, (inputs, units), as weights of the pixels, (pixels, units)."""
         return weights if self.projection is None else self.projection @ weights
+
+
+class View:
+    """The images of a split or their mirror images, chunk by chunk, (N, inputs); the next chunk may overwrite one.
+
+    It may be gone through again and again: what is compact is made once.
+    """
+
+    def __init__(self, preprocessing: Preprocessing, split: Split, *, mirror: bool):
+        self._preprocessing = preprocessing
+        self._split = split
+        self._mirror = mirror
+        self._kept: list[NDArray[np.float32]] = []
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        if not self._preprocessing.is_compact:
+            return self._made()
+        self._kept = self._kept or [images.copy() for images in self._made()]
+        return iter(self._kept)
+
+    def _made(self) -> Iterator[NDArray[np.float32]]:
+        return self._preprocessing.chunks(self._split, mirror=self._mirror)
 
 
 class BatchBuffer:

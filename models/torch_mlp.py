@@ -77,11 +77,6 @@ class TorchNet:
         with torch.inference_mode():
             return self._predicting.predict(self._tensor(images)).cpu().numpy()
 
-    def predict(self, images: Floats) -> Labels:
-        """Return the most probable class of each image, (N,)."""
-        labels: Labels = self.logits(images).argmax(axis=1)
-        return labels
-
     def measure(self, images: Floats | Tensor) -> None:
         """Take from images (N, inputs) the means and variances that batch normalisation uses in predictions."""
         with torch.no_grad():

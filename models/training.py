@@ -9,7 +9,7 @@ import numpy as np
 
 from models.config import TrainConfig
 from models.data import Split
-from models.metrics import accuracy, predict_split
+from models.metrics import accuracy, predict_views
 from models.net import EpochBatches, Net
 from models.preprocessing import Preprocessing
 from models.schedules import learning_rate
@@ -54,13 +54,14 @@ def train(
     """
     batches = net.batches(training, config, preprocessing)
     sample = batches.sample() if config.batch_normalization else None
+    views = preprocessing.views(validation)
     for epoch in range(epochs_done + 1, config.epochs + 1):
         started = time.perf_counter()
         loss = _train_epoch(net, batches, config, epoch)
         seconds = time.perf_counter() - started
         if sample is not None:
             net.measure(sample)
-        predictions = predict_split(net, validation, preprocessing)
+        predictions = predict_views(net, views)
         off_scale = not loss < _OFF_SCALE * math.log(int(training.labels.max()) + 1)
         diverged = off_scale and (not math.isfinite(loss) or len(np.unique(predictions)) == 1)
         yield EpochResult(epoch, loss, accuracy(predictions, validation), seconds, diverged)

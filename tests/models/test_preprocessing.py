@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from models.augmentation import mirrored
 from models.data import Split
-from models.preprocessing import PixelStatistics
+from models.preprocessing import PixelStatistics, Preprocessing
 from tests.models.blobs import blobs
 from tests.models.cases import preprocessing_of
 
@@ -83,11 +84,31 @@ def test_a_buffer_changes_nothing_but_the_memory(name: str) -> None:
 def test_chunks_are_the_split_in_its_order() -> None:
     _, split = blobs(training=30, validation=2300)
     preprocessing = preprocessing_of(split, "center")
-    chunks = [(images.copy(), labels) for images, labels in preprocessing.chunks(split)]
-    assert [len(labels) for _, labels in chunks] == [1000, 1000, 300]
-    images = np.concatenate([images for images, _ in chunks])
-    np.testing.assert_array_equal(images, preprocessing.batch(split, split.rows))
-    np.testing.assert_array_equal(np.concatenate([labels for _, labels in chunks]), split.labels[split.rows])
+    chunks = [images.copy() for images in preprocessing.chunks(split)]
+    assert [len(images) for images in chunks] == [1000, 1000, 300]
+    np.testing.assert_array_equal(np.concatenate(chunks), preprocessing.batch(split, split.rows))
+
+
+@pytest.mark.parametrize(("components", "made"), [(3, 1), (4, 2)])
+def test_a_view_can_be_seen_again_and_is_made_once_if_that_takes_no_more_memory_than_the_pixels(
+    components: int, made: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, split = blobs(training=30, validation=1100)
+    preprocessing = preprocessing_of(split, "whiten", components=components, flip_averaging=True)
+    batch, batches = Preprocessing.batch, 0
+
+    def count(*arguments: Any, **options: Any) -> Any:
+        nonlocal batches
+        batches += 1
+        return batch(*arguments, **options)
+
+    expected = [preprocessing.batch(split, split.rows, mirror=mirror) for mirror in (False, True)]
+    monkeypatch.setattr(Preprocessing, "batch", count)
+    views = preprocessing.views(split)
+    for _ in range(2):
+        seen = [np.concatenate([images.copy() for images in view]) for view in views]
+        np.testing.assert_allclose(seen, expected, atol=1e-5)
+    assert batches == made * 2 * 2
 
 
 def test_images_may_be_a_read_only_memory_map(tmp_path: Path) -> None:

@@ -47,16 +47,13 @@ class RecordingNet:
         self.measured.append(len(images))
 
     def logits(self, images: Floats) -> Floats:
-        raise NotImplementedError
+        return np.eye(CLASSES)[np.resize(self._predictions, len(images))]
 
     def parameters(self) -> dict[str, Floats]:
         return {}
 
     def load_parameters(self, parameters: dict[str, Floats]) -> None:
         pass
-
-    def predict(self, images: Floats) -> Labels:
-        return np.resize(self._predictions, len(images))
 
     def state(self) -> dict[str, NDArray[Any]]:
         return {}
