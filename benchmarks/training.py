@@ -1,6 +1,6 @@
 """Images a second of a training epoch on data of CIFAR-10's shape: ours, what people write, and the limit.
 
-    python -m benchmarks.training [--json] [--images 10000] [--repeats 3] [--hidden 50 256 1024]
+    python -m benchmarks.training [--json] [--images 5000] [--repeats 3] [--hidden 50 256 1024]
 
 ours      both nets through the epoch loop that trials run
 others    the two-layer net of courses (float64, softmax row by row, batches by fancy indexing; depth 2 only),
@@ -288,7 +288,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument("--images", type=int, default=10_000, help="of an epoch")
+    parser.add_argument("--images", type=int, default=5_000, help="of an epoch")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--hidden", type=int, nargs="+", default=[50, 256, 1024])
     given = parser.parse_args()
