@@ -1,4 +1,4 @@
-"""How much longer a trial takes than its training steps, and the most memory that its worker had.
+"""How much longer a trial takes than its training steps, how long those are, and its worker's most memory.
 
     python -m benchmarks.trial --data cifar10-images.tar.gz [--epochs 5] [--json]
 
@@ -41,7 +41,7 @@ def trial_spec(net: str, epochs: int) -> StudySpec:
 
 
 def measure(net: str, data: str | None, epochs: int) -> dict[str, Any]:
-    """Run the trials; return the median of time by time of steps, and the worker's peak memory in bytes."""
+    """Run the trials; return the medians of time by time of steps and of seconds an epoch, and the peak memory."""
     spec = trial_spec(net, epochs)
     with tempfile.TemporaryDirectory() as folder:
         source = {"data": data, "fingerprint": load_spec_data(spec, data).fingerprint}
@@ -52,8 +52,15 @@ def measure(net: str, data: str | None, epochs: int) -> dict[str, Any]:
         ratios = [
             trial.duration.total_seconds() / trial.user_attrs["seconds"] for trial in trials if trial.duration
         ]
+    epoch = statistics.median(trial.user_attrs["seconds"] / epochs for trial in trials)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"net": net, "ratio": statistics.median(ratios), "slowest": max(ratios), "bytes": memory}
+    return {
+        "net": net,
+        "ratio": statistics.median(ratios),
+        "slowest": max(ratios),
+        "epoch": epoch,
+        "bytes": memory,
+    }
 
 
 def main() -> None:
@@ -69,7 +76,8 @@ def main() -> None:
         if not given.json:
             print(
                 f"{net:6} a trial takes {row['ratio']:.3f} times its steps (median of {TRIALS}, the most "
-                f"{row['slowest']:.3f}), peak memory {row['bytes'] / 2**20:,.0f} MiB",
+                f"{row['slowest']:.3f}), {row['epoch']:.1f} s an epoch, "
+                f"peak memory {row['bytes'] / 2**20:,.0f} MiB",
                 flush=True,
             )
     if given.json:
