@@ -40,7 +40,7 @@ ROWS: list[dict[str, Any]] = [
     {"flip_averaging": False},
     {"shift": 0},
     {"shift": 1},
-    {"shift": 2},
+    {"shift": 3},
     {"batch_normalization": False},
     {"dropout": 0.0},
     {"dropout": 0.1},
