@@ -38,6 +38,7 @@ from studies.places import Place, own_studies, place_for, storage_place
 from studies.spec import Budget, StudySpec, differences
 from studies.storage import Storage, exclusive, exists, open_storage, shown
 
+_SHOWN_CHANGES = 10
 PLANNED_SEED = "planned_seed"  # the attribute of a confirmation's trial that says which seed it trains with
 
 
@@ -300,6 +301,8 @@ def _refuse_drift(record: StudyRecord, spec: StudySpec, source: dict[str, Any]) 
     kept = record.attributes()["source"]["fingerprint"]
     if kept != source["fingerprint"]:
         changes.append(f"training images: {kept[:12]} → {source['fingerprint'][:12]}")
+    if len(changes) > _SHOWN_CHANGES:
+        changes[_SHOWN_CHANGES:] = [f"and {len(changes) - _SHOWN_CHANGES} more"]
     if changes:
         raise StudyError(
             f"study {spec.name!r} in {shown(record.url)} was made from another specification "

@@ -168,6 +168,12 @@ def test_every_difference_is_shown(url: str, record: StudyRecord) -> None:
     assert "(seed: 0 → 1; search.hidden_size.high: 16 → 32)" in message
 
 
+def test_of_very_many_differences_the_first_are_shown(url: str, record: StudyRecord) -> None:
+    message = refusal(make, url, spec(start=[{"hidden_size": size} for size in range(4, 17)]))
+    assert "start[10].hidden_size: (not set) → 13; and 3 more); give" in message
+    assert "start[11]" not in message
+
+
 def test_other_images_are_refused(url: str, record: StudyRecord) -> None:
     message = refusal(make, url, source={"data": "/images", "fingerprint": "0123456789abcdef"})
     assert "(training images: ffffffffffff → 0123456789ab)" in message
