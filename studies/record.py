@@ -38,7 +38,7 @@ from studies.places import Place, own_studies, place_for, storage_place
 from studies.spec import Budget, StudySpec, differences
 from studies.storage import Storage, exclusive, exists, open_storage, shown
 
-_SHOWN_CHANGES = 10
+_SHOWN_CHANGES = 10  # of a specification, in one message
 PLANNED_SEED = "planned_seed"  # the attribute of a confirmation's trial that says which seed it trains with
 
 

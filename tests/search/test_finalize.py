@@ -148,9 +148,6 @@ def test_two_that_finish_a_study_at_once_open_its_test_split_once(finished: Fini
     assert len(record.attributes()["tests"]) == 1
 
 
-# ---- what cannot be tested ----
-
-
 def test_an_opening_that_another_process_records_meanwhile_is_kept(
     finished: Finished, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,6 +164,9 @@ def test_an_opening_that_another_process_records_meanwhile_is_kept(
     assert report.opening == 2
     assert finalize._on_record(record, report) == report  # as after an answer that got lost
     assert len(record.attributes()["tests"]) == 2
+
+
+# ---- what cannot be tested ----
 
 
 def test_without_a_finished_trial_there_is_nothing_to_test(tmp_path: Path, openings: list[str]) -> None:
