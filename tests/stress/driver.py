@@ -184,11 +184,13 @@ class Driver:
             command.end()
 
     def wait_for_trials(self, ended: int) -> None:
-        """Wait until so many trials ended and others run, some epochs on."""
+        """Wait until so many trials ended and others run, some epochs on; the study must have many more than that."""
 
         def underway() -> bool | None:
+            now = self.ledger.ended()
+            assert now < self.trials, f"all trials ended while {ended} were waited for"
             running = [row for row in self.ledger.in_state("RUNNING") if len(row.reports) >= 2]
-            return (self.ledger.ended() >= ended and bool(running)) or None
+            return (now >= ended and bool(running)) or None
 
         wait_until(underway, f"{ended} trials to end and another to be underway")
 

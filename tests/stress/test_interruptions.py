@@ -16,15 +16,15 @@ WAYS = ((signal.SIGINT,), (signal.SIGTERM,), (signal.SIGINT, signal.SIGINT))
 
 
 @pytest.mark.parametrize(
-    ("trials", "interruptions"), [(16, 3), pytest.param(60, 12, marks=stress)], ids=["short", "long"]
+    ("trials", "interruptions"), [(40, 3), pytest.param(96, 12, marks=stress)], ids=["short", "long"]
 )
 def test_one_worker_and_one_seed_give_one_study(new_driver: NewDriver, trials: int, interruptions: int) -> None:
     whole, driver = (new_driver(trials, sampler="tpe", pruner="median") for _ in range(2))
     undisturbed = whole.run()
     command = driver.run()
     for count in range(1, interruptions + 1):
-        # The last is where the sampler has learned from the trials before.
-        driver.wait_for_trials(count * (trials - 4) // interruptions)
+        # The last is where the sampler has learned from the trials before; many more are left to be interrupted.
+        driver.wait_for_trials(4 * count)
         way = WAYS[(count - 1) % len(WAYS)]
         _interrupt(driver, command, way)
         command = driver.resume()

@@ -52,7 +52,7 @@ def test_two_runs_started_at_once_share_one_study(
 
 
 @pytest.mark.parametrize(
-    ("workers", "trials", "seconds"), [(2, 8, 5), pytest.param(8, 100, 30, marks=stress)], ids=["short", "long"]
+    ("workers", "trials", "seconds"), [(2, 24, 5), pytest.param(8, 100, 30, marks=stress)], ids=["short", "long"]
 )
 def test_another_process_holds_the_database(
     new_driver: NewDriver, reference: Reference, workers: int, trials: int, seconds: float
