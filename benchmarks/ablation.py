@@ -1,6 +1,6 @@
-"""Each training option on and off around one configuration: what it is worth on validation images of CIFAR-10.
+"""Each training option on and off around the best configuration of cifar10-numpy-best: what it is worth on validation.
 
-    python -m benchmarks.ablation --data cifar10-images.tar.gz --storage ablation.db [--workers 2] [--seeds 1]
+    python -m benchmarks.ablation --data cifar10-images.tar.gz --storage ablation.db [--workers 2] [--seeds 2]
 
 All runs are trials of one study, so what was interrupted goes on. The test split stays closed. A row's seconds are
 of its training steps, with one thread a worker.
@@ -10,6 +10,7 @@ import argparse
 import statistics
 from typing import Any
 
+from models.config import TrainConfig
 from search.cli.common import err
 from search.cli.display import SearchProgress
 from search.local_worker import LocalWorker
@@ -17,84 +18,60 @@ from search.status import study_status
 from search.supervisor import Supervisor
 from search.trial_queue import TrialQueue
 from search.worker import load_spec_data
+from studies.catalog import find
 from studies.record import StudyRecord, create_or_resume
 from studies.spec import StudySpec
 from studies.storage import storage_url
 
-# A small net that trains in a minute or two.
-BASE: dict[str, Any] = {
-    "hidden_size": 512,
-    "depth": 3,
-    "batch_size": 250,
-    "learning_rate": 2e-3,
-    "optimizer": "adamw",
-    "weight_decay": 0.05,
-    "regularization": 0.0,
-    "momentum": 0.0,
-    "nesterov": False,
-    "schedule": "one-cycle",
-    "warmup": 0.1,
-    "initialization": "he",
-    "batch_normalization": True,
-    "dropout": 0.1,
-    "input_dropout": 0.0,
-    "label_smoothing": 0.1,
-    "flip": True,
-    "shift": 2,
-    "flip_averaging": True,
-    "preprocessing": "standardize",
-    "averaging": 0.0,
-}
+WINNER = "cifar10-numpy-best"
+ADAM = {"optimizer": "adam", "weight_decay": 0.0}
 SGD = {"optimizer": "sgd", "weight_decay": 0.0, "regularization": 1e-4}
 # What each row changes; the first changes nothing.
 ROWS: list[dict[str, Any]] = [
     {},
-    {"flip": False, "flip_averaging": False},
     {"flip_averaging": False},
+    {"flip": False, "flip_averaging": False},
     {"shift": 0},
-    {"shift": 1},
     {"shift": 3},
     {"batch_normalization": False},
     {"dropout": 0.0},
-    {"dropout": 0.25},
-    {"input_dropout": 0.1},
+    {"dropout": 0.3},
     {"label_smoothing": 0.0},
-    {"averaging": 0.998},
+    {"preprocessing": "standardize"},
     {"schedule": "cosine"},
     {"schedule": "step"},
-    {"warmup": 0.0},
-    {"optimizer": "adam", "weight_decay": 0.0},
-    SGD | {"learning_rate": 0.1, "momentum": 0.0},
-    SGD | {"learning_rate": 0.02, "momentum": 0.9},
-    SGD | {"learning_rate": 0.02, "momentum": 0.9, "nesterov": True},
+    {"averaging": 0.998},
+    {"input_dropout": 0.1},
     {"weight_decay": 0.0},
-    {"weight_decay": 0.2},
-    {"preprocessing": "center"},
-    {"preprocessing": "whiten"},
+    ADAM,
+    SGD | {"momentum": 0.9, "learning_rate": 0.2},
+    SGD | {"momentum": 0.9, "learning_rate": 0.2, "nesterov": True},
+    SGD | {"learning_rate": 1.0},
+    {"depth": 3},
+    {"warmup": 0.0},
     {"initialization": "small"},
-    {"depth": 2},
-    {"depth": 4},
-    {"hidden_size": 1024},
-    {"batch_size": 500},
 ]
 
 
 def ablation_spec(epochs: int, seeds: int, validation: int) -> StudySpec:
     """Return the study whose starts are all rows, once for each seed."""
-    points = [BASE | row for row in ROWS] * seeds
-    values = {name: sorted({point[name] for point in points}) for name in BASE}
+    winner = find(WINNER)
+    base = winner.fixed | winner.start[0]
+    base |= {name: getattr(TrainConfig(), name) for row in ROWS for name in row if name not in base}
+    points = [base | row for row in ROWS] * seeds
+    values = {name: sorted({point[name] for point in points}) for name in base}
     varied = {name: {"choices": some} for name, some in values.items() if len(some) > 1}
     return StudySpec.from_json(
         {
             "name": "ablation",
-            "net": "torch",
-            "dataset": "cifar10",
+            "net": winner.net,
+            "dataset": winner.dataset,
             "validation": validation,
             "sampler": "random",
             "pruner": "none",
             "budget": {"trials": len(points), "epochs": epochs},
             "search": varied,
-            "fixed": {name: value for name, value in BASE.items() if name not in varied},
+            "fixed": {name: value for name, value in base.items() if name not in varied},
             "start": [{name: point[name] for name in varied} for point in points],
         }
     )
@@ -129,8 +106,8 @@ def main() -> None:
     parser.add_argument("--data", help="images of CIFAR-10, as for `mlpsearch run cifar10-numpy`")
     parser.add_argument("--storage", default="ablation.db")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--validation", type=int, default=5000, help="images held out of the training images")
     given = parser.parse_args()
     spec = ablation_spec(given.epochs, given.seeds, given.validation)

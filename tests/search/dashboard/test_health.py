@@ -91,7 +91,7 @@ def test_a_storage_that_goes_and_comes_back(tmp_path: Path) -> None:
     file, away = tmp_path / "studies.db", tmp_path / "away.db"
     with StorageWatch(url) as watch:
         time.sleep(0.5)
-        assert watch.answers()
+        assert settles(watch.answers, True)
         file.rename(away)
         assert settles(watch.answers, False)
         away.rename(file)
@@ -101,7 +101,7 @@ def test_a_storage_that_goes_and_comes_back(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("_impatient")
 def test_a_storage_that_hangs_does_not_make_it_hang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def hang(url: str) -> list[str]:
-        time.sleep(2)
+        time.sleep(5)
         raise StorageError("too late")
 
     monkeypatch.setattr("search.dashboard.health.stored_names", hang)
@@ -109,4 +109,4 @@ def test_a_storage_that_hangs_does_not_make_it_hang(tmp_path: Path, monkeypatch:
         time.sleep(0.5)
         started = time.monotonic()
         assert not watch.answers()
-        assert time.monotonic() - started < 0.1
+        assert time.monotonic() - started < 2
