@@ -76,6 +76,17 @@ def test_one_that_dies_is_replaced_and_the_others_stay(two: Running) -> None:
     assert two.said == ["a worker ended with exit code -9; another takes its place in 0.01 s"]
 
 
+def test_one_that_died_does_not_count(two: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_pool, "_LONGEST_PAUSE", 3600.0)
+    monkeypatch.setattr(worker_pool, "_SHORTEST_PAUSE", 3600.0)
+    two.workers[0].how = End(death="died")
+    deadline = time.monotonic() + 30
+    while not two.said:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    assert two.pool.alive == 1
+
+
 def test_one_that_dies_again_and_again_is_replaced_less_and_less_often(two: Running) -> None:
     for number in range(2, 10):
         two.workers[-1 if number > 2 else 0].how = End(death="died")
