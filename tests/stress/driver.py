@@ -184,7 +184,7 @@ class Driver:
             command.end()
 
     def wait_for_trials(self, ended: int) -> None:
-        """Wait until so many trials ended and others run, some epochs on; the study must have many more than that."""
+        """Wait until so many trials ended and others run, some epochs on. The study must have many more trials."""
 
         def underway() -> bool | None:
             now = self.ledger.ended()
