@@ -1,4 +1,4 @@
-"""Each training option on and off around the best configuration of cifar10-numpy-best: what it is worth on validation.
+"""Each training option on and off around the best configuration of cifar10-numpy-best, on validation images.
 
     python -m benchmarks.ablation --data cifar10-images.tar.gz --storage ablation.db [--workers 2] [--seeds 2]
 
