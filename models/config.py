@@ -32,6 +32,7 @@ ALLOWED: dict[str, tuple[Any, ...]] = {
     "shift": (0, 16),
     "averaging": (0.0, 0.99999),
     "flip_averaging": (False, True),
+    "precision": ("float32", "bfloat16"),
     "seed": (0, 2**63 - 1),
 }
 
@@ -81,6 +82,9 @@ class TrainConfig:
     averaging: decay a step of an exponential moving average of all weights, with which the net predicts; 0 for
         none (Polyak & Juditsky 1992, https://doi.org/10.1137/0330046). See models/averaging.py.
     flip_averaging: predict by the mean of the logits of an image and of its mirror image.
+    precision: of the matrix products of training steps. "bfloat16", of the PyTorch net only, rounds what is
+        multiplied and each product to 8 significant bits; weights, steps and predictions stay float32
+        (Micikevicius et al. 2018, https://arxiv.org/abs/1710.03740; Kalamkar et al. 2019, https://arxiv.org/abs/1905.12322).
     seed: fixes the initial weights and every random draw of the training.
 
     Raises ConfigError for a value that is not allowed.
@@ -111,6 +115,7 @@ class TrainConfig:
     shift: int = 0
     averaging: float = 0.0
     flip_averaging: bool = False
+    precision: str = "float32"
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -20,6 +20,7 @@ from models.batches import Batches
 from models.config import TrainConfig
 from models.data import Split
 from models.draws import DropoutMasks
+from models.errors import ConfigError
 from models.initialization import Parameters, initial_parameters, layer_sizes, named
 from models.net import Floats, Labels
 from models.normalization import EPSILON, normalize, normalize_backward
@@ -32,9 +33,13 @@ class NumpyNet:
 
     inputs: what it gets of an image, all pixels or fewer components. classes: size of the output layer.
     dtype: of all arithmetic; float32 to train, float64 to check gradients.
+
+    Raises ConfigError for the precision "bfloat16", which NumPy has not.
     """
 
     def __init__(self, *, inputs: int, classes: int, config: TrainConfig, dtype: type[np.floating] = np.float32):
+        if config.precision != "float32":
+            raise ConfigError(f"precision = {config.precision!r}: only the PyTorch net has it")
         self.learning_rate = config.learning_rate
         self._config = config
         self._dtype = dtype

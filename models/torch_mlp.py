@@ -37,7 +37,12 @@ class TorchNet:
         self._dtype = dtype
         self._config = config
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.module = MLP(sizes, _DTYPES[dtype], normalized=config.batch_normalization).to(self._device)
+        self.module = MLP(
+            sizes,
+            _DTYPES[dtype],
+            normalized=config.batch_normalization,
+            rounded=config.precision == "bfloat16",
+        ).to(self._device)
         _copy_into(self.module.trained(), initial_parameters(inputs, classes, config, dtype).named())
         self._predicting = deepcopy(self.module) if config.averaging else self.module
         self._optimizer = _optimizer(self.module, config)

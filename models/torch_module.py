@@ -1,6 +1,8 @@
 """The layers of TorchNet, and how an image passes them."""
 
+from functools import cache
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +14,12 @@ class MLP(nn.Module):
     """Linear layers with ReLU between them, and batch normalisation before the ReLU if it is asked for.
 
     sizes: units from the input to the output.
+    rounded: whether training steps multiply numbers of 8 significant bits (see TrainConfig.precision).
     """
 
-    def __init__(self, sizes: list[int], dtype: torch.dtype, *, normalized: bool):
+    def __init__(self, sizes: list[int], dtype: torch.dtype, *, normalized: bool, rounded: bool = False):
         super().__init__()
+        self._product = _RoundedProduct.apply if rounded else nn.functional.linear
         hidden = sizes[1:-1] if normalized else []
         self.layers = nn.ModuleList(
             nn.utils.skip_init(nn.Linear, *fans, dtype=dtype)  # type: ignore[no-untyped-call]
@@ -33,7 +37,7 @@ class MLP(nn.Module):
             activations = torch.relu(self._hidden(layer, activations))
             if mask is not None:
                 activations = activations * mask
-        return self.linears[-1](activations)  # type: ignore[no-any-return]
+        return self._product(activations, self.linears[-1].weight, self.linears[-1].bias)
 
     def predict(self, images: Tensor, *, measuring: bool = False) -> Tensor:
         """Return the logits, (N, classes), of images (N, inputs), with fixed means and variances.
@@ -53,9 +57,10 @@ class MLP(nn.Module):
     def _hidden(self, layer: int, activations: Tensor, *, fixed: bool = False) -> Tensor:
         """What goes into the ReLU of a hidden layer."""
         linear = self.linears[layer]
+        product = nn.functional.linear if fixed else self._product
         if not self.gammas:
-            return linear(activations)  # type: ignore[no-any-return]
-        outputs = nn.functional.linear(activations, linear.weight)
+            return product(activations, linear.weight, linear.bias)
+        outputs = product(activations, linear.weight, None)
         # nn.functional.batch_norm would refuse a batch of one image, which may be all that an epoch has left.
         return torch.batch_norm(
             outputs,
@@ -83,3 +88,44 @@ class MLP(nn.Module):
         """The means and variances of batch normalisation in predictions, by the names that files give them."""
         named = {f"mean.{i}": mean.data for i, mean in enumerate(self.means)}
         return named | {f"variance.{i}": variance.data for i, variance in enumerate(self.variances)}
+
+
+class _RoundedProduct(torch.autograd.Function):
+    """nn.functional.linear, and its gradients, of numbers rounded to bfloat16; products are rounded once more.
+
+    Sums within a product are float32.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, activations: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.dtypes = activations.dtype, weight.dtype
+        activations, weight = activations.bfloat16(), weight.bfloat16()
+        ctx.save_for_backward(activations, weight)
+        outputs = _product(activations, weight.t())
+        return outputs if bias is None else outputs + bias
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        activations, weight = ctx.saved_tensors
+        rounded = gradient.bfloat16()
+        by_activations, by_weight, by_bias = ctx.needs_input_grad
+        return (
+            _product(rounded, weight).to(ctx.dtypes[0]) if by_activations else None,
+            _product(rounded.t(), activations).to(ctx.dtypes[1]) if by_weight else None,
+            gradient.sum(0) if by_bias else None,
+        )
+
+
+def _product(one: Tensor, other: Tensor) -> Tensor:
+    if _multiplies_bfloat16(one.device.type):
+        return one @ other
+    return (one.float() @ other.float()).bfloat16()
+
+
+@cache
+def _multiplies_bfloat16(device: str) -> bool:
+    """Whether a device has instructions for it: without, torch's own way takes a hundred times as long."""
+    if device == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    can = torch.cpu.get_capabilities()
+    return bool(can.get("avx512_bf16") or can.get("amx_bf16"))

@@ -60,10 +60,12 @@ def specs(draw: st.DrawFn) -> StudySpec:
     others = [name for name in FIELDS if name not in searched]
     fixed = draw(st.lists(st.sampled_from(others), unique=True)) if others else []
     search = {name: draw(dimensions(name)) for name in searched}
+    constants = {name: draw(values(name)) for name in fixed}
+    for_torch = "precision" in searched or constants.get("precision") == "bfloat16"
     points = draw(st.lists(st.lists(st.sampled_from(searched), min_size=1, unique=True), max_size=2))
     return StudySpec(
         name=draw(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True)),
-        net=draw(st.sampled_from(["numpy", "torch"])),
+        net="torch" if for_torch else draw(st.sampled_from(["numpy", "torch"])),
         dataset=draw(st.sampled_from(["digits", "cifar10", "fashion-mnist", "images"])),
         data=draw(st.text(st.characters(exclude_characters="\0", codec="utf-8"), min_size=1)),
         validation=draw(st.integers(1, 10**6)),
@@ -77,6 +79,6 @@ def specs(draw: st.DrawFn) -> StudySpec:
             total_epochs=draw(st.none() | st.integers(1, 10**9)),
         ),
         search=search,
-        fixed={name: draw(values(name)) for name in fixed},
+        fixed=constants,
         start=tuple({name: draw(inside(search[name])) for name in point} for point in points),
     )

@@ -256,6 +256,13 @@ BAD_LINES = [
         'optimizer = { choices = ["sgd", "adam"] }\n[[start]]\noptimizer = "x"',
         "start[1].optimizer = 'x': must be one of 'sgd', 'adam', as search.optimizer says",
     ),
+    # what NumPy has not
+    (HIDDEN, f'{HIDDEN}\n[fixed]\nprecision = "bfloat16"', "precision = 'bfloat16': needs net = 'torch'"),
+    (
+        HIDDEN,
+        HIDDEN + '\nprecision = { choices = ["float32", "bfloat16"] }',
+        "precision = 'bfloat16': needs net = 'torch'",
+    ),
     # no TOML
     (HIDDEN, "hidden_size", "is not valid TOML: Expected '=' after a key in a key/value pair (at line 9"),
     (HIDDEN, f"{HIDDEN}\n{HIDDEN}", "is not valid TOML: Cannot overwrite a value"),
