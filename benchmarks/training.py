@@ -2,10 +2,10 @@
 
     python -m benchmarks.training [--json] [--images 5000] [--repeats 3] [--hidden 50 256 1024]
 
-ours      both nets through the epoch loop that trials run
+ours      both nets through the epoch loop that trials run; "torch bfloat16" is Adam with products of bfloat16
 others    the two-layer net of courses (float64, softmax row by row, batches by fancy indexing; depth 2 only),
           torch with DataLoader, ToTensor and Normalize, and scikit-learn's MLPClassifier (SGD, partial_fit)
-limit     the matrix products of the same shapes alone, in NumPy and in torch
+limit     the matrix products of the same shapes alone, in NumPy and in torch, which also in bfloat16
 
 Each way has a process of its own: idle threads of one library would take time from the next. All take turns within
 a repetition, so that whatever else the machine does meets all of them.
@@ -49,10 +49,13 @@ RATIOS = (
     ("numpy limit", "scikit-learn"),
     ("torch sgd", "dataloader"),
     ("torch adam", "dataloader"),
+    ("torch bfloat16", "dataloader"),
     ("torch limit", "dataloader"),
+    ("bfloat16 limit", "dataloader"),
     ("numpy", "numpy limit"),
     ("torch sgd", "torch limit"),
     ("torch adam", "torch limit"),
+    ("torch bfloat16", "bfloat16 limit"),
 )
 
 
@@ -205,11 +208,15 @@ def numpy_limit(images: Split, case: Case) -> float:
     return _products(_arrays(case), np.matmul, len(images) // case.batch_size)
 
 
-def torch_limit(images: Split, case: Case) -> float:
-    """Torch's matrix products of an epoch."""
-    arrays = [tuple(torch.from_numpy(array) for array in one) for one in _arrays(case)]
-    with torch.inference_mode():
-        return _products(arrays, torch.matmul, len(images) // case.batch_size)
+def torch_limit(dtype: torch.dtype) -> Callable[[Split, Case], float]:
+    """Return what measures torch's matrix products of an epoch."""
+
+    def measure(images: Split, case: Case) -> float:
+        arrays = [tuple(torch.from_numpy(array).to(dtype) for array in one) for one in _arrays(case)]
+        with torch.inference_mode():
+            return _products(arrays, torch.matmul, len(images) // case.batch_size)
+
+    return measure
 
 
 def _arrays(case: Case) -> list[tuple[NDArray[np.float32], ...]]:
@@ -241,11 +248,13 @@ WAYS: dict[str, Callable[[Split, Case], float | None]] = {
     "numpy": ours("numpy", momentum=0.9),
     "torch sgd": ours("torch", momentum=0.9),
     "torch adam": ours("torch", optimizer="adam"),
+    "torch bfloat16": ours("torch", optimizer="adam", precision="bfloat16"),
     "course": course,
     "dataloader": dataloader,
     "scikit-learn": scikit_learn,
     "numpy limit": numpy_limit,
-    "torch limit": torch_limit,
+    "torch limit": torch_limit(torch.float32),
+    "bfloat16 limit": torch_limit(torch.bfloat16),
 }
 
 
@@ -295,11 +304,11 @@ def main() -> None:
     cases = [Case(*shape) for shape in product(given.hidden, DEPTHS, BATCH_SIZES)]
     rates = []
     if not given.json:
-        print("images a second\nhidden depth batch " + " ".join(f"{way:>12}" for way in WAYS))
+        print("images a second\nhidden depth batch " + " ".join(f"{way:>14}" for way in WAYS))
     for case, rate in measure(given.images, cases, given.repeats):
         rates.append((case, rate))
         if not given.json:
-            cells = (f"{rate[way]:12,.0f}" if way in rate else f"{'–':>12}" for way in WAYS)
+            cells = (f"{rate[way]:14,.0f}" if way in rate else f"{'–':>14}" for way in WAYS)
             print(f"{case.hidden_size:6} {case.depth:5} {case.batch_size:5} {' '.join(cells)}", flush=True)
     if given.json:
         rows = [{"hidden_size": c.hidden_size, "depth": c.depth, "batch_size": c.batch_size} | r for c, r in rates]
