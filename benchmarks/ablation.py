@@ -19,7 +19,8 @@ from search.supervisor import Supervisor
 from search.trial_queue import TrialQueue
 from search.worker import load_spec_data
 from studies.catalog import find
-from studies.record import StudyRecord, create_or_resume
+from studies.creation import create_or_resume
+from studies.record import StudyRecord
 from studies.spec import StudySpec
 from studies.storage import storage_url
 

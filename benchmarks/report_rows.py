@@ -12,7 +12,7 @@ from typing import Any
 
 from search.finalize import evaluate
 from search.worker import load_spec_data, serve_one
-from studies.record import create_or_resume
+from studies.creation import create_or_resume
 from studies.spec import StudySpec
 from studies.storage import storage_url
 

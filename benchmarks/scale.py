@@ -23,8 +23,9 @@ from optuna.trial import TrialState
 from search.lease import Lease
 from search.trial_queue import TrialQueue
 from search.worker import load_spec_data, worker_name
+from studies.creation import create_or_resume
 from studies.places import ENVIRONMENT as ARTIFACTS
-from studies.record import StudyRecord, create_or_resume, open_study
+from studies.record import StudyRecord, open_study
 from studies.spec import StudySpec
 from studies.storage import ENVIRONMENT as STORAGE
 from tests.postgres import running_server

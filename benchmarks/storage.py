@@ -31,8 +31,9 @@ from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 
 from search.status import study_status
 from search.trial_queue import TrialQueue
+from studies.creation import create_or_resume
 from studies.dimensions import Choices, Range
-from studies.record import StudyRecord, create_or_resume, open_study
+from studies.record import StudyRecord, open_study
 from studies.space import distributions, suggest
 from studies.spec import Budget, StudySpec
 from studies.storage import open_storage

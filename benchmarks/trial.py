@@ -20,7 +20,7 @@ from typing import Any
 from models import NETS
 from search.worker import load_spec_data, serve_one
 from studies import catalog
-from studies.record import create_or_resume
+from studies.creation import create_or_resume
 from studies.spec import Budget, StudySpec
 from studies.storage import storage_url
 

@@ -24,8 +24,9 @@ from pathlib import Path
 from optuna.trial import TrialState
 
 from search.worker import load_spec_data
+from studies.creation import create_or_resume
 from studies.dimensions import Range
-from studies.record import StudyRecord, create_or_resume
+from studies.record import StudyRecord
 from studies.spec import Budget, StudySpec
 
 _MIB = 2**20

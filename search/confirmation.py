@@ -14,7 +14,8 @@ from models.errors import StudyError
 from models.statistics import deviation, mean, paired_p_value
 from search.seeds import derived_seed
 from search.trial_queue import TrialQueue
-from studies.record import PLANNED_SEED, PlannedRun, StudyRecord, confirmation_of, plan_confirmation
+from studies.creation import plan_confirmation
+from studies.record import PLANNED_SEED, PlannedRun, StudyRecord, confirmation_of
 
 _SEEDS = 1  # tells the seeds of confirmations from those of trials
 

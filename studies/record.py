@@ -16,17 +16,14 @@ confirms      the id of the study that it confirms
 plan          the runs that its trials do, and nothing else (PlannedRun as JSON)
 """
 
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.exceptions import DuplicatedStudyError
-from optuna.study import StudyDirection
 
 from models.errors import StudyError
 from studies import catalog
@@ -34,11 +31,10 @@ from studies.artifacts import artifacts_of, remove_artifacts
 from studies.counts import Counts
 from studies.datasets import own_copy
 from studies.files import Files
-from studies.places import Place, own_studies, place_for, storage_place
-from studies.spec import Budget, StudySpec, differences
-from studies.storage import Storage, exclusive, exists, open_storage, shown
+from studies.places import Place, own_studies, place_for
+from studies.spec import Budget, StudySpec
+from studies.storage import Storage, exists, open_storage, shown
 
-_SHOWN_CHANGES = 10  # of a specification, in one message
 PLANNED_SEED = "planned_seed"  # the attribute of a confirmation's trial that says which seed it trains with
 
 
@@ -143,7 +139,7 @@ def open_study(url: str, name: str) -> StudyRecord:
     known = study_names(storage)
     if name not in study_names(storage, confirmations=True):
         raise StudyError(f"study {name!r}: not in {shown(url)} (there: {', '.join(known) or 'none'})")
-    return _load(storage, name)
+    return load_study(storage, name)
 
 
 def find_spec(study: str, url: str, data: str | None) -> tuple[StudySpec, Path | None]:
@@ -154,7 +150,7 @@ def find_spec(study: str, url: str, data: str | None) -> tuple[StudySpec, Path |
     """
     record = None
     if exists(url) and study in study_names(storage := open_storage(url)):
-        record = _load(storage, study)
+        record = load_study(storage, study)
     spec = record.spec if record and study not in catalog.names() else catalog.find(study, data)
     known = record.attributes()["source"]["data"] if record else None
     path = Path(data) if data else own_copy(spec.dataset, spec.data or known)
@@ -163,56 +159,13 @@ def find_spec(study: str, url: str, data: str | None) -> tuple[StudySpec, Path |
     return spec, None if path is None else path.absolute()
 
 
-def create_or_resume(url: str, spec: StudySpec, *, trials: int | None, source: dict[str, Any]) -> StudyRecord:
-    """Return the study of this specification, making it where there is none.
-
-    trials: how many trials it shall have in all; None for what the specification and earlier runs say.
-    source: where its data are and their fingerprint.
-    Raises StudyError where a study of this name has another specification or other data.
-    """
-    storage = open_storage(url, create=True)
-    with exclusive(url):
-        if spec.name not in study_names(storage):
-            place = storage_place(storage)
-            _create(storage, spec.name, spec, source, place, {"artifacts": place.name} if place.name else {})
-        record = _load(storage, spec.name)
-        _refuse_drift(record, spec, source)
-        _enlarge(record, spec, trials)
-        if spec.confirm != record.spec.confirm:
-            record.set("spec", record.spec.model_copy(update={"confirm": spec.confirm}).to_json())
-            record = _load(storage, spec.name)
-        if record.attributes()["source"] != source:  # the same images at a new place
-            record.set("source", source)
-    return record
-
-
 def confirmation_of(record: StudyRecord) -> StudyRecord | None:
     """Return the study that holds the runs of a study's confirmation, if there is one."""
-    name = _confirmation_name(record.name)
+    name = confirmation_name(record.name)
     if name not in study_names(record.storage, confirmations=True):
         return None
-    found = _load(record.storage, name)
+    found = load_study(record.storage, name)
     return found if found.attributes()["confirms"] == record.id else None
-
-
-def plan_confirmation(record: StudyRecord, runs: list[PlannedRun]) -> StudyRecord:
-    """Return the study of a confirmation, made where there is none, with these runs added to those it had."""
-    with exclusive(record.url):
-        confirmation = confirmation_of(record)
-        if confirmation is None:
-            _delete_confirmation(record)  # of a study that had the same name once
-            attributes, name = record.attributes(), _confirmation_name(record.name)
-            more = {"artifacts": attributes["artifacts"]} if "artifacts" in attributes else {}
-            more |= {"confirms": record.id, "plan": []}
-            _create(record.storage, name, record.spec, attributes["source"], record.place, more)
-            confirmation = _load(record.storage, name)
-        known = confirmation.plan or []
-        plan = [*known, *(run for run in runs if run not in known)]
-        if plan != known:
-            confirmation.set("plan", [asdict(run) for run in plan])
-            confirmation.set("budget", Budget(trials=len(plan), epochs=record.spec.budget.epochs).model_dump())
-        confirmation.set("stopped", False)
-    return confirmation
 
 
 def study_names(storage: Storage, *, confirmations: bool = False) -> list[str]:
@@ -228,15 +181,16 @@ def delete_study(record: StudyRecord) -> bool:
     Returns False where the files were not in their place; `mlpsearch gc` removes them on a machine where they are.
     """
     there = _place(record).has(record.id)
-    _delete_confirmation(record)
+    delete_confirmation(record)
     _delete(record)
     return there
 
 
-def _delete_confirmation(record: StudyRecord) -> None:
-    name = _confirmation_name(record.name)
+def delete_confirmation(record: StudyRecord) -> None:
+    """Delete the confirmation of a study, or of another that had its name once, if there is one."""
+    name = confirmation_name(record.name)
     if name in study_names(record.storage, confirmations=True):
-        _delete(_load(record.storage, name))
+        _delete(load_study(record.storage, name))
 
 
 def _delete(record: StudyRecord) -> None:
@@ -251,71 +205,14 @@ def _place(record: StudyRecord) -> Place:
     return place_for(record.url, record.attributes().get("artifacts"))
 
 
-def _confirmation_name(study: str) -> str:
+def confirmation_name(study: str) -> str:
+    """Return the name of the study that holds the runs of a study's confirmation."""
     return f"{study} (confirmation)"  # no study file may have such a name
 
 
-def _create(
-    storage: Storage, name: str, spec: StudySpec, source: dict[str, Any], place: Place, more: dict[str, Any]
-) -> None:
-    study_id = _empty_study(storage, name)
-    storage.optuna.set_study_system_attr(study_id, "study:metric_names", ["validation accuracy"])
-    for key, value in (
-        ("budget", _budget_json(spec.budget)),
-        ("source", source),
-        ("stopped", False),
-        ("tests", []),
-        *more.items(),
-        ("spec", spec.to_json()),
-    ):
-        storage.optuna.set_study_user_attr(study_id, key, value)
-    known = uuid.uuid4().hex
-    place.mark(known, name)
-    # Last: a study without it was left unfinished by a crash, see is_ours.
-    storage.optuna.set_study_user_attr(study_id, "id", known)
-
-
-def _empty_study(storage: Storage, name: str) -> int:
-    """A new study, or the one of this name if it has no trial: its making was cut off."""
-    for study in storage.optuna.get_all_studies():
-        if study.study_name == name:
-            study_id = study._study_id
-            if storage.optuna.get_n_trials(study_id) or study.directions != [StudyDirection.MAXIMIZE]:
-                raise StudyError(f"study {name!r}: the storage has one that mlpsearch did not make; rename yours")
-            return study_id
-    try:
-        return storage.optuna.create_new_study([StudyDirection.MAXIMIZE], name)
-    except DuplicatedStudyError:  # it was made, but the answer got lost
-        return storage.optuna.get_study_id_from_name(name)
-
-
-def _load(storage: Storage, name: str) -> StudyRecord:
+def load_study(storage: Storage, name: str) -> StudyRecord:
+    """Return one of study_names."""
     study_id = storage.optuna.get_study_id_from_name(name)
     attributes = storage.optuna.get_study_user_attrs(study_id)
     spec = StudySpec.from_json(attributes["spec"])
     return StudyRecord(storage, study_id, name, spec, attributes["id"])
-
-
-def _refuse_drift(record: StudyRecord, spec: StudySpec, source: dict[str, Any]) -> None:
-    changes = differences(record.spec, spec)
-    kept = record.attributes()["source"]["fingerprint"]
-    if kept != source["fingerprint"]:
-        changes.append(f"training images: {kept[:12]} → {source['fingerprint'][:12]}")
-    if len(changes) > _SHOWN_CHANGES:
-        changes[_SHOWN_CHANGES:] = [f"and {len(changes) - _SHOWN_CHANGES} more"]
-    if changes:
-        raise StudyError(
-            f"study {spec.name!r} in {shown(record.url)} was made from another specification "
-            f"({'; '.join(changes)}); give yours a new name, or go on with the old one"
-        )
-
-
-def _enlarge(record: StudyRecord, spec: StudySpec, trials: int | None) -> None:
-    now = record.budget
-    wanted = spec.budget.model_copy(update={"trials": trials or max(spec.budget.trials, now.trials)})
-    if wanted != now:
-        record.set("budget", _budget_json(wanted))
-
-
-def _budget_json(budget: Budget) -> dict[str, Any]:
-    return budget.model_dump(mode="json")

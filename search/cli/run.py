@@ -200,7 +200,8 @@ def _submit(study: str, trials: int | None, data: str | None, storage: str | Non
     """Return the study, made or found; its images are read first, so that mistakes show before it is made."""
     from search.publish import write_note
     from search.worker import load_spec_data
-    from studies.record import create_or_resume, find_spec
+    from studies.creation import create_or_resume
+    from studies.record import find_spec
     from studies.storage import storage_url
 
     url = storage_url(storage)

@@ -11,8 +11,9 @@ from sqlalchemy import select, update
 from search.checkpoints import weights_name
 from search.trial_queue import Claim, TrialQueue
 from studies.counts import EARLIER
+from studies.creation import create_or_resume
 from studies.datasets import load_training
-from studies.record import StudyRecord, create_or_resume, open_study
+from studies.record import StudyRecord, open_study
 from tests.studies.stores import folder_of, new_storage, spec
 
 _COMMON = {"batch_size": 16, "learning_rate_decay": 0.9, "preprocessing": "standardize"}

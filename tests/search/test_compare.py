@@ -9,7 +9,8 @@ from optuna.distributions import BaseDistribution, FloatDistribution, IntDistrib
 from optuna.trial import TrialState, create_trial
 
 from search.report.comparison import Comparison, compare, curves, rows
-from studies.record import StudyRecord, create_or_resume
+from studies.creation import create_or_resume
+from studies.record import StudyRecord
 from studies.storage import ENVIRONMENT
 from tests.search.conftest import Command
 from tests.search.makers import TESTED

@@ -20,15 +20,9 @@ from search.status import study_status
 from search.trial_queue import TrialQueue
 from search.wording import bias
 from search.worker import Worker, load_study_data
+from studies.creation import create_or_resume
 from studies.garbage import collect_garbage
-from studies.record import (
-    StudyRecord,
-    confirmation_of,
-    create_or_resume,
-    delete_study,
-    open_study,
-    study_names,
-)
+from studies.record import StudyRecord, confirmation_of, delete_study, open_study, study_names
 from studies.storage import stored_names
 from tests.search.conftest import Command
 from tests.search.makers import claim, kept_weights, never, same_study

@@ -22,9 +22,10 @@ from search.seeds import trial_seed
 from search.trial_queue import TrialQueue
 from search.worker import load_study_data
 from studies import holdout
+from studies.creation import create_or_resume
 from studies.datasets import load_training
 from studies.holdout import open_test_split
-from studies.record import StudyRecord, create_or_resume
+from studies.record import StudyRecord
 from studies.space import suggest
 from tests.search.makers import NETS, claim, digits_study, same_study, weights_path
 from tests.studies.stores import folder_of

@@ -21,7 +21,8 @@ from search.checkpoints import checkpoint_name
 from search.finalize import evaluate
 from search.worker import load_spec_data, load_study_data, serve_all, serve_one
 from studies import datasets, places
-from studies.record import StudyRecord, create_or_resume, open_study
+from studies.creation import create_or_resume
+from studies.record import StudyRecord, open_study
 from studies.s3 import S3Files
 from studies.spec import StudySpec
 from tests.search.behaviours import stops_after

@@ -25,7 +25,8 @@ from search.publish import publish, write_note
 from search.trial_queue import TrialQueue
 from search.wording import MOST_CLASSES
 from search.worker import Worker, load_study_data
-from studies.record import StudyRecord, plan_confirmation
+from studies.creation import plan_confirmation
+from studies.record import StudyRecord
 from tests.search.conftest import Command
 from tests.search.dashboard.makers import READ_ONLY, ask, attach
 from tests.search.dashboard.makers import content as everything

@@ -21,7 +21,8 @@ from search.finalize import evaluate
 from search.report import figures
 from search.report.pictures import first_layer_picture, image_picture
 from search.report.study import report_page
-from studies.record import StudyRecord, plan_confirmation
+from studies.creation import plan_confirmation
+from studies.record import StudyRecord
 from studies.storage import ENVIRONMENT
 from tests.search.conftest import Command
 from tests.search.makers import TESTED, kept_weights

@@ -16,7 +16,8 @@ from typing import Any
 import psutil
 import pytest
 
-from studies.record import StudyRecord, create_or_resume
+from studies.creation import create_or_resume
+from studies.record import StudyRecord
 from tests.search.makers import checkpoints, digits_study, states
 from tests.studies.stores import spec
 

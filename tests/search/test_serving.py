@@ -10,8 +10,9 @@ from models.errors import DataError
 from search.objective import Objective, Outcome
 from search.trial_queue import MAX_FAILED_IN_A_ROW, MAX_FAILURES, TrialQueue
 from search.worker import load_study_data, serve_all, serve_one
+from studies.creation import create_or_resume
 from studies.datasets import TrainingData
-from studies.record import StudyRecord, create_or_resume
+from studies.record import StudyRecord
 from tests.search.behaviours import behave, well
 from tests.search.makers import claim, digits_study, never, states
 from tests.studies.stores import SOURCE, new_study, spec

@@ -16,7 +16,8 @@ from search.trial_queue import (
     TrialQueue,
 )
 from studies.counts import Counts, TrialKey
-from studies.record import StudyRecord, create_or_resume
+from studies.creation import create_or_resume
+from studies.record import StudyRecord
 from studies.space import suggest
 from tests.search.makers import claim, facts, same_study, started_earlier, states
 from tests.studies.stores import SOURCE, new_study, spec

@@ -16,7 +16,8 @@ from search.trial_queue import (
     TrialQueue,
 )
 from studies.backend import Change
-from studies.record import StudyRecord, create_or_resume, delete_study
+from studies.creation import create_or_resume
+from studies.record import StudyRecord, delete_study
 from studies.space import suggest
 from tests.search.makers import claim, facts, same_study, silence, states
 from tests.studies.stores import SOURCE, new_study, spec

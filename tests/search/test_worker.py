@@ -9,8 +9,9 @@ import pytest
 from models.weights import load_arrays
 from search.trial_queue import TrialQueue
 from search.worker import Worker, worker_name
+from studies.creation import create_or_resume
 from studies.datasets import TrainingData
-from studies.record import StudyRecord, create_or_resume
+from studies.record import StudyRecord
 from tests.search.behaviours import behave, raising, reaching, stops_after
 from tests.search.makers import (
     checkpoints,

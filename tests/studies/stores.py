@@ -11,9 +11,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from studies.creation import create_or_resume
 from studies.files import FolderFiles
 from studies.places import place_for
-from studies.record import StudyRecord, create_or_resume
+from studies.record import StudyRecord
 from studies.spec import Budget, StudySpec, parse_spec
 from studies.storage import open_storage
 from tests.postgres import Server

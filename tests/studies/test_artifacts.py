@@ -13,8 +13,9 @@ from optuna.artifacts import FileSystemArtifactStore, upload_artifact
 from optuna.study import StudyDirection
 
 from studies.artifacts import PREFIX, artifacts_of
+from studies.creation import create_or_resume
 from studies.garbage import collect_garbage
-from studies.record import StudyRecord, create_or_resume, delete_study
+from studies.record import StudyRecord, delete_study
 from tests.studies.stores import SOURCE, folder_of, new_study, spec
 
 

@@ -13,16 +13,10 @@ from optuna.trial import create_trial
 
 from models.errors import StorageError, StudyError
 from studies import catalog, datasets
+from studies.creation import create_or_resume
 from studies.dimensions import Range
 from studies.garbage import collect_garbage
-from studies.record import (
-    StudyRecord,
-    create_or_resume,
-    delete_study,
-    find_spec,
-    open_study,
-    study_names,
-)
+from studies.record import StudyRecord, delete_study, find_spec, open_study, study_names
 from studies.spec import StudySpec
 from studies.storage import is_server, shown
 from tests.studies.stores import SOURCE, folder_of, new_storage, new_study, spec
@@ -260,7 +254,7 @@ def test_a_foreign_study_may_have_an_id_of_any_kind(url: str, record: StudyRecor
 
 def test_a_study_whose_making_was_cut_off_can_be_made_again(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("studies.record.uuid.uuid4", interrupted)
+        patch.setattr("studies.creation.uuid.uuid4", interrupted)
         with pytest.raises(KeyboardInterrupt):
             make(url)
     assert make(url).spec == spec()

@@ -1,0 +1,126 @@
+"""How studies come about in the storage: new, enlarged, and those that hold the runs of a confirmation."""
+
+import uuid
+from dataclasses import asdict
+from typing import Any
+
+from optuna.exceptions import DuplicatedStudyError
+from optuna.study import StudyDirection
+
+from models.errors import StudyError
+from studies.places import Place, storage_place
+from studies.record import (
+    PlannedRun,
+    StudyRecord,
+    confirmation_name,
+    confirmation_of,
+    delete_confirmation,
+    load_study,
+    study_names,
+)
+from studies.spec import Budget, StudySpec, differences
+from studies.storage import Storage, exclusive, open_storage, shown
+
+_SHOWN_CHANGES = 10  # of a specification, in one message
+
+
+def create_or_resume(url: str, spec: StudySpec, *, trials: int | None, source: dict[str, Any]) -> StudyRecord:
+    """Return the study of this specification, making it where there is none.
+
+    trials: how many trials it shall have in all; None for what the specification and earlier runs say.
+    source: where its data are and their fingerprint.
+    Raises StudyError where a study of this name has another specification or other data.
+    """
+    storage = open_storage(url, create=True)
+    with exclusive(url):
+        if spec.name not in study_names(storage):
+            place = storage_place(storage)
+            _create(storage, spec.name, spec, source, place, {"artifacts": place.name} if place.name else {})
+        record = load_study(storage, spec.name)
+        _refuse_drift(record, spec, source)
+        _enlarge(record, spec, trials)
+        if spec.confirm != record.spec.confirm:
+            record.set("spec", record.spec.model_copy(update={"confirm": spec.confirm}).to_json())
+            record = load_study(storage, spec.name)
+        if record.attributes()["source"] != source:  # the same images at a new place
+            record.set("source", source)
+    return record
+
+
+def plan_confirmation(record: StudyRecord, runs: list[PlannedRun]) -> StudyRecord:
+    """Return the study of a confirmation, made where there is none, with these runs added to those it had."""
+    with exclusive(record.url):
+        confirmation = confirmation_of(record)
+        if confirmation is None:
+            delete_confirmation(record)  # of a study that had the same name once
+            attributes, name = record.attributes(), confirmation_name(record.name)
+            more = {"artifacts": attributes["artifacts"]} if "artifacts" in attributes else {}
+            more |= {"confirms": record.id, "plan": []}
+            _create(record.storage, name, record.spec, attributes["source"], record.place, more)
+            confirmation = load_study(record.storage, name)
+        known = confirmation.plan or []
+        plan = [*known, *(run for run in runs if run not in known)]
+        if plan != known:
+            confirmation.set("plan", [asdict(run) for run in plan])
+            confirmation.set("budget", Budget(trials=len(plan), epochs=record.spec.budget.epochs).model_dump())
+        confirmation.set("stopped", False)
+    return confirmation
+
+
+def _create(
+    storage: Storage, name: str, spec: StudySpec, source: dict[str, Any], place: Place, more: dict[str, Any]
+) -> None:
+    study_id = _empty_study(storage, name)
+    storage.optuna.set_study_system_attr(study_id, "study:metric_names", ["validation accuracy"])
+    for key, value in (
+        ("budget", _budget_json(spec.budget)),
+        ("source", source),
+        ("stopped", False),
+        ("tests", []),
+        *more.items(),
+        ("spec", spec.to_json()),
+    ):
+        storage.optuna.set_study_user_attr(study_id, key, value)
+    known = uuid.uuid4().hex
+    place.mark(known, name)
+    # Last: a study without it was left unfinished by a crash, see is_ours.
+    storage.optuna.set_study_user_attr(study_id, "id", known)
+
+
+def _empty_study(storage: Storage, name: str) -> int:
+    """A new study, or the one of this name if it has no trial: its making was cut off."""
+    for study in storage.optuna.get_all_studies():
+        if study.study_name == name:
+            study_id = study._study_id
+            if storage.optuna.get_n_trials(study_id) or study.directions != [StudyDirection.MAXIMIZE]:
+                raise StudyError(f"study {name!r}: the storage has one that mlpsearch did not make; rename yours")
+            return study_id
+    try:
+        return storage.optuna.create_new_study([StudyDirection.MAXIMIZE], name)
+    except DuplicatedStudyError:  # it was made, but the answer got lost
+        return storage.optuna.get_study_id_from_name(name)
+
+
+def _refuse_drift(record: StudyRecord, spec: StudySpec, source: dict[str, Any]) -> None:
+    changes = differences(record.spec, spec)
+    kept = record.attributes()["source"]["fingerprint"]
+    if kept != source["fingerprint"]:
+        changes.append(f"training images: {kept[:12]} → {source['fingerprint'][:12]}")
+    if len(changes) > _SHOWN_CHANGES:
+        changes[_SHOWN_CHANGES:] = [f"and {len(changes) - _SHOWN_CHANGES} more"]
+    if changes:
+        raise StudyError(
+            f"study {spec.name!r} in {shown(record.url)} was made from another specification "
+            f"({'; '.join(changes)}); give yours a new name, or go on with the old one"
+        )
+
+
+def _enlarge(record: StudyRecord, spec: StudySpec, trials: int | None) -> None:
+    now = record.budget
+    wanted = spec.budget.model_copy(update={"trials": trials or max(spec.budget.trials, now.trials)})
+    if wanted != now:
+        record.set("budget", _budget_json(wanted))
+
+
+def _budget_json(budget: Budget) -> dict[str, Any]:
+    return budget.model_dump(mode="json")
