@@ -22,7 +22,7 @@ from tests.studies.stores import new_study
 
 MLPSEARCH = Path(sys.executable).with_name("mlpsearch")
 OPTUNA = Path(sys.executable).with_name("optuna")
-TRIALS = 16  # many more than end before the interruption
+TRIALS = 12  # many more than end before the interruption
 
 
 def answer_of(process: subprocess.Popen[str]) -> Answer:

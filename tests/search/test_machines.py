@@ -31,7 +31,7 @@ from tests.search.makers import NETS, content, never, same_study, silence, state
 from tests.studies.image_makers import encode, image_files, write_any, write_folder
 from tests.studies.stores import new_storage, spec
 
-EPOCHS = 150  # seconds, so that a worker can be killed between the first and the last
+EPOCHS = 100  # seconds, so that a worker can be killed between the first and the last
 
 _PATIENCE_SECONDS = 120.0
 _MARK_SECONDS = 1e6  # added to what a checkpoint says that it took; only who goes on from it ends with that
