@@ -101,7 +101,7 @@ class _RoundedProduct(torch.autograd.Function):
         ctx.dtypes = activations.dtype, weight.dtype
         activations, weight = activations.bfloat16(), weight.bfloat16()
         ctx.save_for_backward(activations, weight)
-        outputs = _product(activations, weight.t())
+        outputs = _multiply(activations, weight.t())
         return outputs if bias is None else outputs + bias
 
     @staticmethod
@@ -110,13 +110,14 @@ class _RoundedProduct(torch.autograd.Function):
         rounded = gradient.bfloat16()
         by_activations, by_weight, by_bias = ctx.needs_input_grad
         return (
-            _product(rounded, weight).to(ctx.dtypes[0]) if by_activations else None,
-            _product(rounded.t(), activations).to(ctx.dtypes[1]) if by_weight else None,
+            _multiply(rounded, weight).to(ctx.dtypes[0]) if by_activations else None,
+            _multiply(rounded.t(), activations).to(ctx.dtypes[1]) if by_weight else None,
             gradient.sum(0) if by_bias else None,
         )
 
 
-def _product(one: Tensor, other: Tensor) -> Tensor:
+def _multiply(one: Tensor, other: Tensor) -> Tensor:
+    """Return the product of two bfloat16 matrices, bfloat16."""
     if _multiplies_bfloat16(one.device.type):
         return one @ other
     return (one.float() @ other.float()).bfloat16()
