@@ -93,7 +93,7 @@ class MLP(nn.Module):
 class _RoundedProduct(torch.autograd.Function):
     """nn.functional.linear, and its gradients, of numbers rounded to bfloat16; products are rounded once more.
 
-    Sums within a product are float32.
+    Sums within a product are float32; a CUDA device may round those of a part of it.
     """
 
     @staticmethod
@@ -125,7 +125,7 @@ def _multiply(one: Tensor, other: Tensor) -> Tensor:
 
 @cache
 def _multiplies_bfloat16(device: str) -> bool:
-    """Whether a device has instructions for it: without, torch's own way takes a hundred times as long."""
+    """Whether a device has instructions for it: without, torch's own way is many times slower than float32."""
     if device == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     can = torch.cpu.get_capabilities()
