@@ -25,7 +25,6 @@ from studies.spec import StudySpec
 from studies.storage import storage_url
 
 WINNER = "cifar10-numpy-best"
-ADAM = {"optimizer": "adam", "weight_decay": 0.0}
 SGD = {"optimizer": "sgd", "weight_decay": 0.0, "regularization": 1e-4}
 # What each row changes; the first changes nothing.
 ROWS: list[dict[str, Any]] = [
@@ -44,7 +43,7 @@ ROWS: list[dict[str, Any]] = [
     {"averaging": 0.998},
     {"input_dropout": 0.1},
     {"weight_decay": 0.0},
-    ADAM,
+    {"optimizer": "adam", "weight_decay": 0.0},
     SGD | {"momentum": 0.9, "learning_rate": 0.2},
     SGD | {"momentum": 0.9, "learning_rate": 0.2, "nesterov": True},
     SGD | {"learning_rate": 1.0},

@@ -200,14 +200,14 @@ def _mistakes(spec: StudySpec) -> Iterator[str]:
         yield from _fixed_mistakes(name, value, spec.search)
     for index, point in enumerate(spec.start):
         yield from _start_mistakes(index, point, spec.search)
-    if spec.net == "numpy" and "bfloat16" in _possible("precision", spec):
+    if spec.net == "numpy" and "bfloat16" in _precisions(spec):
         yield "precision = 'bfloat16': needs net = 'torch'"
 
 
-def _possible(name: str, spec: StudySpec) -> tuple[Value, ...]:
-    """The values that a study gives a field of choices."""
-    dimension = spec.search.get(name)
-    return dimension.choices if isinstance(dimension, Choices) else (spec.fixed.get(name, ""),)
+def _precisions(spec: StudySpec) -> tuple[Value | None, ...]:
+    """The precisions that a study gives its trials, None for the default."""
+    dimension = spec.search.get("precision")
+    return dimension.choices if isinstance(dimension, Choices) else (spec.fixed.get("precision"),)
 
 
 def _fixed_mistakes(name: str, value: Value, search: dict[str, Dimension]) -> Iterator[str]:
