@@ -15,12 +15,9 @@ import argparse
 import json
 import statistics
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
-from functools import cache
 from itertools import pairwise, product
 from multiprocessing import get_context
 from typing import Any
@@ -29,18 +26,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.others import course, dataloader, scikit_learn
+from benchmarks.shapes import CLASSES, INPUTS, RATE, Case, images_of
 from models import build_net
 from models.config import TrainConfig
 from models.data import Split
 from models.preprocessing import PixelStatistics
 from models.threads import fitting_threads, limited_threads, threads
 from models.training import train
-from studies.torchvision_datasets import import_datasets
 
-SHAPE, CLASSES = (32, 32, 3), 10
-INPUTS = 3072
 DEPTHS, BATCH_SIZES = (2, 3), (100, 200, 500)
-RATE = 1e-3
 # What is compared, as the geometric mean over the shapes; a limit beside others is as far as any code could get.
 RATIOS = (
     ("numpy", "course"),
@@ -57,28 +52,6 @@ RATIOS = (
     ("torch adam", "torch limit"),
     ("torch bfloat16", "bfloat16 limit"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One shape of a net and its batches."""
-
-    hidden_size: int
-    depth: int
-    batch_size: int
-
-    @property
-    def sizes(self) -> list[int]:
-        """Units of each layer, the inputs included."""
-        return [INPUTS, *[self.hidden_size] * (self.depth - 1), CLASSES]
-
-
-@cache
-def images_of(count: int) -> Split:
-    """Return random images."""
-    random = np.random.default_rng(0)
-    pixels = random.integers(0, 256, (count, INPUTS), dtype=np.uint8)
-    return Split(pixels, random.integers(0, CLASSES, count), np.arange(count), SHAPE)
 
 
 # ---- ours ----------------------------------------------------------------------------------------------------
@@ -106,98 +79,6 @@ def ours(net_name: str, **options: Any) -> Callable[[Split, Case], float]:
         return last.seconds  # the first epoch also pays for what is used the first time
 
     return measure
-
-
-# ---- what people write ---------------------------------------------------------------------------------------
-
-
-def course(images: Split, case: Case) -> float | None:
-    """The two-layer net as courses teach it."""
-    if case.depth != 2:
-        return None
-    random = np.random.default_rng(0)
-    data = images.images.astype(np.float64) - images.images.mean(axis=0)
-    first, second = 1e-4 * random.standard_normal((INPUTS, case.hidden_size)), np.zeros(case.hidden_size)
-    third, fourth = 1e-4 * random.standard_normal((case.hidden_size, CLASSES)), np.zeros(CLASSES)
-    losses: list[float] = []
-    started = time.perf_counter()
-    order = random.permutation(len(data))
-    for start in range(0, len(data), case.batch_size):
-        rows = order[start : start + case.batch_size]
-        x, y = data[rows], images.labels[rows]
-        hidden = np.maximum(0, x.dot(first) + second)
-        scores = hidden.dot(third) + fourth
-        shares, loss = np.zeros_like(scores), 0.0
-        for row in range(len(scores)):
-            exponentials = np.exp(scores[row] - np.max(scores[row]))
-            shares[row] = exponentials / np.sum(exponentials)
-            loss -= np.log(shares[row, y[row]]) / len(y)
-        losses.append(loss + 1e-4 * (np.sum(first * first) + np.sum(third * third)))
-        shares[np.arange(len(y)), y] -= 1
-        shares /= len(y)
-        back = shares.dot(third.T) * (hidden > 0)
-        third -= RATE * (hidden.T.dot(shares) + 2e-4 * third)
-        fourth -= RATE * shares.sum(axis=0)
-        first -= RATE * (x.T.dot(back) + 2e-4 * first)
-        second -= RATE * back.sum(axis=0)
-    return time.perf_counter() - started
-
-
-class _Pictures(torch.utils.data.Dataset[tuple[torch.Tensor, int]]):
-    """Images one by one, as torchvision's data sets give them."""
-
-    def __init__(self, images: Split):
-        import_datasets()  # torchvision cannot be imported without beside a CPU torch
-        from torchvision import transforms
-
-        self._images = images.images.reshape(-1, *SHAPE)
-        self._labels = images.labels.tolist()
-        half = (0.5, 0.5, 0.5)
-        self._transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize(half, half)])
-
-    def __len__(self) -> int:
-        return len(self._labels)
-
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        from PIL import Image
-
-        return self._transform(Image.fromarray(self._images[index])), self._labels[index]
-
-
-def dataloader(images: Split, case: Case) -> float:
-    """Torch as its tutorials teach it."""
-    layers: list[torch.nn.Module] = [torch.nn.Flatten()]
-    for fan_in, fan_out in pairwise(case.sizes):
-        layers += [torch.nn.Linear(fan_in, fan_out), torch.nn.ReLU()]
-    net = torch.nn.Sequential(*layers[:-1])
-    optimizer = torch.optim.Adam(net.parameters(), lr=RATE, weight_decay=2e-4)
-    batches = torch.utils.data.DataLoader(_Pictures(images), batch_size=case.batch_size, shuffle=True)
-    started, total = time.perf_counter(), 0.0
-    for pictures, labels in batches:
-        optimizer.zero_grad()
-        loss = torch.nn.functional.cross_entropy(net(pictures), labels)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        total += loss.item()
-    return time.perf_counter() - started
-
-
-def scikit_learn(images: Split, case: Case) -> float:
-    """One epoch of MLPClassifier."""
-    from sklearn.neural_network import MLPClassifier
-
-    net = MLPClassifier(
-        hidden_layer_sizes=(case.hidden_size,) * (case.depth - 1),
-        solver="sgd",
-        learning_rate_init=RATE,
-        batch_size=case.batch_size,
-        alpha=1e-4,
-    )
-    data = (images.images / np.float32(127.5) - 1).astype(np.float32)
-    started = time.perf_counter()
-    with warnings.catch_warnings(action="ignore"):  # one epoch does not converge
-        net.partial_fit(data, images.labels, classes=np.arange(CLASSES))
-    return time.perf_counter() - started
 
 
 # ---- the limit -----------------------------------------------------------------------------------------------
