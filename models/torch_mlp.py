@@ -147,7 +147,10 @@ class TorchNet:
             averages[name].lerp_(trained, share)
 
     def _tensor(self, images: Floats | Tensor) -> Tensor:
-        return torch.as_tensor(images, dtype=_DTYPES[self._dtype], device=self._device)
+        tensor = torch.as_tensor(images, dtype=_DTYPES[self._dtype])
+        if self._device.type == "cuda" and not tensor.is_cuda:
+            tensor = tensor.pin_memory()  # from there it moves while the host goes on
+        return tensor.to(self._device, non_blocking=True)
 
     def _list(self, kind: str) -> list[Floats]:
         return list(_arrays(self.module.of_kind(kind)).values())

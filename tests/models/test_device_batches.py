@@ -80,7 +80,7 @@ def test_cuda_trains_the_same_net_as_the_cpu(options: dict[str, Any], monkeypatc
 
 @needs_cuda
 def test_a_step_does_not_wait_for_the_device() -> None:
-    config = configuration(batch_size=7, flip=True, shift=1)
+    config = configuration(batch_size=7, flip=True, shift=1, dropout=0.2)
     images = images_of_noise()
     preprocessing = PixelStatistics(images).preprocessing(config)
     net = TorchNet(inputs=preprocessing.inputs, classes=3, config=config)
