@@ -20,8 +20,10 @@ def write_atomically(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         Path(name).chmod(0o666 & ~_umask())  # mkstemp's files are private; these are as any other file
         Path(name).replace(path)
-    except BaseException:
+    except BaseException as error:
         Path(name).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno and not error.filename:  # a full disk's names no file
+            error.filename = str(path)
         raise
 
 

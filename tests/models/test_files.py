@@ -1,5 +1,6 @@
 """A file is the old one or the new one, and never something between."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -31,6 +32,15 @@ def test_a_failing_write_leaves_the_old_file_and_nothing_else(
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_reported_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*file\.bin'"):
+        write_atomically(tmp_path / "file.bin", b"new")
 
 
 def test_a_failing_replacement_leaves_nothing_behind(tmp_path: Path) -> None:
