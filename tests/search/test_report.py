@@ -6,106 +6,26 @@ import io
 import json
 import re
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import TrialState, create_trial
 from PIL import Image
 
 from models.errors import StudyError
 from search.finalize import evaluate
-from search.report import figures
-from search.report.pictures import first_layer_picture, image_picture
 from search.report.study import report_page
 from studies.creation import plan_confirmation
 from studies.record import StudyRecord
 from studies.storage import ENVIRONMENT
 from tests.search.conftest import Command
-from tests.search.makers import TESTED, kept_weights
+from tests.search.makers import kept_weights
+from tests.search.pages import CONFIRMATION, TEST, Page
 from tests.studies.stores import folder_of, new_study, spec
 
 HOSTILE = "</script><script>window.ran=1</script><b>\"'&"
-CONFIRMATION = {
-    "seeds": [11, 12, 13],
-    "candidates": [
-        {
-            "trial": 1,
-            "params": {"hidden_size": 5},
-            "search_accuracy": 0.6,
-            "accuracies": [0.57, 0.58, 0.59],
-            "mean": 0.58,
-            "deviation": 0.01,
-        },
-        {
-            "trial": 0,
-            "params": {"hidden_size": 4},
-            "search_accuracy": 0.61,
-            "accuracies": [0.5, 0.51, 0.52],
-            "mean": 0.51,
-            "deviation": 0.01,
-        },
-    ],
-    "winner": 1,
-    "p_value": 0.2,
-    "selection_bias": 0.03,
-    "search_trials": 2,
-}
-TEST = TESTED | {
-    "trial": 1,
-    "validation_accuracy": 0.58,
-    "accuracy": 0.5525,
-    "interval": [0.51, 0.59],
-    "images": 40,
-    "classes": ["cat", "dog"],
-    "confusion": [[15, 5], [9, 11]],
-}
-
-
-class Page(HTMLParser):
-    """A page as a browser reads it: elements, texts and scripts."""
-
-    def __init__(self, page: bytes):
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.scripts: list[str] = []
-        self.text = ""
-        self._inside = ""
-        self.feed(page.decode())
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        self._inside = tag
-        if tag == "script":
-            self.scripts.append("")
-        if tag == "td":
-            self.text += " "
-
-    def handle_endtag(self, tag: str) -> None:
-        self._inside = ""
-
-    def handle_data(self, data: str) -> None:
-        if self._inside == "script":
-            self.scripts[-1] += data
-        elif self._inside != "style":
-            self.text += data
-
-    @property
-    def plain(self) -> str:
-        """All text, with single spaces."""
-        return " ".join(self.text.split())
-
-    @property
-    def ids(self) -> list[str]:
-        return [identity for _, attributes in self.tags if (identity := attributes.get("id"))]
-
-    @property
-    def plots(self) -> list[dict[str, Any]]:
-        """What plotly draws."""
-        return [json.loads(script) for script in self.scripts[:-2]]
 
 
 def page_of(record: StudyRecord) -> Page:
@@ -346,74 +266,6 @@ def test_what_a_storage_says_stays_text(tmp_path: Path) -> None:
 
 
 PAGE_TAGS = {"div", "figure", "h3", "img", "thead", "th", "td", "tr", "table", "tbody", "b", "span", "code"}
-
-
-# ---- figures and pictures ----
-
-
-def trial(number: int, *curve: float, state: TrialState = TrialState.COMPLETE, seconds: float = 1) -> FrozenTrial:
-    made = create_trial(
-        state=state,
-        value=curve[-1],
-        intermediate_values=dict(enumerate(curve, 1)),
-        user_attrs={"seconds": seconds},
-    )
-    made.number = number
-    return made
-
-
-def test_learning_curves_are_three_traces_with_gaps() -> None:
-    trials = [trial(0, 0.1, 0.2), trial(1, 0.3, 0.4), trial(2, 0.1, state=TrialState.PRUNED), trial(3, 0.2, 0.3)]
-    pruned, finished, best = figures.learning_curves(trials).data
-    assert (pruned.x, pruned.y) == ((1, None), (0.1, None))
-    assert finished.y == (0.1, 0.2, None, 0.2, 0.3, None)
-    assert (best.name, best.y) == ("best: trial 1", (0.3, 0.4, None))
-    assert figures.learning_curves([]).data[0].x == ()
-
-
-def test_the_front_is_of_trials_that_no_quicker_one_beats() -> None:
-    times = [(0.5, 10), (0.4, 5), (0.3, 7), (0.6, 20), (0.55, 20), (0.6, 30)]
-    trials = [trial(number, value, seconds=seconds) for number, (value, seconds) in enumerate(times)]
-    front, pruned, finished = figures.time_against_accuracy(trials).data
-    assert (front.x, front.y) == ((5, 10, 20), (0.4, 0.5, 0.6))
-    assert (len(pruned.x), len(finished.x)) == (0, 6)
-
-
-def test_long_names_of_classes_are_cut() -> None:
-    figure = figures.confusion(TEST | {"classes": ["x" * 24, "y" * 25]})
-    assert figure.layout.xaxis.ticktext == ("x" * 24, "y" * 23 + "…")
-
-
-def test_the_confusion_matrix_shows_counts_and_shares() -> None:
-    figure = figures.confusion(TEST | {"classes": ["<b>cat</b>", "dog"]})
-    (matrix,) = figure.data
-    assert [*matrix.z] == [[0.75, 0.25], [0.45, 0.55]]
-    assert [*matrix.text] == [[15, 5], [9, 11]]
-    assert figure.layout.xaxis.ticktext == ("&lt;b&gt;cat&lt;/b&gt;", "dog")
-
-
-@pytest.mark.parametrize(("channels", "mode"), [(1, "LA"), (3, "RGBA")])
-def test_first_layer_picture(channels: int, mode: str) -> None:
-    weights = np.random.default_rng(0).normal(size=(6 * 8 * channels, 5))
-    weights[:, 3] *= 10
-    weights[:, 4] = 0  # has neither a smallest nor a largest weight
-    picture = Image.open(io.BytesIO(first_layer_picture(weights, (6, 8, channels))))
-    assert (picture.size, picture.mode) == ((3 * 68 - 4, 2 * 52 - 4), mode)
-    first = np.asarray(picture)[:48:8, :64:8, :channels].reshape(-1)
-    strongest = weights[:, 3]
-    expected = 255 * (strongest - strongest.min()) / np.ptp(strongest)
-    assert np.abs(first - expected).max() <= 0.5
-
-
-def test_many_units_are_shown_in_part() -> None:
-    weights = np.random.default_rng(0).normal(size=(64 * 64, 150)).astype(np.float32)
-    assert Image.open(io.BytesIO(first_layer_picture(weights, (64, 64, 1)))).size == (10 * 68 - 4,) * 2
-
-
-def test_a_picture_is_the_image() -> None:
-    pixels = np.arange(24, dtype=np.uint8)
-    picture = Image.open(io.BytesIO(image_picture(pixels, (2, 4, 3))))
-    assert np.array_equal(np.asarray(picture).reshape(-1), pixels)
 
 
 # ---- the command ----

@@ -1,0 +1,87 @@
+"""A page as a browser reads it, and results of studies for pages and figures."""
+
+import json
+from html.parser import HTMLParser
+from typing import Any
+
+from tests.search.makers import TESTED
+
+CONFIRMATION = {
+    "seeds": [11, 12, 13],
+    "candidates": [
+        {
+            "trial": 1,
+            "params": {"hidden_size": 5},
+            "search_accuracy": 0.6,
+            "accuracies": [0.57, 0.58, 0.59],
+            "mean": 0.58,
+            "deviation": 0.01,
+        },
+        {
+            "trial": 0,
+            "params": {"hidden_size": 4},
+            "search_accuracy": 0.61,
+            "accuracies": [0.5, 0.51, 0.52],
+            "mean": 0.51,
+            "deviation": 0.01,
+        },
+    ],
+    "winner": 1,
+    "p_value": 0.2,
+    "selection_bias": 0.03,
+    "search_trials": 2,
+}
+
+
+TEST = TESTED | {
+    "trial": 1,
+    "validation_accuracy": 0.58,
+    "accuracy": 0.5525,
+    "interval": [0.51, 0.59],
+    "images": 40,
+    "classes": ["cat", "dog"],
+    "confusion": [[15, 5], [9, 11]],
+}
+
+
+class Page(HTMLParser):
+    """A page as a browser reads it: elements, texts and scripts."""
+
+    def __init__(self, page: bytes):
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[str] = []
+        self.text = ""
+        self._inside = ""
+        self.feed(page.decode())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._inside = tag
+        if tag == "script":
+            self.scripts.append("")
+        if tag == "td":
+            self.text += " "
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._inside == "script":
+            self.scripts[-1] += data
+        elif self._inside != "style":
+            self.text += data
+
+    @property
+    def plain(self) -> str:
+        """All text, with single spaces."""
+        return " ".join(self.text.split())
+
+    @property
+    def ids(self) -> list[str]:
+        return [identity for _, attributes in self.tags if (identity := attributes.get("id"))]
+
+    @property
+    def plots(self) -> list[dict[str, Any]]:
+        """What plotly draws."""
+        return [json.loads(script) for script in self.scripts[:-2]]
