@@ -99,6 +99,14 @@ def finished(searched: Callable[[str], Path], tmp_path: Path) -> Callable[[str],
 
 
 @pytest.fixture
+def tested(finished: Callable[..., StudyRecord]) -> StudyRecord:
+    """A study that was tested and published."""
+    record = finished()
+    finalize.evaluate(record, "mlpsearch run mine")
+    return record
+
+
+@pytest.fixture
 def record(tmp_path: Path) -> StudyRecord:
     """A study of three trials, none begun."""
     return new_study(tmp_path, spec(trials=3))

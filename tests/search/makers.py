@@ -4,11 +4,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from optuna.artifacts import download_artifact, get_all_artifact_meta
 from optuna.storages._rdb import models
 from optuna.trial import TrialState
 from sqlalchemy import select, update
 
 from search.checkpoints import weights_name
+from search.dashboard import artifact_store
+from search.publish import publish
 from search.trial_queue import Claim, TrialQueue
 from studies.counts import EARLIER
 from studies.creation import create_or_resume
@@ -127,3 +130,24 @@ def started_earlier(record: StudyRecord, seconds: int) -> None:
                 earlier = {"datetime_start": start - timedelta(seconds=seconds)}
                 connection.execute(update(trials).where(trials.c.trial_id == key).values(earlier))
         assert any(start is not None for _, start in started)
+
+
+def open_once_more(record: StudyRecord) -> None:
+    """Record the last test again, as a further opening, and publish it."""
+    tests = record.attributes()["tests"]
+    record.set("tests", [*tests, tests[-1] | {"opening": len(tests) + 1}])
+    publish(record)
+
+
+def files_of(record: StudyRecord) -> dict[str, bytes]:
+    """The study's artifacts by name, read as Optuna reads them."""
+    store = artifact_store(record.storage)
+    metas = get_all_artifact_meta(record.optuna_study())
+    assert len({meta.filename for meta in metas}) == len(metas)
+    files = {}
+    for meta in metas:
+        path = Path("downloaded")
+        download_artifact(artifact_store=store, file_path=str(path), artifact_id=meta.artifact_id)
+        files[meta.filename] = path.read_bytes()
+        path.unlink()
+    return files
