@@ -1,6 +1,8 @@
-"""Each training option on and off around the best configuration of cifar10-numpy-best, on validation images.
+"""Each training option on and off around a study's first start, on validation images.
 
-    python -m benchmarks.ablation --data cifar10-images.tar.gz --storage ablation.db [--workers 2] [--seeds 2]
+    python -m benchmarks.ablation [STUDY] --data cifar10-images.tar.gz [--workers 2] [--seeds 2] [--epochs 30]
+
+STUDY is cifar10-torch-best, or another name or study file.
 
 All runs are trials of one study, so what was interrupted goes on. The test split stays closed. A row's seconds are
 of its training steps, with one thread a worker.
@@ -24,14 +26,14 @@ from studies.record import StudyRecord
 from studies.spec import StudySpec
 from studies.storage import storage_url
 
-WINNER = "cifar10-numpy-best"
 SGD = {"optimizer": "sgd", "weight_decay": 0.0, "regularization": 1e-4}
-# What each row changes; the first changes nothing.
+# What each row changes; the first changes nothing. Those that are no change of a study are left out.
 ROWS: list[dict[str, Any]] = [
     {},
     {"flip_averaging": False},
     {"flip": False, "flip_averaging": False},
     {"shift": 0},
+    {"shift": 2},
     {"shift": 3},
     {"batch_normalization": False},
     {"dropout": 0.0},
@@ -49,23 +51,34 @@ ROWS: list[dict[str, Any]] = [
     SGD | {"learning_rate": 1.0},
     {"depth": 3},
     {"warmup": 0.0},
+    {"initialization": "he"},
     {"initialization": "small"},
+    {"precision": "float32"},
 ]
 
 
-def ablation_spec(epochs: int, seeds: int, validation: int) -> StudySpec:
-    """Return the study whose starts are all rows, once for each seed."""
-    winner = find(WINNER)
-    base = winner.fixed | winner.start[0]
-    base |= {name: getattr(TrainConfig(), name) for row in ROWS for name in row if name not in base}
-    points = [base | row for row in ROWS] * seeds
+def base_of(study: StudySpec) -> dict[str, Any]:
+    """Return the configuration of a study's first start, with the defaults of all that a row changes."""
+    defaults = {name: getattr(TrainConfig(), name) for row in ROWS for name in row}
+    return defaults | study.fixed | study.start[0]
+
+
+def changes_around(base: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows that change something of a configuration, after one that does not."""
+    return [row for row in ROWS if not row or base | row != base]
+
+
+def ablation_spec(study: StudySpec, epochs: int, seeds: int, validation: int) -> StudySpec:
+    """Return the study whose starts are all rows around a study, once for each seed."""
+    base = base_of(study)
+    points = [base | changes for changes in changes_around(base)] * seeds
     values = {name: sorted({point[name] for point in points}) for name in base}
     varied = {name: {"choices": some} for name, some in values.items() if len(some) > 1}
     return StudySpec.from_json(
         {
-            "name": "ablation",
-            "net": winner.net,
-            "dataset": winner.dataset,
+            "name": f"{study.name}-ablation",
+            "net": study.net,
+            "dataset": study.dataset,
             "validation": validation,
             "sampler": "random",
             "pruner": "none",
@@ -77,19 +90,22 @@ def ablation_spec(epochs: int, seeds: int, validation: int) -> StudySpec:
     )
 
 
-def rows_of(record: StudyRecord) -> list[tuple[dict[str, Any], list[float], float]]:
+Row = tuple[dict[str, Any], list[float], float]
+
+
+def rows_of(record: StudyRecord, rows: list[dict[str, Any]]) -> list[Row]:
     """Return (changes, validation accuracies, seconds a run) of each row that has a result."""
     found = []
     trials = [trial for trial in record.optuna_study().get_trials(deepcopy=False) if trial.values]
-    for number, changes in enumerate(ROWS):
-        own = [trial for trial in trials if trial.number % len(ROWS) == number]
+    for number, changes in enumerate(rows):
+        own = [trial for trial in trials if trial.number % len(rows) == number]
         if own:
             seconds = statistics.mean(trial.user_attrs["seconds"] for trial in own)
             found.append((changes, [float(trial.values[0]) for trial in own], seconds))
     return found
 
 
-def print_table(rows: list[tuple[dict[str, Any], list[float], float]]) -> None:
+def print_table(rows: list[Row]) -> None:
     """Print the rows in Markdown, each with its difference to the first."""
     print("| changed | validation | difference | seconds |\n| --- | --- | --- | --- |")
     base = statistics.mean(rows[0][1])
@@ -103,6 +119,7 @@ def print_table(rows: list[tuple[dict[str, Any], list[float], float]]) -> None:
 def main() -> None:
     """Run what is missing; print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("study", nargs="?", default="cifar10-torch-best", help="its name, or the path of its file")
     parser.add_argument("--data", help="images of CIFAR-10, as for `mlpsearch run cifar10-numpy`")
     parser.add_argument("--storage", default="ablation.db")
     parser.add_argument("--workers", type=int, default=2)
@@ -110,7 +127,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--validation", type=int, default=5000, help="images held out of the training images")
     given = parser.parse_args()
-    spec = ablation_spec(given.epochs, given.seeds, given.validation)
+    study = find(given.study)
+    spec = ablation_spec(study, given.epochs, given.seeds, given.validation)
     source = {"data": given.data, "fingerprint": load_spec_data(spec, given.data).fingerprint}
     record = create_or_resume(storage_url(given.storage), spec, trials=None, source=source)
     queue = TrialQueue(record)
@@ -121,7 +139,7 @@ def main() -> None:
             start=lambda: LocalWorker(record.url, record.name, given.workers),
             watch=lambda: progress.update(study_status(record, queue)),
         ).run()
-    print_table(rows_of(record))
+    print_table(rows_of(record, changes_around(base_of(study))))
 
 
 if __name__ == "__main__":
