@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from models.errors import DataError
 from studies import archives, image_files, image_trees
 from studies.decoded import DecodedImages, SplitName
-from studies.image_files import MAX_PIXELS, ImageFiles, decode_image
+from studies.image_files import MAX_PIXELS, ImageFiles
 from studies.image_trees import open_tree
 from tests.studies import image_makers as make
 from tests.studies.image_makers import colour_pixels, encode, grey_pixels
@@ -272,34 +271,7 @@ def test_files_that_vanish_while_they_are_read_are_noticed(
         ImageFiles(tree).decode("train")
 
 
-# --- one image ---
-
-
-@pytest.mark.parametrize(("mode", "channels"), [("1", 1), ("L", 1), ("LA", 1), ("RGB", 3), ("RGBA", 3), ("P", 3)])
-def test_every_mode_of_png_decodes(mode: str, channels: int) -> None:
-    image = Image.fromarray(colour_pixels(1)).convert(mode)
-    with_pillow = np.asarray(image.convert("L" if channels == 1 else "RGB")).reshape(4, 5, channels)
-    np.testing.assert_array_equal(decode_image(encode(image), "x.png"), with_pillow)
-
-
-def test_16_bits_a_channel_are_refused_rather_than_clipped() -> None:
-    deep = Image.fromarray(np.full((4, 5), 40_000, dtype=np.uint16))
-    with pytest.raises(DataError, match=r"x\.png: pixels of mode I;16: only 8 bits a channel are allowed"):
-        decode_image(encode(deep), "x.png")
-
-
-@pytest.mark.parametrize("kind", ["BMP", "JPEG", "PNG"])
-def test_every_kind_of_file_decodes(kind: str) -> None:
-    pixels = np.full((8, 9, 3), (200, 100, 50), dtype=np.uint8)
-    decoded = decode_image(encode(pixels, kind), "x")
-    np.testing.assert_allclose(decoded, pixels, atol=2)  # JPEG rounds
-    assert decoded.shape == (8, 9, 3)
-
-
-@pytest.mark.parametrize("kind", ["GIF", "TIFF", "WEBP", "PPM"])
-def test_no_other_decoder_is_ever_started(kind: str) -> None:
-    with pytest.raises(DataError, match="not an image"):
-        decode_image(encode(colour_pixels(0), kind), "x.png")
+# --- grey and colours ---
 
 
 def test_grey_images_have_one_channel(place: Path) -> None:
@@ -317,44 +289,3 @@ def test_grey_images_among_colours_get_three_equal_channels(tmp_path: Path, colo
     for row, array in zip(decoded.images, pixels, strict=True):
         colours = array if array.ndim == 3 else np.stack([array] * 3, axis=2)
         np.testing.assert_array_equal(row.reshape(4, 5, 3), colours)
-
-
-# --- fingerprints ---
-
-
-def fingerprint(path: Path, split: SplitName = "train") -> str:
-    return ImageFiles(open_tree(path)).fingerprint(split)
-
-
-def test_a_folders_fingerprint_follows_its_files(tmp_path: Path) -> None:
-    folder = make.write_folder(tmp_path / "folder", make.image_files())
-    image = folder / "train" / "cat" / "000.png"
-    seen = [fingerprint(folder)]
-    assert fingerprint(folder) == seen[0]
-    os.utime(image, (1, 1))
-    seen.append(fingerprint(folder))
-    image.write_bytes(image.read_bytes() + b"x")
-    os.utime(image, (1, 1))
-    seen.append(fingerprint(folder))
-    image.rename(image.with_name("009.png"))
-    seen.append(fingerprint(folder))
-    (folder / "train" / "eel").mkdir()
-    seen.append(fingerprint(folder))
-    assert len(set(seen)) == 5
-
-
-def test_a_folders_training_fingerprint_does_not_look_at_test(tmp_path: Path) -> None:
-    folder = make.write_folder(tmp_path / "folder", make.image_files())
-    before = fingerprint(folder), fingerprint(folder, "test")
-    (folder / "test" / "cat" / "000.png").unlink()
-    assert fingerprint(folder) == before[0]
-    assert fingerprint(folder, "test") != before[1]
-
-
-def test_an_archives_fingerprint_follows_its_bytes(tmp_path: Path) -> None:
-    archive = make.write_zip(tmp_path / "x.zip", make.image_files())
-    before = fingerprint(archive)
-    os.utime(archive, (1, 1))
-    assert fingerprint(archive) == before
-    archive.write_bytes(archive.read_bytes() + b"x")
-    assert fingerprint(archive) != before
