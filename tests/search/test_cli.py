@@ -8,10 +8,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 
-from models.gradient_check import GradientCheck
 from search.cli import cli
 from search.finalize import evaluate
 from search.trial_queue import TrialQueue
@@ -22,9 +20,6 @@ from tests.search.conftest import Answer, Command
 from tests.search.makers import claim, digits_study, same_study, states
 from tests.studies.image_makers import encode, grey_pixels
 from tests.studies.stores import folder_of
-
-README = Path(__file__).parents[2] / "README.md"
-COMMANDS = sorted(cli.commands)
 
 
 @pytest.fixture
@@ -98,7 +93,7 @@ def test_every_command_is_in_the_table() -> None:
             if cases is SUCCESSES
             else set()
         )  # they have own tests
-        assert {*COMMANDS} - apart <= in_table
+        assert {*cli.commands} - apart <= in_table
 
 
 # ---- JSON ----
@@ -309,47 +304,3 @@ def test_a_test_is_shown_with_its_confusion(record: StudyRecord, mlpsearch: Comm
     assert "by `the command`: trial " in shown
     rows = [line.split() for line in shown.splitlines()]
     assert ["7", "7", *map(str, report.confusion[7])] in rows
-
-
-# ---- check-gradients ----
-
-
-@pytest.mark.parametrize(("error", "code"), [(1e-9, 0), (1e-3, 1)])
-def test_gradients_are_compared(
-    mlpsearch: Command, monkeypatch: pytest.MonkeyPatch, error: float, code: int
-) -> None:
-    checks = [
-        GradientCheck("numeric", depth, 0.5, "weight.0", error=size, tolerance=1e-7, option=option)
-        for depth, size, option in ((2, 1e-10, ""), (3, error, "dropout"))
-    ]
-    monkeypatch.setattr("models.gradient_check.check_all", lambda: checks)
-    answer = mlpsearch("check-gradients")
-    assert answer.code == code
-    assert answer.out == (
-        f"{'FAILED' if code else 'ok'}: 2 comparisons against numeric, "
-        f"largest relative error {error:.1e} of 1e-07 allowed (weight.0, depth 3, λ 0.5, dropout)\n"
-    )
-    answer = mlpsearch("check-gradients", "--json")
-    assert answer.code == code
-    assert [one["passed"] for one in json.loads(answer.out)] == [True, not code]
-
-
-# ---- help ----
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_help(mlpsearch: Command, name: str) -> None:
-    command = cli.commands[name]
-    assert command.help
-    answer = mlpsearch(name, "--help")
-    assert (answer.code, answer.err) == (0, "")
-    assert command.help.split()[0] in answer.out
-    assert f"mlpsearch {name} " in answer.out.splitlines()[0]
-    for option in command.params:
-        if isinstance(option, click.Option) and not option.hidden:
-            assert option.help, f"{name} {option.name}"
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_is_in_the_readme(name: str) -> None:
-    assert f"mlpsearch {name}" in README.read_text("utf-8")

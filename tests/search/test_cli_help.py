@@ -1,0 +1,32 @@
+"""Every command has help, and the README names it."""
+
+from pathlib import Path
+
+import click
+import pytest
+
+from search.cli import cli
+from tests.search.conftest import Command
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+COMMANDS = sorted(cli.commands)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(mlpsearch: Command, name: str) -> None:
+    command = cli.commands[name]
+    assert command.help
+    answer = mlpsearch(name, "--help")
+    assert (answer.code, answer.err) == (0, "")
+    assert command.help.split()[0] in answer.out
+    assert f"mlpsearch {name} " in answer.out.splitlines()[0]
+    for option in command.params:
+        if isinstance(option, click.Option) and not option.hidden:
+            assert option.help, f"{name} {option.name}"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_in_the_readme(name: str) -> None:
+    assert f"mlpsearch {name}" in README.read_text("utf-8")
