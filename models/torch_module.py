@@ -46,28 +46,31 @@ class MLP(nn.Module):
         """
         activations = images
         for layer in range(len(self.linears) - 1):
-            if measuring and self.gammas:
-                outputs = nn.functional.linear(activations, self.linears[layer].weight)
-                variance, mean = torch.var_mean(outputs, 0, correction=0)
-                self.means[layer].copy_(mean)
-                self.variances[layer].copy_(variance)
-            activations = torch.relu(self._hidden(layer, activations, fixed=True))
+            activations = torch.relu(self._hidden(layer, activations, fixed=True, measuring=measuring))
         return self.linears[-1](activations)  # type: ignore[no-any-return]
 
-    def _hidden(self, layer: int, activations: Tensor, *, fixed: bool = False) -> Tensor:
-        """What goes into the ReLU of a hidden layer."""
+    def _hidden(self, layer: int, activations: Tensor, *, fixed: bool = False, measuring: bool = False) -> Tensor:
+        """What goes into the ReLU of a hidden layer.
+
+        fixed: exact products, and the means and variances of predictions, which measuring takes first.
+        """
         linear = self.linears[layer]
         product = nn.functional.linear if fixed else self._product
         if not self.gammas:
             return product(activations, linear.weight, linear.bias)
         outputs = product(activations, linear.weight, None)
+        mean, variance = self.means[layer], self.variances[layer]
+        if measuring:
+            measured = torch.var_mean(outputs, 0, correction=0)
+            variance.copy_(measured[0])
+            mean.copy_(measured[1])
         # nn.functional.batch_norm would refuse a batch of one image, which may be all that an epoch has left.
         return torch.batch_norm(
             outputs,
             self.gammas[layer],
             linear.bias,
-            self.means[layer] if fixed else None,
-            self.variances[layer] if fixed else None,
+            mean if fixed else None,
+            variance if fixed else None,
             not fixed,
             0.0,  # of running statistics, which are measured instead
             EPSILON,
