@@ -1,5 +1,6 @@
 """Nets and how they are trained: arrays in, arrays out."""
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -7,6 +8,10 @@ if TYPE_CHECKING:
     from models.net import Net
 
 NETS = ("numpy", "torch")
+
+# Read as NumPy loads its OpenBLAS, whose threads, once idle, spin for long on cores that torch's threads want:
+# torch's steps on whitened batches then take up to 1.8 times as long. 2^12 cycles cost NumPy nothing that shows.
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "12")
 
 
 def build_net(name: str, *, inputs: int, classes: int, config: "TrainConfig") -> "Net":

@@ -1,5 +1,8 @@
 """How many threads a net has use for."""
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -21,3 +24,15 @@ from models.threads import fitting_threads
 )
 def test_only_large_products_are_shared_among_threads(inputs: int, options: dict[str, Any], expected: int) -> None:
     assert fitting_threads(inputs, TrainConfig(**options), available=2) == expected
+
+
+@pytest.mark.parametrize(("given", "expected"), [({}, "12"), ({"OPENBLAS_THREAD_TIMEOUT": "20"}, "20")])
+def test_numpys_idle_threads_are_told_to_make_room_before_numpy_is_loaded(
+    given: dict[str, str], expected: str
+) -> None:
+    code = "import os, sys, search.cli; print('numpy' in sys.modules, os.environ['OPENBLAS_THREAD_TIMEOUT'])"
+    others = {name: value for name, value in os.environ.items() if name != "OPENBLAS_THREAD_TIMEOUT"}
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env=others | given, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.split() == ["False", expected]
