@@ -9,8 +9,6 @@ from search.cli import cli
 from tests.search.conftest import Command
 
 README = Path(__file__).parents[2] / "README.md"
-
-
 COMMANDS = sorted(cli.commands)
 
 
