@@ -33,6 +33,12 @@ class Split:
         return int(self.images.shape[1])
 
     def sample(self, count: int) -> "Split":
-        """Return up to `count` of the images, evenly spread."""
-        step = max(1, len(self) // count)
-        return Split(self.images, self.labels, self.rows[::step][:count], self.shape)
+        """Return `count` of the images, or all where there are fewer; of each class its share, to within one.
+
+        Deterministic: the rows are put in order of class, and taken at even distances, which need not be whole.
+        """
+        if count >= len(self):
+            return self
+        by_class = np.argsort(self.labels[self.rows], kind="stable")
+        taken = np.sort(by_class[np.arange(count) * len(self) // count])
+        return Split(self.images, self.labels, self.rows[taken], self.shape)
