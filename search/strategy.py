@@ -76,29 +76,38 @@ class SeededByTrial(BaseSampler):
         return self._make(int(np.random.SeedSequence(self._seed, spawn_key=key).generate_state(1)[0]))
 
 
+class _Shown(Study):
+    """The same study with some of its trials, to look at."""
+
+    def __init__(self, study: Study, trials: list[FrozenTrial]) -> None:
+        super().__init__(study.study_name, study._storage, study.sampler, study.pruner)
+        self._shown = trials
+
+    def _get_trials(
+        self,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+        use_cache: bool = False,  # noqa: ARG002
+    ) -> list[FrozenTrial]:
+        trials = [trial for trial in self._shown if states is None or trial.state in states]
+        return copy.deepcopy(trials) if deepcopy else trials
+
+
 def _shown(study: Study) -> Study:
     """The study as a sampler sees it: of a large one the best and the newest trials.
 
     Its time grows with the trials, its advice hardly: TPE divides at most 25 good ones from all others.
     """
-    trials = study.get_trials(deepcopy=False)
+    # Under Hyperband the study is Optuna's view of one bracket. Its `get_trials` gives the bracket's trials, but
+    # samplers call `_get_trials`, which gives those of all brackets.
+    trials = study._get_trials(deepcopy=False)
     if len(trials) <= _SHOWN:
         return study
     complete = (trial for trial in trials if trial.state == TrialState.COMPLETE)
     best = heapq.nlargest(_SHOWN_BEST, complete, key=lambda trial: trial.value or 0.0)
     newest = trials[_SHOWN_BEST - _SHOWN :]
     shown = sorted({trial.number: trial for trial in (*best, *newest)}.items())
-
-    def get_trials(
-        deepcopy: bool = True,  # noqa: ARG001
-        states: Container[TrialState] | None = None,
-        use_cache: bool = False,  # noqa: ARG001
-    ) -> list[FrozenTrial]:
-        return [trial for _, trial in shown if states is None or trial.state in states]
-
-    view = copy.copy(study)
-    view._get_trials = get_trials  # type: ignore[method-assign]
-    return view
+    return _Shown(study, [trial for _, trial in shown])
 
 
 def make_sampler(spec: StudySpec) -> BaseSampler:

@@ -256,27 +256,62 @@ def test_hyperband_stops_what_is_bad_and_none_does_not() -> None:
     assert pruned_after("none", 20, 30) is None
 
 
-def test_the_sampler_is_shown_the_best_and_the_newest_of_many_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+SPACE: dict[str, BaseDistribution] = {"x": FloatDistribution(0.0, 1.0)}
+
+
+class Spy(RandomSampler):
+    """Notes the numbers of the trials it is shown: those that ended well, and all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[list[int]] = []
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, object]:
+        states = (TrialState.COMPLETE,)
+        self.seen.append([one.number for one in study._get_trials(deepcopy=False, states=states, use_cache=True)])
+        self.seen.append([one.number for one in study.get_trials(states=states)])
+        self.seen.append([one.number for one in study.get_trials(deepcopy=False)])
+        study.get_trials()[0].params.clear()  # a copy
+        assert all(one.params for one in study.get_trials(states=states))
+        return {}
+
+
+@pytest.mark.parametrize("pruner", ["median", "hyperband", "none"])
+def test_the_sampler_is_shown_the_best_and_the_newest_of_many_trials(
+    pruner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under Hyperband too those of all brackets, as of few trials."""
     monkeypatch.setattr(strategy, "_SHOWN", 6)
     monkeypatch.setattr(strategy, "_SHOWN_BEST", 2)
-    study = optuna.create_study(direction="maximize")
-    values = [0.1, 0.9, 0.2, 0.8, 0.3, 0.7, 0.1, 0.2, 0.3, 0.4]
-    space: dict[str, BaseDistribution] = {"x": FloatDistribution(0.0, 1.0)}
-    for value in values:
-        study.add_trial(create_trial(params={"x": value}, distributions=space, value=value))
-    study.enqueue_trial({"x": 0.5})
-    seen: list[list[int]] = []
-
-    class Spy(RandomSampler):
-        def sample_relative(
-            self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-        ) -> dict[str, object]:
-            states = (TrialState.COMPLETE,)
-            seen.append([one.number for one in study._get_trials(deepcopy=False, states=states)])
-            seen.append([one.number for one in study.get_trials(deepcopy=False)])
-            return {}
-
-    sampler = SeededByTrial(lambda _: Spy(), seed=0, space=space)
-    sampler.sample_relative(study, study.trials[-1], space)
-    assert seen == [[1, 3, 7, 8, 9], [1, 3, 7, 8, 9, 10]]
+    spy = Spy()
+    study = optuna.create_study(
+        study_name="mine",
+        direction="maximize",
+        sampler=SeededByTrial(lambda _: spy, seed=0, space=SPACE),
+        pruner=make_pruner(spec_of(pruner=pruner)),
+    )
+    study.tell(study.ask(), state=TrialState.FAIL)  # so that Hyperband has its brackets
+    study.pruner.prune(study, study.trials[0])
+    spy.seen.clear()
+    for value in [0.9, 0.2, 0.8, 0.3, 0.7, 0.1, 0.2, 0.3, 0.4]:
+        study.add_trial(create_trial(params={"x": value}, distributions=SPACE, value=value))
+    study.ask(SPACE)
+    assert spy.seen == [[1, 3, 7, 8, 9], [1, 3, 7, 8, 9], [1, 3, 7, 8, 9, 10]]
     assert len(study.trials) == 11
+
+
+@pytest.mark.parametrize("pruner", ["median", "hyperband", "none"])
+@pytest.mark.parametrize("sampler", ["tpe", "gp", "random"])
+def test_every_sampler_goes_on_under_every_pruner_when_it_is_shown_some_of_many_trials(
+    sampler: str, pruner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(strategy, "_SHOWN", 12)  # past the ten random trials that TPE and GP begin with
+    monkeypatch.setattr(strategy, "_SHOWN_BEST", 4)
+    spec, storage = spec_of(sampler, pruner), InMemoryStorage()
+    for trials in (15, 3):  # under Hyperband more than are shown in its largest bracket
+        run(open_study(spec, storage), spec, 2 * trials if sampler != "gp" else trials)
+    studies = open_study(spec, storage)
+    assert all(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in studies.trials)
+    assert len({str(trial.params) for trial in studies.trials}) == len(studies.trials)
