@@ -7,7 +7,6 @@ Where all threads win is where models/threads.py begins to share a product among
 
 import argparse
 import json
-import os
 import statistics
 import time
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from models import NETS, build_net
 from models.config import TrainConfig
+from models.cores import available_cores
 from models.threads import use_threads
 
 # (inputs, hidden size, batch size)
@@ -43,7 +43,7 @@ def main() -> None:
     """Measure every shape with both nets, alternating; print medians."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-    as_json, cores, rows = parser.parse_args().json, os.cpu_count() or 1, []
+    as_json, cores, rows = parser.parse_args().json, available_cores(), []
     for net in NETS:
         for shape in SHAPES:
             rates = [[steps_a_second(net, *shape, threads) for threads in (1, cores)] for _ in range(_REPEATS)]

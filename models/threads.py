@@ -1,13 +1,16 @@
 """How many threads matrix products use. The number is part of a result: other splits of a sum round otherwise."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from threadpoolctl import threadpool_limits
 
 from models.config import TrainConfig
+from models.cores import available_cores, whole_number
 
+MOST_THREADS = 1024  # what comes from elsewhere shall not ask for millions
 _VARIABLE = "OMP_NUM_THREADS"
 
 # Below this many multiplications in a step's largest product, threads wait for each other longer than they work,
@@ -16,9 +19,12 @@ _WORTH_SHARING = 10_000_000
 
 
 def use_threads(count: int) -> None:
-    """Give matrix products `count` threads from now on: NumPy's at once, torch's with the next net."""
+    """Give matrix products `count` threads from now on, NumPy's and torch's."""
     os.environ[_VARIABLE] = str(count)
     threadpool_limits(count)
+    torch = sys.modules.get("torch")
+    if torch is not None:  # else its first net asks for the number
+        torch.set_num_threads(count)
 
 
 @contextmanager
@@ -33,8 +39,12 @@ def limited_threads(count: int) -> Iterator[None]:
 
 
 def threads() -> int:
-    """Return how many threads matrix products use."""
-    return int(os.environ.get(_VARIABLE) or os.cpu_count() or 1)
+    """Return how many threads matrix products use: OMP_NUM_THREADS, else one for each core to be had.
+
+    The variable may list numbers, for regions inside of each other: `4,2`. The first one counts.
+    """
+    given = whole_number(os.environ.get(_VARIABLE, "").partition(",")[0])
+    return given if given is not None and given <= MOST_THREADS else available_cores()
 
 
 def fitting_threads(inputs: int, config: TrainConfig, available: int) -> int:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 
+from models.threads import threads
 from search.supervisor import End
 from search.worker import worker_name
 from studies.storage import ENVIRONMENT
@@ -24,10 +25,10 @@ class LocalWorker:
     """
 
     def __init__(self, url: str, study: str | None, count: int):
-        threads = str(max(1, (os.cpu_count() or 1) // count))
+        share = max(1, threads() // count)
         self._messages = tempfile.TemporaryFile("w+", encoding="utf-8") if study else None  # noqa: SIM115
         self._popen = subprocess.Popen(  # noqa: S603 - our own program
-            [*_COMMAND, "--threads", threads, *([study] if study else [])],
+            [*_COMMAND, "--threads", str(share), *([study] if study else [])],
             env=os.environ | {ENVIRONMENT: url},  # everybody may look at a process's arguments
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""How many threads a net has use for."""
+"""How many threads matrix products use, and a net has use for."""
 
 import os
 import subprocess
@@ -6,9 +6,11 @@ import sys
 from typing import Any
 
 import pytest
+from threadpoolctl import threadpool_info
 
+from models import threads as module
 from models.config import TrainConfig
-from models.threads import fitting_threads
+from models.threads import MOST_THREADS, fitting_threads, limited_threads, threads
 
 
 @pytest.mark.parametrize(
@@ -36,3 +38,42 @@ def test_numpys_idle_threads_are_told_to_make_room_before_numpy_is_loaded(
         [sys.executable, "-c", code], env=others | given, capture_output=True, text=True, check=True
     )
     assert ran.stdout.split() == ["False", expected]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("3", 3),
+        (" 3 ", 3),
+        ("4,2", 4),
+        ("4, 2, 1", 4),
+        (str(MOST_THREADS), MOST_THREADS),
+        *((text, 7) for text in ("", "0", "-2", "2.5", "many", ",2", str(MOST_THREADS + 1), "9" * 5000)),
+    ],
+)
+def test_the_environment_gives_the_threads_where_it_makes_sense_else_there_is_one_for_each_core(
+    given: str, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "available_cores", lambda: 7)
+    monkeypatch.setenv("OMP_NUM_THREADS", given)
+    assert threads() == expected
+
+
+def test_a_process_without_the_variable_has_a_thread_for_each_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "available_cores", lambda: 7)
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert threads() == 7
+
+
+def test_numpy_and_torch_have_their_threads_back_after_a_limit() -> None:
+    import torch
+
+    def used() -> set[int]:
+        return {torch.get_num_threads(), *(pool["num_threads"] for pool in threadpool_info())}
+
+    with limited_threads(2):
+        assert used() == {2}
+        with limited_threads(1):
+            assert used() == {1}
+        assert used() == {2}
+    assert used() == {threads()}
