@@ -16,6 +16,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from models import threads
 from models.config import TrainConfig
 from models.errors import WeightsError
 from models.net import Net
@@ -37,10 +38,16 @@ class Progress:
     """How far a trial came.
 
     accuracies: validation accuracy after each epoch done.  seconds: of their training steps.
+    threads: of their matrix products, 1 to MOST_THREADS; of those now, where nothing is done yet.
     """
 
     accuracies: list[float] = field(default_factory=list)
     seconds: float = 0.0
+    threads: int = field(default_factory=threads.threads)
+
+    def __post_init__(self) -> None:
+        if not (type(self.threads) is int and 1 <= self.threads <= threads.MOST_THREADS):
+            raise ValueError(f"threads {self.threads!r}: must be a whole number from 1 to {threads.MOST_THREADS}")
 
     def add(self, result: EpochResult) -> None:
         """Count one more epoch."""

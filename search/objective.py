@@ -13,7 +13,7 @@ from models.initialization import trained_shapes
 from models.metrics import accuracy, predict_split
 from models.net import Net
 from models.preprocessing import PixelStatistics, Preprocessing
-from models.threads import fitting_threads, limited_threads, threads
+from models.threads import fitting_threads, limited_threads, threads, use_threads
 from models.training import train
 from search.checkpoints import Checkpoint, Progress
 from search.seeds import trial_seed
@@ -72,6 +72,7 @@ class Objective:
         net = build_net(self._spec.net, inputs=inputs, classes=classes, config=config)
         checkpoint = Checkpoint(self._files, trial.number, config)
         progress = checkpoint.restore(net)
+        use_threads(progress.threads)  # those of its first attempt: with others it would be another net
         report = _Reporter(trial, progress)
         done = len(progress.accuracies)
         pruned, diverged = False, ""

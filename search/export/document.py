@@ -13,12 +13,12 @@ from pydantic_core import PydanticCustomError
 from models.config import TrainConfig
 from models.errors import ConfigError, ExportError
 from models.files import write_atomically
+from models.threads import MOST_THREADS
 
 DOCUMENT = "export.toml"  # in an exported folder
 SUFFIXES = (".toml", ".json")
 
 _MAX_BYTES = 1_000_000
-_MOST_THREADS = 1024  # a document from elsewhere shall not ask for millions
 
 
 def _printable(text: str) -> str:
@@ -113,7 +113,7 @@ class Export(_Table):
     trial: int = Field(ge=0)
     run: int | None = Field(default=None, ge=0)
     net: Literal["numpy", "torch"]
-    threads: int = Field(ge=1, le=_MOST_THREADS)
+    threads: int = Field(ge=1, le=MOST_THREADS)
     command: _Text
     weights_digest: _Digest
     config: dict[str, Any]

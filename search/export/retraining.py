@@ -8,7 +8,7 @@ from models import build_net
 from models.errors import DataError
 from models.prediction import prediction_arrays
 from models.preprocessing import PixelStatistics
-from models.threads import use_threads
+from models.threads import limited_threads
 from models.training import EpochResult, train
 from models.weights import digest
 from search.export.document import Export
@@ -43,7 +43,6 @@ class Retraining:
     """
 
     def __init__(self, export: Export, data: str | None):
-        use_threads(export.threads)
         self._export = export
         self._config = export.train_config()
         self._images = _load_images(export, data)
@@ -53,11 +52,12 @@ class Retraining:
         self._accuracy = 0.0
 
     def epochs(self) -> Iterator[EpochResult]:
-        """Train; yield after each epoch."""
+        """Train, with as many threads as the trial had; yield after each epoch."""
         images = self._images
-        for result in train(self._net, images.training, images.validation, self._config, self._preprocessing):
-            self._accuracy = result.validation_accuracy
-            yield result
+        with limited_threads(self._export.threads):
+            for result in train(self._net, images.training, images.validation, self._config, self._preprocessing):
+                self._accuracy = result.validation_accuracy
+                yield result
 
     def comparison(self) -> Comparison:
         """Return how the net stands beside the exported one."""

@@ -13,6 +13,7 @@ from models import build_net
 from models.config import TrainConfig
 from models.net import Net
 from models.preprocessing import PixelStatistics
+from models.threads import MOST_THREADS, limited_threads
 from models.training import EpochResult, train
 from models.weights import load_arrays, save_arrays
 from search.checkpoints import (
@@ -140,6 +141,34 @@ def change_shape(path: Path) -> None:
     arrays, metadata = load_arrays(path)
     arrays["weight.1"] = arrays["weight.1"][:-1]
     save_arrays(path, arrays, metadata)
+
+
+def change_threads(path: Path, threads: object) -> None:
+    arrays, metadata = load_arrays(path)
+    progress = json.loads(metadata["progress"]) | {"threads": threads}
+    save_arrays(path, arrays, metadata | {"progress": json.dumps(progress)})
+
+
+def test_a_checkpoint_says_how_many_threads_its_trial_has(saved: Path, data: TrainingData, tmp_path: Path) -> None:
+    change_threads(saved, 3)
+    assert restore(tmp_path, data) == Progress([0.25, 0.5], 1.5, threads=3)
+
+
+@pytest.mark.parametrize("threads", [0, -1, MOST_THREADS + 1, 2.0, True, "2", None])
+def test_a_checkpoint_of_impossible_threads_starts_over(
+    threads: object, saved: Path, data: TrainingData, tmp_path: Path
+) -> None:
+    change_threads(saved, threads)
+    assert restore(tmp_path, data) == Progress()
+
+
+def test_a_checkpoint_from_before_it_said_so_goes_on_with_the_threads_of_now(
+    saved: Path, data: TrainingData, tmp_path: Path
+) -> None:
+    arrays, metadata = load_arrays(saved)
+    save_arrays(saved, arrays, metadata | {"progress": json.dumps({"accuracies": [0.25, 0.5], "seconds": 1.5})})
+    with limited_threads(2):
+        assert restore(tmp_path, data) == Progress([0.25, 0.5], 1.5, threads=2)
 
 
 def test_a_checkpoint_is_found_again(saved: Path, data: TrainingData, tmp_path: Path) -> None:

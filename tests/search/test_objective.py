@@ -10,12 +10,15 @@ import pytest
 from optuna.pruners import BasePruner, NopPruner
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
+from threadpoolctl import threadpool_info
 
 from models import build_net
 from models.metrics import accuracy, predict_split
+from models.prediction import prediction_arrays
 from models.preprocessing import PixelStatistics
-from models.threads import use_threads
+from models.threads import threads, use_threads
 from models.training import train
+from models.weights import digest
 from search.checkpoints import Checkpoint
 from search.objective import Interrupted, Objective, Outcome
 from search.seeds import derived_seed, trial_seed
@@ -270,3 +273,35 @@ def test_a_small_net_of_one_study_leaves_the_threads_to_a_large_one_of_another(
     assert Objective(small, data, FolderFiles(tmp_path))(ask(study_of(small))).facts["threads"] == 1
     large = spec_of("numpy", epochs=1, search={"hidden_size": {"low": 900, "high": 901}})
     assert Objective(large, data, FolderFiles(tmp_path))(ask(study_of(large))).facts["threads"] == 2
+
+
+def large(net: str) -> StudySpec:
+    """A specification whose nets have use for two threads."""
+    return spec_of(net, search={"hidden_size": {"low": 900, "high": 901}}, fixed=NETS[net] | {"depth": 3})
+
+
+def digest_of(outcome: Outcome) -> str:
+    return digest(prediction_arrays(outcome.net, outcome.preprocessing))
+
+
+@pytest.mark.parametrize("net", NETS)
+@pytest.mark.parametrize(("first", "second"), [(2, 1), (1, 2)])
+def test_a_trial_goes_on_with_the_threads_it_began_with(
+    net: str, first: int, second: int, data: TrainingData, tmp_path: Path
+) -> None:
+    """In a worker that has another number of them, and has that number back afterwards."""
+    specification = large(net)
+    use_threads(first)
+    expected = Objective(specification, data, FolderFiles(tmp_path / "whole"))(ask(study_of(specification)))
+
+    study = study_of(specification)
+    trial = ask(study)
+    with pytest.raises(Interrupted):
+        Objective(specification, data, FolderFiles(tmp_path / "parts"))(trial, after(2))
+    use_threads(second)
+    outcome = Objective(specification, data, FolderFiles(tmp_path / "parts"))(optuna.Trial(study, trial._trial_id))
+    assert digest_of(outcome) == digest_of(expected)
+    assert comparable(outcome) == comparable(expected)
+    assert outcome.facts["threads"] == first
+    assert threads() == second
+    assert {pool["num_threads"] for pool in threadpool_info()} == {second}

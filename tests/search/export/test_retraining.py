@@ -63,11 +63,16 @@ def test_what_has_changed_since_is_listed(folder: Folder) -> None:
     ]
 
 
-def test_training_uses_the_threads_of_the_trial(folder: Folder) -> None:
-    next(iter(Retraining(changed(read_export(folder()), threads=2), None).epochs()))
-    blas = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
-    assert blas
-    assert set(blas) == {2}
+def blas_threads() -> set[int]:
+    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+
+def test_training_uses_the_threads_of_the_trial_and_gives_them_back(folder: Folder) -> None:
+    epochs = Retraining(changed(read_export(folder()), threads=2), None).epochs()
+    next(epochs)
+    assert blas_threads() == {2}
+    list(epochs)
+    assert blas_threads() == {1}
 
 
 def test_other_images_are_refused(folder: Folder) -> None:
