@@ -15,7 +15,9 @@ WEIGHTS = "weights.safetensors"  # in an exported folder
 
 
 def write_parameters(arrays: dict[str, NDArray[Any]], path: Path) -> None:
-    """Write the file. Raises ExportError where that cannot be done."""
+    """Write the file. Raises ExportError where that cannot be done, or its name does not say what it is."""
+    if path.suffix.lower() != ".safetensors":
+        raise ExportError(f"{path}: must end in .safetensors")
     try:
         save_arrays(path, arrays, {})
     except OSError as error:

@@ -22,8 +22,10 @@ def write_trials(record: StudyRecord, path: Path) -> None:
     """Write one row a trial: number, state, value, hyperparameters, facts, times (local, ISO 8601), other facts.
 
     What a trial does not have is an empty cell. A text that a spreadsheet would take for a formula gets a '
-    before it.
+    before it. Raises ExportError for a file that cannot be written, or is not named as such a file is.
     """
+    if path.suffix.lower() != ".csv":
+        raise ExportError(f"{path}: must end in .csv")
     trials = record.optuna_study().get_trials(deepcopy=False)
     searched = list(distributions(record.spec))
     known = {"number", "state", "value", *searched, *_FACTS, *_TIMES}

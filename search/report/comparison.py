@@ -141,8 +141,9 @@ def _difference(better: StudySummary, other: StudySummary) -> str:
 def write_comparison(comparison: Comparison, path: Path) -> None:
     """Write the comparison as one HTML file. Raises ReportError where it cannot be written."""
     from search.report.figures import winners_curves
-    from search.report.page import Plot, render, write_page
+    from search.report.page import Plot, refuse_other_endings, render, write_page
 
+    refuse_other_endings(path)  # before the work
     plot = Plot("", winners_curves(comparison.studies), "Validation accuracy in the search.", height=420)
     page = render(
         "compare.html",

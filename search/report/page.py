@@ -22,6 +22,7 @@ from models.errors import ReportError
 from models.files import write_atomically
 from search.wording import duration, interval, lead, mean_and_deviation, moment, percent, points, short
 
+_SUFFIXES = (".html", ".htm")
 _TEMPLATES = Path(__file__).parent / "templates"
 _WORDING = (duration, interval, lead, mean_and_deviation, moment, percent, points, short)
 
@@ -77,8 +78,15 @@ def render(template: str, **values: Any) -> bytes:
     return environment.get_template(template).render(**values).encode()
 
 
+def refuse_other_endings(path: Path) -> None:
+    """Raise ReportError where the name of a page would say that it is something else."""
+    if path.suffix.lower() not in _SUFFIXES:
+        raise ReportError(f"{path}: must end in {' or '.join(_SUFFIXES)}")
+
+
 def write_page(path: Path, page: bytes) -> None:
     """Write a page. Raises ReportError where that is not possible."""
+    refuse_other_endings(path)
     try:
         write_atomically(path, page)
     except OSError as error:

@@ -13,7 +13,7 @@ from search.finalize import load_winner
 from search.report import figures
 from search.report.mistakes import Mistake, most_confident_mistakes
 from search.report.optuna_figures import OptunaFigures
-from search.report.page import Plot, render, write_page
+from search.report.page import Plot, refuse_other_endings, render, write_page
 from search.report.pictures import data_uri, first_layer_picture
 from search.report.summary import StudySummary, summarize
 from search.wording import NETS, duration, moment
@@ -49,7 +49,8 @@ class NetView:
 
 
 def write_report(record: StudyRecord, path: Path) -> None:
-    """Write a study's report. Raises ReportError for a file that cannot be written."""
+    """Write a study's report. Raises ReportError for a file that cannot be written, or is named as no page is."""
+    refuse_other_endings(path)  # before the work
     write_page(path, report_page(record))
 
 

@@ -189,6 +189,7 @@ def test_the_command_writes_a_page(stored: None, mlpsearch: Command) -> None:
             ("one", "two", "-o", "/dev/null/x.html"),
             "error: /dev/null/x.html: cannot be written (",
         ),
+        (("one", "two", "-o", "both.pdf"), "error: both.pdf: must end in .html or .htm\n"),
     ],
 )
 def test_what_cannot_be_compared_is_one_line(
