@@ -177,11 +177,23 @@ def delete(study: str, yes: bool, storage: str | None) -> None:
 
     record = find_study(study, storage)
     trials, place = sum(record.counts.by_state().values()), shown(record.url)
-    if not yes:
-        click.confirm(f"Delete {study} with its {trials} trials from {place}?", abort=True, err=True)
+    if not (yes or _agrees(f"Delete {study} with its {trials} trials from {place}?")):
+        tell("nothing was deleted")
+        sys.exit(1)
     there = delete_study(record)
     files = ", and its files" if there else "; its files are not where this machine looks for them"
     tell(f"deleted {study}: {trials} trials{files}")
+
+
+def _agrees(question: str) -> bool:
+    """Ask a person; where there is none to answer, that is a no."""
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort as abort:
+        if not isinstance(abort.__context__, EOFError):  # it was Ctrl-C
+            raise
+        tell("")  # the question waits in its line
+        return False
 
 
 @click.command()
