@@ -1,5 +1,6 @@
 """Commands about taking results away: export, train, predict."""
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,7 +60,7 @@ def _export_winner(record: "StudyRecord", output: Path | None, weights: Path | N
     from models.prediction import prediction_arrays
     from search.export.document import write_export
     from search.export.parameters import write_parameters
-    from search.export.winner import export_winner, write_folder
+    from search.export.winner import ONNX, export_winner, write_folder
     from search.finalize import load_winner
 
     winner = load_winner(record)
@@ -68,7 +69,10 @@ def _export_winner(record: "StudyRecord", output: Path | None, weights: Path | N
         if output.suffix:
             write_export(document, output)
         else:
+            model_goes = not onnx and (output / ONNX).exists()  # with the earlier export, whose net it is
             write_folder(document, winner, output, onnx=onnx)
+            if model_goes:
+                tell(f"removed {output / ONNX} of the earlier export; --onnx writes that of this one")
         predict = "" if output.suffix else f"; `mlpsearch predict {output} IMAGE…` classifies images with it"
         tell(f"wrote {output}; `mlpsearch train {output}` trains it again{predict}")
     if weights is not None:
@@ -103,14 +107,19 @@ def train(export: Path, data: str | None, as_json: bool) -> None:
 @click.option("--top", type=click.IntRange(min=1), default=3, show_default=True, help="How many classes to show.")
 @json_option
 def predict(export: Path, images: tuple[Path, ...], top: int, as_json: bool) -> None:
-    """Classify image files with the net of an exported folder."""
+    """Classify image files with the net of an exported folder.
+
+    A file that cannot be used is named, the others are classified; the exit code is then 1.
+    """
     from search.export.prediction import classify
 
-    predictions = classify(export, images, top)
+    predictions = classify(export, images, top, lambda refused: tell(f"error: {refused}"))
     if as_json:
         print_json([asdict(prediction) for prediction in predictions])
-    else:
+    elif predictions:
         out().print(_predictions_table(predictions), highlight=False)
+    if len(predictions) < len(images):
+        sys.exit(1)
 
 
 def _comparison_text(comparison: "Comparison") -> str:

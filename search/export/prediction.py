@@ -1,7 +1,7 @@
 """Classifying image files with an exported folder; torch is imported only for its own net."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -56,20 +56,31 @@ class Classifier:
             return probabilities(self.net, split, self.preprocessing).astype(np.float32, copy=False)
 
 
-def classify(folder: Path, images: Sequence[Path], top: int) -> list[Prediction]:
+def classify(
+    folder: Path, images: Sequence[Path], top: int, refuse: Callable[[DataError], None]
+) -> list[Prediction]:
     """Return the `top` most probable classes of each image file, by the net of an exported folder.
 
-    Raises ExportError, WeightsError or DataError, and then nothing is predicted.
+    refuse: is given the error of each file that cannot be used; it is left out.
+    Raises ExportError or WeightsError, and then nothing is predicted.
     """
     classifier = load_classifier(folder)
     names = classifier.export.data.classes
-    shares = classifier.probabilities(read_images(images, classifier.export.data.shape))
+    usable: dict[int, NDArray[np.uint8]] = {}
+    for place, path in enumerate(images):
+        try:
+            usable[place] = read_images([path], classifier.export.data.shape)
+        except DataError as error:
+            refuse(error)
+    if not usable:
+        return []
+    shares = classifier.probabilities(np.concatenate(list(usable.values())))
     if not np.isfinite(shares).all():
         raise ExportError(f"{folder}: its net gives no finite numbers for these images")
     best = np.argsort(-shares, axis=1, kind="stable")[:, :top]
     return [
         Prediction(str(path), [ClassProbability(names[i], float(row[i])) for i in order])
-        for path, row, order in zip(images, shares, best, strict=True)
+        for path, row, order in zip((images[place] for place in usable), shares, best, strict=True)
     ]
 
 

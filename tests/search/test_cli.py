@@ -206,13 +206,44 @@ def test_images_are_classified(record: StudyRecord, mlpsearch: Command) -> None:
     assert lines[5] == [second["name"], f"{second['probability']:.2%}"]
 
 
-def test_one_image_that_does_not_fit_and_nothing_is_predicted(record: StudyRecord, mlpsearch: Command) -> None:
+def test_an_image_that_cannot_be_used_is_named_and_the_others_are_classified(
+    record: StudyRecord, mlpsearch: Command
+) -> None:
     assert mlpsearch("export", "mine", "-o", "best").code == 0
-    Path("good.png").write_bytes(encode(grey_pixels(0, 8, 8)))
-    Path("wide.png").write_bytes(encode(grey_pixels(0, 8, 9)))
-    answer = mlpsearch("predict", "best", "good.png", "wide.png")
-    assert (answer.code, answer.out) == (1, "")
-    assert answer.err == "error: wide.png: has 8×9 pixels (height × width), the net needs 8×8\n"
+    for name, width in (("a.png", 8), ("wide.png", 9), ("b.png", 8)):
+        Path(name).write_bytes(encode(grey_pixels(0, 8, width)))
+    alone = document(mlpsearch("predict", "best", "a.png", "b.png", "--json"))
+    answer = mlpsearch("predict", "best", "a.png", "wide.png", "none.png", "b.png", "--json")
+    assert (answer.code, json.loads(answer.out)) == (1, alone)
+    wide, none = answer.err.splitlines()
+    assert wide == "error: wide.png: has 8×9 pixels (height × width), the net needs 8×8"
+    assert none == "error: none.png: cannot be read (No such file or directory)"
+    table = mlpsearch("predict", "best", "wide.png", "b.png", "--top", "1")
+    assert (table.code, table.out.split()[3]) == (1, "b.png")
+
+
+@pytest.mark.parametrize(("options", "out"), [((), ""), (("--json",), "[]\n")])
+def test_where_no_image_can_be_used_nothing_is_shown(
+    record: StudyRecord, mlpsearch: Command, options: tuple[str, ...], out: str
+) -> None:
+    assert mlpsearch("export", "mine", "-o", "best").code == 0
+    answer = mlpsearch("predict", "best", "none.png", *options)
+    assert (answer.code, answer.out) == (1, out)
+    assert answer.err == "error: none.png: cannot be read (No such file or directory)\n"
+
+
+def test_an_onnx_model_goes_with_the_export_that_it_is_of_and_that_is_said(
+    record: StudyRecord, mlpsearch: Command
+) -> None:
+    assert "removed" not in mlpsearch("export", "mine", "-o", "best", "--onnx").err
+    assert Path("best/model.onnx").exists()
+    assert "removed" not in mlpsearch("export", "mine", "-o", "best", "--onnx").err
+    assert Path("best/model.onnx").exists()
+    answer = mlpsearch("export", "mine", "-o", "best")
+    assert answer.code == 0
+    assert "removed best/model.onnx of the earlier export; --onnx writes that of this one\n" in answer.err
+    assert not Path("best/model.onnx").exists()
+    assert "removed" not in mlpsearch("export", "mine", "-o", "best").err
 
 
 def test_a_changed_study_file_is_refused_with_the_difference(files: None, mlpsearch: Command) -> None:
@@ -238,9 +269,23 @@ def test_a_study_that_was_stopped_is_open_again_once_it_is_run(record: StudyReco
 def test_deleting_asks_first(record: StudyRecord, mlpsearch: Command, said: str, deleted: bool) -> None:
     answer = mlpsearch("delete", "mine", answer=said)
     assert f"Delete mine with its 2 trials from {record.url}?" in answer.err
-    assert answer.code == (0 if deleted else 130)
+    assert answer.code == (0 if deleted else 1)
+    assert answer.err.endswith("deleted mine: 2 trials, and its files\n" if deleted else "nothing was deleted\n")
+    assert "interrupted" not in answer.err
     assert study_names(open_storage(record.url)) == ([] if deleted else ["mine"])
     assert folder_of(record).exists() != deleted
+
+
+def test_ctrl_c_at_the_question_interrupts(
+    record: StudyRecord, mlpsearch: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_: str) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("click.termui.visible_prompt_func", interrupt)
+    answer = mlpsearch("delete", "mine")
+    assert (answer.code, answer.err.splitlines()[-1]) == (130, "interrupted")
+    assert study_names(open_storage(record.url)) == ["mine"]
 
 
 def test_garbage_is_counted(record: StudyRecord, mlpsearch: Command) -> None:

@@ -60,7 +60,8 @@ def test_the_exported_net_predicts_as_the_studys(
 
 def test_files_are_classified_in_their_order_the_most_probable_first(folder: Folder) -> None:
     best, paths = folder(), grey_files(3)
-    found = classify(best, paths, top=2)
+    refused: list[DataError] = []
+    found = classify(best, paths, 2, refused.append)
     assert [prediction.file for prediction in found] == ["0.png", "1.png", "2.png"]
     everything = load_classifier(best).probabilities(read_images(paths, GREY))
     for row, one in zip(everything, found, strict=True):
@@ -68,7 +69,20 @@ def test_files_are_classified_in_their_order_the_most_probable_first(folder: Fol
         assert (first.name, first.probability) == (str(row.argmax()), row.max())
         assert second.probability == sorted(row)[-2]
         assert first.probability > second.probability
-    assert [len(one.classes) for one in classify(best, paths, top=99)] == [10, 10, 10]
+    assert [len(one.classes) for one in classify(best, paths, 99, refused.append)] == [10, 10, 10]
+    assert refused == []
+
+
+def test_a_file_that_cannot_be_used_is_left_out(folder: Folder, tmp_path: Path) -> None:
+    best, (first, second) = folder(), grey_files(2)
+    refused: list[DataError] = []
+    found = classify(best, [tmp_path / "none.png", first, best, second], 1, refused.append)
+    assert found == classify(best, [first, second], 1, refused.append)
+    assert [str(error) for error in refused] == [
+        f"{tmp_path / 'none.png'}: cannot be read (No such file or directory)",
+        f"{best}: cannot be read (Is a directory)",
+    ]
+    assert classify(best, [best], 1, refused.append) == []
 
 
 def test_a_numpy_net_needs_neither_torch_nor_optuna(folder: Folder) -> None:
@@ -236,7 +250,7 @@ def test_weights_so_large_that_nothing_finite_comes_out_are_refused(folder: Fold
     large = np.where(arrays[name] > 0, 3e38, -3e38).astype(np.float32)
     rewrite(best, **{name.replace(".", "_"): large})
     with pytest.raises(ExportError) as caught:
-        classify(best, grey_files(1), top=1)
+        classify(best, grey_files(1), 1, list[DataError]().append)
     assert str(caught.value) == f"{best}: its net gives no finite numbers for these images"
 
 

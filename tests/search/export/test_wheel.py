@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from models.errors import DataError
 from search.export.document import read_export
 from search.export.prediction import classify
 from tests.search.export.conftest import Folder
@@ -98,7 +99,7 @@ def test_an_export_gives_the_same_numbers_there(
     best, images = folder(net), [tmp_path / f"{number}.png" for number in range(5)]
     for number, path in enumerate(images):
         path.write_bytes(encode(grey_pixels(number, 8, 8)))
-    here = [asdict(prediction) for prediction in classify(best, images, top=10)]
+    here = [asdict(prediction) for prediction in classify(best, images, 10, list[DataError]().append)]
     there = json.loads(installed("-m", "search.cli", "predict", best, *images, "--top", "10", "--json"))
     assert there == here
     accuracy = read_export(best).accuracy.validation
