@@ -120,7 +120,10 @@ class StudySpec(Table):
         try:
             return cls.model_validate(document)
         except ValidationError as error:
-            raise SpecError(one_line(where, explain(error, _TABLES))) from None
+            mistakes = explain(error, _TABLES)
+            if isinstance(document, dict):
+                mistakes += _beside(document, error)
+            raise SpecError(one_line(where, list(dict.fromkeys(mistakes)))) from None
 
 
 _TABLES: dict[str, type[BaseModel]] = {
@@ -130,6 +133,10 @@ _TABLES: dict[str, type[BaseModel]] = {
     "range": Range,
     "choices": Choices,
 }
+
+
+# To look at the other values of a document in which some of these are missing or wrong.
+_SOUND = {"name": "any", "net": "torch", "dataset": "digits", "budget": {"trials": 1, "epochs": 1}}
 
 
 def load_spec(path: str | Path, data: str | Path | None = None) -> StudySpec:
@@ -187,6 +194,32 @@ def _parse(text: str, where: str) -> dict[str, Any]:
         raise SpecError(one_line(where, [f"is not valid TOML: {error}"])) from None
     except ValueError:  # What int() says of thousands of digits.
         raise SpecError(one_line(where, ["holds a number with too many digits"])) from None
+
+
+def _beside(document: dict[str, Any], error: ValidationError) -> list[str]:
+    """What makes no sense among the values that are right by themselves, in a document where others are not.
+
+    A start point is left out where a search entry is wrong: it may speak of that one.
+    """
+    wrong = {details["loc"] for details in error.errors() if details["loc"]}
+    keys = {location[0] for location in wrong}
+    entries = {location[1] for location in wrong if location[0] == "search" and len(location) > 1}
+    parts = {key: document[key] for key in ("net", "fixed", "dataset", "data", "start") if key in document}
+    parts = {key: value for key, value in parts.items() if key not in keys}
+    if "data" in keys:
+        parts.pop("dataset", None)
+    if not wrong or not isinstance(document.get("search"), dict):
+        return []
+    search = {name: entry for name, entry in document["search"].items() if name not in entries}
+    if entries:
+        if not search:
+            return []
+        parts.pop("start", None)
+    try:
+        StudySpec.model_validate(_SOUND | parts | {"search": search})
+    except ValidationError as other:
+        return explain(other, _TABLES)
+    return []
 
 
 def _mistakes(spec: StudySpec) -> Iterator[str]:

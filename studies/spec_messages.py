@@ -8,13 +8,16 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 LONGEST_SHOWN = 80
+_MOST_MISTAKES = 20  # that are told of a file
 
 
 def one_line(where: str, mistakes: Sequence[str]) -> str:
-    """The message for one file: its first mistake, and how many more there are."""
-    more = f" (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else ""
+    """The message for one file: all its mistakes, of very many the first and how many more there are."""
+    told = list(mistakes[:_MOST_MISTAKES])
+    if len(mistakes) > _MOST_MISTAKES:
+        told.append(f"and {len(mistakes) - _MOST_MISTAKES} more")
     # A path can hold line breaks too.
-    return " ".join(f"{where}: {mistakes[0]}{more}".splitlines())
+    return " ".join(f"{where}: {'; '.join(told)}".splitlines())
 
 
 def show(value: object) -> str:
@@ -31,10 +34,10 @@ def show(value: object) -> str:
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
-def nearest(name: str, names: Collection[str]) -> str:
-    """In brackets: the one of `names` that was probably meant, or else all of them."""
+def nearest(name: str, names: Collection[str], *, which: str = "allowed") -> str:
+    """In brackets: the one of `names` that was probably meant, or else all of them, and which these are."""
     close = difflib.get_close_matches(name, names, 1)
-    return f" (did you mean {close[0]}?)" if close else f" (allowed: {', '.join(names)})"
+    return f" (did you mean {close[0]}?)" if close else f" ({which}: {', '.join(names) or 'none'})"
 
 
 def key_path(*parts: str | int) -> str:
