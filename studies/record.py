@@ -33,6 +33,7 @@ from studies.datasets import own_copy
 from studies.files import Files
 from studies.places import Place, own_studies, place_for
 from studies.spec import Budget, StudySpec
+from studies.spec_messages import nearest
 from studies.storage import Storage, exists, open_storage, shown
 
 PLANNED_SEED = "planned_seed"  # the attribute of a confirmation's trial that says which seed it trains with
@@ -138,7 +139,7 @@ def open_study(url: str, name: str) -> StudyRecord:
     storage = open_storage(url)
     known = study_names(storage)
     if name not in study_names(storage, confirmations=True):
-        raise StudyError(f"study {name!r}: not in {shown(url)} (there: {', '.join(known) or 'none'})")
+        raise StudyError(f"study {name!r}: not in {shown(url)}{nearest(name, known, which='there')}")
     return load_study(storage, name)
 
 
@@ -148,10 +149,10 @@ def find_spec(study: str, url: str, data: str | None) -> tuple[StudySpec, Path |
     A name in catalog and storage means the catalog's, so that a changed catalog is noticed.
     data: the path of the images, if the user gave one.
     """
-    record = None
-    if exists(url) and study in study_names(storage := open_storage(url)):
-        record = load_study(storage, study)
-    spec = record.spec if record and study not in catalog.names() else catalog.find(study, data)
+    storage = open_storage(url) if exists(url) else None
+    stored = study_names(storage) if storage else []
+    record = load_study(storage, study) if storage and study in stored else None
+    spec = record.spec if record and study not in catalog.names() else catalog.find(study, data, stored=stored)
     known = record.attributes()["source"]["data"] if record else None
     path = Path(data) if data else own_copy(spec.dataset, spec.data or known)
     if path is None and spec.data and record is None:

@@ -1,6 +1,7 @@
 """The ready studies, a TOML file each beside this module, and how a study is found by name or path."""
 
 import os
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -15,10 +16,10 @@ def names() -> list[str]:
     return sorted(name.removesuffix(".toml") for name in entries if name.endswith(".toml"))
 
 
-def find(study: str, data: str | Path | None = None) -> StudySpec:
+def find(study: str, data: str | Path | None = None, *, stored: Sequence[str] = ()) -> StudySpec:
     """The specification of a ready study, or of the study file at a path.
 
-    data: the images to use instead of those the study names.
+    data: the images to use instead of those the study names.  stored: names of other studies that may be meant.
 
     Raises SpecError if there is no such study, or if its file has a mistake.
     """
@@ -27,4 +28,5 @@ def find(study: str, data: str | Path | None = None) -> StudySpec:
         return spec if data is None else spec.model_copy(update={"data": str(Path(data).absolute())})
     if "/" in study or study.endswith(".toml") or os.path.exists(study):  # noqa: PTH110 - Path raises for a name too long
         return load_spec(study, data)
-    raise SpecError(one_line(show(study), [f"no study of the catalog and no file{nearest(study, names())}"]))
+    allowed = [*names(), *stored]
+    raise SpecError(one_line(show(study), [f"no study of the catalog and no file{nearest(study, allowed)}"]))
