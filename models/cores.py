@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-# Of Linux: the control groups a process is in, and the folder of version 2 of them.
+# Of Linux: the control groups a process is in, and the folder of all.
 _OWN_GROUPS, _ALL_GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 
 
@@ -25,14 +25,24 @@ def whole_number(text: str) -> int | None:
 
 
 def _quotas() -> list[int]:
-    """Of the control group of this process, and of all that it lies in: each may have one."""
-    own = re.search(r"^0::/(.*)$", _text_of(_OWN_GROUPS), re.MULTILINE)
-    if own is None:
-        return []
-    group = _ALL_GROUPS / own[1]
-    inside = [folder for folder in (group, *group.parents) if folder.is_relative_to(_ALL_GROUPS)]
-    found = [re.match(r"([0-9]{1,18}) ([0-9]{1,18})\s", _text_of(folder / "cpu.max")) for folder in inside]
+    """In whole cores, of the control groups of this process and of all that they lie in: each may have one."""
+    limits = []
+    for controllers, own in re.findall(r"^[0-9]+:([^:]*):/(.*)$", _text_of(_OWN_GROUPS), re.MULTILINE):
+        if not controllers:  # version 2
+            limits += [_text_of(folder / "cpu.max") for folder in _around(_ALL_GROUPS, own)]
+        elif "cpu" in controllers.split(","):
+            limits += [
+                _text_of(folder / "cpu.cfs_quota_us") + _text_of(folder / "cpu.cfs_period_us")
+                for folder in _around(_ALL_GROUPS / controllers, own)
+            ]
+    found = [re.match(r"([0-9]{1,18})\s+([0-9]{1,18})\s", limit) for limit in limits]
     return [int(quota[1]) // int(quota[2]) for quota in found if quota is not None and int(quota[2])]
+
+
+def _around(top: Path, group: str) -> list[Path]:
+    """A group's folder, and those it lies in; a container may see only the last of them."""
+    inner = top / group
+    return [folder for folder in (inner, *inner.parents) if folder.is_relative_to(top)]
 
 
 def _text_of(path: Path) -> str:

@@ -64,8 +64,28 @@ def test_a_quota_of_its_control_groups_bounds_it(
     assert available_cores() == expected
 
 
-def test_nothing_but_old_control_groups_bounds_nothing(tmp_path: Path) -> None:
-    (tmp_path / "cgroup").write_text("2:cpu,cpuacct:/\n")
+@pytest.mark.parametrize(
+    ("controllers", "group", "quota", "expected"),
+    [
+        ("cpu,cpuacct", "docker/a", "300000", 3),
+        ("cpu", "", "250000", 2),
+        ("cpu", "docker/a", "-1", 8),
+        ("cpuacct", "", "100000", 8),
+    ],
+)
+def test_a_quota_of_version_1_bounds_it(
+    controllers: str, group: str, quota: str, expected: int, tmp_path: Path
+) -> None:
+    (tmp_path / "cgroup").write_text(f"9:name=systemd:/\n2:{controllers}:/docker/a\n0::/docker/a\n")
+    folder = tmp_path / "groups" / controllers / group
+    folder.mkdir(parents=True)
+    (folder / "cpu.cfs_quota_us").write_text(f"{quota}\n")
+    (folder / "cpu.cfs_period_us").write_text("100000\n")
+    assert available_cores() == expected
+
+
+def test_where_nothing_is_known_of_control_groups_they_bound_nothing(tmp_path: Path) -> None:
+    (tmp_path / "cgroup").write_text("2:cpu,cpuacct:/\n0::/\nnonsense\n")
     assert available_cores() == 8
 
 
