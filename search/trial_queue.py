@@ -13,10 +13,8 @@ Adding one is one transaction, which locks the study; each step of a trial is on
 and goes by what the trial is then, so that it may be done again where the answer to it got lost.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
 import optuna
 from optuna.pruners import NopPruner
@@ -26,7 +24,6 @@ from models.errors import StudyError
 from search.checkpoints import remove_leftovers
 from search.strategy import make_pruner, make_sampler
 from studies.backend import Change
-from studies.counts import EARLIER
 from studies.record import PLANNED_SEED, StudyRecord
 
 MAX_FAILURES = 3  # exceptions of one trial
@@ -142,7 +139,7 @@ class TrialQueue:
 
     def requeue(self, claim: Claim) -> None:
         """Give the trial back unfinished; the next worker goes on from its checkpoint."""
-        self._change_own(claim, _given_back)
+        self._change_own(claim, lambda _: Change(TrialState.WAITING))
 
     def fail(self, claim: Claim, message: str) -> None:
         """Count an exception: the trial is tried again, or FAIL after MAX_FAILURES."""
@@ -170,7 +167,9 @@ class TrialQueue:
             def decide(trial: FrozenTrial) -> Change | None:
                 if _attempt(trial) != _attempt(seen):
                     return None
-                return _counted(trial, "deaths", MAX_DEATHS, message) if message else _given_back(trial)
+                if not message:
+                    return Change(TrialState.WAITING)
+                return _counted(trial, "deaths", MAX_DEATHS, message, lost=True)
 
             return self._change(seen._trial_id, decide)
 
@@ -197,13 +196,7 @@ class TrialQueue:
 
     def beat(self, claim: Claim) -> bool:
         """Record that the worker lives; return whether the trial is still its own."""
-        try:
-            if _owner(self._storage.get_trial(claim.trial_id)) != claim.worker:
-                return False
-        except KeyError:
-            return False
-        self._record.storage.record_heartbeat(claim.trial_id)
-        return True
+        return self._change_own(claim, lambda _: Change(TrialState.RUNNING))
 
     def ended(self) -> int:
         """Return how many trials count towards the budget so far."""
@@ -269,16 +262,8 @@ def _attempt(trial: FrozenTrial) -> tuple[object, ...]:
     return trial.state, trial.user_attrs.get("worker"), trial.datetime_start
 
 
-def _counted(trial: FrozenTrial, attribute: str, most: int, message: str) -> Change:
+def _counted(trial: FrozenTrial, attribute: str, most: int, message: str, *, lost: bool = False) -> Change:
     """Let the trial wait again, or fail where this has happened to it `most` times."""
     count = trial.user_attrs.get(attribute, 0) + 1
-    noted = {attribute: count, "error": message}
-    return _given_back(trial, noted) if count < most else Change(TrialState.FAIL, attributes=noted)
-
-
-def _given_back(trial: FrozenTrial, noted: Mapping[str, Any] | None = None) -> Change:
-    """Let the trial wait again. Its start is set anew when it is taken up, so this attempt's span is kept."""
-    spans = list(trial.user_attrs.get(EARLIER, []))
-    if trial.datetime_start is not None:
-        spans.append([trial.datetime_start.isoformat(), datetime.now().isoformat()])
-    return Change(TrialState.WAITING, attributes={**(noted or {}), EARLIER: spans})
+    state = TrialState.WAITING if count < most else TrialState.FAIL
+    return Change(state, attributes={attribute: count, "error": message}, lost=lost)

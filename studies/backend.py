@@ -13,7 +13,6 @@ import sqlite3
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import cache, wraps
 from importlib.resources import files
 from pathlib import Path
@@ -30,6 +29,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from studies.reconnecting import repeated
 from studies.rows import COLUMNS, PARAMS, REPORTS, SYSTEM, TRIALS, USER, VALUES, trial_of, trials_of
+from studies.spans import EARLIER, fell_silent, last_seen, to_json, utc_now
 
 READ_ONLY = "mlpsearch_read_only"  # the execution option of transactions that only read
 
@@ -39,6 +39,8 @@ _HEARTBEATS: Table = models.TrialHeartbeatModel.__table__
 
 # Statements are built once: SQLAlchemy takes longer to build one than SQLite to answer it.
 _LOCKED_STATE = select(TRIALS.c.state).where(TRIALS.c.trial_id == bindparam("trial")).with_for_update()
+_START = select(TRIALS.c.datetime_start).where(TRIALS.c.trial_id == bindparam("trial"))
+_HEARTBEAT = select(_HEARTBEATS.c.heartbeat).where(_HEARTBEATS.c.trial_id == bindparam("trial"))
 _UPDATE_TRIAL = update(TRIALS).where(TRIALS.c.trial_id == bindparam("trial"))
 _HAS_STUDY = select(_STUDIES.c.study_id).where(_STUDIES.c.study_id == bindparam("study"))
 _LOCKED_STUDY = _HAS_STUDY.with_for_update()
@@ -56,11 +58,15 @@ _SERVER_SECONDS = text("SELECT EXTRACT(EPOCH FROM now() - pg_postmaster_start_ti
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a trial becomes. value: of one that ends.  attributes: user attributes that it gets besides."""
+    """What a trial becomes. value: of one that ends.  attributes: user attributes that it gets besides.
+
+    lost: whether its worker is gone, so that its attempt ended at the last heartbeat, not now.
+    """
 
     state: TrialState
     value: float | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    lost: bool = False
 
 
 def newest_schema() -> str:
@@ -153,14 +159,17 @@ class Backend(RDBStorage):
     def change_trial(self, trial_id: int, decide: Callable[[FrozenTrial], Change | None]) -> bool:
         """Change a trial as `decide` says of it as it is now; return whether it said anything.
 
-        A trial that becomes RUNNING starts now, with a heartbeat: one without could never be found dead.
+        A trial that becomes RUNNING starts now, with a heartbeat: one without could never be found dead. One that
+        stays RUNNING gets a heartbeat; where that comes after a break, for its machine slept, it starts anew.
+        The span of an attempt that did not end the trial is kept.
         Raises KeyError where there is no such trial.
         """
         with self._transaction() as connection:
             connection.scalar(_LOCKED_STATE, {"trial": trial_id})
-            change = decide(trial_of(connection, trial_id))
+            trial = trial_of(connection, trial_id)
+            change = decide(trial)
             if change is not None:
-                self._apply(connection, trial_id, change)
+                self._apply(connection, trial, change)
         return change is not None
 
     def change_study_attr(self, study_id: int, key: str, change: Callable[[Any], Any]) -> None:
@@ -176,15 +185,24 @@ class Backend(RDBStorage):
             changed = json.dumps(change(json.loads(value)))
             connection.execute(_UPDATE_STUDY_ATTRIBUTE, {"study": study_id, "name": key, "value_json": changed})
 
-    def _apply(self, connection: Connection, trial_id: int, change: Change) -> None:
-        now = datetime.now(UTC).replace(tzinfo=None)
+    def _apply(self, connection: Connection, trial: FrozenTrial, change: Change) -> None:
+        trial_id, now = trial._trial_id, utc_now(connection)
         row: dict[str, Any] = {"trial": trial_id, "state": change.state}
+        attributes, ended = dict(change.attributes), now
+        if trial.state == TrialState.RUNNING and trial.datetime_start is not None:
+            start = connection.execute(_START, {"trial": trial_id}).scalar_one()
+            heartbeat = connection.scalar(_HEARTBEAT, {"trial": trial_id})
+            slept = change.state == TrialState.RUNNING and fell_silent(heartbeat, now)
+            ended = last_seen(start, heartbeat, now) if slept or change.lost else now
+            if slept or change.state == TrialState.WAITING:
+                attributes[EARLIER] = [*trial.user_attrs.get(EARLIER, []), to_json((start, ended))]
         if change.state == TrialState.RUNNING:
-            row["datetime_start"] = now
+            if trial.state != TrialState.RUNNING or EARLIER in attributes:
+                row["datetime_start"] = now
             connection.execute(_beat(self.engine.name), {"trial_id": trial_id})
         elif change.state.is_finished():
-            row["datetime_complete"] = now
-        for key, value in change.attributes.items():
+            row["datetime_complete"] = ended
+        for key, value in attributes.items():
             attribute = {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
             connection.execute(_upsert_into(USER, self.engine.name), attribute)
         if change.value is not None:

@@ -4,17 +4,19 @@ Plain SQL over the tables of Optuna's storage, whose layout its schema version p
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime
+from typing import Any, TypeVar
 
 from optuna.trial import TrialState
-from sqlalchemy import DateTime, Executable, text
+from sqlalchemy import Connection, DateTime, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from models.errors import StorageError, innermost
 from studies.reconnecting import repeated
-from studies.storage import GRACE_SECONDS, Storage, shown
+from studies.spans import EARLIER, Span, covered, fell_silent, from_json, last_seen, utc_now
+from studies.storage import Storage, shown
 
 _SPANS = text(
     "SELECT datetime_start, datetime_complete, heartbeat FROM trials"
@@ -22,7 +24,7 @@ _SPANS = text(
     " WHERE study_id = :study AND datetime_start IS NOT NULL AND state <> 'WAITING'"
 ).columns(datetime_start=DateTime, datetime_complete=DateTime, heartbeat=DateTime)
 
-EARLIER = "earlier"  # the trial attribute with the spans of attempts that were cut off
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,53 +89,36 @@ class Counts:
 
     def seconds(self) -> float:
         """Return the wall-clock seconds during which at least one trial ran: breaks between runs cost nothing."""
-        total, until = timedelta(), datetime.min
-        for start, end in sorted(self._spans()):
-            total += max(timedelta(), end - max(start, until))
-            until = max(until, end)
-        return total.total_seconds()
+        return covered(self._spans())
 
-    def _spans(self) -> list[tuple[datetime, datetime]]:
-        now = datetime.now()
-        spans = [
-            (_local(start), _local(complete) if complete else _last_seen(heartbeat, now))
-            for start, complete, heartbeat in self._fetch(_SPANS)
-        ]
+    def _spans(self) -> list[Span]:
+        rows = self._ask(lambda connection: list(connection.execute(_SPANS, {"study": self._study_id})))
+        now = self._ask(utc_now) if any(complete is None for _, complete, _ in rows) else datetime.min
+        spans = [(start, complete or _running_until(start, heartbeat, now)) for start, complete, heartbeat in rows]
         for (earlier,) in self._rows(
             "SELECT value_json FROM trial_user_attributes AS attributes"
             " JOIN trials ON trials.trial_id = attributes.trial_id"
             " WHERE trials.study_id = :study AND attributes.key = :key",
             key=EARLIER,
         ):
-            spans += [
-                (datetime.fromisoformat(start), datetime.fromisoformat(end)) for start, end in json.loads(earlier)
-            ]
+            spans += map(from_json, json.loads(earlier))
         return spans
 
     def _rows(self, query: str, **values: Any) -> list[Any]:
-        return self._fetch(text(query), **values)
+        parameters = {"study": self._study_id} | values
+        return self._ask(lambda connection: list(connection.execute(text(query), parameters)))
 
-    def _fetch(self, query: Executable, **values: Any) -> list[Any]:
-        def rows() -> list[Any]:
+    def _ask(self, question: Callable[[Connection], T]) -> T:
+        def answer() -> T:
             with self._engine.begin() as connection:
-                return list(connection.execute(query, {"study": self._study_id} | values))
+                return question(connection)
 
         try:
-            return repeated(rows)
+            return repeated(answer)
         except SQLAlchemyError as error:
             raise StorageError(f"{shown(self._url)}: cannot be read ({innermost(error)})") from error
 
 
-def _last_seen(heartbeat: datetime | None, now: datetime) -> datetime:
-    """When a running trial was last known to run: now, unless its worker's heartbeat stopped.
-
-    heartbeat: UTC, as all that is in the database.  now: local time.
-    """
-    if heartbeat is None:
-        return now
-    seen = _local(heartbeat)
-    return seen if now - seen > timedelta(seconds=GRACE_SECONDS) else now
-
-
-def _local(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC).astimezone().replace(tzinfo=None)
+def _running_until(start: datetime, heartbeat: datetime | None, now: datetime) -> datetime:
+    """When a running trial was last known to run: now, unless its worker's heartbeat stopped."""
+    return last_seen(start, heartbeat, now) if fell_silent(heartbeat, now) else now

@@ -13,10 +13,10 @@ from search.checkpoints import weights_name
 from search.dashboard import artifact_store
 from search.publish import publish
 from search.trial_queue import Claim, TrialQueue
-from studies.counts import EARLIER
 from studies.creation import create_or_resume
 from studies.datasets import load_training
 from studies.record import StudyRecord, open_study
+from studies.spans import EARLIER
 from tests.studies.stores import folder_of, new_storage, spec
 
 _COMMON = {"batch_size": 16, "learning_rate_decay": 0.9, "preprocessing": "standardize"}

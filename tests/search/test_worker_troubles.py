@@ -147,13 +147,12 @@ def test_a_worker_that_lost_its_trial_goes_on_with_the_next(
     record = new_study(tmp_path, spec(trials=3, epochs=4))
     other = TrialQueue(same_study(record))
     taken: list[Claim] = []
-    # Its heartbeats do not arrive, or one could come before `reap`.
-    monkeypatch.setattr(record.storage.backend, "record_heartbeat", lambda _: None)
 
     def lose_the_first() -> bool:
         if not taken and states(record).get("RUNNING"):
             silence(record)
-            assert other.reap() == [0]
+            while not other.reap():  # a heartbeat came before
+                silence(record)
             taken.append(claim(other, "other"))
             time.sleep(0.2)  # a few heartbeats
         if taken and states(record).get("COMPLETE") == 2:

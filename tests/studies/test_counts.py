@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from optuna.distributions import FloatDistribution
@@ -112,12 +112,8 @@ def end(trial: FrozenTrial) -> int:
 def freeze(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is noon."""
 
-    class Frozen(datetime):
-        @classmethod
-        def now(cls, tz: object = None) -> "Frozen":
-            return cls(2026, 1, 1, 12)
-
-    monkeypatch.setattr("studies.counts.datetime", Frozen)
+    noon = NOON.astimezone(UTC).replace(tzinfo=None)
+    monkeypatch.setattr("studies.counts.utc_now", lambda _: noon)
 
 
 @pytest.mark.parametrize(
