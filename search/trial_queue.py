@@ -115,13 +115,19 @@ class TrialQueue:
         )
 
     def _refuse_hopeless(self) -> None:
+        """Raise StudyError where the last trials failed, and nobody has gone on with the study since."""
         ended = self._counts.last_ended(MAX_FAILED_IN_A_ROW)
-        if len(ended) == MAX_FAILED_IN_A_ROW and all(state == TrialState.FAIL for state, _ in ended):
-            newest = self._storage.get_trial(ended[0][1].trial_id)
-            raise StudyError(
-                f"study {self._record.name}: the last {MAX_FAILED_IN_A_ROW} trials failed, "
-                f"the newest with: {newest.user_attrs.get('error', 'no message')}"
-            )
+        if len(ended) < MAX_FAILED_IN_A_ROW or any(state != TrialState.FAIL for state, _ in ended):
+            return
+        if min(key.number for _, key in ended) < self._record.resumed_at:
+            return
+        newest = self._storage.get_trial(ended[0][1].trial_id)
+        name = self._record.spec.name
+        again = f"mlpsearch resume {name}" if self._record.plan is None else f"mlpsearch confirm {name}"
+        raise StudyError(
+            f"study {self._record.name}: the last {MAX_FAILED_IN_A_ROW} trials failed, the newest with: "
+            f"{newest.user_attrs.get('error', 'no message')}; `{again}` goes on once that is mended"
+        )
 
     # ---- giving back -----------------------------------------------------------------------------------------
 

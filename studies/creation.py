@@ -63,7 +63,7 @@ def plan_confirmation(record: StudyRecord, runs: list[PlannedRun]) -> StudyRecor
         if plan != known:
             confirmation.set("plan", [asdict(run) for run in plan])
             confirmation.set("budget", Budget(trials=len(plan), epochs=record.spec.budget.epochs).model_dump())
-        confirmation.set("stopped", False)
+        confirmation.reopen()
     return confirmation
 
 

@@ -6,6 +6,7 @@ id            a random name for its folder of weights and checkpoints
 artifacts     the place of that folder (studies/places.py), where one was named
 source        {"data": path or None, "fingerprint": of the training images}; each machine has its own path
 stopped       whether workers shall leave it alone
+resumed_at    how many trials it had when somebody last went on with it: what failed before does not count any more
 tests         every opening of the test split, oldest first (TestReport as JSON)
 confirmation  what training its best trials again over fresh seeds said (Confirmation as JSON), if that was done
 published     SHA-256 of the note that the dashboard was last given (search/publish.py), if it was
@@ -113,6 +114,16 @@ class StudyRecord:
         `change` may be called again on its own result.
         """
         self.storage.backend.change_study_attr(self.study_id, key, change)
+
+    def reopen(self) -> None:
+        """Let workers work on it (again): the reason why its last trials failed may be mended."""
+        self.set("resumed_at", sum(self.counts.by_state().values()))
+        self.set("stopped", False)
+
+    @property
+    def resumed_at(self) -> int:
+        """How many trials it had when somebody last went on with it."""
+        return int(self.attributes().get("resumed_at", 0))
 
     @property
     def budget(self) -> Budget:

@@ -72,7 +72,7 @@ def run(
 def resume(study: str, placement: "Placement", no_evaluate: bool, storage: str | None, as_json: bool) -> None:
     """Go on with a study of the storage that was stopped or interrupted, to the budget it has."""
     record = find_study(study, storage)
-    record.set("stopped", False)
+    record.reopen()
     _work_off(record, placement, no_evaluate, as_json, f"mlpsearch resume {study}")
 
 
@@ -222,7 +222,7 @@ def _submit(study: str, trials: int | None, data: str | None, storage: str | Non
         images = load_spec_data(spec, path)
     source = {"data": None if path is None else str(path), "fingerprint": images.fingerprint}
     record = create_or_resume(url, spec, trials=trials, source=source)
-    record.set("stopped", False)
+    record.reopen()
     write_note(record)
     return record
 

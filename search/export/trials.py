@@ -2,6 +2,7 @@
 
 import csv
 import io
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would compute what 
 
 
 def write_trials(record: StudyRecord, path: Path) -> None:
-    """Write one row a trial: number, state, value, hyperparameters, facts, times (local, ISO 8601), other facts.
+    """Write one row a trial: number, state, value, hyperparameters, facts, times (UTC, ISO 8601), other facts.
 
     What a trial does not have is an empty cell. A text that a spreadsheet would take for a formula gets a '
     before it. Raises ExportError for a file that cannot be written, or is not named as such a file is.
@@ -51,7 +52,7 @@ def _values(trial: FrozenTrial) -> dict[str, Any]:
         "number": trial.number,
         "state": trial.state.name,
         "value": trial.value,
-        **{key: time and time.isoformat(timespec="milliseconds") for key, time in times.items()},
+        **{key: time and time.astimezone(UTC).isoformat(timespec="milliseconds") for key, time in times.items()},
     }
 
 

@@ -265,6 +265,15 @@ def test_a_study_that_was_stopped_is_open_again_once_it_is_run(record: StudyReco
     assert document(mlpsearch("status", "mine", "--json"))["state"] == "stopped"
 
 
+@pytest.mark.parametrize("command", ["resume", "run", "submit"])
+def test_failures_before_a_command_that_goes_on_with_a_study_count_no_more(
+    record: StudyRecord, mlpsearch: Command, command: str
+) -> None:
+    assert record.resumed_at == 0
+    assert mlpsearch(command, "mine").code == 0
+    assert record.resumed_at == 2
+
+
 @pytest.mark.parametrize(("said", "deleted"), [("y\n", True), ("n\n", False), ("", False)])
 def test_deleting_asks_first(record: StudyRecord, mlpsearch: Command, said: str, deleted: bool) -> None:
     answer = mlpsearch("delete", "mine", answer=said)

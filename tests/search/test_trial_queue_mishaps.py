@@ -7,6 +7,7 @@ import pytest
 from optuna.trial import FrozenTrial
 
 from models.errors import StudyError
+from search.confirmation import plan
 from search.trial_queue import (
     MAX_DEATHS,
     MAX_FAILED_IN_A_ROW,
@@ -97,8 +98,57 @@ def test_too_many_failed_trials_in_a_row_end_the_study(tmp_path: Path) -> None:
         queue.claim("w")
     assert str(caught.value) == (
         f"study mine: the last {MAX_FAILED_IN_A_ROW} trials failed, "
-        f"the newest with: ValueError: {MAX_FAILED_IN_A_ROW * MAX_FAILURES - 1}"
+        f"the newest with: ValueError: {MAX_FAILED_IN_A_ROW * MAX_FAILURES - 1}; "
+        "`mlpsearch resume mine` goes on once that is mended"
     )
+
+
+def fail_trials(queue: TrialQueue, trials: int) -> None:
+    for _ in range(trials * MAX_FAILURES):
+        queue.fail(claim(queue), "no")
+
+
+def test_after_too_many_failed_trials_a_resumed_study_goes_on(tmp_path: Path) -> None:
+    record = new_study(tmp_path, spec(trials=3))
+    queues = TrialQueue(record), TrialQueue(same_study(record))
+    for queue in (*queues, *queues):
+        fail_trials(queue, MAX_FAILED_IN_A_ROW)  # as many again after each resumption
+        for one in queues:
+            with pytest.raises(StudyError, match="the last 5 trials failed"):
+                one.claim("w")
+        same_study(record).reopen()
+    for queue in (*queues, queues[0]):
+        queue.finish(claim(queue), 0.5)
+    assert queues[0].is_complete()
+
+
+def test_what_was_given_out_before_a_resumption_holds_it_up_no_more(tmp_path: Path) -> None:
+    record = new_study(tmp_path, spec(trials=30))
+    queue = TrialQueue(record)
+    held = [claim(queue) for _ in range(MAX_FAILED_IN_A_ROW)]
+    fail_trials(queue, MAX_FAILED_IN_A_ROW)
+    record.reopen()
+    for one in held:
+        queue.requeue(one)
+    fail_trials(queue, 2 * MAX_FAILED_IN_A_ROW)  # those that were held are the first
+    with pytest.raises(StudyError, match="the last 5 trials failed"):
+        queue.claim("w")
+
+
+def test_a_confirmation_whose_runs_failed_goes_on_when_it_is_asked_for_again(tmp_path: Path) -> None:
+    search = new_study(tmp_path, spec(trials=1))
+    queue = TrialQueue(search)
+    held = claim(queue)
+    suggest(held.trial, search.spec, seed=0)
+    queue.finish(held, 0.5)
+    runs = TrialQueue(plan(search, 1, 2))
+    fail_trials(runs, MAX_FAILED_IN_A_ROW)
+    with pytest.raises(StudyError, match="`mlpsearch confirm mine` goes on once that is mended"):
+        runs.claim("w")
+    plan(search, 1, 2)
+    for _ in range(2):
+        runs.finish(claim(runs), 0.5)
+    assert runs.is_complete()
 
 
 # ---- reaping ----

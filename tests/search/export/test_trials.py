@@ -3,7 +3,7 @@
 import csv
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,8 @@ def test_each_trial_is_a_row(finished: Callable[..., StudyRecord], tmp_path: Pat
         assert int(cells["seed"]) == trial.user_attrs["seed"]
         started, ended = (datetime.fromisoformat(cells[f"datetime_{when}"]) for when in ("start", "complete"))
         assert trial.datetime_start is not None
-        assert abs((started - trial.datetime_start).total_seconds()) < 0.001
+        assert started.utcoffset() == timedelta(0)
+        assert abs(started.timestamp() - trial.datetime_start.timestamp()) < 0.001
         assert started < ended
 
 
