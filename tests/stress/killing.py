@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from models.weights import load_arrays, save_arrays
-from tests.stress.driver import LOOK_SECONDS, Command, Driver, wait_until, worker_name
+from tests.stress.driver import LOOK_SECONDS, Command, Driver, is_of, wait_until
 from tests.stress.ledger import Row
 
 # Added to the training seconds that a killed trial's checkpoint holds. Nothing depends on them but the trial's
@@ -36,14 +36,14 @@ class Kill:
 
 
 def kill_workers(driver: Driver, command: Command, count: int, *, every: float) -> list[Kill]:
-    """Kill random workers that are in a trial, one every so many seconds."""
+    """Kill random workers that are in a trial, one every so many seconds; the first once there is a checkpoint."""
     generator = random.Random(0)
     kills: list[Kill] = []
     while len(kills) < count:
         assert command.popen.poll() is None, f"over after {len(kills)} kills: {command.errors()}"
         running = driver.ledger.in_state("RUNNING")
         workers = [process for process in command.workers() if any(_runs(process, row) for row in running)]
-        kill = _kill_in_trial(driver, generator.choice(workers)) if workers else None
+        kill = _kill_in_trial(driver, generator.choice(workers), any_time=bool(kills)) if workers else None
         if kill is None:
             time.sleep(LOOK_SECONDS)
             continue
@@ -80,16 +80,19 @@ def _marks(row: Row) -> int:
     return int(row.attributes["seconds"] // _MARK_SECONDS)
 
 
-def _kill_in_trial(driver: Driver, process: psutil.Process) -> Kill | None:
-    """Kill a worker that is in a trial, and mark the trial's checkpoint; leave one alone that is in none."""
+def _kill_in_trial(driver: Driver, process: psutil.Process, *, any_time: bool) -> Kill | None:
+    """Kill a worker that is in a trial, and mark the trial's checkpoint; leave one alone that is in none.
+
+    any_time: whether also one whose trial has no checkpoint yet.
+    """
     try:
         process.suspend()  # what is looked at now does not change until it is dead
         wait_until(lambda: process.status() == psutil.STATUS_STOPPED or None, "a worker to stand still")
         row = next((row for row in driver.ledger.in_state("RUNNING") if _runs(process, row)), None)
-        if row is None:
+        kept = _mark(driver, row.number) if row is not None else 0
+        if row is None or not (kept or any_time):
             process.resume()
             return None
-        kept = _mark(driver, row.number)
         process.kill()
         process.wait()
     except psutil.NoSuchProcess:
@@ -98,7 +101,7 @@ def _kill_in_trial(driver: Driver, process: psutil.Process) -> Kill | None:
 
 
 def _runs(process: psutil.Process, row: Row) -> bool:
-    return row.attributes.get("worker") == worker_name(process)
+    return is_of(row, process.pid)
 
 
 def _mark(driver: Driver, number: int) -> int:
