@@ -4,6 +4,7 @@ The end of the pipe asks it to end after checkpointing its trial, so that worker
 """
 
 import os
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -22,13 +23,15 @@ class LocalWorker:
 
     url: of the storage.  study: its name; without one the worker serves every open study, and what it says goes to
     this process's stderr instead of being kept for the message about its end.
+
+    name: under which it claims trials.
     """
 
     def __init__(self, url: str, study: str | None, count: int):
-        share = max(1, threads() // count)
+        share, token = max(1, threads() // count), secrets.token_hex(4)
         self._messages = tempfile.TemporaryFile("w+", encoding="utf-8") if study else None  # noqa: SIM115
         self._popen = subprocess.Popen(  # noqa: S603 - our own program
-            [*_COMMAND, "--threads", str(share), *([study] if study else [])],
+            [*_COMMAND, "--token", token, "--threads", str(share), *([study] if study else [])],
             env=os.environ | {ENVIRONMENT: url},  # everybody may look at a process's arguments
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -36,12 +39,8 @@ class LocalWorker:
             text=True,
             start_new_session=True,  # a Ctrl-C in the terminal reaches the supervisor alone
         )
+        self.name = worker_name(self._popen.pid, token)
         self._end: End | None = None
-
-    @property
-    def name(self) -> str:
-        """The name under which it claims trials."""
-        return worker_name(self._popen.pid)
 
     def end(self) -> End | None:
         """Return how it ended, None while it runs."""

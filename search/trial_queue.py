@@ -13,8 +13,11 @@ Adding one is one transaction, which locks the study; each step of a trial is on
 and goes by what the trial is then, so that it may be done again where the answer to it got lost.
 """
 
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 import optuna
 from optuna.pruners import NopPruner
@@ -26,6 +29,7 @@ from search.strategy import make_pruner, make_sampler
 from studies.backend import Change
 from studies.record import PLANNED_SEED, StudyRecord
 
+ATTEMPT = "attempt"  # the trial attribute that tells its attempts apart
 MAX_FAILURES = 3  # exceptions of one trial
 MAX_DEATHS = 10  # workers that died with one trial
 MAX_FAILED_IN_A_ROW = 5  # failed trials with none that ended well between them: something is wrong with all
@@ -37,11 +41,12 @@ class TrialLost(Exception):  # noqa: N818 - an event, not a mistake
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A trial that one worker runs."""
+    """A trial that one worker runs. attempt: a random text, so that no two claims are taken for each other."""
 
     trial: optuna.Trial
     trial_id: int
     worker: str
+    attempt: str
 
     @property
     def number(self) -> int:
@@ -63,7 +68,10 @@ class TrialQueue:
     # ---- taking ----------------------------------------------------------------------------------------------
 
     def claim(self, worker: str) -> Claim | None:
-        """Return the next trial for this worker, or None when there is none to be had now."""
+        """Return the next trial for this worker, or None when there is none to be had now.
+
+        worker: a name that no other process has, by which `release` finds what it had.
+        """
         if self.is_stopped() or self.is_used_up():
             return None
         claim = self._claim_waiting(worker)
@@ -72,15 +80,19 @@ class TrialQueue:
         return claim
 
     def _claim_waiting(self, worker: str) -> Claim | None:
+        attempt = secrets.token_hex(8)
+        owner = {"worker": worker, ATTEMPT: attempt}
+
         def take(trial: FrozenTrial) -> Change | None:
-            is_free = trial.state == TrialState.WAITING
-            return Change(TrialState.RUNNING, attributes={"worker": worker}) if is_free else None
+            # Its own already where the answer to taking it was lost, and it is taken again.
+            is_free = trial.state == TrialState.WAITING or _is_held(trial, worker, attempt)
+            return Change(TrialState.RUNNING, attributes=owner) if is_free else None
 
         # Anew while any wait: between looking and taking, others take these, and add some.
         while waiting := self._counts.in_state(TrialState.WAITING):
             for key in waiting:
                 if self._change(key.trial_id, take):
-                    return Claim(self._asked(key.trial_id), key.trial_id, worker)
+                    return Claim(self._asked(key.trial_id), key.trial_id, worker, attempt)
         return None
 
     def _asked(self, trial_id: int) -> optuna.Trial:
@@ -96,7 +108,7 @@ class TrialQueue:
         most, counts = self._record.budget.trials, self._counts.by_state()
         if sum(counts.values()) - counts[TrialState.FAIL] >= most:
             return False
-        self._refuse_hopeless()
+        self.refuse_hopeless()
         return self._backend.add_trial(self._record.study_id, most, self._next_trial)
 
     def _next_trial(self, number: int) -> FrozenTrial:
@@ -114,7 +126,7 @@ class TrialQueue:
             user_attrs={"run": index, "of_trial": run.trial, PLANNED_SEED: run.seed},
         )
 
-    def _refuse_hopeless(self) -> None:
+    def refuse_hopeless(self) -> None:
         """Raise StudyError where the last trials failed, and nobody has gone on with the study since."""
         ended = self._counts.last_ended(MAX_FAILED_IN_A_ROW)
         if len(ended) < MAX_FAILED_IN_A_ROW or any(state != TrialState.FAIL for state, _ in ended):
@@ -131,16 +143,33 @@ class TrialQueue:
 
     # ---- giving back -----------------------------------------------------------------------------------------
 
-    def finish(self, claim: Claim, accuracy: float) -> None:
-        """End the trial as COMPLETE. Raises TrialLost if it ended already or its study was deleted."""
-        self._end(claim, TrialState.COMPLETE, accuracy)
+    def finish(self, claim: Claim, accuracy: float, facts: Mapping[str, Any] = MappingProxyType({})) -> None:
+        """End the trial as COMPLETE. facts: what its user attributes shall say besides.
 
-    def prune(self, claim: Claim, accuracy: float) -> None:
-        """End the trial as PRUNED, with its last validation accuracy. Raises TrialLost as `finish` does."""
-        self._end(claim, TrialState.PRUNED, accuracy)
+        Raises TrialLost, and changes nothing, if it is not this claim's any more or its study was deleted.
+        """
+        self._end(claim, Change(TrialState.COMPLETE, accuracy, facts))
 
-    def _end(self, claim: Claim, state: TrialState, value: float) -> None:
-        if not self._change_own(claim, lambda _: Change(state, value)):
+    def prune(self, claim: Claim, accuracy: float, facts: Mapping[str, Any] = MappingProxyType({})) -> None:
+        """End the trial as PRUNED, with its last validation accuracy, as `finish` does."""
+        self._end(claim, Change(TrialState.PRUNED, accuracy, facts))
+
+    def _end(self, claim: Claim, end: Change) -> None:
+        ended_before = False
+
+        def decide(trial: FrozenTrial) -> Change | None:
+            nonlocal ended_before
+            if _is_held(trial, claim.worker, claim.attempt):
+                return end
+            # Where the answer was lost, and this is done again, it has ended so already.
+            ended_before = (trial.state, trial.value, _owner(trial)) == (
+                end.state,
+                end.value,
+                (claim.worker, claim.attempt),
+            )
+            return None
+
+        if not self._change(claim.trial_id, decide) and not ended_before:
             raise TrialLost
 
     def requeue(self, claim: Claim) -> None:
@@ -153,7 +182,7 @@ class TrialQueue:
 
     def release(self, worker: str, *, died: bool = True) -> list[int]:
         """Give back the trials of a worker that died, or was ended on purpose; return their numbers."""
-        lost = [trial for trial in self._in_state(TrialState.RUNNING) if _owner(trial) == worker]
+        lost = [trial for trial in self._in_state(TrialState.RUNNING) if trial.user_attrs.get("worker") == worker]
         return self._release(lost, f"worker {worker} died" if died else "")
 
     def reap(self) -> list[int]:
@@ -183,8 +212,12 @@ class TrialQueue:
 
     def _change_own(self, claim: Claim, change: Callable[[FrozenTrial], Change]) -> bool:
         """Change a claimed trial if it is still this worker's; return whether it was."""
-        # The database may give the id of a deleted study's trial to another's: the owner tells them apart.
-        return self._change(claim.trial_id, lambda trial: change(trial) if _owner(trial) == claim.worker else None)
+
+        def decide(trial: FrozenTrial) -> Change | None:
+            # The database may give the id of a deleted study's trial to another's: the owner tells them apart.
+            return change(trial) if _is_held(trial, claim.worker, claim.attempt) else None
+
+        return self._change(claim.trial_id, decide)
 
     def _change(self, trial_id: int, decide: Callable[[FrozenTrial], Change | None]) -> bool:
         try:
@@ -259,13 +292,17 @@ class TrialQueue:
             return True
 
 
-def _owner(trial: FrozenTrial) -> str | None:
-    """The worker of a running trial, else None."""
-    return trial.user_attrs.get("worker") if trial.state == TrialState.RUNNING else None
+def _owner(trial: FrozenTrial) -> tuple[object, object]:
+    """The worker of the trial's last attempt, and the attempt."""
+    return trial.user_attrs.get("worker"), trial.user_attrs.get(ATTEMPT)
+
+
+def _is_held(trial: FrozenTrial, worker: str, attempt: str) -> bool:
+    return trial.state == TrialState.RUNNING and _owner(trial) == (worker, attempt)
 
 
 def _attempt(trial: FrozenTrial) -> tuple[object, ...]:
-    return trial.state, trial.user_attrs.get("worker"), trial.datetime_start
+    return trial.state, *_owner(trial)
 
 
 def _counted(trial: FrozenTrial, attribute: str, most: int, message: str, *, lost: bool = False) -> Change:

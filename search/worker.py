@@ -1,6 +1,7 @@
 """One worker: takes trials of a study, one after the other, until there is none left for it."""
 
 import os
+import secrets
 import socket
 import time
 from collections.abc import Callable
@@ -8,22 +9,28 @@ from pathlib import Path
 
 from optuna.exceptions import StorageInternalError
 
-from models.errors import DataError, StorageError, StudyError, innermost
+from models.errors import DataError, StorageError, innermost
 from search.checkpoints import save_weights
 from search.lease import Lease
 from search.objective import Interrupted, Objective, Outcome
 from search.trial_queue import Claim, TrialLost, TrialQueue
 from studies.datasets import TrainingData, load_training, own_copy
-from studies.record import StudyRecord, open_study, study_names
+from studies.record import StudyRecord
 from studies.spec import StudySpec
-from studies.storage import open_storage, shown
+from studies.storage import shown
 
-_IDLE_SECONDS = 0.5  # between looks at a queue in which nothing waits, but other workers' trials still run
+IDLE_SECONDS = 0.5  # between looks at a queue in which nothing waits, but other workers' trials still run
 
 
-def worker_name(pid: int | None = None) -> str:
-    """Return the name of a worker process of this machine, by default of this process."""
-    return f"{socket.gethostname()}:{pid or os.getpid()}"
+_TOKEN = secrets.token_hex(4)  # containers may have one host name, and all begin to count their processes at 1
+
+
+def worker_name(pid: int | None = None, token: str | None = None) -> str:
+    """Return the name of a worker process of this machine, by default of this process.
+
+    token: the random part, which who starts a worker may choose.
+    """
+    return f"{socket.gethostname()}:{pid or os.getpid()}:{token or _TOKEN}"
 
 
 def load_spec_data(spec: StudySpec, source: str | Path | None) -> TrainingData:
@@ -49,14 +56,17 @@ class Worker:
     """Runs trials of one study.
 
     stopping: asked between epochs; once it is true, the running trial is checkpointed and given back.
+    name: under which it claims trials, by default this process's.
     """
 
-    def __init__(self, record: StudyRecord, data: TrainingData, stopping: Callable[[], bool]):
+    def __init__(
+        self, record: StudyRecord, data: TrainingData, stopping: Callable[[], bool], name: str | None = None
+    ):
         self._record = record
         self._stopping = stopping
         self._queue = TrialQueue(record)
         self._objective = Objective(record.spec, data, record.files)
-        self._name = worker_name()
+        self._name = name or worker_name()
         self._is_planned = record.plan is not None
 
     def run(self) -> None:
@@ -74,13 +84,9 @@ class Worker:
                 self._run(claim)
             return claim is not None
 
-    def is_deleted(self) -> bool:
-        """Whether the study was deleted."""
-        try:
-            self._record.attributes()
-        except StudyError:
-            return True
-        return False
+    def close(self) -> None:
+        """Close its connections to the storage."""
+        self._record.storage.engine.dispose()
 
     def _run_or_wait(self) -> bool:
         """Run the next trial, or wait a little for one; return False once there is nothing more to do."""
@@ -88,7 +94,7 @@ class Worker:
             return True
         if self._queue.is_stopped() or self._queue.is_complete():
             return False
-        time.sleep(_IDLE_SECONDS)
+        time.sleep(IDLE_SECONDS)
         return True
 
     def _run(self, claim: Claim) -> None:
@@ -114,10 +120,8 @@ class Worker:
             self._queue.remove_leftovers()
 
     def _end(self, claim: Claim, outcome: Outcome) -> None:
-        for key, value in outcome.facts.items():
-            claim.trial.set_user_attr(key, value)
         if outcome.pruned and not self._is_planned:
-            self._queue.prune(claim, outcome.accuracy)
+            self._queue.prune(claim, outcome.accuracy, outcome.facts)
         else:
             if self._keeps_weights(outcome):
                 save_weights(
@@ -128,7 +132,7 @@ class Worker:
                     outcome.config,
                     outcome.accuracy,
                 )
-            self._queue.finish(claim, outcome.accuracy)
+            self._queue.finish(claim, outcome.accuracy, outcome.facts)
         self._queue.remove_leftovers()
 
     def _keeps_weights(self, outcome: Outcome) -> bool:
@@ -136,37 +140,6 @@ class Worker:
         return self._is_planned or best is None or outcome.accuracy >= (best.value or 0)
 
 
-def serve_one(record: StudyRecord, stopping: Callable[[], bool]) -> None:
-    """Work on one study until its budget is spent, it is stopped, or `stopping` is true."""
-    Worker(record, load_study_data(record), stopping).run()
-
-
-def serve_all(url: str, stopping: Callable[[], bool], tell: Callable[[str], None]) -> None:
-    """Work on every open study of the storage, a trial of each in turn, until `stopping` is true.
-
-    tell: is told once of a study that this worker cannot serve.
-    """
-    storage = open_storage(url)
-    workers: dict[str, Worker | None] = {}
-    told: set[str] = set()
-    while not stopping():
-        served = False
-        for name in study_names(storage, confirmations=True):
-            if stopping():
-                return
-            worker = None
-            try:
-                if name not in workers:
-                    workers[name] = None  # stays if the next line raises
-                    record = open_study(url, name)
-                    workers[name] = Worker(record, load_study_data(record), stopping)
-                worker = workers[name]
-                served = (worker is not None and worker.run_one_if_any()) or served
-            except (DataError, StudyError) as error:
-                if str(error) not in told:
-                    tell(str(error))
-                told.add(str(error))
-                if worker is not None and worker.is_deleted():
-                    del workers[name]  # another study may get its name
-        if not served:
-            time.sleep(_IDLE_SECONDS)
+def serve_one(record: StudyRecord, stopping: Callable[[], bool], name: str | None = None) -> None:
+    """Work on one study until its budget is spent, it is stopped, or `stopping` is true. name: as for Worker."""
+    Worker(record, load_study_data(record), stopping, name).run()

@@ -134,19 +134,23 @@ def stop(study: str, storage: str | None) -> None:
 @click.command()
 @click.argument("study", required=False)
 @click.option("--supervised", is_flag=True, hidden=True, help="End when standard input does.")
+@click.option("--token", hidden=True, help="The random part of its name.")
 @click.option("--threads", type=click.IntRange(min=1), hidden=True, help="Of matrix products.")
 @storage_option
 @artifacts_option
 @own_data_option
-def worker(study: str | None, supervised: bool, threads: int | None, storage: str | None) -> None:
+def worker(
+    study: str | None, supervised: bool, token: str | None, threads: int | None, storage: str | None
+) -> None:
     """Work on a study until it is done; without STUDY on every open study, in turn, until Ctrl-C."""
     from models.threads import use_threads
-    from search.worker import serve_all, serve_one
+    from search.serving import serve_all
+    from search.worker import serve_one, worker_name
     from studies.storage import storage_url
 
     if threads is not None:
         use_threads(threads)
-    asked = threading.Event()
+    name, asked = worker_name(token=token), threading.Event()
     if supervised:
         threading.Thread(target=_set_at_end_of_input, args=(asked,), daemon=True).start()
 
@@ -158,9 +162,9 @@ def worker(study: str | None, supervised: bool, threads: int | None, storage: st
 
     with on_signals(ask):
         if study is None:
-            serve_all(storage_url(storage), asked.is_set, tell)
+            serve_all(storage_url(storage), asked.is_set, tell, name)
         else:
-            serve_one(find_study(study, storage), asked.is_set)
+            serve_one(find_study(study, storage), asked.is_set, name)
     if asked.is_set() and not supervised:
         sys.exit(INTERRUPTED)
 

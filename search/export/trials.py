@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial
 
 from models.errors import ExportError
 from models.files import write_atomically
+from search.trial_queue import ATTEMPT
 from studies.record import StudyRecord
 from studies.space import distributions
 
@@ -29,7 +30,7 @@ def write_trials(record: StudyRecord, path: Path) -> None:
         raise ExportError(f"{path}: must end in .csv")
     trials = record.optuna_study().get_trials(deepcopy=False)
     searched = list(distributions(record.spec))
-    known = {"number", "state", "value", *searched, *_FACTS, *_TIMES}
+    known = {"number", "state", "value", *searched, *_FACTS, *_TIMES, ATTEMPT}
     others = sorted({key for trial in trials for key, fact in trial.user_attrs.items() if _is_short(fact)} - known)
     columns = ["number", "state", "value", *searched, *_FACTS, *_TIMES, *others]
     text = io.StringIO()

@@ -41,7 +41,8 @@ def _home_and_no_idling(tmp_path: Path, image_cache: Path, monkeypatch: pytest.M
     for variable in (ENVIRONMENT, places.ENVIRONMENT, datasets.ENVIRONMENT):
         monkeypatch.setenv(variable, "")  # so that it is as before when the test ends
         monkeypatch.delenv(variable)
-    monkeypatch.setattr("search.worker._IDLE_SECONDS", 0.01)
+    for module in ("worker", "serving"):
+        monkeypatch.setattr(f"search.{module}.IDLE_SECONDS", 0.01)
 
 
 @pytest.fixture(scope="package", autouse=True)

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from search.checkpoints import weights_name
 from search.dashboard import artifact_store
 from search.publish import publish
-from search.trial_queue import Claim, TrialQueue
+from search.trial_queue import ATTEMPT, Claim, TrialQueue
 from studies.creation import create_or_resume
 from studies.datasets import load_training
 from studies.record import StudyRecord, open_study
@@ -26,8 +26,8 @@ NETS: dict[str, dict[str, Any]] = {
     "torch": _COMMON | {"optimizer": "adam"},
 }
 
-# Of a trial's facts, those that a clock decides.
-CLOCKED = (EARLIER, "seconds", "images_per_second", "worker")
+# Of a trial's facts, those that a clock or chance decides.
+CLOCKED = (EARLIER, "seconds", "images_per_second", "worker", ATTEMPT)
 
 # What the test split said of the first trial, as a study keeps it.
 TESTED: dict[str, Any] = {
@@ -87,9 +87,9 @@ def content(record: StudyRecord) -> list[tuple[object, ...]]:
 
 
 def facts(record: StudyRecord, number: int = 0) -> dict[str, Any]:
-    """The user attributes of a trial, without the times of its earlier attempts."""
+    """The user attributes of a trial, without the times and the name of its attempts."""
     attributes = same_study(record).optuna_study().trials[number].user_attrs
-    return {key: value for key, value in attributes.items() if key != EARLIER}
+    return {key: value for key, value in attributes.items() if key not in (EARLIER, ATTEMPT)}
 
 
 def weights_path(folder: Path, number: int) -> Path:

@@ -19,7 +19,8 @@ from models.errors import DataError, StorageError
 from models.weights import pack_arrays, unpack_arrays
 from search.checkpoints import checkpoint_name
 from search.finalize import evaluate
-from search.worker import load_spec_data, load_study_data, serve_all, serve_one
+from search.serving import serve_all
+from search.worker import load_spec_data, load_study_data, serve_one
 from studies import datasets, places
 from studies.creation import create_or_resume
 from studies.record import StudyRecord, open_study

@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import RandomSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import event
 
 from search.trial_queue import (
     MAX_FAILURES,
@@ -40,6 +42,23 @@ def test_exactly_the_budget_is_given_out(record: StudyRecord, queue: TrialQueue)
     assert queue.claim("w") is None
     assert states(record) == {"COMPLETE": 2, "PRUNED": 1}
     assert [trial.value for trial in record.optuna_study().trials] == [0.5, 0.25, 0.75]
+
+
+@pytest.mark.parametrize("end", [TrialQueue.finish, TrialQueue.prune])
+def test_a_trial_ends_with_all_its_facts_in_one_transaction(
+    record: StudyRecord, queue: TrialQueue, end: Callable[..., None]
+) -> None:
+    held, begun = claim(queue), 0
+
+    def count(_: object) -> None:
+        nonlocal begun
+        begun += 1
+
+    event.listen(record.storage.engine, "begin", count)
+    end(queue, held, 0.5, {"seconds": 1.5, "epochs": 3, "diverged": "loss nan"})
+    event.remove(record.storage.engine, "begin", count)
+    assert begun == 1
+    assert facts(record) == {"worker": "w", "seconds": 1.5, "epochs": 3, "diverged": "loss nan"}
 
 
 def test_an_enlarged_budget_gives_out_more(record: StudyRecord, queue: TrialQueue) -> None:

@@ -195,6 +195,61 @@ def test_a_reaped_worker_does_not_disturb_the_new_one(record: StudyRecord, queue
     assert queue.best().value == 0.5  # type: ignore[union-attr]
 
 
+def test_attempts_of_one_workers_name_are_told_apart(record: StudyRecord, queue: TrialQueue) -> None:
+    """As those of two containers with the same host name and process number once were."""
+    old = claim(queue, "host:1")
+    silence(record)
+    assert queue.reap() == [0]
+    new = claim(TrialQueue(same_study(record)), "host:1")
+    assert new.number == old.number
+    assert not queue.beat(old)
+    queue.requeue(old)
+    queue.fail(old, "no")
+    with pytest.raises(TrialLost):
+        queue.finish(old, 0.25)
+    assert states(record) == {"RUNNING": 1}
+    queue.finish(new, 0.5)
+    with pytest.raises(TrialLost):
+        queue.finish(old, 0.5)
+
+
+def do_all_twice(record: StudyRecord, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every change be made twice, as where a server's answer to the first time is lost."""
+    change_trial = record.storage.backend.change_trial
+
+    def twice(trial_id: int, decide: Callable[[FrozenTrial], Change | None]) -> bool:
+        assert change_trial(trial_id, decide)
+        return change_trial(trial_id, decide)
+
+    monkeypatch.setattr(record.storage.backend, "change_trial", twice)
+
+
+@pytest.mark.parametrize("end", [TrialQueue.finish, TrialQueue.prune])
+def test_a_claim_and_an_end_whose_answers_are_lost_hold_all_the_same(
+    record: StudyRecord, queue: TrialQueue, monkeypatch: pytest.MonkeyPatch, end: Callable[..., None]
+) -> None:
+    do_all_twice(record, monkeypatch)
+    held = claim(queue)
+    assert held.number == 0
+    assert states(record) == {"RUNNING": 1}
+    assert queue.beat(held)
+    end(queue, held, 0.5, {"epochs": 3})
+    assert states(record) in ({"COMPLETE": 1}, {"PRUNED": 1})
+    assert facts(record) == {"worker": "w", "epochs": 3}
+
+
+def test_what_is_counted_against_a_trial_is_counted_once_where_the_answer_is_lost(
+    record: StudyRecord, queue: TrialQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    do_all_twice(record, monkeypatch)
+    queue.fail(claim(queue), "no")
+    queue.release("w")
+    claim(queue)
+    queue.release("w")
+    assert states(record) == {"WAITING": 1}
+    assert facts(record) == {"worker": "w", "failures": 1, "deaths": 1, "error": "worker w died"}
+
+
 def test_a_heartbeat_keeps_a_trial(record: StudyRecord, queue: TrialQueue) -> None:
     kept = claim(queue)
     silence(record)

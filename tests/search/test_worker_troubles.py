@@ -185,4 +185,32 @@ def test_a_lost_trial_that_ended_elsewhere_stays_as_it_ended(
     Worker(record, data, never).run()
     assert states(record) == {"COMPLETE": 3}
     assert record.optuna_study().trials[0].value == 0.125
-    assert "failures" not in facts(record, 0)
+    assert facts(record, 0).keys() == {"worker", "deaths", "error"}
+
+
+def test_of_a_lost_trial_that_runs_elsewhere_no_facts_are_written(
+    record: StudyRecord, data: TrainingData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = TrialQueue(same_study(record))
+    taken: list[Claim] = []
+
+    def go_on_elsewhere(objective: Objective, trial: optuna.Trial, check: Callable[[], bool]) -> Outcome:
+        outcome = well(objective, trial, check)
+        if trial.number == 0:
+            silence(record)
+            other.reap()
+            taken.append(claim(other, "other"))
+        elif states(record).get("COMPLETE") == 1:
+            assert facts(record, 0).keys() == {"worker", "deaths", "error"}
+            other.finish(taken[0], 0.125, {"seconds": 1.5})
+        return outcome
+
+    behave(monkeypatch, go_on_elsewhere)
+    Worker(record, data, never).run()
+    assert states(record) == {"COMPLETE": 3}
+    assert facts(record, 0) == {
+        "worker": "other",
+        "deaths": 1,
+        "error": "its worker stopped answering",
+        "seconds": 1.5,
+    }

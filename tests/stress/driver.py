@@ -14,7 +14,7 @@ from typing import IO, TypeVar
 
 import psutil
 
-from tests.stress.ledger import Ledger
+from tests.stress.ledger import Ledger, Row
 
 T = TypeVar("T")
 
@@ -210,9 +210,9 @@ class Driver:
         return path
 
 
-def worker_name(process: psutil.Process) -> str:
-    """The name under which a worker process claims trials."""
-    return f"{socket.gethostname()}:{process.pid}"
+def is_of(row: Row, pid: int) -> bool:
+    """Whether the worker process with this number has a trial, or had it last."""
+    return str(row.attributes.get("worker")).startswith(f"{socket.gethostname()}:{pid}:")
 
 
 def wait_until(probe: Callable[[], T | None], what: str, seconds: float = PATIENCE_SECONDS) -> T:

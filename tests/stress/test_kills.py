@@ -5,7 +5,7 @@ import pytest
 
 from tests.postgres import Server
 from tests.stress.conftest import NewDriver, Reference
-from tests.stress.driver import wait_until, worker_name
+from tests.stress.driver import is_of, wait_until
 from tests.stress.exact import assert_exact, assert_same
 from tests.stress.killing import assert_resumed, figures, kill_workers
 
@@ -69,8 +69,7 @@ def test_a_killed_worker_without_supervisor(new_driver: NewDriver, reference: Re
     victim = workers[0]
     victim.popen.kill()
     victim.popen.wait()
-    name = worker_name(psutil.Process(workers[1].popen.pid)).rpartition(":")[0] + f":{victim.popen.pid}"
-    lost = [row.number for row in driver.ledger.in_state("RUNNING") if row.attributes["worker"] == name]
+    lost = [row.number for row in driver.ledger.in_state("RUNNING") if is_of(row, victim.popen.pid)]
     for worker in workers[1:]:
         assert worker.wait() == 0, worker.errors()
     rows = assert_exact(driver)

@@ -88,7 +88,7 @@ def _alive(processes: list[psutil.Process]) -> list[psutil.Process]:
 def worker_of(row: Row) -> psutil.Process | None:
     """The process that runs a trial, None once it is gone."""
     with suppress(psutil.Error):
-        process = psutil.Process(int(row.attributes["worker"].rpartition(":")[2]))
+        process = psutil.Process(int(row.attributes["worker"].split(":")[-2]))
         return process if process.status() != psutil.STATUS_ZOMBIE else None
     return None
 
