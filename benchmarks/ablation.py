@@ -16,6 +16,7 @@ from models.config import TrainConfig
 from search.cli.common import err
 from search.cli.display import SearchProgress
 from search.local_worker import LocalWorker
+from search.next_trial import start_of
 from search.status import study_status
 from search.supervisor import Supervisor
 from search.trial_queue import TrialQueue
@@ -99,8 +100,9 @@ def rows_of(record: StudyRecord, rows: list[dict[str, Any]]) -> list[Row]:
     """Return (changes, validation accuracies, seconds a run) of each row that has a result."""
     found = []
     trials = [trial for trial in record.optuna_study().get_trials(deepcopy=False) if trial.values]
+    starts = [(start_of(trial, record.spec), trial) for trial in trials]
     for number, changes in enumerate(rows):
-        own = [trial for trial in trials if trial.number % len(rows) == number]
+        own = [trial for start, trial in starts if start is not None and start % len(rows) == number]
         if own:
             seconds = statistics.mean(trial.user_attrs["seconds"] for trial in own)
             found.append((changes, [float(trial.values[0]) for trial in own], seconds))

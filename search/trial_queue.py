@@ -25,9 +25,10 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from models.errors import StudyError
 from search.checkpoints import remove_leftovers
+from search.next_trial import next_trial
 from search.strategy import make_pruner, make_sampler
 from studies.backend import Change
-from studies.record import PLANNED_SEED, StudyRecord
+from studies.record import StudyRecord
 
 ATTEMPT = "attempt"  # the trial attribute that tells its attempts apart
 MAX_FAILURES = 3  # exceptions of one trial
@@ -111,20 +112,11 @@ class TrialQueue:
         self.refuse_hopeless()
         return self._backend.add_trial(self._record.study_id, most, self._next_trial)
 
-    def _next_trial(self, number: int) -> FrozenTrial:
-        """A trial to be sampled, one of the specification's starts, or a planned run that no trial does yet."""
-        plan, starts = self._record.plan, self._record.spec.start
-        if plan is None:
-            fixed = {"fixed_params": starts[number]} if number < len(starts) else {}
-            return create_trial(state=TrialState.WAITING, system_attrs=fixed)
-        trials = self._storage.get_all_trials(self._record.study_id, deepcopy=False)
-        done = {trial.user_attrs["run"] for trial in trials if trial.state != TrialState.FAIL}
-        index, run = next((index, run) for index, run in enumerate(plan) if index not in done)
-        return create_trial(
-            state=TrialState.WAITING,
-            system_attrs={"fixed_params": run.params},
-            user_attrs={"run": index, "of_trial": run.trial, PLANNED_SEED: run.seed},
-        )
+    def _next_trial(self, _: int) -> FrozenTrial:
+        plan = self._record.plan
+        if plan is None and not self._record.spec.start:
+            return create_trial(state=TrialState.WAITING)  # no need to read all others
+        return next_trial(self._record, plan)
 
     def refuse_hopeless(self) -> None:
         """Raise StudyError where the last trials failed, and nobody has gone on with the study since."""

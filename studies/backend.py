@@ -28,8 +28,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from studies.reconnecting import repeated
-from studies.rows import COLUMNS, PARAMS, REPORTS, SYSTEM, TRIALS, USER, VALUES, trial_of, trials_of
-from studies.spans import EARLIER, fell_silent, last_seen, to_json, utc_now
+from studies.rows import COLUMNS, PARAMS, REPORTS, SYSTEM, TRIALS, USER, VALUES, trial_of, trials_of, utc_now
+from studies.spans import EARLIER, fell_silent, last_seen, to_json
 
 READ_ONLY = "mlpsearch_read_only"  # the execution option of transactions that only read
 

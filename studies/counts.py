@@ -15,7 +15,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from models.errors import StorageError, innermost
 from studies.reconnecting import repeated
-from studies.spans import EARLIER, Span, covered, fell_silent, from_json, last_seen, utc_now
+from studies.rows import utc_now
+from studies.spans import EARLIER, Span, covered, fell_silent, from_json, last_seen
 from studies.storage import Storage, shown
 
 _SPANS = text(

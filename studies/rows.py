@@ -10,7 +10,7 @@ from typing import Any
 from optuna.distributions import json_to_distribution
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial
-from sqlalchemy import Connection, Executable, Table, and_, bindparam, or_, select
+from sqlalchemy import Connection, Executable, Table, and_, bindparam, or_, select, text
 
 TRIALS: Table = models.TrialModel.__table__
 VALUES: Table = models.TrialValueModel.__table__
@@ -34,6 +34,7 @@ _IS_NEW_OR_KNOWN = and_(
     TRIALS.c.study_id == bindparam("study"),
     or_(TRIALS.c.trial_id > bindparam("after"), TRIALS.c.trial_id.in_(bindparam("known", expanding=True))),
 )
+_SERVER_TIME = text("SELECT clock_timestamp()")
 _ONE = _TRIAL.where(TRIALS.c.trial_id == bindparam("trial"))
 _NEW_OR_KNOWN = _TRIAL.where(_IS_NEW_OR_KNOWN).order_by(TRIALS.c.trial_id)
 _DETAILS = {table: select(*(table.c[name] for name in ("trial_id", *names))) for table, names in COLUMNS.items()}
@@ -42,6 +43,14 @@ _DETAILS_OF_MANY = {
     table: query.where(table.c.trial_id.in_(select(TRIALS.c.trial_id).where(_IS_NEW_OR_KNOWN)))
     for table, query in _DETAILS.items()
 }
+
+
+def utc_now(connection: Connection) -> datetime:
+    """Return the time by the server's clock, for a file by this machine's."""
+    if connection.dialect.name != "postgresql":
+        return datetime.now(UTC).replace(tzinfo=None)
+    moment: datetime = connection.execute(_SERVER_TIME).scalar_one()
+    return moment.astimezone(UTC).replace(tzinfo=None)
 
 
 def trial_of(connection: Connection, trial_id: int) -> FrozenTrial:

@@ -1,29 +1,17 @@
 """When trials ran: the span of each attempt, from its start to its end.
 
 Times are naive UTC, as in the database's tables, so the zone and the summer time of whoever looks do not matter.
-On a server its own clock gives them, so the clocks of the workers' machines do not matter either.
+On a server its own clock gives them (studies/rows.py), so the clocks of the workers' machines do not either.
 """
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-
-from sqlalchemy import Connection, text
 
 from studies.storage import GRACE_SECONDS
 
 EARLIER = "earlier"  # the trial attribute with the spans of attempts that were cut off
 
 Span = tuple[datetime, datetime]
-
-_SERVER_TIME = text("SELECT clock_timestamp()")
-
-
-def utc_now(connection: Connection) -> datetime:
-    """Return the time by the server's clock, for a file by this machine's."""
-    if connection.dialect.name != "postgresql":
-        return datetime.now(UTC).replace(tzinfo=None)
-    moment: datetime = connection.execute(_SERVER_TIME).scalar_one()
-    return moment.astimezone(UTC).replace(tzinfo=None)
 
 
 def fell_silent(heartbeat: datetime | None, now: datetime) -> bool:

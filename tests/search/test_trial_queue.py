@@ -4,19 +4,22 @@ import random
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 from optuna.distributions import BaseDistribution
 from optuna.samplers import RandomSampler
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import event
 
+from search.next_trial import MAX_START_TRIALS, start_of
 from search.trial_queue import (
     MAX_FAILURES,
     TrialQueue,
 )
+from studies.backend import Change
 from studies.counts import Counts, TrialKey
 from studies.creation import create_or_resume
 from studies.record import StudyRecord
@@ -232,10 +235,55 @@ def test_starting_points_come_first_and_once(tmp_path: Path) -> None:
     tried = [suggest(claim(queue).trial, record.spec, seed=0) for _ in range(7)]
     first = record.optuna_study().trials[0]
     assert (first.state, first.params["hidden_size"]) == (TrialState.FAIL, 5)
-    assert [config.hidden_size for config in tried[:2]] == [7, 11]
-    assert tried[0].learning_rate == 0.01
-    assert all(config.learning_rate != 0.01 for config in tried[1:])
+    assert [config.hidden_size for config in tried[:3]] == [5, 7, 11]
+    assert tried[1].learning_rate == 0.01
+    assert all(config.learning_rate != 0.01 for config in (tried[0], *tried[2:]))
     assert len({config.hidden_size for config in tried}) > 2
+
+
+def end(queue: TrialQueue, *, well: bool = True) -> dict[str, object]:
+    """What the next trial was told to try, once it ended."""
+    claimed = claim(queue)
+    fixed = claimed.trial.study._storage.get_trial(claimed.trial_id).system_attrs.get("fixed_params", {})
+    for _ in range(MAX_FAILURES - 1 if not well else 0):
+        queue.fail(claimed, "no")
+        claimed = claim(queue)
+    queue.finish(claimed, 0.5) if well else queue.fail(claimed, "no")
+    return dict(fixed)
+
+
+def test_a_starting_point_that_always_fails_is_left_until_the_study_is_resumed(tmp_path: Path) -> None:
+    bad, good = {"hidden_size": 5}, {"hidden_size": 7}
+    record = new_study(tmp_path, spec(trials=9, start=(bad, good)))
+    queue = TrialQueue(record)
+    assert [end(queue, well=False) for _ in range(MAX_START_TRIALS)] == [bad] * MAX_START_TRIALS
+    assert [end(queue), end(queue), end(queue)] == [good, {}, {}]
+    record.reopen()
+    assert [end(queue, well=False), end(queue), end(queue)] == [bad, bad, {}]
+    started = [(trial.number, start_of(trial, record.spec)) for trial in record.optuna_study().trials]
+    assert started == [(0, 0), (1, 0), (2, 1), (3, None), (4, None), (5, 0), (6, 0), (7, None)]
+
+
+def test_starting_points_come_whatever_else_was_queued(tmp_path: Path) -> None:
+    point = {"hidden_size": 5}
+    record = new_study(tmp_path, spec(trials=4, start=(point,)))
+    record.optuna_study().enqueue_trial({"hidden_size": 6})
+    queue = TrialQueue(record)
+    assert [end(queue), end(queue), end(queue)] == [{"hidden_size": 6}, point, {}]
+
+
+def test_starting_points_of_studies_of_older_versions_are_known_by_their_numbers(tmp_path: Path) -> None:
+    same = {"hidden_size": 5}
+    record = new_study(tmp_path, spec(trials=6, start=(same, same, {"hidden_size": 7})))
+    backend = record.storage.backend
+    for change in (Change(TrialState.FAIL), Change(TrialState.RUNNING)):
+        old = create_trial(state=TrialState.WAITING, system_attrs={"fixed_params": same})
+        trial_id = backend.create_new_trial(record.study_id, old)
+        assert backend.change_trial(trial_id, partial(lambda change, _: change, change))
+    queue = TrialQueue(record)
+    claimed = [claim(queue) for _ in range(3)]
+    assert [start_of(trial, record.spec) for trial in record.optuna_study().trials] == [0, 1, 0, 2, None]
+    assert len(claimed) == 3
 
 
 class Learning(RandomSampler):
