@@ -110,10 +110,6 @@ class Storage:
         """For counting without loading every trial."""
         return self.backend.engine
 
-    def record_heartbeat(self, trial_id: int) -> None:
-        """Note that the worker of this trial lives."""
-        self.backend.record_heartbeat(trial_id)
-
     def stale_trial_ids(self, study_id: int) -> set[int]:
         """Return the running trials that have had no heartbeat for GRACE_SECONDS."""
         return set(self.backend._get_stale_trial_ids(study_id))

@@ -11,12 +11,14 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, cycle
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+
+from studies.backend import Backend
 
 REQUIRE = "MLPSEARCH_REQUIRE_POSTGRES"  # set where the tests shall fail rather than skip without a server
 USER = "tester"
@@ -191,3 +193,21 @@ def _free_port() -> int:
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def lose_answers(monkeypatch: pytest.MonkeyPatch) -> list[None]:
+    """Let the server go right after every other commit; return the list that each such loss is noted in."""
+    transaction = Backend._transaction
+    losses: list[None] = []
+    is_next = cycle((True, False))
+
+    @contextmanager
+    def losing(backend: Backend, *, read_only: bool = False) -> Iterator[Any]:
+        with transaction(backend, read_only=read_only) as connection:
+            yield connection
+        if not read_only and next(is_next):
+            losses.append(None)
+            raise psycopg.errors.AdminShutdown("terminating connection due to administrator command")
+
+    monkeypatch.setattr(Backend, "_transaction", losing)
+    return losses

