@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -51,8 +52,9 @@ def test_the_workers_of_a_machine_share_the_threads_that_there_are(
     """One for each core to be had, or as many as OMP_NUM_THREADS says."""
     started: list[list[str]] = []
 
-    def start(command: list[str], **_: Any) -> None:
+    def start(command: list[str], **_: Any) -> SimpleNamespace:
         started.append(command)
+        return SimpleNamespace(pid=1)
 
     monkeypatch.setattr(subprocess, "Popen", start)
     monkeypatch.setattr(threads, "available_cores", lambda: cores)
