@@ -9,7 +9,8 @@
     ├── StudyError       a study that is missing, changed or not ready    (search)
     ├── ClusterError     a Ray cluster that cannot be used                (search.ray_worker)
     ├── ExportError      an export that cannot be read or written         (search.export)
-    └── ReportError      a report that cannot be written                  (search.report)
+    ├── ReportError      a report that cannot be written                  (search.report)
+    └── OutputError      standard output that takes nothing more          (search.cli.streams)
 
 Each message is one line and says what was given, what is allowed, and where. The command line prints it
 and ends with exit code 1; every other exception is a bug and shows its traceback.
@@ -54,6 +55,10 @@ class ExportError(MlpsearchError):
 
 class ReportError(MlpsearchError):
     """A report cannot be written."""
+
+
+class OutputError(MlpsearchError):
+    """Standard output is closed, or its disk is full."""
 
 
 def innermost(error: BaseException) -> str:

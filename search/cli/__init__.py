@@ -8,9 +8,10 @@ import sys
 
 import click
 
-from models.errors import MlpsearchError, innermost
+from models.errors import MlpsearchError, OutputError, innermost
 from search.cli import export, report, result, run, serve, show
-from search.cli.common import INTERRUPTED
+from search.cli.common import INTERRUPTED, tell
+from search.cli.streams import discard_output, standard_streams
 from studies.storage import is_storage_failure
 
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
@@ -34,22 +35,31 @@ def main() -> None:
     """Run the command line; errors that a user can mend become one line on stderr and exit code 1."""
     # What imports make lives for good: to look through it after every 700 objects takes a seventh of a command.
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+    with standard_streams():
+        sys.exit(_exit_code())
+
+
+def _exit_code() -> int | None:
     try:
-        sys.exit(cli(standalone_mode=False))
+        code = cli(standalone_mode=False)
+        sys.stdout.flush()
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code
     except MlpsearchError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(1)
+        if isinstance(error, OutputError):
+            discard_output()
+        tell(f"error: {error}")
+        return 1
     except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted", err=True)
-        sys.exit(INTERRUPTED)
+        tell("interrupted")
+        return INTERRUPTED
     except BrokenPipeError:  # `mlpsearch … | head`
-        sys.stderr.close()
-        sys.exit(1)
+        discard_output()
+        return 1
     except Exception as error:
         if not is_storage_failure(error):
             raise
-        click.echo(f"error: the storage cannot be used ({innermost(error)})", err=True)
-        sys.exit(1)
+        tell(f"error: the storage cannot be used ({innermost(error)})")
+        return 1
+    return code if isinstance(code, int) else 0

@@ -96,6 +96,20 @@ def show_study(record: "StudyRecord", as_json: bool) -> None:
         out().print(line, highlight=False, markup=False, soft_wrap=isinstance(line, str))
 
 
+def show_result(record: "StudyRecord", as_json: bool) -> None:
+    """Print the study that a command has worked on. That standard output fails does not undo the work."""
+    from models.errors import OutputError
+    from search.cli.streams import discard_output
+
+    try:
+        show_study(record, as_json)
+    except OutputError as error:
+        discard_output()
+        tell(f"{error}; `mlpsearch status {record.name}` shows the result")
+    except BrokenPipeError:
+        discard_output()
+
+
 def status_json(record: "StudyRecord") -> dict[str, Any]:
     """Return a study's JSON document."""
     from studies.storage import shown
@@ -105,7 +119,8 @@ def status_json(record: "StudyRecord") -> dict[str, Any]:
 
 def print_json(document: Any) -> None:
     """Print one JSON document on stdout."""
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    click.echo(json.dumps(document, indent=2, ensure_ascii=not is_unicode))
 
 
 def tell(message: str) -> None:

@@ -7,7 +7,7 @@ from search.cli.common import (
     find_study,
     json_option,
     own_data_option,
-    show_study,
+    show_result,
     storage_option,
 )
 
@@ -24,7 +24,7 @@ def evaluate(study: str, storage: str | None, as_json: bool) -> None:
 
     record = find_study(study, storage)
     evaluate_best(record, f"mlpsearch evaluate {study}")
-    show_study(record, as_json)
+    show_result(record, as_json)
 
 
 COMMANDS = (evaluate,)

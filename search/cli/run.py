@@ -15,7 +15,7 @@ from search.cli.common import (
     json_option,
     on_signals,
     own_data_option,
-    show_study,
+    show_result,
     storage_option,
     tell,
 )
@@ -100,7 +100,7 @@ def confirm(
     asked = record.spec.confirm or Confirm()
     asked = Confirm(top=top or asked.top, seeds=seeds or asked.seeds)
     _confirm(record, asked, placement, f"mlpsearch confirm {study}")
-    show_study(record, as_json)
+    show_result(record, as_json)
 
 
 @click.command()
@@ -243,7 +243,7 @@ def _work_off(
 
         with err().status("testing the best trial"):
             evaluate(record, command)
-    show_study(record, as_json)
+    show_result(record, as_json)
     tell(f"Next: mlpsearch dashboard, or mlpsearch export {record.name} -o best")
 
 
