@@ -9,6 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+def expanded(path: str | Path) -> Path:
+    """Return the path with a leading ~ or ~USER replaced by that home; of a user who is not there it stays.
+
+    A shell does not replace one behind `--option=`, and nobody does in the environment or in a study file.
+    """
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - Path's own raises where there is no such user
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write the file so that a reader, or a crash, finds the old content or the new, and nothing between."""
     path.parent.mkdir(parents=True, exist_ok=True)

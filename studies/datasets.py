@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.data import Split
+from models.files import expanded
 from studies.sources import DATASETS, open_split
 from studies.stratified import split_rows
 
@@ -41,7 +42,7 @@ def own_copy(dataset: str, recorded: str | None) -> Path | None:
     if path is None:
         return None
     # The images of a data set without a name are nowhere else: whoever looks there says that they are missing.
-    return Path(path) if given or dataset == "images" or os.path.exists(path) else None  # noqa: PTH110 - as in catalog
+    return expanded(path) if given or dataset == "images" or os.path.exists(path) else None  # noqa: PTH110 - as in catalog
 
 
 def load_training(dataset: str, data: Path | None, *, validation: int, split_seed: int) -> TrainingData:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from models.errors import StorageError
-from models.files import write_atomically
+from models.files import expanded, write_atomically
 
 _S3 = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>[^?#]*))?")
 
@@ -140,7 +140,7 @@ def place_name(text: str) -> str:
     if not text.isprintable() or ("://" in text and found is None):
         raise StorageError(f"artifacts {text!r}: must be a folder or s3://BUCKET/PREFIX")
     if found is None:
-        return str(Path(text).expanduser().absolute())
+        return str(expanded(text).absolute())
     prefix = "/".join(part for part in (found["prefix"] or "").split("/") if part)
     return f"s3://{found['bucket']}/{prefix}" if prefix else f"s3://{found['bucket']}"
 

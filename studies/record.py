@@ -27,6 +27,7 @@ from typing import Any
 import optuna
 
 from models.errors import StudyError
+from models.files import expanded
 from studies import catalog
 from studies.artifacts import artifacts_of, remove_artifacts
 from studies.counts import Counts
@@ -165,7 +166,7 @@ def find_spec(study: str, url: str, data: str | None) -> tuple[StudySpec, Path |
     record = load_study(storage, study) if storage and study in stored else None
     spec = record.spec if record and study not in catalog.names() else catalog.find(study, data, stored=stored)
     known = record.attributes()["source"]["data"] if record else None
-    path = Path(data) if data else own_copy(spec.dataset, spec.data or known)
+    path = expanded(data) if data else own_copy(spec.dataset, spec.data or known)
     if path is None and spec.data and record is None:
         path = Path(spec.data)  # what the file says must be there; what a study remembers may be another machine's
     return spec, None if path is None else path.absolute()

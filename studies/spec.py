@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 
 from models.config import ALLOWED, describe_allowed
 from models.errors import SpecError
+from models.files import expanded
 from studies.dimensions import (
     FIELDS,
     Choices,
@@ -150,9 +151,9 @@ def load_spec(path: str | Path, data: str | Path | None = None) -> StudySpec:
     path = Path(path)
     document = _parse(_read(path), str(path))
     if data is not None:
-        document["data"] = str(Path(data).absolute())
+        document["data"] = str(expanded(data).absolute())
     elif isinstance(document.get("data"), str) and document["data"]:
-        document["data"] = str((path.parent / document["data"]).absolute())
+        document["data"] = str((path.parent / expanded(document["data"])).absolute())
     return StudySpec.from_json(document, str(path))
 
 

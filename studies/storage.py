@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import StorageError, innermost
+from models.files import expanded
 from studies.reconnecting import repeated
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ GRACE_SECONDS = 30  # a worker that was silent this long is taken for dead
 BUSY_SECONDS = 120  # how long a transaction waits for another process that holds the database
 
 _SQLITE = "sqlite:///"
+_BESIDE = (".artifacts", ".lock", "-journal", "-shm", "-wal")  # endings of what is kept beside a SQLite file
 _POSTGRESQL = ("postgresql+psycopg://", "postgresql://")  # the same: there is one driver
 
 _NAMES = (
@@ -45,10 +47,13 @@ _NAMES = (
 def storage_url(given: str | None) -> str:
     """Return the URL to use: `given`, else the environment's MLPSEARCH_STORAGE, else the file mlpsearch.db.
 
-    What has no "://" is the path of a SQLite file. Raises StorageError for what cannot hold a study.
+    What has no "://" is the path of a SQLite file; ~ in a path is the user's home.
+    Raises StorageError for what cannot hold a study.
     """
     text = given or os.environ.get(ENVIRONMENT) or DEFAULT
     url = text if "://" in text else f"{_SQLITE}{text}"
+    if url.startswith(f"{_SQLITE}~"):
+        url = f"{_SQLITE}{expanded(sqlite_path(url))}"
     if is_server(url):
         from studies.postgres import check_url
 
@@ -59,6 +64,10 @@ def storage_url(given: str | None) -> str:
         raise StorageError(f"storage {scheme}://…: must be a file, sqlite:///FILE or postgresql+psycopg://…")
     if sqlite_path(url).name in ("", ":memory:"):
         raise StorageError(f"storage {text}: must name a file; studies in memory would be lost")
+    if url.endswith(_BESIDE):
+        raise StorageError(
+            f"storage {text}: must not end in {', '.join(_BESIDE)}: such files lie beside a storage"
+        )
     if "?" in url or "%" in url:  # SQLAlchemy would read options and escapes there, and open another file
         raise StorageError(f"storage {text}: the path of a storage must not have ? or % in it")
     return url

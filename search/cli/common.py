@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -33,10 +32,21 @@ def _keep_place(_context: click.Context, _option: click.Parameter, given: str | 
 def _keep_data(_context: click.Context, _option: click.Parameter, given: str | None) -> str | None:
     """Keep it in the environment, so that worker processes know it too."""
     if given:
+        from models.files import expanded
         from studies.datasets import ENVIRONMENT
 
-        os.environ[ENVIRONMENT] = str(Path(given).absolute())
+        os.environ[ENVIRONMENT] = str(expanded(given).absolute())
     return given
+
+
+class PathType(click.Path):
+    """A path; ~ at its beginning is the user's home, also behind `--option=`, where a shell leaves it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the Path."""
+        from models.files import expanded
+
+        return expanded(super().convert(value, param, ctx))
 
 
 storage_option = click.option(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from search.cli.common import (
+    PathType,
     artifacts_option,
     data_option,
     find_study,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from search.export.retraining import Comparison
     from studies.record import StudyRecord
 
-_PATH = click.Path(path_type=Path)
+_PATH = PathType()
 
 
 @click.command()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from search.cli.common import (
+    PathType,
     artifacts_option,
     err,
     find_study,
@@ -27,9 +28,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("study")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="The HTML file to write.  [default: STUDY.html]"
-)
+@click.option("-o", "--output", type=PathType(), help="The HTML file to write.  [default: STUDY.html]")
 @click.option("--open", "open_it", is_flag=True, help="Open it in the browser.")
 @storage_option
 @artifacts_option
@@ -49,7 +48,7 @@ def report(study: str, output: Path | None, open_it: bool, storage: str | None) 
 
 @click.command()
 @click.argument("studies", nargs=-1, required=True, metavar="STUDY STUDY...")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Also write an HTML file, with the curves.")
+@click.option("-o", "--output", type=PathType(), help="Also write an HTML file, with the curves.")
 @storage_option
 @json_option
 def compare(studies: tuple[str, ...], output: Path | None, storage: str | None, as_json: bool) -> None:

@@ -6,6 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from models.errors import SpecError
+from models.files import expanded
 from studies.spec import StudySpec, load_spec, parse_spec
 from studies.spec_messages import nearest, one_line, show
 
@@ -25,7 +26,7 @@ def find(study: str, data: str | Path | None = None, *, stored: Sequence[str] = 
     """
     if study in names():
         spec = parse_spec(files(__name__).joinpath(f"{study}.toml").read_text("utf-8"), f"{study}.toml")
-        return spec if data is None else spec.model_copy(update={"data": str(Path(data).absolute())})
+        return spec if data is None else spec.model_copy(update={"data": str(expanded(data).absolute())})
     if "/" in study or study.endswith(".toml") or os.path.exists(study):  # noqa: PTH110 - Path raises for a name too long
         return load_spec(study, data)
     allowed = [*names(), *stored]

@@ -6,6 +6,7 @@ import click
 import pytest
 
 from search.cli import cli
+from search.cli.common import PathType
 from tests.search.conftest import Command
 
 README = Path(__file__).parents[2] / "README.md"
@@ -28,3 +29,9 @@ def test_every_command_has_help(mlpsearch: Command, name: str) -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_is_in_the_readme(name: str) -> None:
     assert f"mlpsearch {name}" in README.read_text("utf-8")
+
+
+def test_a_tilde_behind_an_option_is_the_users_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ann")
+    given = [PathType().convert(path, None, None) for path in ("~/best", "best")]
+    assert given == [Path("/home/ann/best"), Path("best")]

@@ -157,3 +157,11 @@ def test_reading_a_study_file_imports_neither_optuna_nor_torch() -> None:
     code = "import sys, studies.spec; print(sorted({'optuna', 'torch', 'numpy'} & set(sys.modules)))"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
+
+
+def test_a_tilde_in_a_study_file_is_the_users_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ann")
+    path = tmp_path / "mine.toml"
+    path.write_text(MINIMAL.replace('"digits"', '"images"\ndata = "~/images"'))
+    assert load_spec(path).data == "/home/ann/images"
+    assert load_spec(path, "~/others").data == "/home/ann/others"

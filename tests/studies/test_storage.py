@@ -106,6 +106,18 @@ def test_a_missing_file_is_made_only_on_request(tmp_path: Path) -> None:
     assert open_storage(url).optuna.get_all_studies() == []
 
 
+@pytest.mark.parametrize("given", ["~/x.db", "sqlite:///~/x.db"])
+def test_a_tilde_is_the_users_home(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ann")
+    assert sqlite_path(storage_url(given)) == Path("/home/ann/x.db")
+
+
+@pytest.mark.parametrize("given", ["my.artifacts", "sqlite:////a/b.artifacts", "a.db.lock", "a.db-wal"])
+def test_names_of_what_lies_beside_a_storage_are_refused(given: str) -> None:
+    with pytest.raises(StorageError, match=r"must not end in \.artifacts, \.lock, -journal, -shm, -wal"):
+        storage_url(given)
+
+
 @pytest.mark.parametrize("create", [False, True])
 def test_a_file_that_is_no_database_stays_as_it_is(tmp_path: Path, create: bool) -> None:
     path = tmp_path / "notes.txt"
