@@ -1,0 +1,20 @@
+"""The commands that messages name: they reach the same studies and files as the command that the user gave."""
+
+import os
+import shlex
+
+from studies.places import ENVIRONMENT
+from studies.storage import is_server, shown, sqlite_path, storage_url
+
+
+def command(url: str, *words: str) -> str:
+    """Return `mlpsearch WORDS…`, with --storage and --artifacts where the user's own command needed them.
+
+    url: of the storage; its password is not shown.
+    """
+    options = (
+        [] if url == storage_url(None) else ["--storage", shown(url) if is_server(url) else str(sqlite_path(url))]
+    )
+    if place := os.environ.get(ENVIRONMENT):  # where --artifacts is kept, too
+        options += ["--artifacts", place]
+    return shlex.join(["mlpsearch", *words, *options])
