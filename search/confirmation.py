@@ -11,7 +11,7 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from models.errors import StudyError
-from models.statistics import deviation, mean, paired_p_value
+from models.statistics import chance_of_lead, deviation, mean
 from search.seeds import derived_seed
 from search.trial_queue import TrialQueue
 from studies.creation import plan_confirmation
@@ -41,7 +41,8 @@ class Confirmation:
     """What training the best trials again said; accuracies are shares of 1.
 
     candidates: the best mean first.  winner: the trial of the first.
-    p_value: of the paired t-test between the first two; None where there is one.
+    chance: how often, at most, seeds alone make a candidate lead so clearly (models.statistics.chance_of_lead);
+        None for one candidate and for fewer than three seeds.
     selection_bias: the search's best validation accuracy minus the mean of the winner.
     search_trials: how many trials the search had when it was confirmed.
     """
@@ -49,7 +50,7 @@ class Confirmation:
     seeds: list[int]
     candidates: list[Candidate]
     winner: int
-    p_value: float | None
+    chance: float | None
     selection_bias: float
     search_trials: int
 
@@ -83,7 +84,7 @@ def confirmed(record: StudyRecord, top: int, seeds: int) -> Confirmation:
         seeds=wanted,
         candidates=candidates,
         winner=candidates[0].trial,
-        p_value=paired_p_value(*(one.accuracies for one in candidates[:2])) if len(candidates) > 1 else None,
+        chance=chance_of_lead([one.accuracies for one in candidates]),
         selection_bias=max(one.search_accuracy for one in candidates) - candidates[0].mean,
         search_trials=queue.ended(),
     )
@@ -97,7 +98,11 @@ def current_confirmation(record: StudyRecord) -> Confirmation | None:
     if confirmation_of(record) is None:
         return None
     candidates = [Candidate(**candidate) for candidate in document["candidates"]]
-    return Confirmation(**document | {"candidates": candidates})
+    kept = {
+        key: value for key, value in document.items() if key != "p_value"
+    }  # of the first two, in older studies
+    chance = document.get("chance", chance_of_lead([one.accuracies for one in candidates]))
+    return Confirmation(**kept | {"candidates": candidates, "chance": chance})
 
 
 def runs_of(record: StudyRecord, confirmation: Confirmation) -> list[FrozenTrial]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from search.confirmation import Confirmation, current_confirmation
+from search.confirmation import Confirmation, current_confirmation, to_json
 from search.wording import (
     MOST_CLASSES,
     NETS,
@@ -78,15 +78,8 @@ def _confirmed(confirmation: Confirmation) -> list[str]:
         f"The best trials of the search were trained again over {len(confirmation.seeds)} fresh seeds:",
         _table(("trial", "in the search", "mean ± standard deviation"), rows),
         f"Selection bias: {bias(confirmation.selection_bias, confirmation.winner)}.",
-        *_chance(confirmation),
+        *([lead(to_json(confirmation))] if len(candidates) > 1 else []),
     ]
-
-
-def _chance(confirmation: Confirmation) -> list[str]:
-    if confirmation.p_value is None:
-        return []
-    first, second = (one.trial for one in confirmation.candidates[:2])
-    return [f"T{lead(first, second, confirmation.p_value)[1:]}."]
 
 
 def _commands(name: str, tested: bool, confirmed: bool) -> list[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """How numbers are written for people, in the terminal and on pages."""
 
+from collections.abc import Mapping
 from typing import Any
 
 NETS = {"numpy": "NumPy net", "torch": "PyTorch MLP"}
@@ -43,10 +44,20 @@ def bias(selection_bias: float, winner: int) -> str:
     return f"the best of the search is {points(abs(selection_bias))} points {where} the mean of trial {winner}"
 
 
-def lead(first: int, second: int, p_value: float) -> str:
-    """Return what the paired test of a confirmation's best two candidates says."""
-    verdict = "may be chance" if p_value >= _SIGNIFICANT else "is hardly chance"
-    return f"the difference between trials {first} and {second} {verdict} (paired t-test, p = {p_value:.2g})"
+def lead(confirmation: Mapping[str, Any]) -> str:
+    """Return a sentence on how sure the winner of a confirmation of two or more candidates is.
+
+    confirmation: Confirmation as JSON.
+    """
+    chance, others = confirmation["chance"], len(confirmation["candidates"]) - 1
+    winner, seeds = confirmation["winner"], len(confirmation["seeds"])
+    if chance is None:
+        return f"{seeds} seeds are too few to say whether the lead of trial {winner} is luck."
+    over = f"({seeds} seeds, p ≤ {chance:.2g})"
+    if chance >= _SIGNIFICANT:
+        return f"The lead of trial {winner} may be luck with its seeds {over}."
+    second = f"trial {confirmation['candidates'][1]['trial']}" if others == 1 else f"all {others} other candidates"
+    return f"Trial {winner} leads {second} by more than luck with its seeds explains {over}."
 
 
 def interval(ends: list[float]) -> str:

@@ -101,8 +101,8 @@ def _confirmation_lines(confirmation: dict[str, Any]) -> Iterator[Table | str]:
         table.add_row(str(one["trial"]), percent(one["search_accuracy"]), again, runs)
     yield table
     yield f"selection bias: {bias(confirmation['selection_bias'], confirmation['winner'])}"
-    if confirmation["p_value"] is not None:
-        yield lead(candidates[0]["trial"], candidates[1]["trial"], confirmation["p_value"])
+    if len(candidates) > 1:
+        yield lead(confirmation)
 
 
 def _test_lines(tests: list[dict[str, Any]]) -> Iterator[str]:

@@ -82,7 +82,8 @@ class ExportedConfirmation(_Table):
     """What training the configuration again from other seeds said, on the validation images.
 
     selection_bias: the search's best validation accuracy minus the mean over the seeds.
-    p_value: of a paired t-test against the runner-up.
+    chance: how often, at most, seeds alone make a candidate lead all others as clearly as this one.
+    p_value: in older exports: of a paired t-test against the runner-up.
     """
 
     seeds: list[int]
@@ -90,6 +91,7 @@ class ExportedConfirmation(_Table):
     mean: _Share
     deviation: float | None = None
     selection_bias: float
+    chance: _Share | None = None
     p_value: float | None = None
 
 

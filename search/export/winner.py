@@ -132,5 +132,5 @@ def _confirmation(confirmation: Confirmation) -> ExportedConfirmation:
         mean=best.mean,
         deviation=best.deviation,
         selection_bias=confirmation.selection_bias,
-        p_value=confirmation.p_value,
+        chance=confirmation.chance,
     )

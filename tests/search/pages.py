@@ -27,7 +27,7 @@ CONFIRMATION = {
         },
     ],
     "winner": 1,
-    "p_value": 0.2,
+    "chance": 0.2,
     "selection_bias": 0.03,
     "search_trials": 2,
 }

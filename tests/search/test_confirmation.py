@@ -141,13 +141,13 @@ def test_the_best_mean_wins_not_the_luckiest_trial(tmp_path: Path) -> None:
     assert found.candidates[0].deviation == pytest.approx(0.01)
     assert found.selection_bias == pytest.approx(0.90 - 0.75)
     t = 0.04 / (0.02 / np.sqrt(3))  # differences 0.06, 0.04, 0.02
-    assert found.p_value == pytest.approx(1 - t / np.sqrt(2 + t * t))
+    assert found.chance == pytest.approx(1 - t / np.sqrt(2 + t * t))
 
 
 def test_one_candidate_has_no_runner_up(tmp_path: Path) -> None:
     record = searched(tmp_path, 0.5)
     run_all(plan(record, 1, 2), {0: [0.4, 0.4]})
-    assert confirmed(record, 1, 2).p_value is None
+    assert confirmed(record, 1, 2).chance is None
 
 
 def test_a_diverged_run_counts_for_what_it_reached(finished: Finished, monkeypatch: pytest.MonkeyPatch) -> None:

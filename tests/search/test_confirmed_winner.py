@@ -62,6 +62,18 @@ def test_the_interval_is_of_seeds_and_images(
     assert seen == [(3, report.images)]
 
 
+def test_a_confirmation_of_an_older_version_is_judged_anew(
+    confirmable: tuple[StudyRecord, Confirmation],
+) -> None:
+    """It has the p-value of its first two, which the choice of the two makes meaningless."""
+    record, found = confirmable
+    confirm(record, found, "c")
+    kept = {key: value for key, value in record.attributes()["confirmation"].items() if key != "chance"}
+    record.set("confirmation", kept | {"p_value": 0.0})
+    assert current_confirmation(record) == found
+    assert found.chance is not None
+
+
 def test_the_winner_to_take_away_is_its_best_run(confirmable: tuple[StudyRecord, Confirmation]) -> None:
     record, found = confirmable
     before = load_winner(record)

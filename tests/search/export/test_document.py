@@ -62,6 +62,16 @@ def test_it_names_no_file_but_the_images(document: dict[str, Any]) -> None:
     assert [text for text in texts(document) if "/" in text or "safetensors" in text] == []
 
 
+def test_a_document_of_an_older_version_with_a_p_value_is_read(document: dict[str, Any], tmp_path: Path) -> None:
+    old = {"seeds": [1, 2], "accuracies": [0.5, 0.6], "mean": 0.55, "selection_bias": 0.1, "p_value": 0.02}
+    document["accuracy"]["confirmation"] = old
+    path = tmp_path / "old.toml"
+    path.write_text(tomli_w.dumps(document))
+    confirmation = read_export(path).accuracy.confirmation
+    assert confirmation is not None
+    assert (confirmation.p_value, confirmation.chance) == (0.02, None)
+
+
 # ---- what cannot be written ----
 
 

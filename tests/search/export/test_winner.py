@@ -91,7 +91,7 @@ def test_a_confirmed_winner_has_the_numbers_of_its_seeds(finished: Finished, tmp
         mean=own.mean,
         deviation=own.deviation,
         selection_bias=found.selection_bias,
-        p_value=found.p_value,
+        chance=found.chance,
     )
     tested = export.accuracy.test
     assert tested is not None
