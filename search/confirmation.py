@@ -98,9 +98,9 @@ def current_confirmation(record: StudyRecord) -> Confirmation | None:
     if confirmation_of(record) is None:
         return None
     candidates = [Candidate(**candidate) for candidate in document["candidates"]]
-    kept = {
-        key: value for key, value in document.items() if key != "p_value"
-    }  # of the first two, in older studies
+    # Older studies have the p-value of the first two.
+    # Older studies have the p-value of the first two.
+    kept = {key: value for key, value in document.items() if key != "p_value"}
     chance = document.get("chance", chance_of_lead([one.accuracies for one in candidates]))
     return Confirmation(**kept | {"candidates": candidates, "chance": chance})
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.special import ndtri
 from scipy.stats import binom, binomtest
 
 from models.statistics import (
@@ -154,12 +155,11 @@ def answers(
     accuracy: in truth, over all images and seeds.  difficulty: of each image, standard normal, for all nets alike.
     spread: deviation of the nets' accuracies, in units of the deviation that an image's difficulty has.
     """
-    from scipy.special import ndtri
-
     skill = generator.normal(0, spread, (seeds, 1))
     noise = generator.normal(0, 0.7, (seeds, len(difficulty)))
     # The sum of all is normal, so the threshold for a given accuracy is known.
-    return skill + noise + difficulty < ndtri(accuracy) * math.sqrt(1 + 0.7**2 + spread**2)
+    right: NDArray[np.bool_] = skill + noise + difficulty < ndtri(accuracy) * math.sqrt(1 + 0.7**2 + spread**2)
+    return right
 
 
 @pytest.mark.parametrize("images", [20, 60, 1000])
