@@ -22,6 +22,7 @@ from models.statistics import accuracy_interval, deviation, mean
 from models.weights import check_shapes
 from search.checkpoints import load_kept, weights_name
 from search.confirmation import Confirmation, current_confirmation, runs_of, to_json
+from search.hits import keep_hits
 from search.seeds import trial_seed
 from search.trial_queue import TrialQueue
 from search.worker import load_study_data
@@ -44,6 +45,7 @@ class TestReport:
     classes, confusion: counts, confusion[true class][predicted class], of all tested nets together.
     opening: how many openings of the study's test split this was, from 1.
     search_trials: how many trials the search had by then.
+    hits: names which images each net got right (search/hits.py); empty in older studies.
     """
 
     trial: int
@@ -61,6 +63,7 @@ class TestReport:
     accuracies: list[float] = field(default_factory=list)
     deviation: float | None = None
     search_trials: int = 0
+    hits: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +188,12 @@ def _publish(record: StudyRecord) -> None:
 def _open(winners: list[Winner], record: StudyRecord, command: str) -> TestReport:
     """Open the test split for the nets of one configuration, and put what it said on record."""
     dataset, recorded = record.spec.dataset, record.attributes()["source"]["data"]
-    held_out = open_test_split(dataset, own_copy(dataset, recorded))
+    held_out = open_test_split(dataset, data := own_copy(dataset, recorded))
     if held_out.classes != winners[0].data.classes or held_out.shape != winners[0].data.shape:
         raise DataError(
             f"study {record.name}: its test images have other classes or another size than its training images"
         )
+    _refuse_other_images(record, held_out.fingerprint, str(data or dataset))
     labels = held_out.test.labels[held_out.test.rows]
     predictions = np.stack([predict_split(one.net, held_out.test, one.preprocessing) for one in winners])
     correct = predictions == labels
@@ -213,8 +217,19 @@ def _open(winners: list[Winner], record: StudyRecord, command: str) -> TestRepor
         accuracies=accuracies,
         deviation=deviation(accuracies),
         search_trials=TrialQueue(record).ended(),
+        hits=keep_hits(record, correct),
     )
     return _on_record(record, report)
+
+
+def _refuse_other_images(record: StudyRecord, fingerprint: str, where: str) -> None:
+    """Raise DataError for other test images than the first opening's."""
+    tests = record.attributes()["tests"]
+    if tests and (first := tests[0].get("fingerprint", fingerprint)) != fingerprint:
+        raise DataError(
+            f"study {record.name}: its test images had the fingerprint {first[:12]} when they were first tested, "
+            f"those at {where} have {fingerprint[:12]}; nothing was tested"
+        )
 
 
 def _on_record(record: StudyRecord, report: TestReport) -> TestReport:

@@ -8,6 +8,7 @@ source        {"data": path or None, "fingerprint": of the training images}; eac
 stopped       whether workers shall leave it alone
 resumed_at    how many trials it had when somebody last went on with it: what failed before does not count any more
 tests         every opening of the test split, oldest first (TestReport as JSON)
+              with which images were right in system attributes beside (search/hits.py)
 confirmation  what training its best trials again over fresh seeds said (Confirmation as JSON), if that was done
 published     SHA-256 of the note that the dashboard was last given (search/publish.py), if it was
 

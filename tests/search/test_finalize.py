@@ -19,6 +19,7 @@ from models.weights import load_arrays, save_arrays
 from search import finalize
 from search.checkpoints import save_weights
 from search.finalize import evaluate, last_report, load_winner
+from search.hits import kept_hits
 from search.seeds import trial_seed
 from search.trial_queue import TrialQueue
 from search.worker import load_study_data
@@ -108,6 +109,16 @@ def test_the_report_is_kept_on_the_study(finished: Finished) -> None:
     again = last_report(kept)
     assert again is not None
     assert again == report
+
+
+def test_the_images_that_the_net_got_right_are_kept(finished: Finished) -> None:
+    record = finished()
+    report = evaluate(record, "c")
+    hits = kept_hits(same_study(record), asdict(report))
+    assert hits is not None
+    held_out, winner = open_test_split("digits", None).test, load_winner(record)
+    right = predict_split(winner.net, held_out, winner.preprocessing) == held_out.labels
+    np.testing.assert_array_equal(hits, right[None])
 
 
 # ---- openings ----
@@ -243,3 +254,27 @@ def test_test_images_unlike_the_training_images(
     monkeypatch.setattr(finalize, "open_test_split", lambda *_: holdout.TestData(**fields))
     with pytest.raises(DataError, match="its test images have other classes or another size"):
         evaluate(finished(), "c")
+
+
+def test_other_test_images_than_the_first_time_are_not_tested(
+    finished: Finished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = finished()
+    first = evaluate(record, "c").fingerprint
+    find_a_better_trial(record)
+    real = open_test_split("digits", None)
+    fields = {name: getattr(real, name) for name in holdout.TestData.__dataclass_fields__}
+    other = holdout.TestData(**fields | {"fingerprint": "0123456789ab" + "f" * 52})
+    predicted: list[object] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(finalize, "open_test_split", lambda *_: other)
+        patch.setattr(finalize, "predict_split", lambda *given: predicted.append(given))
+        with pytest.raises(DataError) as caught:
+            evaluate(record, "again")
+    assert str(caught.value) == (
+        f"study mine: its test images had the fingerprint {first[:12]} when they were first tested, "
+        "those at digits have 0123456789ab; nothing was tested"
+    )
+    assert predicted == []
+    assert len(record.attributes()["tests"]) == 1
+    assert evaluate(record, "again").opening == 2, "with the same images it goes on"
