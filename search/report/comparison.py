@@ -5,11 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from models.errors import StudyError
+from models.statistics import difference_interval
+from search.hits import kept_hits
 from search.report.summary import StudySummary, summarize
 from search.wording import duration, interval, mean_and_deviation, percent, points, short
 from studies.record import StudyRecord
 
+_ERROR = 0.05  # how often all intervals of a comparison together may miss the truth
 _BARS = "▁▂▃▄▅▆▇█"
 _MOST_BARS = 30
 
@@ -27,6 +33,18 @@ class Comparison:
     warnings: list[str]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tested:
+    """A tested study.
+
+    test: its newest opening.  hits: (nets, images), which images each net got right, where that was kept.
+    """
+
+    name: str
+    test: dict[str, Any]
+    hits: NDArray[np.bool_] | None
+
+
 def compare(records: Sequence[StudyRecord]) -> Comparison:
     """Return the comparison. Raises StudyError for fewer than two studies, or one that is given twice."""
     names = [record.name for record in records]
@@ -36,7 +54,14 @@ def compare(records: Sequence[StudyRecord]) -> Comparison:
         if names.count(name) > 1:
             raise StudyError(f"compare: study {name!r} is given twice")
     studies = [summarize(record, record.optuna_study().trials) for record in records]
-    return Comparison(studies, _findings(studies), _warnings(studies))
+    tested = [
+        _Tested(study.name, study.test, kept_hits(record, study.test))
+        for study, record in zip(studies, records, strict=True)
+        if study.test
+    ]
+    untested = [study.name for study in studies if study.test is None]
+    findings = [f"Not tested: {', '.join(untested)}."] if untested else []
+    return Comparison(studies, findings + _findings(tested), _warnings(studies))
 
 
 def rows(studies: Sequence[StudySummary]) -> list[tuple[str, list[str]]]:
@@ -113,29 +138,52 @@ def _warnings(studies: Sequence[StudySummary]) -> list[str]:
     return found
 
 
-def _findings(studies: Sequence[StudySummary]) -> list[str]:
+def _findings(tested: list[_Tested]) -> list[str]:
     """How the study of the highest test accuracy stands to each of the others."""
-    untested = [study.name for study in studies if study.test is None]
-    tested = sorted((study for study in studies if study.test), key=lambda study: -(study.test or {})["accuracy"])
-    found = [f"Not tested: {', '.join(untested)}."] if untested else []
-    return found + [_difference(tested[0], other) for other in tested[1:]]
+    if not tested:
+        return []
+    best, *others = sorted(tested, key=lambda one: -one.test["accuracy"])
+    pairs = len(tested) * (len(tested) - 1) // 2  # any of which could have been the first and the second
+    return [_difference(best, other, pairs) for other in others]
 
 
-def _difference(better: StudySummary, other: StudySummary) -> str:
-    one, two = better.test or {}, other.test or {}
-    pair = f"{better.name} and {other.name}"
+def _difference(better: _Tested, other: _Tested, pairs: int) -> str:
+    one, two = better.test, other.test
     if one["fingerprint"] != two["fingerprint"]:
-        return f"{pair} were tested on different images: their test accuracies cannot be compared."
-    points = 100 * (one["accuracy"] - two["accuracy"])
-    if one["interval"][0] > two["interval"][1]:
-        return (
-            f"{better.name} is {points:.1f} points better than {other.name} on the test images; "
+        names = f"{better.name} and {other.name}"
+        return f"{names} were tested on different images: their test accuracies cannot be compared."
+    lead = f"{points(one['accuracy'] - two['accuracy'])} points"
+    if better.hits is None or other.hits is None or better.hits.shape[1] != other.hits.shape[1]:
+        return _by_intervals(better, other, lead)
+    low, high = difference_interval(better.hits, other.hits, 1 - _ERROR / pairs)
+    together = ", for all pairs together" if pairs > 1 else ""
+    ends = f"95% interval {points(low)} to {points(high)} points{together}"
+    if low > 0:
+        said = f"{better.name} is {lead} better than {other.name} on the same test images ({ends})."
+    else:
+        said = (
+            f"{better.name} is {lead} ahead of {other.name} on the same test images ({ends}): "
+            "this alone does not show which is better."
+        )
+    single = [one.name for one in (better, other) if one.hits is not None and len(one.hits) == 1]
+    return (
+        f"{said} Only one net of {' and of '.join(single)} was tested; other seeds may differ." if single else said
+    )
+
+
+def _by_intervals(better: _Tested, other: _Tested, lead: str) -> str:
+    """What can be said where nobody knows which images the nets of both got right."""
+    if better.test["interval"][0] > other.test["interval"][1]:
+        said = (
+            f"{better.name} is {lead} better than {other.name} on the test images; "
             "the 95% intervals do not overlap, so chance hardly explains it."
         )
-    return (
-        f"{better.name} is {points:.1f} points ahead of {other.name} on the test images, "
-        "but the 95% intervals overlap: this alone does not show which is better."
-    )
+    else:
+        said = (
+            f"{better.name} is {lead} ahead of {other.name} on the test images, "
+            "but the 95% intervals overlap: this alone does not show which is better."
+        )
+    return f"{said} The intervals are all there is: which images each net got right was not kept for both."
 
 
 def write_comparison(comparison: Comparison, path: Path) -> None:

@@ -1,13 +1,16 @@
 """Studies side by side: what the table says, and what may be said of their difference."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
+from search.hits import keep_hits
 from search.report.comparison import Comparison, compare, curves, rows
 from studies.creation import create_or_resume
 from studies.record import StudyRecord
@@ -28,6 +31,7 @@ TEST = TESTED | {
     "command": "mlpsearch run one",
 }
 BETTER = {"accuracy": 0.55, "interval": [0.53, 0.57]}
+ENDS = re.compile(r"interval (\S+) to (\S+) points")
 CLOSE = {"accuracy": 0.51, "interval": [0.49, 0.53]}
 
 
@@ -73,14 +77,17 @@ def compared(*records: StudyRecord) -> Comparison:
 def test_intervals_that_do_not_overlap_show_a_difference(url: str) -> None:
     comparison = compared(study(url, "one", 0.5, test={}), study(url, "two", 0.5, test=BETTER))
     (finding,) = comparison.findings
-    assert finding.startswith("two is 5.0 points better than one on the test images; the 95% intervals do not")
+    assert finding.startswith("two is 5.00 points better than one on the test images; the 95% intervals do not")
+    assert finding.endswith(
+        "The intervals are all there is: which images each net got right was not kept for both."
+    )
     assert comparison.warnings == []
 
 
 def test_intervals_that_overlap_show_none(url: str) -> None:
     comparison = compared(study(url, "one", 0.5, test=CLOSE), study(url, "two", 0.5, test={}))
     (finding,) = comparison.findings
-    assert finding.startswith("one is 1.0 points ahead of two on the test images, but the 95% intervals overlap")
+    assert finding.startswith("one is 1.00 points ahead of two on the test images, but the 95% intervals overlap")
 
 
 def test_the_best_is_set_against_each_other_one(url: str) -> None:
@@ -88,8 +95,8 @@ def test_the_best_is_set_against_each_other_one(url: str) -> None:
     comparison = compared(*(study(url, name, 0.5, test=test) for name, test in tests.items()))
     first, second, third = comparison.findings
     assert first == "Not tested: four."
-    assert second.startswith("two is 4.0 points ahead of three")
-    assert third.startswith("two is 5.0 points better than one")
+    assert second.startswith("two is 4.00 points ahead of three")
+    assert third.startswith("two is 5.00 points better than one")
 
 
 def test_other_test_images_are_not_compared(url: str) -> None:
@@ -110,6 +117,76 @@ def test_what_the_studies_do_not_share_is_said(url: str) -> None:
     for said, other in cases.items():
         (warning,) = compared(one, other).warnings
         assert warning.startswith(said)
+
+
+# ---- what may be said where it is kept which images each net got right ----
+
+
+def answered(url: str, name: str, *wrong: range) -> StudyRecord:
+    """A tested study with a net for each range of wrong images, of 1,000; intervals as each net's number allows."""
+    hits = np.array([~np.isin(np.arange(1000), one) for one in wrong])
+    accuracy = float(hits.mean())
+    record = study(url, name, 0.5)
+    test = {
+        "accuracy": accuracy,
+        "interval": [accuracy - 0.03, accuracy + 0.03],
+        "images": 1000,
+        "accuracies": [float(share) for share in hits.mean(axis=1)],
+        "seeds": [*range(len(wrong))],
+        "hits": keep_hits(record, hits),
+    }
+    record.set("tests", [TEST | test])
+    return record
+
+
+def test_the_same_images_show_a_difference_though_the_intervals_overlap(url: str) -> None:
+    nets = answered(url, "one", range(450), range(452)), answered(url, "two", range(480), range(482))
+    (finding,) = compared(*nets).findings
+    found = re.fullmatch(
+        r"one is 3\.00 points better than two on the same test images "
+        r"\(95% interval (\S+) to (\S+) points\)\.",
+        finding,
+    )
+    assert found
+    assert 0 < float(found[1]) < 3 < float(found[2]) < 6
+
+
+def test_the_same_accuracy_on_other_images_shows_less(url: str) -> None:
+    """Each is right where the other is wrong, but for a few."""
+    nets = answered(url, "one", range(450), range(452)), answered(url, "two", range(520, 1000), range(518, 1000))
+    (finding,) = compared(*nets).findings
+    assert re.fullmatch(
+        r"one is 3\.00 points ahead of two on the same test images "
+        r"\(95% interval -\S+ to \S+ points\): this alone does not show which is better\.",
+        finding,
+    )
+
+
+def test_one_net_says_nothing_of_other_seeds(url: str) -> None:
+    one, two = answered(url, "one", range(450)), answered(url, "two", range(480), range(480))
+    assert (
+        compared(one, two).findings[0].endswith("points). Only one net of one was tested; other seeds may differ.")
+    )
+    three = answered(url, "three", range(480))
+    assert (
+        compared(one, three)
+        .findings[0]
+        .endswith(" Only one net of one and of three was tested; other seeds may differ.")
+    )
+
+
+def test_of_several_studies_all_intervals_hold_together(url: str) -> None:
+    names = {"one": range(450), "two": range(480), "three": range(500)}
+    records = [answered(url, name, wrong, wrong) for name, wrong in names.items()]
+    alone, together = compared(*records[:2]).findings[0], compared(*records).findings[0]
+    assert "points, for all pairs together)" in together
+    width = [float(ends[2]) - float(ends[1]) for it in (alone, together) if (ends := ENDS.search(it))]
+    assert width[0] < width[1]
+
+
+def test_one_study_without_them_leaves_the_intervals(url: str) -> None:
+    nets = answered(url, "one", range(450)), study(url, "two", 0.5, test={"images": 1000})
+    assert "which images each net got right was not kept for both." in compared(*nets).findings[0]
 
 
 # ---- the table ----
@@ -158,7 +235,7 @@ def test_the_command_prints_the_table(stored: None, mlpsearch: Command) -> None:
     assert ["one", "two"] in lines
     assert ["winner", "trial", "0", "trial", "0"] in lines
     assert ["hidden_size", "7", "7"] in lines
-    assert answer.out.endswith("so chance hardly explains it.\n")
+    assert "so chance hardly explains it. The intervals are all" in answer.out
 
 
 def test_the_command_prints_one_document(stored: None, mlpsearch: Command) -> None:
