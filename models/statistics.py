@@ -72,8 +72,8 @@ def accuracy_interval(correct: NDArray[np.bool_]) -> tuple[float, float]:
     Seeds and images are both samples, so the margins of both are added as squares: of the seeds' accuracies
     Student's t, of the images Wilson's interval at the mean accuracy, rounded outwards to whole images.  So it is
     never narrower than Wilson's of one net, also where all nets are right about all images.  In simulations of 20
-    to 1,000 images, accuracies of 50% to 99.9% and 1 to 5 seeds it covers the truth in at least 94% of cases,
-    of several seeds in nearly all: they tell most of what images do a second time.
+    to 1,000 images, accuracies of 50% to 99.9% and 1 to 5 seeds it covers the truth in at least 94% of cases; of
+    several seeds in nearly all where seeds matter little, for their accuracies differ by the images' luck as well.
     """
     seeds, images = correct.shape
     center, total = float(correct.mean()), int(correct.sum())
@@ -96,7 +96,7 @@ def difference_interval(
     (https://doi.org/10.3102/1076998611411915) do, two more are added, one that each side alone gets right, so that
     the interval has a width where the nets agree everywhere.  The margin of the seeds is Welch's (1947), and is
     added as squares.  Drawing nets and images anew instead, the bootstrap, covers the truth in 74% of cases with
-    two nets a side and 90% with five, where seeds matter much; this one in 95% or more.
+    two nets a side and 90% with five, where seeds matter much; this one in about 95% or more.
     """
     from scipy.stats import norm
 

@@ -166,9 +166,9 @@ def _difference(better: _Tested, other: _Tested, pairs: int) -> str:
             "this alone does not show which is better."
         )
     single = [one.name for one in (better, other) if one.hits is not None and len(one.hits) == 1]
-    return (
-        f"{said} Only one net of {' and of '.join(single)} was tested; other seeds may differ." if single else said
-    )
+    if single:
+        said += f" Only one net of {' and of '.join(single)} was tested; other seeds may differ."
+    return said
 
 
 def _by_intervals(better: _Tested, other: _Tested, lead: str) -> str:

@@ -123,7 +123,7 @@ def test_what_the_studies_do_not_share_is_said(url: str) -> None:
 
 
 def answered(url: str, name: str, *wrong: range) -> StudyRecord:
-    """A tested study with a net for each range of wrong images, of 1,000; intervals as each net's number allows."""
+    """A tested study with a net for each range of wrong images, of 1,000."""
     hits = np.array([~np.isin(np.arange(1000), one) for one in wrong])
     accuracy = float(hits.mean())
     record = study(url, name, 0.5)
