@@ -18,6 +18,7 @@ from studies.archives import ARCHIVE_SUFFIXES, MAX_FILE_BYTES, archive_members
 from studies.decoded import SplitName, digest_of_files
 
 _LEFTOVERS = {"__macosx", "thumbs.db", "desktop.ini"}
+_DEEPEST = 4  # <top folder>/<split>/<class>/<folder>
 _LAYOUT = "images must be laid out as train/<class>/* and test/<class>/*"
 
 
@@ -159,6 +160,7 @@ class ArchiveTree:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._problems: dict[tuple[str, ...], str] = {}  # of members that are no matter outside the splits
 
     def fingerprint(self, split: SplitName) -> str:  # noqa: ARG002 - the bytes of an archive hold both splits
         """From the bytes of the archive."""
@@ -170,6 +172,9 @@ class ArchiveTree:
         depth = len(start)
         if start not in self._folders:
             raise DataError(f"{self.path}: no {split} folder: {_LAYOUT}")
+        for parts, problem in self._problems.items():
+            if parts[:depth] == start:
+                raise DataError(problem)
         return Listing(
             frozenset("/".join(p[depth:]) for p in self._folders if p[:depth] == start and len(p) > depth),
             frozenset("/".join(p[depth:]) for p in self._files if p[:depth] == start),
@@ -193,8 +198,10 @@ class ArchiveTree:
             if any(is_ignored(part) for part in parts):
                 continue
             (folders if member.is_folder else files).add(parts)
-            # Few archives list every folder as a member of its own.
-            folders.update(parts[:depth] for depth in range(1, len(parts)))
+            if member.problem is not None:
+                self._problems[parts] = member.problem
+            # Few archives list every folder as a member of its own; what lies deeper than this is never allowed.
+            folders.update(parts[:depth] for depth in range(1, min(len(parts), _DEEPEST + 1)))
         return frozenset(folders), frozenset(files)
 
     @cached_property

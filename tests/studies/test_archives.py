@@ -206,3 +206,173 @@ def test_a_compressed_tar_is_gone_through_forwards(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(archives._GuardedStream, "seek", recording_seek)
     assert list(read_all(path).values()) == list(files.values())
     assert min(steps) >= 0
+
+
+# --- how much an archive unpacks to: limits are lowered, so that no test needs a large archive ---
+
+
+def limit_total(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    monkeypatch.setattr(archives, "MAX_TOTAL_BYTES", size)
+
+
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [(zipfile.ZIP_BZIP2, "packed with bzip2 (method 12)"), (zipfile.ZIP_LZMA, "packed with lzma (method 14)")],
+)
+def test_a_zip_may_only_be_stored_or_deflated(tmp_path: Path, method: int, said: str) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w", method) as archive:
+        archive.writestr("train/cat/1.png", b"pixels")
+    message = refusal(tmp_path / "x.zip")
+    assert message.endswith(f"member 'train/cat/1.png' is {said}: only stored and deflate are allowed")
+
+
+def test_an_unknown_method_is_named_by_its_number(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "x.zip", {"train/cat/1.png": b"pixels"})
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + 10] = 99
+    path.write_bytes(content)
+    assert "is packed with an unknown method (method 99)" in refusal(path)
+
+
+def test_of_a_zip_member_no_more_is_unpacked_than_it_states(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stated size is a lie, and zipfile would unpack all there is before it looks at that."""
+    path = write_zip(tmp_path / "x.zip", {"train/cat/1.png": bytes(1_000_000)})
+    true_size, small_size = (1_000_000).to_bytes(4, "little"), (5_000).to_bytes(4, "little")
+    path.write_bytes(path.read_bytes().replace(true_size, small_size))
+    unpacked = []
+    read_some = zipfile.ZipExtFile._read1  # type: ignore[attr-defined]
+
+    def recorded(self: zipfile.ZipExtFile, size: int) -> bytes:
+        unpacked.append(size)
+        return bytes(read_some(self, size))
+
+    monkeypatch.setattr(zipfile.ZipExtFile, "_read1", recorded)
+    refusal(path)
+    assert max(unpacked) == 5_001
+
+
+def test_a_zip_member_that_has_less_than_it_states_is_refused(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "x.zip", {"train/cat/1.png": bytes(1_000)})
+    path.write_bytes(path.read_bytes().replace((1_000).to_bytes(4, "little"), (1_001).to_bytes(4, "little")))
+    assert "not the 1,001 bytes it states" in refusal(path)
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_an_archive_that_unpacks_to_too_much_in_all_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    archive = write_any(tmp_path / name, {f"train/cat/{number}.png": bytes(10_000) for number in range(10)})
+    limit_total(monkeypatch, 90_000)
+    assert refusal(archive) == f"{archive}: unpacks to more than the 90,000 bytes allowed in all"
+    limit_total(monkeypatch, 130_000)  # a tar has headers, too
+    assert len(read_all(archive)) == 10
+
+
+@pytest.mark.parametrize("name", ["x.tar", "x.tar.gz"])
+def test_what_a_tar_skips_counts_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    archive = write_tar(tmp_path / name, {"notes.txt": bytes(100_000), "train/cat/1.png": b"pixels"})
+    limit_total(monkeypatch, 90_000)
+    with pytest.raises(DataError, match="more than the 90,000 bytes allowed in all"):
+        list(archive_members(archive))
+
+
+def test_the_total_of_a_stated_size_is_refused_before_anything_is_unpacked(tmp_path: Path) -> None:
+    header = tarfile.TarInfo("notes.txt")
+    header.size = 2**60
+    (tmp_path / "x.tar").write_bytes(header.tobuf(tarfile.GNU_FORMAT) + bytes(10_240))
+    with pytest.raises(DataError, match="unpacks to more than"):
+        list(archive_members(tmp_path / "x.tar"))
+
+
+def test_members_of_a_zip_that_share_bytes_are_refused(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "x.zip", {"train/cat/1.png": bytes(100), "train/cat/2.png": bytes(100)})
+    content = bytearray(path.read_bytes())
+    second = content.rindex(b"PK\x01\x02")
+    content[second + 42 : second + 46] = bytes(4)  # it begins where the first does
+    path.write_bytes(content)
+    assert "overlaps what comes after it" in refusal(path)
+
+
+def test_a_zip_of_too_many_members_is_refused_before_they_are_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_zip(tmp_path / "x.zip", image_files())
+    monkeypatch.setattr(archives, "MAX_MEMBERS", 5)
+    monkeypatch.setattr(zipfile.ZipInfo, "__init__", lambda *_: pytest.fail("made an object of a member"))
+    assert "more than 5 members" in refusal(path)
+
+
+def test_a_table_of_contents_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_zip(tmp_path / "x.zip", image_files())
+    monkeypatch.setattr(archives, "_MAX_DIRECTORY_BYTES", 100)
+    assert "a table of contents too large" in refusal(path)
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_names_that_are_too_long_together_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    archive = write_any(tmp_path / name, {f"train/cat/{number:0200}.png": b"" for number in range(3)})
+    monkeypatch.setattr(archives, "MAX_NAME_CHARACTERS", 600)
+    assert "names have more than 600 characters" in refusal(archive)
+
+
+def tar_with_attributes(path: Path, **attributes: str) -> Path:
+    """A tar whose members share these attributes."""
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT, pax_headers=attributes) as archive:
+        archive.addfile(tarfile.TarInfo("train/cat/1.png"))
+        archive.addfile(tarfile.TarInfo("train/cat/2.png"))
+    return path
+
+
+def test_attributes_of_a_tar_that_are_too_large_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tar_with_attributes(tmp_path / "x.tar", comment="x" * 5_000)
+    assert len(read_all(path)) == 2
+    monkeypatch.setattr(archives, "_MAX_HEADER_BYTES", 4_096)
+    assert "a header asks for" in refusal(path)
+
+
+def test_headers_before_one_member_are_counted_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chain of small ones, as a table of the holes of a sparse file is, may go on for ever."""
+    long = tarfile.TarInfo("././@LongLink")
+    long.type, long.size = tarfile.GNUTYPE_LONGNAME, 512
+    links = (long.tobuf(tarfile.GNU_FORMAT) + b"a".ljust(512, b"\0")) * 20
+    file = tarfile.TarInfo("train/cat/1.png").tobuf(tarfile.GNU_FORMAT)
+    (tmp_path / "x.tar").write_bytes(links + file + bytes(10_240))
+    monkeypatch.setattr(archives, "_MAX_HEADER_BYTES", 10_240)
+    assert "a header asks for" in refusal(tmp_path / "x.tar")
+
+
+def test_too_many_attributes_of_all_members_are_refused(tmp_path: Path) -> None:
+    path = tar_with_attributes(tmp_path / "x.tar", **{f"key{number}": "x" for number in range(101)})
+    assert "more than 100 attributes" in refusal(path)
+
+
+def test_members_that_were_gone_through_are_let_go(tmp_path: Path) -> None:
+    path = write_tar(tmp_path / "x.tar", image_files())
+    with tarfile.open(path) as kept:
+        assert len(kept.getmembers()) == 10
+    found = []
+    next_member = tarfile.TarFile.next
+
+    def recorded(self: tarfile.TarFile) -> tarfile.TarInfo | None:
+        found.append(len(self.members))  # type: ignore[attr-defined]
+        return next_member(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tarfile.TarFile, "next", recorded)
+        assert len(read_all(path)) == 10
+    assert max(found) <= 1
+
+
+def test_a_tar_that_points_backwards_is_refused(tmp_path: Path) -> None:
+    path = write_tar(tmp_path / "x.tar", image_files())
+    with path.open("rb") as stream:
+        guard = archives._GuardedStream(stream, archives._Total(path))
+        guard.read(512)
+        with pytest.raises(tarfile.ReadError, match="points backwards"):
+            guard.seek(0)

@@ -3,6 +3,7 @@
 import os
 import pickle
 import struct
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -236,6 +237,46 @@ def test_a_file_of_too_many_bytes_is_refused(place: Path, monkeypatch: pytest.Mo
     message = refusal(make.write_any(place, files))
     assert "train/cat/000.png" in message
     assert "1,000" in message
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("where", ["notes.bin", "extra/cat/000.png", "notes/train/cat/000.png", "train/.hidden"])
+def test_a_large_file_elsewhere_is_passed_over(
+    tmp_path: Path, form: str, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (archives, image_trees):
+        monkeypatch.setattr(module, "MAX_FILE_BYTES", 1000)
+    files = {where: os.urandom(5_000)} | make.image_files()
+    decoded = decode(make.write_any(tmp_path / form, files))
+    np.testing.assert_array_equal(
+        decoded.images, decode(make.write_any(tmp_path / "y.tar", make.image_files())).images
+    )
+
+
+def test_a_large_file_in_a_split_is_refused_by_the_listing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archives, "MAX_FILE_BYTES", 1000)
+    tree = open_tree(make.write_tar(tmp_path / "x.tar", make.image_files() | {"test/cat/9.png": os.urandom(1001)}))
+    assert len(tree.listing("train").files) == 6
+    with pytest.raises(DataError, match=r"'test/cat/9\.png' has 1,001 bytes"):
+        tree.listing("test")
+
+
+def test_a_zip_may_hold_other_things_packed_otherwise_outside_the_splits(tmp_path: Path) -> None:
+    path = make.write_zip(tmp_path / "x.zip", make.image_files())
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("notes.txt", b"notes")
+    assert len(decode(path).images) == 6
+
+
+@pytest.mark.parametrize("form", ["x.tar", "x.zip"])
+def test_what_lies_very_deep_costs_little(tmp_path: Path, form: str) -> None:
+    path = make.write_any(tmp_path / form, make.image_files() | {"other/" + "a/" * 1000 + "1.png": b"x"})
+    tree = open_tree(path)
+    assert isinstance(tree, image_trees.ArchiveTree)
+    assert len(tree.listing("train").files) == 6
+    assert max(len(folder) for folder in tree._folders) <= 4
 
 
 @pytest.mark.parametrize("where", ["train/cat/link.png", "train/link"])
