@@ -1,8 +1,8 @@
 """Files and folders that are either whole or not there."""
 
+import errno
 import os
 import shutil
-import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,16 +20,17 @@ def expanded(path: str | Path) -> Path:
 def write_atomically(path: Path, content: bytes) -> None:
     """Write the file so that a reader, or a crash, finds the old content or the new, and nothing between."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    new = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    # Not by tempfile, whose files are private: here the system applies the umask, as to any other file.
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).chmod(0o666 & ~_umask())  # mkstemp's files are private; these are as any other file
-        Path(name).replace(path)
+        new.replace(path)
     except BaseException as error:
-        Path(name).unlink(missing_ok=True)
+        new.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno and not error.filename:  # a full disk's names no file
             error.filename = str(path)
         raise
@@ -48,6 +49,7 @@ def folder_written_atomically(path: Path) -> Iterator[Path]:
     new.mkdir()
     try:
         yield new
+        sync_folder(new)
         if target.exists():
             target.rename(old)
         new.rename(target)
@@ -59,7 +61,14 @@ def folder_written_atomically(path: Path) -> Iterator[Path]:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _umask() -> int:
-    current = os.umask(0o077)
-    os.umask(current)
-    return current
+def sync_folder(folder: Path) -> None:
+    """Have the files of a folder, and their names, on the disk when this returns."""
+    for path in (*folder.iterdir(), folder):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            if path != folder or error.errno != errno.EINVAL:  # some file systems cannot sync a folder
+                raise
+        finally:
+            os.close(descriptor)

@@ -7,8 +7,9 @@
     <cache>/torchvision/                 what torchvision downloads
 
 The cache is $MLPSEARCH_CACHE, or the user's cache folder. The key is a SHA-256 over the source's fingerprint
-and the format's version. An entry appears in one step, whole; one that is damaged all the same is
-made again. Everything in the cache can be deleted at any time.
+and the format's version. An entry appears in one step, whole; one that is damaged all the same is made again.
+Test images are opened seldom, so their content is compared with the fingerprint each time. Everything in the
+cache can be deleted at any time.
 """
 
 import hashlib
@@ -25,6 +26,7 @@ from numpy.lib.format import open_memmap
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from models.errors import DataError
+from models.files import sync_folder
 from studies.decoded import DecodedImages, Source, SplitName
 
 FORMAT_VERSION = 1
@@ -68,10 +70,11 @@ def open_cached(source: Source, split: SplitName) -> CachedImages:
     """
     text = json.dumps([FORMAT_VERSION, source.fingerprint(split)])
     entry = cache_folder() / f"{split}-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
-    cached = _open_entry(entry)
+    opened = _open_checked if split == "test" else _open_entry
+    cached = opened(entry)
     if cached is None:
         with cache_lock(entry.name):
-            cached = _open_entry(entry) or _make_entry(entry, source.decode(split))
+            cached = opened(entry) or _make_entry(entry, source.decode(split))
     return cached
 
 
@@ -119,13 +122,20 @@ def _make_entry(entry: Path, decoded: DecodedImages) -> CachedImages:
             np.save(partial / "images.npy", np.ascontiguousarray(decoded.images), allow_pickle=False)
             np.save(partial / "labels.npy", decoded.labels, allow_pickle=False)
             (partial / "meta.json").write_text(meta.model_dump_json(indent=2), encoding="utf-8")
+            sync_folder(partial)
             partial.replace(entry)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-    cached = _open_entry(entry)
+    cached = _open_checked(entry)
     if cached is None:
         raise DataError(f"{entry}: was written and cannot be read back: is something else changing the cache?")
     return cached
+
+
+def _open_checked(entry: Path) -> CachedImages | None:
+    """The entry, or None if it is not there, damaged, or has other content than it had when it was made."""
+    cached = _open_entry(entry)
+    return cached if cached is not None and _content_fingerprint(cached) == cached.fingerprint else None
 
 
 def _open_entry(entry: Path) -> CachedImages | None:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,23 @@ def test_permissions_are_those_of_any_other_file(tmp_path: Path) -> None:
     assert (tmp_path / "file").stat().st_mode == (tmp_path / "other").stat().st_mode
 
 
+def test_the_permissions_of_other_files_stay_while_one_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The umask belongs to the process: what another thread makes meanwhile would be private."""
+    monkeypatch.setattr(os, "umask", lambda _: pytest.fail("changed the umask"))
+    write_atomically(tmp_path / "file", b"")
+
+
+def test_the_permissions_follow_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_atomically(tmp_path / "file", b"")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
+
+
 # ---- folders ----
 
 
@@ -95,6 +113,40 @@ def test_a_folder_takes_the_place_of_another(tmp_path: Path, before: dict[str, b
     assert content(target) == {"a": b"new"}
     assert [path.name for path in target.parent.iterdir()] == ["folder"]
     assert target.stat().st_mode == tmp_path.joinpath("new").stat().st_mode
+
+
+def test_files_and_their_names_are_there_before_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events, sync, rename = [], os.fsync, Path.rename
+
+    def record_sync(descriptor: int) -> None:
+        events.append(Path(f"/proc/self/fd/{descriptor}").resolve().suffix)
+        sync(descriptor)
+
+    def record_rename(source: Path, target: Path) -> Path:
+        events.append("rename")
+        return rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", record_sync)
+    monkeypatch.setattr(Path, "rename", record_rename)
+    with folder_written_atomically(tmp_path / "folder") as folder:
+        (folder / "a.bin").write_bytes(b"new")
+    assert events == [".bin", ".new", "rename"]
+
+
+def test_a_file_system_that_cannot_sync_folders_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sync = os.fsync
+
+    def refuse_folders(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refuse_folders)
+    with folder_written_atomically(tmp_path / "folder") as folder:
+        (folder / "a").write_bytes(b"new")
+    assert content(tmp_path / "folder") == {"a": b"new"}
 
 
 @pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])

@@ -158,6 +158,55 @@ def test_a_damaged_entry_is_made_again(
     assert len(source.decodings()) == 2
 
 
+def change_a_pixel(entry: Path) -> None:
+    images = np.lib.format.open_memmap(entry / "images.npy", mode="r+")
+    images[3, 5] ^= 1
+    images.flush()
+
+
+def swap_labels(entry: Path) -> None:
+    np.save(entry / "labels.npy", IMAGES.labels[::-1])
+
+
+@pytest.mark.parametrize(
+    "damage", [change_a_pixel, swap_labels, lambda entry: rewrite_meta(entry, classes=["dog", "cat"])]
+)
+def test_test_images_that_changed_in_the_cache_are_decoded_again(
+    source: CountingSource, cache: Path, damage: Callable[[Path], object]
+) -> None:
+    """A test would be of other images than its fingerprint says."""
+    fingerprint = open_cached(source, "test").fingerprint
+    damage(cache / entries(cache)[0])
+    again = open_cached(source, "test")
+    assert_is(again)
+    assert again.fingerprint == fingerprint
+    assert source.decodings() == ["test", "test"]
+    open_cached(source, "test")
+    assert len(source.decodings()) == 2
+
+
+def test_an_entry_is_on_the_disk_before_it_has_its_name(
+    source: CountingSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events, sync, replace_path = [], os.fsync, Path.replace
+
+    def record_sync(descriptor: int) -> None:
+        events.append(Path(f"/proc/self/fd/{descriptor}").resolve().name)
+        sync(descriptor)
+
+    def record_replace(path: Path, target: Path) -> Path:
+        events.append("replace")
+        return replace_path(path, target)
+
+    monkeypatch.setattr(os, "fsync", record_sync)
+    monkeypatch.setattr(Path, "replace", record_replace)
+    open_cached(source, "train")
+    *files, folder, last = events
+    assert sorted(files) == ["images.npy", "labels.npy", "meta.json"]
+    assert folder.endswith(".partial")
+    assert last == "replace"
+
+
 def test_what_a_killed_process_left_is_cleared_away(source: CountingSource, cache: Path) -> None:
     open_cached(source, "train")
     entry = cache / entries(cache)[0]
