@@ -7,7 +7,7 @@ from typing import Any
 from optuna.exceptions import DuplicatedStudyError
 from optuna.study import StudyDirection
 
-from models.errors import StudyError
+from models.errors import StorageError, StudyError
 from studies.places import Place, storage_place
 from studies.record import (
     PlannedRun,
@@ -35,9 +35,10 @@ def create_or_resume(url: str, spec: StudySpec, *, trials: int | None, source: d
     with exclusive(url):
         if spec.name not in study_names(storage):
             place = storage_place(storage)
-            _create(storage, spec.name, spec, source, place, {"artifacts": place.name} if place.name else {})
+            _create(storage, spec.name, spec, source, place, _whereabouts(place))
         record = load_study(storage, spec.name)
         _refuse_drift(record, spec, source)
+        _claim_files(record)
         _enlarge(record, spec, trials)
         if spec.confirm != record.spec.confirm:
             record.set("spec", record.spec.model_copy(update={"confirm": spec.confirm}).to_json())
@@ -50,11 +51,12 @@ def create_or_resume(url: str, spec: StudySpec, *, trials: int | None, source: d
 def plan_confirmation(record: StudyRecord, runs: list[PlannedRun]) -> StudyRecord:
     """Return the study of a confirmation, made where there is none, with these runs added to those it had."""
     with exclusive(record.url):
+        _claim_files(record)
         confirmation = confirmation_of(record)
         if confirmation is None:
             delete_confirmation(record)  # of a study that had the same name once
             attributes, name = record.attributes(), confirmation_name(record.name)
-            more = {"artifacts": attributes["artifacts"]} if "artifacts" in attributes else {}
+            more = {key: value for key, value in attributes.items() if key in ("artifacts", "beside")}
             more |= {"confirms": record.id, "plan": []}
             _create(record.storage, name, record.spec, attributes["source"], record.place, more)
             confirmation = load_study(record.storage, name)
@@ -85,6 +87,29 @@ def _create(
     place.mark(known, name)
     # Last: a study without it was left unfinished by a crash, see is_ours.
     storage.optuna.set_study_user_attr(study_id, "id", known)
+
+
+def _whereabouts(place: Place) -> dict[str, Any]:
+    return {"artifacts": place.name} if place.name else {"beside": place.files.where}
+
+
+def _claim_files(record: StudyRecord) -> None:
+    """Say that the study's files are this storage's, where they are there and no other's."""
+    try:
+        place = record.place
+        whose = place.claim(record.id)
+        if whose in ("own", "unmarked"):
+            place.mark(record.id, record.name)
+    except (OSError, StorageError):  # this machine may not have the place
+        return
+    if whose == "another":
+        raise StudyError(
+            f"study {record.name}: its files in {place.files.where} belong to the database "
+            f"{place.owner(record.id)}, of which {shown(record.url)} seems to be a copy; "
+            "copy the files, too, and name the new place with --artifacts"
+        )
+    if place.name is None and record.attributes().get("beside") != place.files.where:
+        record.set("beside", place.files.where)
 
 
 def _empty_study(storage: Storage, name: str) -> int:

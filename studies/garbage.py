@@ -1,7 +1,9 @@
 """What no study owns any more: folders and files in the place of a storage, and confirmations."""
 
+from collections.abc import Set
+
 from studies.artifacts import artifact_garbage, dashboard_files
-from studies.places import own_studies, storage_place
+from studies.places import Place, own_studies, storage_place
 from studies.storage import Storage, exclusive
 
 
@@ -9,6 +11,7 @@ def collect_garbage(storage: Storage) -> tuple[int, int]:
     """Delete the folders and artifacts of studies that are gone; return how many files and bytes that freed.
 
     A confirmation goes with the study that it confirms, also where that was deleted without it.
+    What another database made, or nobody knows who, stays: see folders_of_others.
     """
     with exclusive(storage.url):  # no study is made meanwhile
         place, studies = storage_place(storage), own_studies(storage)
@@ -17,11 +20,27 @@ def collect_garbage(storage: Storage) -> tuple[int, int]:
         for study in studies:
             if study.user_attrs["id"] not in owned:
                 storage.optuna.delete_study(study._study_id)
-        folders = [place.files.within(folder) for folder in place.ids() - owned]
-    shown, artifacts = dashboard_files(place), artifact_garbage(storage, place)
+        others = _of_others(place, known)
+        folders = [place.files.within(folder) for folder in place.ids() - owned - others]
+    # Who shares the place may have files there that no study here knows.
+    shown, artifacts = dashboard_files(place), [] if others else artifact_garbage(storage, place)
     files = [*artifacts, *(file for folder in folders for file in folder.found())]
     for file in artifacts:
         shown.remove(file.name)
     for folder in folders:
         folder.clear()
     return len(files), sum(file.size for file in files)
+
+
+def folders_of_others(storage: Storage) -> list[str]:
+    """Return the folders that no study of the storage has, and of which nothing says that one had them."""
+    place, known = storage_place(storage), {study.user_attrs["id"] for study in own_studies(storage)}
+    return sorted(place.files.within(folder).where for folder in _of_others(place, known) - known)
+
+
+def _of_others(place: Place, known: Set[str]) -> set[str]:
+    return {
+        folder
+        for folder in place.ids()
+        if (place.objection(folder) if folder in known else place.claim(folder) != "same")
+    }

@@ -4,6 +4,7 @@ spec          the specification it was made from
 budget        {"trials", "seconds", "total_epochs"}: may be enlarged; the other keys of the spec may not change
 id            a random name for its folder of weights and checkpoints
 artifacts     the place of that folder (studies/places.py), where one was named
+beside        else the folder that it is in, beside the SQLite file as the study was made or last gone on with
 source        {"data": path or None, "fingerprint": of the training images}; each machine has its own path
 stopped       whether workers shall leave it alone
 resumed_at    how many trials it had when somebody last went on with it: what failed before does not count any more
@@ -75,6 +76,9 @@ class StudyRecord:
     def place(self) -> Place:
         """Where its files are, and those that the dashboard shows. Raises StudyError where they are not there."""
         place = _place(self)
+        stray = place.stray(self.id, self.attributes().get("beside"))
+        if stray is not None:
+            raise StudyError(f"study {self.name}: {_stayed(place, stray)}")
         if not place.has(self.id):
             raise StudyError(
                 f"study {self.name}: its files are not in {place.name}; "
@@ -189,15 +193,13 @@ def study_names(storage: Storage, *, confirmations: bool = False) -> list[str]:
     )
 
 
-def delete_study(record: StudyRecord) -> bool:
+def delete_study(record: StudyRecord) -> str | None:
     """Delete a study and its confirmation from the storage, and their weights, checkpoints and artifacts.
 
-    Returns False where the files were not in their place; `mlpsearch gc` removes them on a machine where they are.
+    Returns why its files stay, in one line, where they are not in their place or belong to another, else None.
     """
-    there = _place(record).has(record.id)
     delete_confirmation(record)
-    _delete(record)
-    return there
+    return _delete(record)
 
 
 def delete_confirmation(record: StudyRecord) -> None:
@@ -207,16 +209,41 @@ def delete_confirmation(record: StudyRecord) -> None:
         _delete(load_study(record.storage, name))
 
 
-def _delete(record: StudyRecord) -> None:
+def _delete(record: StudyRecord) -> str | None:
     place, artifacts = _place(record), artifacts_of(record.storage, record.study_id)
+    stays = _stays(record, place)
     with suppress(KeyError):  # it is gone already: deleted by another, or the answer got lost
         record.storage.optuna.delete_study(record.study_id)
-    place.files.within(record.id).clear()
-    remove_artifacts(record.storage, place, artifacts)
+    sharing = [study.study_name for study in own_studies(record.storage) if study.user_attrs["id"] == record.id]
+    if stays is None and sharing:
+        stays = f"its files stay: study {sharing[0]}, a copy of it, has them, too"
+    if stays is None:
+        place.files.within(record.id).clear()
+        remove_artifacts(record.storage, place, artifacts)
+    return stays
+
+
+def _stays(record: StudyRecord, place: Place) -> str | None:
+    stray = place.stray(record.id, record.attributes().get("beside"))
+    if stray is not None:
+        return f"its files stay in {stray / record.id}"
+    if not place.has(record.id):
+        return "its files are not where this machine looks for them"
+    return place.objection(record.id)
+
+
+def _stayed(place: Place, stray: Path) -> str:
+    home = stray.with_suffix("")  # the database whose folder it is, unless an older version named that
+    if home.exists():
+        return f"its files are beside {home}, in {stray}; copy that to {place.files.where} if this is a copy, too"
+    return f"its files are in {stray}; rename that to {place.files.where}, or name it with --artifacts"
 
 
 def _place(record: StudyRecord) -> Place:
-    return place_for(record.url, record.attributes().get("artifacts"))
+    def ids() -> set[str]:
+        return {study.user_attrs["id"] for study in own_studies(record.storage)}
+
+    return place_for(record.url, record.attributes().get("artifacts"), ids)
 
 
 def confirmation_name(study: str) -> str:

@@ -184,9 +184,8 @@ def delete(study: str, yes: bool, storage: str | None) -> None:
     if not (yes or _agrees(f"Delete {study} with its {trials} trials from {place}?")):
         tell("nothing was deleted")
         sys.exit(1)
-    there = delete_study(record)
-    files = ", and its files" if there else "; its files are not where this machine looks for them"
-    tell(f"deleted {study}: {trials} trials{files}")
+    stays = delete_study(record)
+    tell(f"deleted {study}: {trials} trials{f'; {stays}' if stays else ', and its files'}")
 
 
 def _agrees(question: str) -> bool:
@@ -205,11 +204,14 @@ def _agrees(question: str) -> bool:
 @artifacts_option
 def gc(storage: str | None) -> None:
     """Delete weights and checkpoints that no study owns any more."""
-    from studies.garbage import collect_garbage
+    from studies.garbage import collect_garbage, folders_of_others
     from studies.storage import open_storage, storage_url
 
-    files, size = collect_garbage(open_storage(storage_url(storage)))
+    opened = open_storage(storage_url(storage))
+    files, size = collect_garbage(opened)
     tell(f"deleted {files} files, {size:,} bytes")
+    for folder in folders_of_others(opened):
+        tell(f"left {folder}: nothing says that it was this storage's; delete it yourself if nobody needs it")
 
 
 def _submit(study: str, trials: int | None, data: str | None, storage: str | None) -> "StudyRecord":

@@ -298,10 +298,16 @@ def test_ctrl_c_at_the_question_interrupts(
 
 
 def test_garbage_is_counted(record: StudyRecord, mlpsearch: Command) -> None:
-    orphan = folder_of(record).with_name("0" * 32) / "weights" / "1.safetensors"
-    orphan.parent.mkdir(parents=True)
-    orphan.write_bytes(bytes(1234))
-    assert mlpsearch("gc").err == "deleted 1 files, 1,234 bytes\n"
+    orphan = folder_of(record).with_name("0" * 32)
+    (orphan / "weights").mkdir(parents=True)
+    (orphan / "weights" / "1.safetensors").write_bytes(bytes(1234))
+    assert mlpsearch("gc").err == (
+        "deleted 0 files, 0 bytes\n"
+        f"left {orphan}: nothing says that it was this storage's; delete it yourself if nobody needs it\n"
+    )
+    record.place.mark(orphan.name, "gone")
+    size = 1234 + (orphan / "study.json").stat().st_size
+    assert mlpsearch("gc").err == f"deleted 2 files, {size:,} bytes\n"
     assert not orphan.exists()
 
 

@@ -146,7 +146,7 @@ class Driver:
     @property
     def artifacts(self) -> Path:
         """The folder of all studies' weights and checkpoints."""
-        return self.folder / "studies.artifacts"
+        return self.folder / "studies.db.artifacts"
 
     def run(self, *options: object) -> Command:
         """Start `mlpsearch run`, without evaluation at the end."""

@@ -68,19 +68,19 @@ def moved(place: str, tmp_path: Path) -> str:
 
 
 def test_without_a_name_files_are_beside_the_sqlite_file(tmp_path: Path) -> None:
-    assert artifact_folder("sqlite:////some/a.db") == Path("/some/a.artifacts")
+    assert artifact_folder("sqlite:////some/a.db") == Path("/some/a.db.artifacts")
     record = new_study(tmp_path)
     record.files.write("weights/1.safetensors", b"1")
-    assert (tmp_path / "studies.artifacts" / record.id / "weights" / "1.safetensors").exists()
+    assert (tmp_path / "studies.db.artifacts" / record.id / "weights" / "1.safetensors").exists()
     assert "artifacts" not in record.attributes()
 
 
 def test_naming_the_folder_beside_the_file_names_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that file and folder can still be moved together."""
-    record = made(new_storage(tmp_path), str(tmp_path / "studies.artifacts"), monkeypatch)
+    record = made(new_storage(tmp_path), str(tmp_path / "studies.db.artifacts"), monkeypatch)
     assert "artifacts" not in record.attributes()
-    monkeypatch.setenv(ENVIRONMENT, str(tmp_path / "studies.artifacts"))
-    assert not open_study(record.url, "mine").files.found()
+    monkeypatch.setenv(ENVIRONMENT, str(tmp_path / "studies.db.artifacts"))
+    assert open_study(record.url, "mine").place.name is None
 
 
 def test_a_server_has_no_folder_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,13 +220,14 @@ def test_deleting_takes_the_files_in_the_place(record: StudyRecord, place: str) 
     other = create(record.url, "other")
     plan_confirmation(record, [PlannedRun(0, {}, 7)])
     record.files.write("weights/1.safetensors", b"1")
-    assert delete_study(record) is True
+    assert delete_study(record) is None
     assert open_place(place).folders() == [other.id]
 
 
 def test_a_study_whose_files_are_lost_can_be_deleted(record: StudyRecord, place: str) -> None:
     open_place(place).clear()
-    assert delete_study(open_study(record.url, "mine")) is False
+    stays = delete_study(open_study(record.url, "mine"))
+    assert stays == "its files are not where this machine looks for them"
     assert study_names(record.storage) == []
 
 
