@@ -65,6 +65,7 @@ class Worker:
         self._record = record
         self._stopping = stopping
         self._queue = TrialQueue(record)
+        record.claim_files()
         self._objective = Objective(record.spec, data, record.files)
         self._name = name or worker_name()
         self._is_planned = record.plan is not None

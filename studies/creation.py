@@ -7,7 +7,7 @@ from typing import Any
 from optuna.exceptions import DuplicatedStudyError
 from optuna.study import StudyDirection
 
-from models.errors import StorageError, StudyError
+from models.errors import StudyError
 from studies.places import Place, storage_place
 from studies.record import (
     PlannedRun,
@@ -38,7 +38,7 @@ def create_or_resume(url: str, spec: StudySpec, *, trials: int | None, source: d
             _create(storage, spec.name, spec, source, place, _whereabouts(place))
         record = load_study(storage, spec.name)
         _refuse_drift(record, spec, source)
-        _claim_files(record)
+        record.claim_files()
         _enlarge(record, spec, trials)
         if spec.confirm != record.spec.confirm:
             record.set("spec", record.spec.model_copy(update={"confirm": spec.confirm}).to_json())
@@ -51,7 +51,7 @@ def create_or_resume(url: str, spec: StudySpec, *, trials: int | None, source: d
 def plan_confirmation(record: StudyRecord, runs: list[PlannedRun]) -> StudyRecord:
     """Return the study of a confirmation, made where there is none, with these runs added to those it had."""
     with exclusive(record.url):
-        _claim_files(record)
+        record.claim_files()
         confirmation = confirmation_of(record)
         if confirmation is None:
             delete_confirmation(record)  # of a study that had the same name once
@@ -91,25 +91,6 @@ def _create(
 
 def _whereabouts(place: Place) -> dict[str, Any]:
     return {"artifacts": place.name} if place.name else {"beside": place.files.where}
-
-
-def _claim_files(record: StudyRecord) -> None:
-    """Say that the study's files are this storage's, where they are there and no other's."""
-    try:
-        place = record.place
-        whose = place.claim(record.id)
-        if whose in ("own", "unmarked"):
-            place.mark(record.id, record.name)
-    except (OSError, StorageError):  # this machine may not have the place
-        return
-    if whose == "another":
-        raise StudyError(
-            f"study {record.name}: its files in {place.files.where} belong to the database "
-            f"{place.owner(record.id)}, of which {shown(record.url)} seems to be a copy; "
-            "copy the files, too, and name the new place with --artifacts"
-        )
-    if place.name is None and record.attributes().get("beside") != place.files.where:
-        record.set("beside", place.files.where)
 
 
 def _empty_study(storage: Storage, name: str) -> int:

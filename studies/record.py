@@ -28,7 +28,7 @@ from typing import Any
 
 import optuna
 
-from models.errors import StudyError
+from models.errors import StorageError, StudyError
 from models.files import expanded
 from studies import catalog
 from studies.artifacts import artifacts_of, remove_artifacts
@@ -90,6 +90,29 @@ class StudyRecord:
     def files(self) -> Files:
         """Its weights and checkpoints."""
         return self.place.files.within(self.id)
+
+    def claim_files(self) -> None:
+        """Mark the files as this storage's, if this machine has them: for who goes on with the study.
+
+        Raises StudyError where they belong to another, as those of the original do in a copied database.
+        """
+        try:
+            if not _place(self).has(self.id):
+                return
+            place = self.place
+            whose = place.claim(self.id)
+            if whose in ("own", "unmarked"):
+                place.mark(self.id, self.name)
+        except StorageError:  # a place that fails is told of by who reads or writes there
+            return
+        if whose == "another":
+            raise StudyError(
+                f"study {self.name}: its files in {place.files.where} belong to the database "
+                f"{place.owner(self.id)}, of which {shown(self.url)} seems to be a copy; "
+                "copy the files, too, and name the new place with --artifacts"
+            )
+        if place.name is None and self.attributes().get("beside") != place.files.where:
+            self.set("beside", place.files.where)
 
     def attributes(self) -> dict[str, Any]:
         """All user attributes, read anew. Raises StudyError when the study was deleted."""

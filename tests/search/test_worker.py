@@ -1,17 +1,20 @@
 """A worker on real files: what it leaves behind, also when it is interrupted."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from models.errors import StudyError
 from models.weights import load_arrays
 from search.trial_queue import TrialQueue
 from search.worker import Worker, worker_name
 from studies.creation import create_or_resume
 from studies.datasets import TrainingData
-from studies.record import StudyRecord
+from studies.places import ENVIRONMENT
+from studies.record import StudyRecord, open_study
 from tests.search.behaviours import behave, raising, reaching, stops_after
 from tests.search.makers import (
     checkpoints,
@@ -46,6 +49,19 @@ def test_a_study_ends_with_its_budget_and_the_best_weights(record: StudyRecord, 
     assert {"training_accuracy", "epochs", "seconds", "images_per_second", "parameters", "seed", "threads"} <= {
         *facts(record, 0)
     }
+
+
+def test_in_a_copied_database_the_files_of_the_original_are_let_be(
+    tmp_path: Path, data: TrainingData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ENVIRONMENT, str(tmp_path / "shared"))
+    record = new_study(tmp_path, spec(trials=3, epochs=2))
+    record.storage.engine.dispose()
+    shutil.copy(tmp_path / "studies.db", tmp_path / "copy.db")
+    copy = open_study(f"sqlite:///{tmp_path}/copy.db", "mine")
+    with pytest.raises(StudyError, match="seems to be a copy; copy the files, too"):
+        Worker(copy, data, never)
+    assert states(copy) == {}
 
 
 @pytest.mark.parametrize(

@@ -304,6 +304,17 @@ def test_a_copied_database_is_not_gone_on_with_in_the_originals_place(
     assert open_place(place).within(record.id).read(WEIGHTS, 5) == b"12345"
 
 
+def test_a_study_is_gone_on_with_where_its_place_is_not_mounted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its budget can be enlarged from any machine; who would write there refuses."""
+    record = in_place(database(tmp_path, "a.db"), str(tmp_path / "shared"), monkeypatch)
+    shutil.rmtree(tmp_path / "shared")
+    more = create_or_resume(record.url, spec(name="mine"), trials=9, source=SOURCE)
+    assert more.budget.trials == 9
+    assert not (tmp_path / "shared").exists()
+
+
 def copy_files(old: Files, new: Files) -> None:
     for file in old.found():
         new.write(file.name, old.read(file.name, file.size))
