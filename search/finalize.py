@@ -4,16 +4,17 @@ Each opening is recorded on the study, so that a number that was looked at often
 looked at once.
 """
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from math import prod
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from optuna.trial import FrozenTrial
 
 from models.config import TrainConfig
-from models.errors import DataError, StudyError
+from models.errors import DataError, StorageError, StudyError, WeightsError
 from models.metrics import confusion_matrix, predict_split
 from models.net import Floats, Net
 from models.prediction import prediction_shapes, preprocessing_arrays, trained_net
@@ -67,8 +68,8 @@ class TestReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Winner:
-    """The best trial of a study, with its trained net.
+class Choice:
+    """What training a study's winner again needs.
 
     trial: of the search.  run: of its confirmation, None where the net is the search's own.
     validation_accuracy: that this very net reached.
@@ -79,15 +80,29 @@ class Winner:
     run: int | None
     validation_accuracy: float
     config: TrainConfig
-    net: Net
-    preprocessing: Preprocessing
     data: TrainingData
     threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Winner(Choice):
+    """The best trial of a study, with its trained net."""
+
+    net: Net
+    preprocessing: Preprocessing
 
     @property
     def first_layer(self) -> Floats:
         """The first layer's weights as weights of the pixels, (pixels, hidden units)."""
         return self.preprocessing.seen_from_pixels(self.net.weights[0])
+
+
+class MissingWeightsError(WeightsError):
+    """The winner is known, but its weights cannot be read."""
+
+    def __init__(self, message: str, choice: Choice):
+        super().__init__(message)
+        self.choice = choice
 
 
 def load_winner(record: StudyRecord) -> Winner:
@@ -109,26 +124,34 @@ def _winner(
     record: StudyRecord, trial: FrozenTrial, data: TrainingData, confirmation: Confirmation | None = None
 ) -> Winner:
     """Load the net of a trial; confirmation: where it is one of its runs."""
-    home = record if confirmation is None else confirmation_of(record)
-    assert home is not None  # noqa: S101 - whoever has a run has its study
     assert trial.value is not None  # noqa: S101 - as do all finished trials
-    config = suggest(trial, record.spec, seed=trial_seed(record.spec, trial))
-    name, shapes = weights_name(trial.number), prediction_shapes(data.training.inputs, len(data.classes), config)
-    arrays, _ = load_kept(home.files, name, sum(4 * prod(shape) for shape in shapes.values()))
-    if not arrays.keys() & {"offset", "scale"}:  # older files have none
-        arrays |= preprocessing_arrays(PixelStatistics(data.training).preprocessing(config))
-    check_shapes(f"{home.files.where}/{name}", arrays, shapes)
-    net, preprocessing = trained_net(record.spec.net, arrays, config)
-    return Winner(
+    choice = Choice(
         trial=trial.number if confirmation is None else confirmation.winner,
         run=None if confirmation is None else trial.number,
         validation_accuracy=trial.value,
-        config=config,
-        net=net,
-        preprocessing=preprocessing,
+        config=suggest(trial, record.spec, seed=trial_seed(record.spec, trial)),
         data=data,
         threads=trial.user_attrs.get("threads", 1),
     )
+    home = record if confirmation is None else confirmation_of(record)
+    assert home is not None  # noqa: S101 - whoever has a run has its study
+    try:
+        arrays = _weights(home, trial.number, choice)
+    except (WeightsError, StudyError, StorageError) as error:
+        raise MissingWeightsError(str(error), choice) from error
+    net, preprocessing = trained_net(record.spec.net, arrays, choice.config)
+    known = {one.name: getattr(choice, one.name) for one in fields(choice)}
+    return Winner(**known, net=net, preprocessing=preprocessing)
+
+
+def _weights(home: StudyRecord, number: int, choice: Choice) -> dict[str, NDArray[Any]]:
+    training, config = choice.data.training, choice.config
+    name, shapes = weights_name(number), prediction_shapes(training.inputs, len(choice.data.classes), config)
+    arrays, _ = load_kept(home.files, name, sum(4 * prod(shape) for shape in shapes.values()))
+    if not arrays.keys() & {"offset", "scale"}:  # older files have none
+        arrays |= preprocessing_arrays(PixelStatistics(training).preprocessing(config))
+    check_shapes(f"{home.files.where}/{name}", arrays, shapes)
+    return arrays
 
 
 def last_report(record: StudyRecord) -> TestReport | None:

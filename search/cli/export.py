@@ -62,9 +62,17 @@ def _export_winner(record: "StudyRecord", output: Path | None, weights: Path | N
     from search.export.document import write_export
     from search.export.parameters import write_parameters
     from search.export.winner import ONNX, export_winner, write_folder
-    from search.finalize import load_winner
+    from search.finalize import MissingWeightsError, load_winner
 
-    winner = load_winner(record)
+    try:
+        winner = load_winner(record)
+    except MissingWeightsError as error:
+        if output is None or not output.suffix or weights is not None:
+            raise
+        write_export(export_winner(record, error.choice, output), output)
+        tell(f"wrote {output}; `mlpsearch train {output}` trains it again")
+        tell(f"it lacks the weights' digest, so train cannot tell whether they are the same: {error}")
+        return
     if output is not None:
         document = export_winner(record, winner, output)
         if output.suffix:
@@ -130,6 +138,8 @@ def _comparison_text(comparison: "Comparison") -> str:
     accuracy += ", the same as exported" if comparison.same else f", exported was {percent(comparison.exported)}"
     if comparison.same_weights:
         return f"{accuracy}; the same weights bit for bit, and so the same test accuracy"
+    if comparison.same_weights is None:
+        return f"{accuracy}; the export does not say what its weights were"
     reasons = ", ".join(comparison.differences) or "no version (is it another device?)"
     return f"{accuracy}; other weights; changed since: {reasons}"
 

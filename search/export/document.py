@@ -107,7 +107,8 @@ class Export(_Table):
     """A trained net, but for its weights.
 
     trial: of the search.  run: of its confirmation, where the net is from there.
-    command: trains it again.  weights_digest: models.weights.digest of what the weights file holds.
+    command: trains it again.  weights_digest: models.weights.digest of what the weights file holds; None where the
+        weights were not there.
     """
 
     format: Literal[2] = 2
@@ -117,7 +118,7 @@ class Export(_Table):
     net: Literal["numpy", "torch"]
     threads: int = Field(ge=1, le=MOST_THREADS)
     command: _Text
-    weights_digest: _Digest
+    weights_digest: _Digest | None = None
     config: dict[str, Any]
     data: ExportedData
     accuracy: ExportedAccuracy

@@ -21,13 +21,14 @@ class Comparison:
     """A net that was trained again, beside the exported one.
 
     validation_accuracy, exported: 0 to 1.
-    same_weights: bit for bit, so that every other accuracy is the same as well.
+    same_weights: bit for bit, so that every other accuracy is the same as well; None where the export says nothing
+        of its weights.
     differences: what is not as it was when the export was made, and may be the cause where something differs.
     """
 
     validation_accuracy: float
     exported: float
-    same_weights: bool
+    same_weights: bool | None
     differences: list[str]
 
     @property
@@ -61,11 +62,12 @@ class Retraining:
 
     def comparison(self) -> Comparison:
         """Return how the net stands beside the exported one."""
-        now, then = versions(), self._export.versions
+        now, then, exported = versions(), self._export.versions, self._export.weights_digest
+        weights = digest(prediction_arrays(self._net, self._preprocessing))
         return Comparison(
             validation_accuracy=self._accuracy,
             exported=self._export.accuracy.validation,
-            same_weights=digest(prediction_arrays(self._net, self._preprocessing)) == self._export.weights_digest,
+            same_weights=None if exported is None else weights == exported,
             differences=[
                 f"{name} {now.get(name, 'none')}, was {then.get(name, 'none')}"
                 for name in sorted(now.keys() | then.keys())

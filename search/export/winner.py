@@ -23,14 +23,14 @@ from search.export.document import (
 )
 from search.export.parameters import WEIGHTS, write_parameters
 from search.export.versions import versions
-from search.finalize import TestReport, Winner, last_report
+from search.finalize import Choice, TestReport, Winner, last_report
 from studies.record import StudyRecord
 
 ONNX = "model.onnx"  # in an exported folder
 
 
-def export_winner(record: StudyRecord, winner: Winner, path: Path) -> Export:
-    """Return the export of a study's winner.
+def export_winner(record: StudyRecord, winner: Choice, path: Path) -> Export:
+    """Return the export of a study's winner; where its weights are missing, so is their digest.
 
     path: where it will be; the command that trains it again names it.
     Raises ExportError where a name or a value of the study, or the path, may not stand in a document.
@@ -41,7 +41,8 @@ def export_winner(record: StudyRecord, winner: Winner, path: Path) -> Export:
         raise ExportError(f"study {record.name}: cannot be exported ({first_mistake(error)})") from error
 
 
-def _export(record: StudyRecord, winner: Winner, path: Path) -> Export:
+def _export(record: StudyRecord, winner: Choice, path: Path) -> Export:
+    arrays = prediction_arrays(winner.net, winner.preprocessing) if isinstance(winner, Winner) else None
     return Export(
         study=record.name,
         trial=winner.trial,
@@ -49,7 +50,7 @@ def _export(record: StudyRecord, winner: Winner, path: Path) -> Export:
         net=record.spec.net,
         threads=winner.threads,
         command=shlex.join(["mlpsearch", "train", path.name]),
-        weights_digest=digest(prediction_arrays(winner.net, winner.preprocessing)),
+        weights_digest=None if arrays is None else digest(arrays),
         config=asdict(winner.config),
         data=ExportedData(
             dataset=record.spec.dataset,
@@ -98,7 +99,7 @@ def _refuse_other_content(folder: Path) -> None:
         )
 
 
-def _accuracy(record: StudyRecord, winner: Winner) -> ExportedAccuracy:
+def _accuracy(record: StudyRecord, winner: Choice) -> ExportedAccuracy:
     report, confirmation = last_report(record), current_confirmation(record)
     # A report over seeds is of a confirmation's runs, not of the net that the search itself trained.
     is_tested = (

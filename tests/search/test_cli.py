@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from search.cli import cli
+from search.export.document import read_export
 from search.finalize import evaluate
 from search.trial_queue import TrialQueue
 from studies.record import StudyRecord, study_names
@@ -190,6 +192,27 @@ def test_training_again_says_whether_it_is_the_same(record: StudyRecord, mlpsear
     assert answer.code == 0
     start = f"validation accuracy {best:.2%}, exported was 50.00%; other weights; changed since: numpy "
     assert re.fullmatch(re.escape(start) + r"\S+, was 1\.0\n", answer.out)
+
+
+def test_a_configuration_is_exported_without_its_weights(record: StudyRecord, mlpsearch: Command) -> None:
+    assert mlpsearch("export", "mine", "-o", "whole.toml").code == 0
+    shutil.rmtree(folder_of(record) / "weights")
+    gone = f"{folder_of(record)}/weights/"
+    for arguments in (("-o", "folder"), ("--weights", "w.safetensors"), ("-o", "b.toml", "--weights", "w")):
+        answer = mlpsearch("export", "mine", *arguments)
+        assert (answer.code, gone in answer.err) == (1, True)
+    answer = mlpsearch("export", "mine", "-o", "best.toml")
+    assert answer.code == 0
+    first, second = answer.err.splitlines()
+    assert first == "wrote best.toml; `mlpsearch train best.toml` trains it again"
+    assert second.startswith(
+        f"it lacks the weights' digest, so train cannot tell whether they are the same: {gone}"
+    )
+    whole, best = (read_export(Path(name)) for name in ("whole.toml", "best.toml"))
+    assert best == whole.model_copy(update={"weights_digest": None, "command": best.command})
+    trained = mlpsearch("train", "best.toml")
+    assert trained.out.endswith(", the same as exported; the export does not say what its weights were\n")
+    assert document(mlpsearch("train", "best.toml", "--json"))["same_weights"] is None
 
 
 def test_images_are_classified(record: StudyRecord, mlpsearch: Command) -> None:

@@ -111,7 +111,6 @@ CASES: list[tuple[str, Any, str]] = [
     ("study", "-", "study: field required"),
     ("config", "-", "config: field required"),
     ("command", "-", "command: field required"),
-    ("weights_digest", "-", "weights_digest: field required"),
     ("data.fingerprint", "-", "data.fingerprint: field required"),
     ("accuracy.validation", "-", "accuracy.validation: field required"),
     ("accuracy.test.images", "-", "accuracy.test.images: field required"),
