@@ -46,7 +46,7 @@ class PathType(click.Path):
         """Return the Path."""
         from models.files import expanded
 
-        return expanded(super().convert(value, param, ctx))
+        return expanded(str(super().convert(value, param, ctx)))
 
 
 storage_option = click.option(
