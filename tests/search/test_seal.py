@@ -18,6 +18,7 @@ LINT = Path(sys.executable).with_name("lint-imports")
 # Modules of the search that are for what comes after it; they alone may reach finalize.
 AFTER = (
     "search.finalize",
+    "search.hits",
     "search.publish",
     "search.export",
     "search.report",
@@ -77,6 +78,11 @@ def test_the_tree_keeps_its_contracts(copy: Path) -> None:
 def test_imports_that_break_the_seal_break_contracts(copy: Path) -> None:
     plant(copy, "search/objective.py", "from studies.holdout import open_test_split")
     assert OPENS in broken_contracts(copy)
+
+
+def test_what_was_right_on_test_images_is_sealed_as_they_are(copy: Path) -> None:
+    plant(copy, "search/objective.py", "from search.hits import kept_hits")
+    assert broken_contracts(copy) == {"Nothing that searches knows which test images were right"}
 
 
 def test_a_way_round_through_another_module_breaks_a_contract(copy: Path) -> None:
