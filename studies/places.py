@@ -100,9 +100,7 @@ class Place:
         if isinstance(remembered, str) and remembered.isprintable():
             folders = [Path(remembered), *folders]
         with suppress(OSError):
-            return next((folder for folder in folders if (folder / known / MARK).exists()), None) or next(
-                (folder for folder in folders if (folder / known).is_dir()), None
-            )
+            return next((folder for folder in folders if (folder / known).is_dir()), None)
         return None
 
     def _is_beside(self) -> bool:
