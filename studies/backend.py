@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache, wraps
 from importlib.resources import files
 from pathlib import Path
@@ -160,8 +161,8 @@ class Backend(RDBStorage):
         """Change a trial as `decide` says of it as it is now; return whether it said anything.
 
         A trial that becomes RUNNING starts now, with a heartbeat: one without could never be found dead. One that
-        stays RUNNING gets a heartbeat; where that comes after a break, for its machine slept, it starts anew.
-        The span of an attempt that did not end the trial is kept.
+        stays RUNNING gets a heartbeat. Where its worker is heard of after a long silence, for its machine slept,
+        the trial starts anew. The span of an attempt that did not end the trial is kept.
         Raises KeyError where there is no such trial.
         """
         with self._transaction() as connection:
@@ -186,30 +187,38 @@ class Backend(RDBStorage):
             connection.execute(_UPDATE_STUDY_ATTRIBUTE, {"study": study_id, "name": key, "value_json": changed})
 
     def _apply(self, connection: Connection, trial: FrozenTrial, change: Change) -> None:
-        trial_id, now = trial._trial_id, utc_now(connection)
-        row: dict[str, Any] = {"trial": trial_id, "state": change.state}
-        attributes, ended = dict(change.attributes), now
-        if trial.state == TrialState.RUNNING and trial.datetime_start is not None:
-            start = connection.execute(_START, {"trial": trial_id}).scalar_one()
-            heartbeat = connection.scalar(_HEARTBEAT, {"trial": trial_id})
-            slept = change.state == TrialState.RUNNING and fell_silent(heartbeat, now)
-            ended = last_seen(start, heartbeat, now) if slept or change.lost else now
-            if slept or change.state == TrialState.WAITING:
-                attributes[EARLIER] = [*trial.user_attrs.get(EARLIER, []), to_json((start, ended))]
+        trial_id = trial._trial_id
+        times, spans = self._times(connection, trial, change)
         if change.state == TrialState.RUNNING:
-            if trial.state != TrialState.RUNNING or EARLIER in attributes:
-                row["datetime_start"] = now
             connection.execute(_beat(self.engine.name), {"trial_id": trial_id})
-        elif change.state.is_finished():
-            row["datetime_complete"] = ended
-        for key, value in attributes.items():
+        for key, value in {**change.attributes, **spans}.items():
             attribute = {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
             connection.execute(_upsert_into(USER, self.engine.name), attribute)
         if change.value is not None:
             stored, kind = models.TrialValueModel.value_to_stored_repr(change.value)
             value_row = {"trial_id": trial_id, "objective": 0, "value": stored, "value_type": kind}
             connection.execute(_upsert_into(VALUES, self.engine.name), value_row)
-        connection.execute(_UPDATE_TRIAL, row)
+        connection.execute(_UPDATE_TRIAL, {"trial": trial_id, "state": change.state} | times)
+
+    def _times(
+        self, connection: Connection, trial: FrozenTrial, change: Change
+    ) -> tuple[dict[str, datetime], dict[str, Any]]:
+        """The times that a change sets, and the attribute of earlier spans where it adds one."""
+        now, times, spans = utc_now(connection), {}, {}
+        starts, until = change.state == TrialState.RUNNING, now
+        if trial.state == TrialState.RUNNING and trial.datetime_start is not None:
+            start = connection.execute(_START, {"trial": trial._trial_id}).scalar_one()
+            heartbeat = connection.scalar(_HEARTBEAT, {"trial": trial._trial_id})
+            slept = fell_silent(heartbeat, now) and not change.lost
+            until = last_seen(start, heartbeat, now) if slept or change.lost else now
+            if slept or change.state == TrialState.WAITING:
+                spans[EARLIER] = [*trial.user_attrs.get(EARLIER, []), to_json((start, until))]
+            starts = slept
+        if starts:
+            times["datetime_start"] = now
+        if change.state.is_finished():
+            times["datetime_complete"] = until if change.lost else now
+        return times, spans
 
     def set_trial_intermediate_value(self, trial_id: int, step: int, intermediate_value: float) -> None:
         """Report one value of a running trial."""

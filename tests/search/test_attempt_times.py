@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from search.trial_queue import MAX_DEATHS, TrialQueue
+from search.trial_queue import MAX_DEATHS, Claim, TrialQueue
 from studies.record import StudyRecord
 from tests.search.makers import claim, same_study, silence, started_earlier, states
 from tests.studies.stores import new_study, spec
@@ -76,12 +76,23 @@ def test_a_break_before_a_trial_failed_for_its_dead_workers_costs_nothing(
     assert 29 <= record.counts.seconds() < SLOW
 
 
-def test_a_break_in_which_the_workers_machine_slept_costs_nothing(record: StudyRecord, queue: TrialQueue) -> None:
+@pytest.mark.parametrize(
+    "heard_of",
+    [
+        TrialQueue.beat,
+        TrialQueue.requeue,
+        lambda queue, kept: queue.fail(kept, "no"),
+        lambda queue, kept: queue.finish(kept, 0.5),
+        lambda queue, kept: (queue.beat(kept), queue.finish(kept, 0.5)),
+    ],
+    ids=["beat", "requeue", "fail", "finish", "beat and finish"],
+)
+def test_a_break_in_which_the_workers_machine_slept_costs_nothing(
+    record: StudyRecord, queue: TrialQueue, heard_of: Callable[[TrialQueue, Claim], object]
+) -> None:
     kept = claim(queue)
     worked(record, 30)
-    assert queue.beat(kept)
-    assert 29 <= record.counts.seconds() < SLOW
-    queue.finish(kept, 0.5)
+    heard_of(queue, kept)
     assert 29 <= record.counts.seconds() < SLOW
 
 
