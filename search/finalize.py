@@ -47,6 +47,7 @@ class TestReport:
     opening: how many openings of the study's test split this was, from 1.
     search_trials: how many trials the search had by then.
     hits: names which images each net got right (search/hits.py); empty in older studies.
+    also_in_training: how many of the images are training or validation images too; None where nobody counted.
     """
 
     trial: int
@@ -65,6 +66,7 @@ class TestReport:
     deviation: float | None = None
     search_trials: int = 0
     hits: str = ""
+    also_in_training: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +243,7 @@ def _open(winners: list[Winner], record: StudyRecord, command: str) -> TestRepor
         deviation=deviation(accuracies),
         search_trials=TrialQueue(record).ended(),
         hits=keep_hits(record, correct),
+        also_in_training=held_out.also_in_training,
     )
     return _on_record(record, report)
 

@@ -14,6 +14,7 @@ from search.wording import (
     bias,
     duration,
     interval,
+    known_images,
     lead,
     mean_and_deviation,
     moment,
@@ -56,10 +57,12 @@ def _result(record: StudyRecord, test: dict[str, Any], confirmation: Confirmatio
         ),
         ("its 95% interval", interval(test["interval"])),
     ]
+    known = known_images(test)
     trial = record.optuna_study().get_trials(deepcopy=False)[test["trial"]]
     return [
         f"## Trial {test['trial']} is the winner",
         _table(("", "accuracy"), accuracies),
+        *([f"**Beware:** {known}."] if known else []),
         *(_confirmed(confirmation) if confirmation else []),
         "The winner's hyperparameters:",
         _table(
@@ -111,10 +114,17 @@ def _specification(record: StudyRecord, source: dict[str, Any]) -> list[tuple[st
         *((_code(name), f"fixed: {_code(short(value))}") for name, value in spec.fixed.items()),
         *([("start points", f"{len(spec.start)}, tried first")] if spec.start else []),
         ("images", f"{spec.dataset}{from_where}"),
-        ("validation", f"{spec.validation:,} of the training images, drawn by seed {spec.seed}"),
+        ("validation", _validation(record)),
         ("budget", ", ".join(limits)),
         ("sampler, pruner", f"{spec.sampler}, {spec.pruner}"),
     ]
+
+
+def _validation(record: StudyRecord) -> str:
+    count, folder = record.validation_split()
+    if folder is not None:
+        return f"{count:,} images, those in {_code(folder + '/')}"
+    return f"{count:,} of the training images, drawn by seed {record.spec.seed}"
 
 
 def _extent(dimension: Dimension) -> str:

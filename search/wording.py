@@ -60,6 +60,12 @@ def lead(confirmation: Mapping[str, Any]) -> str:
     return f"Trial {winner} leads {second} by more than luck with its seeds explains {over}."
 
 
+def known_images(test: dict[str, Any]) -> str:
+    """Return what a test accuracy suffers from where test images are training images too; else nothing."""
+    known = test.get("also_in_training")
+    return f"{known:,} of {test['images']:,} test images are also training or validation images" if known else ""
+
+
 def interval(ends: list[float]) -> str:
     """Return the two ends of an interval of shares."""
     return f"{percent(ends[0], 1)} – {percent(ends[1], 1)}"

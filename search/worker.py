@@ -14,7 +14,7 @@ from search.checkpoints import save_weights
 from search.lease import Lease
 from search.objective import Interrupted, Objective, Outcome
 from search.trial_queue import Claim, TrialLost, TrialQueue
-from studies.datasets import TrainingData, load_training, own_copy
+from studies.datasets import TrainingData, load_training, own_copy, why_changed
 from studies.record import StudyRecord
 from studies.spec import StudySpec
 from studies.storage import shown
@@ -47,7 +47,7 @@ def load_study_data(record: StudyRecord) -> TrainingData:
     if data.fingerprint != source["fingerprint"]:
         raise DataError(
             f"study {record.name}: its training images had the fingerprint {source['fingerprint'][:12]}, "
-            f"those at {path or 'the cache'} have {data.fingerprint[:12]}"
+            f"those at {path or 'the cache'} have {data.fingerprint[:12]}{why_changed(record.spec.dataset, path)}"
         )
     return data
 

@@ -1,7 +1,7 @@
 """What every source of images gives, whatever form it has on disk."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models.errors import DataError
 
-SplitName = Literal["train", "test"]
+SplitName = Literal["train", "validation", "test"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,12 +21,14 @@ class DecodedImages:
     labels: (N,), int64 class numbers from 0.
     classes: the name of each class number; both splits of a source have the same.
     shape: (height, width, channels) of every image; channels is 1 (grey) or 3 (red, green, blue).
+    validation_folder: the source's own split for validation, by the name of its folder, if it has one.
     """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
     classes: tuple[str, ...]
     shape: tuple[int, int, int]
+    validation_folder: str | None = field(default=None, kw_only=True)
 
 
 class Source(Protocol):
@@ -38,6 +40,17 @@ class Source(Protocol):
 
     def decode(self, split: SplitName) -> DecodedImages:
         """All images of one split. Raises DataError for what is missing, corrupt or not allowed."""
+        ...
+
+
+class DataSource(Source, Protocol):
+    """A source that can be looked at as a whole."""
+
+    def check(self) -> list[str]:
+        """Look for what would come up only after a search, without decoding a pixel; return remarks for people.
+
+        Raises DataError for what is missing or not allowed in any split.
+        """
         ...
 
 

@@ -1,13 +1,17 @@
 """The only opener of a test split. Nothing that searches may import this module."""
 
+import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.data import Split
-from models.errors import DataError
-from studies.sources import open_split
+from studies.sources import open_beside, open_split
+
+_ROWS = 4096  # read from disk at once
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -18,12 +22,14 @@ class TestData:
     classes: the name of each class number, as in training.
     shape: (height, width, channels) of every image, as in training.
     fingerprint: SHA-256 of the test images, labels, class names and shape, in hexadecimal digits.
+    also_in_training: how many of the test images are, pixel by pixel, also training or validation images.
     """
 
     test: Split
     classes: tuple[str, ...]
     shape: tuple[int, int, int]
     fingerprint: str
+    also_in_training: int
 
 
 def open_test_split(dataset: str, data: Path | None) -> TestData:
@@ -32,13 +38,26 @@ def open_test_split(dataset: str, data: Path | None) -> TestData:
     dataset, data: as they were given to studies.datasets.load_training.
     Raises DataError for images that are missing, corrupt, not allowed, or unlike the training images.
     """
-    cached = open_split(dataset, data, "test")
     training = open_split(dataset, data, "train")  # in the cache since the search
-    if (cached.classes, cached.shape) != (training.classes, training.shape):
-        raise DataError(
-            f"{data or dataset}: test images of shape {cached.shape} (height, width, channels), "
-            f"training images of {training.shape}: must be the same"
-        )
+    cached = open_beside(dataset, data, "test", training)
+    seen = [training.images]
+    if training.validation_folder is not None:
+        seen.append(open_beside(dataset, data, "validation", training).images)
     rows = np.arange(len(cached.labels), dtype=np.int64)
     test = Split(cached.images, cached.labels, rows, cached.shape)
-    return TestData(test, cached.classes, cached.shape, cached.fingerprint)
+    return TestData(test, cached.classes, cached.shape, cached.fingerprint, _count_known(cached.images, seen))
+
+
+def _count_known(images: NDArray[np.uint8], seen: list[NDArray[np.uint8]]) -> int:
+    """How many of the images, (N, inputs), are among those seen."""
+    digests = [*_digests(images)]
+    wanted = frozenset(digests)
+    found = {digest for others in seen for digest in _digests(others) if digest in wanted}
+    return sum(digest in found for digest in digests)
+
+
+def _digests(images: NDArray[np.uint8]) -> Iterator[bytes]:
+    """Of each row; two images with one digest are the same."""
+    for start in range(0, len(images), _ROWS):
+        for row in np.ascontiguousarray(images[start : start + _ROWS]):
+            yield hashlib.sha256(row).digest()

@@ -53,6 +53,7 @@ class _Meta(BaseModel):
     classes: tuple[str, ...]
     shape: tuple[int, int, int]
     fingerprint: str
+    validation_folder: str | None = None
 
 
 def cache_folder() -> Path:
@@ -112,6 +113,7 @@ def _make_entry(entry: Path, decoded: DecodedImages) -> CachedImages:
         classes=decoded.classes,
         shape=decoded.shape,
         fingerprint=_content_fingerprint(decoded),
+        validation_folder=decoded.validation_folder,
     )
     with _writing():
         try:
@@ -147,7 +149,8 @@ def _open_entry(entry: Path) -> CachedImages | None:
         labels = open_memmap(entry / "labels.npy", mode="r")
     except (OSError, ValueError, EOFError, OverflowError, ValidationError):
         return None
-    cached = CachedImages(images, labels, meta.classes, meta.shape, meta.fingerprint)
+    folder = meta.validation_folder
+    cached = CachedImages(images, labels, meta.classes, meta.shape, meta.fingerprint, validation_folder=folder)
     return cached if _is_sound(cached, meta) else None
 
 

@@ -5,7 +5,8 @@ budget        {"trials", "seconds", "total_epochs"}: may be enlarged; the other 
 id            a random name for its folder of weights and checkpoints
 artifacts     the place of that folder (studies/places.py), where one was named
 beside        else the folder that it is in, beside the SQLite file as the study was made or last gone on with
-source        {"data": path or None, "fingerprint": of the training images}; each machine has its own path
+source        {"data": path or None, "fingerprint": of the training images}; each machine has its own path; where
+              the data set has a validation split of its own, also "validation": {"folder": name, "images": number}
 stopped       whether workers shall leave it alone
 resumed_at    how many trials it had when somebody last went on with it: what failed before does not count any more
 tests         every opening of the test split, oldest first (TestReport as JSON)
@@ -33,7 +34,7 @@ from models.files import expanded
 from studies import catalog
 from studies.artifacts import artifacts_of, remove_artifacts
 from studies.counts import Counts
-from studies.datasets import own_copy
+from studies.datasets import VALIDATION, TrainingData, own_copy
 from studies.files import Files
 from studies.places import Place, own_studies, place_for
 from studies.spec import Budget, StudySpec
@@ -159,6 +160,11 @@ class StudyRecord:
         """The budget as it is now, enlargements included."""
         return Budget.model_validate(self.attributes()["budget"])
 
+    def validation_split(self) -> tuple[int, str | None]:
+        """How many validation images there are, and their folder; None where they are split off train."""
+        own = self.attributes()["source"].get("validation")
+        return (own["images"], own["folder"]) if own else (self.spec.validation or VALIDATION, None)
+
     @property
     def plan(self) -> list[PlannedRun] | None:
         """The runs that its trials do, where it is a confirmation; None where they are sampled."""
@@ -198,6 +204,14 @@ def find_spec(study: str, url: str, data: str | None) -> tuple[StudySpec, Path |
     if path is None and spec.data and record is None:
         path = Path(spec.data)  # what the file says must be there; what a study remembers may be another machine's
     return spec, None if path is None else path.absolute()
+
+
+def source_of(data: TrainingData, path: Path | None) -> dict[str, Any]:
+    """Return what a study keeps of its images, which are at this path."""
+    source: dict[str, Any] = {"data": None if path is None else str(path), "fingerprint": data.fingerprint}
+    if data.validation_folder is not None:
+        source["validation"] = {"folder": data.validation_folder, "images": len(data.validation)}
+    return source
 
 
 def confirmation_of(record: StudyRecord) -> StudyRecord | None:

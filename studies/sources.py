@@ -8,14 +8,19 @@
 Only studies.datasets and studies.holdout import this module: each opens its own split and no other.
 """
 
+import hashlib
+import json
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
 from models.errors import DataError
-from studies.decoded import DecodedImages, Source, SplitName
-from studies.image_cache import CachedImages, open_cached
+from models.files import write_atomically
+from studies.decoded import DataSource, DecodedImages, Source, SplitName
+from studies.image_cache import CachedImages, cache_folder, open_cached
 from studies.image_files import ImageFiles
 from studies.image_trees import open_tree
 from studies.stratified import split_rows
@@ -23,6 +28,7 @@ from studies.torchvision_datasets import CIFAR10_FOLDER, find_cifar10, find_fash
 
 DATASETS = ("digits", "cifar10", "fashion-mnist", "images")
 _DIGITS_TEST_IMAGES = 360
+_CHECK_VERSION = 1  # counts what check_images looks at
 _DIGITS_SEED = 20_240_607  # with the number above it defines the test split: never change either
 _CLASSES_AND_SHAPE = {"cifar10": (10, (32, 32, 3)), "fashion-mnist": (10, (28, 28, 1))}
 
@@ -45,7 +51,54 @@ def open_split(dataset: str, data: Path | None, split: SplitName) -> CachedImage
     return cached
 
 
-def find_source(dataset: str, data: Path | None) -> Source:
+def open_beside(dataset: str, data: Path | None, split: SplitName, training: CachedImages) -> CachedImages:
+    """Another split than train; grey images beside training images in colour get three equal channels.
+
+    training: the split train of the same data set.
+    Raises DataError, as open_split does, and for images unlike the training images.
+    """
+    source = find_source(dataset, data)
+    cached = open_cached(source, split)
+    if (*cached.shape[:2], 3) == training.shape != cached.shape:
+        cached = open_cached(_InColour(source), split)
+    if (cached.classes, cached.shape) != (training.classes, training.shape):
+        raise DataError(
+            f"{data or dataset}: {split} images of shape {cached.shape} (height, width, channels), "
+            f"training images of {training.shape}: must be the same"
+        )
+    return cached
+
+
+def check_images(dataset: str, data: Path | None) -> list[str]:
+    """Look at all splits without decoding a pixel; return remarks for people, a line each.
+
+    What was looked at once, and found to be right, is not looked at again while it stays as it is.
+    Raises DataError for what would come up only after the search: splits, classes or images that are missing or
+    not allowed.
+    """
+    source = find_source(dataset, data)
+    if not isinstance(source, ImageFiles):
+        return source.check()
+    key = hashlib.sha256(json.dumps([_CHECK_VERSION, source.fingerprint_of_all()]).encode()).hexdigest()
+    path = cache_folder() / f"check-{key[:32]}.json"
+    remarks = _remembered(path)
+    if remarks is None:
+        remarks = source.check()
+        with suppress(OSError):  # who cannot write the cache hears of it when the images are decoded
+            write_atomically(path, json.dumps(remarks).encode())
+    return remarks
+
+
+def _remembered(path: Path) -> list[str] | None:
+    try:
+        remarks = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    sound = isinstance(remarks, list) and all(isinstance(remark, str) for remark in remarks)
+    return remarks if sound else None
+
+
+def find_source(dataset: str, data: Path | None) -> DataSource:
     """Where a data set comes from; nothing is decoded or downloaded yet. Raises DataError."""
     if dataset not in DATASETS:
         raise DataError(f"dataset {dataset!r}: must be one of {', '.join(map(repr, DATASETS))}")
@@ -55,7 +108,7 @@ def find_source(dataset: str, data: Path | None) -> Source:
         if data is not None:
             raise DataError(f"{data}: dataset 'digits' comes with scikit-learn and takes no folder or archive")
         return Digits()
-    source = None
+    source: DataSource | None = None
     if dataset == "cifar10":
         source = find_cifar10(data)
     elif dataset == "fashion-mnist":
@@ -72,7 +125,7 @@ def _existing(data: Path, dataset: str) -> Path:
     return data
 
 
-def _find_images(dataset: str, data: Path | None) -> Source:
+def _find_images(dataset: str, data: Path | None) -> DataSource:
     if data is None:
         raise DataError(f"dataset {dataset!r} needs a folder or an archive of images: name it with --data PATH")
     if dataset == "cifar10" and data.name.startswith("cifar-10-python.tar"):
@@ -80,11 +133,31 @@ def _find_images(dataset: str, data: Path | None) -> Source:
     return ImageFiles(open_tree(data))
 
 
+@dataclass(frozen=True, slots=True)
+class _InColour:
+    """A source whose grey images have three equal channels."""
+
+    source: Source
+
+    def fingerprint(self, split: SplitName) -> str:
+        """That of the source, in other words."""
+        return f"in colour: {self.source.fingerprint(split)}"
+
+    def decode(self, split: SplitName) -> DecodedImages:
+        """All images of one split."""
+        decoded = self.source.decode(split)
+        return replace(decoded, images=np.repeat(decoded.images, 3, axis=1), shape=(*decoded.shape[:2], 3))
+
+
 class Digits:
     """scikit-learn's digits as a source: 1,797 images of 8×8, their pixels 0–16 rescaled to 0–255.
 
     They come in one piece: 360 of them, stratified, are held out by a constant seed as the test split.
     """
+
+    def check(self) -> list[str]:
+        """Nothing can be wrong with them."""
+        return []
 
     def fingerprint(self, split: SplitName) -> str:  # noqa: ARG002 - one version of scikit-learn holds both
         """scikit-learn's version."""

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from models.config import ALLOWED, describe_allowed
 from models.errors import SpecError
 from models.files import expanded
+from studies.datasets import VALIDATION
 from studies.dimensions import (
     FIELDS,
     Choices,
@@ -72,7 +73,7 @@ class StudySpec(Table):
         description="one of 'digits', 'cifar10', 'fashion-mnist', 'images'"
     )
     data: str | None = Field(default=None, pattern=r"^[^\x00]+$", description="the path of images")
-    validation: int = Field(default=1000, ge=1, description="a whole number of at least 1")
+    validation: int | None = Field(default=None, ge=1, description="a whole number of at least 1")
     seed: int = Field(
         default=0, ge=ALLOWED["seed"][0], le=ALLOWED["seed"][1], description=describe_allowed("seed")
     )
@@ -164,7 +165,8 @@ def parse_spec(text: str, where: str) -> StudySpec:
 
 def differences(old: StudySpec, new: StudySpec) -> list[str]:
     """What another specification changes in what is searched, a line a key; MAY_DIFFER is left out."""
-    before, after = dict(_leaves(old.to_json())), dict(_leaves(new.to_json()))
+    # Specifications of earlier versions state the number that is meant where there is none.
+    before, after = ({"validation": VALIDATION} | dict(_leaves(spec.to_json())) for spec in (old, new))
     return [
         f"{key}: {_written(before, key)} → {_written(after, key)}"
         for key in before | after

@@ -17,18 +17,19 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import DataError
-from studies.decoded import DecodedImages, Source, SplitName, digest_of_files
+from studies.decoded import DataSource, DecodedImages, SplitName, digest_of_files
 from studies.image_cache import cache_folder, cache_lock
 
 LOCAL_ROOT = Path("data")
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")  # of the package dataset-fashion-mnist
 CIFAR10_FOLDER = "cifar-10-batches-py"
+_CIFAR10_FILES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch", "batches.meta")
 FASHION_MNIST_FOLDER = Path("FashionMNIST") / "raw"
 FASHION_MNIST_CLASSES = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
@@ -39,7 +40,7 @@ _PATIENCE_SECONDS = 30.0
 _kept_alive: list[object] = []
 
 
-def find_cifar10(data: Path | None) -> Source | None:
+def find_cifar10(data: Path | None) -> DataSource | None:
     """CIFAR-10 in torchvision's layout in `data`, or None; without it, where it is or gets downloaded."""
     if data is not None:
         return Cifar10(data, download=False) if (data / CIFAR10_FOLDER).is_dir() else None
@@ -48,7 +49,7 @@ def find_cifar10(data: Path | None) -> Source | None:
     return Cifar10(download_root(), download=True)
 
 
-def find_fashion_mnist(data: Path | None) -> Source | None:
+def find_fashion_mnist(data: Path | None) -> DataSource | None:
     """FashionMNIST's files in `data`, or None; without it, where they are or get downloaded."""
     if data is not None:
         places = [data / FASHION_MNIST_FOLDER, data]
@@ -83,6 +84,13 @@ class Cifar10:
         labels = np.array(dataset.targets, dtype=np.int64)
         return DecodedImages(images.reshape(len(images), -1), labels, tuple(dataset.classes), (32, 32, 3))
 
+    def check(self) -> list[str]:
+        """Look whether the files are there; torchvision looks at their content when one split is decoded."""
+        folder = self._root / CIFAR10_FOLDER
+        if not self._download and not all((folder / name).is_file() for name in _CIFAR10_FILES):
+            raise DataError(f"{folder}: incomplete, or not the original files")
+        return []
+
     def _dataset(self, split: SplitName) -> Any:
         if self._download:
             with _downloading("cifar10") as datasets:
@@ -110,14 +118,19 @@ class FashionMnist:
         """All images of one split. Raises DataError for files that are missing or damaged."""
         image_file, label_file = self._files(split)
         images, labels = read_idx(image_file, 3), read_idx(label_file, 1)
-        if len(images) != len(labels) or images.shape[1:] != (28, 28):
-            raise DataError(
-                f"{image_file}: {images.shape} images for {len(labels)} labels: must be as many of (28, 28)"
-            )
+        _refuse_other_shapes(image_file, images.shape, len(labels))
         if labels.max() >= len(FASHION_MNIST_CLASSES):
             raise DataError(f"{label_file}: label {labels.max()}: must be from 0 to 9")
         images = images.reshape(len(images), -1)
         return DecodedImages(images, labels.astype(np.int64), FASHION_MNIST_CLASSES, (28, 28, 1))
+
+    def check(self) -> list[str]:
+        """Look at the headers of all files. Raises DataError for what is missing or does not fit."""
+        splits: tuple[SplitName, ...] = ("train", "test")
+        for split in splits:
+            image_file, label_file = self._files(split)
+            _refuse_other_shapes(image_file, idx_shape(image_file, 3), idx_shape(label_file, 1)[0])
+        return []
 
     def _files(self, split: SplitName) -> tuple[Path, Path]:
         prefix = "train" if split == "train" else "t10k"
@@ -143,28 +156,50 @@ class DownloadedFashionMnist:
             datasets.FashionMNIST(download_root(), train=split == "train", download=True)
         return FashionMnist(download_root() / FASHION_MNIST_FOLDER).decode(split)
 
+    def check(self) -> list[str]:
+        """Nothing can be wrong with what torchvision downloads."""
+        return []
+
 
 def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
     """An IDX file of bytes, plain or gzipped (.gz), as an array.
 
     dimensions: how many the array must have. Raises DataError for anything else, and for damaged files.
     """
+    with _opened_idx(path, dimensions) as (stream, shape):
+        size = math.prod(shape)
+        content = stream.read(size + 1)
+    if len(content) != size:
+        raise DataError(
+            f"{path}: its header states {size:,} bytes, it has {'fewer' if len(content) < size else 'more'}"
+        )
+    return np.frombuffer(content, dtype=np.uint8).reshape(shape)
+
+
+def idx_shape(path: Path, dimensions: int) -> tuple[int, ...]:
+    """The shape of an IDX file's array, by its header. Raises DataError, as read_idx does."""
+    with _opened_idx(path, dimensions) as (_, shape):
+        return shape
+
+
+@contextlib.contextmanager
+def _opened_idx(path: Path, dimensions: int) -> Iterator[tuple[IO[bytes] | gzip.GzipFile, tuple[int, ...]]]:
+    """The file behind its header, and the shape that the header states."""
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
             header = np.frombuffer(stream.read(4 + 4 * dimensions), dtype=">u4").tolist()
             if len(header) != 1 + dimensions or header[0] != 0x0800 + dimensions:
                 raise DataError(f"{path}: not an IDX file of bytes in {dimensions} dimensions")
-            size = math.prod(header[1:])
-            if not 0 < size <= _FASHION_MNIST_IMAGES * 28 * 28:
+            if not 0 < math.prod(header[1:]) <= _FASHION_MNIST_IMAGES * 28 * 28:
                 raise DataError(f"{path}: shape {header[1:]}: too large or empty for FashionMNIST")
-            content = stream.read(size + 1)
+            yield stream, tuple(header[1:])
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
-    if len(content) != size:
-        raise DataError(
-            f"{path}: its header states {size:,} bytes, it has {'fewer' if len(content) < size else 'more'}"
-        )
-    return np.frombuffer(content, dtype=np.uint8).reshape(header[1:])
+
+
+def _refuse_other_shapes(image_file: Path, images: tuple[int, ...], labels: int) -> None:
+    if images[0] != labels or images[1:] != (28, 28):
+        raise DataError(f"{image_file}: {images} images for {labels} labels: must be as many of (28, 28)")
 
 
 def import_datasets() -> Any:

@@ -2,6 +2,8 @@
 
 The import contracts in pyproject.toml say who may import what; this finds what no import shows: the module that
 opens the test split named in a text, its files named, or torchvision's data sets asked for their test images.
+Before a search test images are looked at as well, but for their names and headers alone: in the modules that do
+so, this finds what could decode a pixel.
 """
 
 import ast
@@ -22,7 +24,11 @@ _DECODERS = frozenset(
         "archives",
         "decoded",
         "image_cache",
+        "image_check",
+        "image_decoding",
         "image_files",
+        "image_headers",
+        "image_layout",
         "image_trees",
         "sources",
         "torchvision_datasets",
@@ -30,6 +36,18 @@ _DECODERS = frozenset(
 )
 # What the test split is called where it lies: in folders of images, CIFAR-10's files, FashionMNIST's, the cache.
 _FILES = re.compile(r"^test$|\btest[-_/](images|batch|labels|split|[0-9a-f*])|t10k|/test\b", re.IGNORECASE)
+# They see test images before a search: of an opened image they may ask these, and never what decodes one.
+_PIXEL_FREE = frozenset({"studies/image_check.py", "studies/image_headers.py", "studies/image_layout.py"})
+_OF_AN_IMAGE = frozenset({"has_transparency_data", "mode", "size"})
+_DECODING_NAMES = re.compile(
+    r"^(numpy|np|asarray|array|frombuffer|ImageOps|decode|decode_image|image_decoding|image_files|image_cache|"
+    r"open_cached|open_split|open_beside)$"
+)
+_DECODING_METHODS = re.compile(
+    r"^(im|load|verify|copy|convert|quantize|transpose|rotate|resize|crop|thumbnail|reduce|point|filter|draft|split|"
+    r"getchannel|getdata|get_flattened_data|getpixel|getbbox|getextrema|getcolors|getprojection|histogram|entropy|"
+    r"tobytes|tobitmap|show|save|_getexif|__array_interface__)$"
+)
 _TORCHVISION = frozenset({"CIFAR10", "CIFAR100", "FashionMNIST", "MNIST", "ImageFolder"})
 
 
@@ -64,6 +82,8 @@ def _rules(path: str) -> list[Rule]:
     if path == _OPENER:
         return []
     rules: list[Rule] = [] if path in _DECODERS else [_names_of_files, _torchvision_splits]
+    if path in _PIXEL_FREE:
+        rules.append(_decoding)
     return rules if path == _FINALIZE else [*rules, _opener_named]
 
 
@@ -104,6 +124,27 @@ def _torchvision_splits(tree: ast.Module) -> Iterator[tuple[int, str]]:
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             if name in _TORCHVISION or any(keyword.arg == "train" for keyword in node.keywords):
                 yield node.lineno, f"opens a data set by itself: {name}(…)"
+
+
+def _decoding(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """What decodes pixels, asked of an opened image or of anything else."""
+    for node in ast.walk(tree):
+        if _could_decode(node):
+            yield getattr(node, "lineno", 0), "could decode a pixel"
+
+
+def _could_decode(node: ast.AST) -> bool:
+    match node:
+        case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+            names = [getattr(node, "module", None) or "", *(alias.name for alias in aliases)]
+            return any(_DECODING_NAMES.search(part) for name in names for part in name.split("."))
+        case ast.Name(id=name):
+            return bool(_DECODING_NAMES.search(name))
+        case ast.Attribute(value=ast.Name(id="image"), attr=attr):
+            return attr not in _OF_AN_IMAGE
+        case ast.Attribute(attr=attr):
+            return bool(_DECODING_NAMES.search(attr) or _DECODING_METHODS.search(attr))
+    return False
 
 
 def _documentation(tree: ast.Module) -> Iterator[ast.Constant]:

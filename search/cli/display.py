@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from search.status import StudyStatus
-from search.wording import MOST_CLASSES, bias, duration, lead, mean_and_deviation, percent, short
+from search.wording import MOST_CLASSES, bias, duration, known_images, lead, mean_and_deviation, percent, short
 
 _PLAIN_SECONDS = 5.0  # between lines of progress where there is no terminal
 
@@ -117,6 +117,8 @@ def _test_lines(tests: list[dict[str, Any]]) -> Iterator[str]:
             f"test split opened {test['when']} by `{test['command']}`: "
             f"trial {test['trial']}{seeds}, {test_text(test)}{again}"
         )
+    if tests and (known := known_images(tests[-1])):
+        yield f"beware: {known}"
 
 
 class SearchProgress:

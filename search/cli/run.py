@@ -219,14 +219,18 @@ def _submit(study: str, trials: int | None, data: str | None, storage: str | Non
     from search.publish import write_note
     from search.worker import load_spec_data
     from studies.creation import create_or_resume
-    from studies.record import find_spec
+    from studies.datasets import check_images
+    from studies.record import find_spec, source_of
     from studies.storage import storage_url
 
     url = storage_url(storage)
     spec, path = find_spec(study, url, data)
     with err().status(f"reading the images of {spec.dataset}"):
+        remarks = check_images(spec.dataset, path)
         images = load_spec_data(spec, path)
-    source = {"data": None if path is None else str(path), "fingerprint": images.fingerprint}
+    for remark in remarks:
+        tell(remark)
+    source = source_of(images, path)
     record = create_or_resume(url, spec, trials=trials, source=source)
     record.reopen()
     write_note(record)

@@ -48,12 +48,15 @@ class _Table(BaseModel):
 class ExportedData(_Table):
     """The images: where they were, how they were split, and their fingerprint.
 
+    validation: how many validation images.  validation_folder: of the data set, where they are from there; else
+        split_seed chose them from the training images.
     shape: (height, width, channels).
     """
 
     dataset: _Text
     source: _Text | None = None
     validation: _Size
+    validation_folder: _Text | None = None
     split_seed: int = Field(ge=0)
     fingerprint: _Digest
     classes: list[_Text] = Field(min_length=2)
@@ -63,6 +66,7 @@ class ExportedData(_Table):
 class ExportedTest(_Table):
     """What the test split said: of this net, or of all that the confirmation trained, this one among them.
 
+    also_in_training: how many of the images are training or validation images too; None where nobody counted.
     seeds: of those nets, empty where it was this net alone.  accuracies: of each, in the order of the seeds.
     accuracy, deviation: their mean and, of several, their standard deviation.
     confusion: counts[true class][predicted class] over all of them.
@@ -71,6 +75,7 @@ class ExportedTest(_Table):
     accuracy: _Share
     interval: _Interval
     images: int
+    also_in_training: int | None = None
     opening: int
     seeds: list[int]
     accuracies: list[_Share]

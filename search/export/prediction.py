@@ -1,6 +1,5 @@
 """Classifying image files with an exported folder; torch is imported only for its own net."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -19,9 +18,7 @@ from models.threads import use_threads
 from search.export.document import Export, read_export
 from search.export.parameters import WEIGHTS, read_parameters
 from studies.archives import MAX_FILE_BYTES
-from studies.image_files import decode_image
-
-_MODES = {1: ("L", "1"), 3: ("RGB", "P")}  # of image files, by the channels that the net needs
+from studies.image_decoding import as_shape, decode_image
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +95,14 @@ def load_classifier(folder: Path) -> Classifier:
 def read_images(paths: Sequence[Path], shape: tuple[int, int, int]) -> NDArray[np.uint8]:
     """Return the pixels of image files, (N, inputs).
 
-    shape: (height, width, channels) that they must have.
-    Raises DataError for a file that cannot be read, is no image, or is one of another size or mode.
+    shape: (height, width, channels) that they must have once they are decoded, by the code that decodes training
+        images; grey ones get three equal channels where the net needs colour.
+    Raises DataError for a file that cannot be read, is no image, is of another size, or in colour where the net
+    needs grey.
     """
     images = np.empty((len(paths), prod(shape)), np.uint8)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's, about oddities of single images
-        for row, path in enumerate(paths):
-            images[row] = _read_image(path, shape).reshape(-1)
+    for row, path in enumerate(paths):
+        images[row] = _read_image(path, shape).reshape(-1)
     return images
 
 
@@ -117,8 +114,4 @@ def _read_image(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     if len(content) > MAX_FILE_BYTES:
         raise DataError(f"{path}: more than {MAX_FILE_BYTES:,} bytes")
-    pixels = decode_image(content, str(path), _MODES[shape[2]])
-    if pixels.shape[:2] != shape[:2]:
-        found, needed = (f"{size[0]}×{size[1]}" for size in (pixels.shape, shape))
-        raise DataError(f"{path}: has {found} pixels (height × width), the net needs {needed}")
-    return pixels
+    return as_shape(decode_image(content, str(path)), shape, str(path), "the net needs")

@@ -13,7 +13,7 @@ from models.training import EpochResult, train
 from models.weights import digest
 from search.export.document import Export
 from search.export.versions import versions
-from studies.datasets import TrainingData, load_training, own_copy
+from studies.datasets import TrainingData, load_training, own_copy, why_changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +81,13 @@ def _load_images(export: Export, data: str | None) -> TrainingData:
     images = load_training(
         export.data.dataset,
         path,
-        validation=export.data.validation,
+        validation=None if export.data.validation_folder else export.data.validation,
         split_seed=export.data.split_seed,
     )
     if images.fingerprint != export.data.fingerprint:
         raise DataError(
             f"training images at {path or 'the cache'}: their fingerprint is {images.fingerprint[:12]}, "
             f"the export's {export.data.fingerprint[:12]}; name the right ones with --data"
+            f"{why_changed(export.data.dataset, path)}"
         )
     return images

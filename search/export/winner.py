@@ -55,7 +55,8 @@ def _export(record: StudyRecord, winner: Choice, path: Path) -> Export:
         data=ExportedData(
             dataset=record.spec.dataset,
             source=record.attributes()["source"]["data"],
-            validation=record.spec.validation,
+            validation=len(winner.data.validation),
+            validation_folder=winner.data.validation_folder,
             split_seed=record.spec.seed,
             fingerprint=winner.data.fingerprint,
             classes=list(winner.data.classes),
@@ -117,6 +118,7 @@ def _test(report: TestReport) -> ExportedTest:
         accuracy=report.accuracy,
         interval=report.interval,
         images=report.images,
+        also_in_training=report.also_in_training,
         opening=report.opening,
         seeds=report.seeds,
         accuracies=report.accuracies or [report.accuracy],  # older studies have none

@@ -12,7 +12,7 @@ from models.errors import StudyError
 from models.statistics import difference_interval
 from search.hits import kept_hits
 from search.report.summary import StudySummary, summarize
-from search.wording import duration, interval, mean_and_deviation, percent, points, short
+from search.wording import duration, interval, known_images, mean_and_deviation, percent, points, short
 from studies.record import StudyRecord
 
 _ERROR = 0.05  # how often all intervals of a comparison together may miss the truth
@@ -133,9 +133,9 @@ def _warnings(studies: Sequence[StudySummary]) -> list[str]:
     found = []
     if len({study.fingerprint for study in studies}) > 1:
         found.append("They were trained on different images: their accuracies cannot be compared.")
-    elif len({(study.validation, study.split_seed) for study in studies}) > 1:
+    elif len({(study.validation, study.validation_folder or study.split_seed) for study in studies}) > 1:
         found.append("They split off different validation images: their validation accuracies cannot be compared.")
-    return found
+    return found + [f"{study.name}: {known}." for study in studies if (known := known_images(study.test or {}))]
 
 
 def _findings(tested: list[_Tested]) -> list[str]:

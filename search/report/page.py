@@ -20,11 +20,21 @@ from plotly.offline import get_plotlyjs
 
 from models.errors import ReportError
 from models.files import write_atomically
-from search.wording import duration, interval, lead, mean_and_deviation, moment, percent, points, short
+from search.wording import (
+    duration,
+    interval,
+    known_images,
+    lead,
+    mean_and_deviation,
+    moment,
+    percent,
+    points,
+    short,
+)
 
 _SUFFIXES = (".html", ".htm")
 _TEMPLATES = Path(__file__).parent / "templates"
-_WORDING = (duration, interval, lead, mean_and_deviation, moment, percent, points, short)
+_WORDING = (duration, interval, known_images, lead, mean_and_deviation, moment, percent, points, short)
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,12 +151,16 @@ def _contents(study: StudySummary, sections: list[Section]) -> list[tuple[str, s
     ]
 
 
+def _drawn(study: StudySummary) -> str:
+    return f"those in {study.validation_folder}/" if study.validation_folder else f"seed {study.split_seed}"
+
+
 def _provenance(record: StudyRecord, study: StudySummary) -> list[tuple[str, str]]:
     source = record.attributes()["source"]["data"]
     return [
         ("images", f"{study.dataset}{f', from {source}' if source else ''}"),
         ("fingerprint of the training images", study.fingerprint),
-        ("validation split", f"{study.validation:,} images, seed {study.split_seed}"),
+        ("validation split", f"{study.validation:,} images, {_drawn(study)}"),
         ("trials", ", ".join(f"{count} {state}" for state, count in study.trials.items())),
         ("time of the search", duration(study.seconds)),
         ("versions where this page was made", ", ".join(f"{name} {it}" for name, it in versions().items())),

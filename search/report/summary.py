@@ -26,7 +26,9 @@ class StudySummary:
     params: the winner's hyperparameters, those that the study leaves at their defaults too.
     winner_seconds, images_per_second, parameters: of the winner's trial.  seconds: of the search.
     curve: the winner's validation accuracy after each epoch of the search.
-    fingerprint: of the training images.  Accuracies are shares from 0 to 1.
+    fingerprint: of the training images.
+    validation, validation_folder: how many validation images, and the folder of the data set they are from; None
+        where they were split off the training images, by split_seed.  Accuracies are shares from 0 to 1.
     """
 
     name: str
@@ -50,6 +52,7 @@ class StudySummary:
     curve: list[float]
     fingerprint: str
     validation: int
+    validation_folder: str | None
     split_seed: int
 
 
@@ -61,6 +64,7 @@ def summarize(record: StudyRecord, trials: list[FrozenTrial]) -> StudySummary:
     best = status.best.number if status.best else None
     winner = next((t for t in trials if t.number == (confirmed["trial"] if confirmed else best)), None)
     facts = winner.user_attrs if winner else {}
+    validation, folder = record.validation_split()
     return StudySummary(
         name=record.name,
         net=record.spec.net,
@@ -82,7 +86,8 @@ def summarize(record: StudyRecord, trials: list[FrozenTrial]) -> StudySummary:
         seconds=status.seconds,
         curve=[value for _, value in sorted(winner.intermediate_values.items())] if winner else [],
         fingerprint=attributes["source"]["fingerprint"],
-        validation=record.spec.validation,
+        validation=validation,
+        validation_folder=folder,
         split_seed=record.spec.seed,
     )
 

@@ -63,6 +63,7 @@ def contracts() -> list[dict[str, object]]:
     return listed
 
 
+HEADERS = "What looks at test images before a search sees names and headers alone"
 OPENS = "Only finalize opens the test split"
 REACHES = "What searches cannot reach the test split, not even through others"
 
@@ -83,6 +84,11 @@ def test_imports_that_break_the_seal_break_contracts(copy: Path) -> None:
 def test_what_was_right_on_test_images_is_sealed_as_they_are(copy: Path) -> None:
     plant(copy, "search/objective.py", "from search.hits import kept_hits")
     assert broken_contracts(copy) == {"Nothing that searches knows which test images were right"}
+
+
+def test_decoding_where_only_headers_are_looked_at_breaks_a_contract(copy: Path) -> None:
+    plant(copy, "studies/image_headers.py", "def peek():\n    from studies.image_decoding import decode_image")
+    assert HEADERS in broken_contracts(copy)
 
 
 def test_a_way_round_through_another_module_breaks_a_contract(copy: Path) -> None:
@@ -121,6 +127,16 @@ PLANTED = [
         "peek = Subset(CIFAR10('.', train=False), range(1000))",
     ),
     ("search/worker.py", "def peek(data_set, options):\n    return data_set('.', train=options)"),
+    ("studies/image_check.py", "from studies.image_decoding import decode_image"),
+    ("studies/image_check.py", "import studies.image_files"),
+    ("studies/image_check.py", "def peek(source):\n    return source.decode('test')"),
+    ("studies/image_headers.py", "def peek(image):\n    return image.load()"),
+    ("studies/image_headers.py", "def peek(image):\n    return image.getexif()"),
+    ("studies/image_headers.py", "def peek(image):\n    return image.anything"),
+    ("studies/image_headers.py", "def peek(other):\n    return other.convert('L')"),
+    ("studies/image_headers.py", "import numpy"),
+    ("studies/image_headers.py", "from PIL import ImageOps"),
+    ("studies/image_layout.py", "def peek(one):\n    return one.tobytes()"),
 ]
 
 

@@ -18,6 +18,19 @@ def encode(image: NDArray[np.uint8] | Image.Image, kind: str = "PNG") -> bytes:
     return stream.getvalue()
 
 
+def without_pixels(png: bytes) -> bytes:
+    """A PNG file as it is up to its pixels, in whose place is garbage."""
+    return png[: png.index(b"IDAT") + 4] + b"garbage"
+
+
+def turned(image: NDArray[np.uint8] | Image.Image, orientation: int, kind: str = "JPEG") -> bytes:
+    """An image file whose EXIF data ask for a turn."""
+    stream, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = orientation
+    (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(stream, kind, exif=exif)
+    return stream.getvalue()
+
+
 def colour_pixels(seed: int, height: int = 4, width: int = 5) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
@@ -30,6 +43,7 @@ def image_files(
     classes: Iterable[str] = ("cat", "dog"),
     *,
     train: int = 3,
+    val: int = 0,
     test: int = 2,
     shape: tuple[int, ...] = (4, 5, 3),
 ) -> dict[str, bytes]:
@@ -37,7 +51,7 @@ def image_files(
     generator = np.random.default_rng(0)
     return {
         f"{split}/{name}/{number:03}.png": encode(generator.integers(0, 256, shape, dtype=np.uint8))
-        for split, count in (("train", train), ("test", test))
+        for split, count in (("train", train), ("test", test), ("val", val))
         for name in classes
         for number in range(count)
     }

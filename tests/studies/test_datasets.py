@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from models.errors import DataError
-from studies.datasets import DATASETS, TrainingData, load_training
+from studies.datasets import DATASETS, TrainingData, check_images, load_training
+from studies.image_decoding import decode_image
 from tests.studies import image_makers as make
 
 ROOT = Path(__file__).parents[2]
@@ -58,6 +59,87 @@ def test_the_same_images_have_one_fingerprint_in_any_form(tmp_path: Path) -> Non
     files["train/cat/000.png"] = files["train/dog/000.png"]
     changed = make.write_zip(tmp_path / "e.zip", files)
     assert load_training("images", changed, validation=2, split_seed=0).fingerprint not in seen
+
+
+@pytest.mark.parametrize(
+    ("shape", "fingerprint"),
+    [
+        ((4, 5, 3), "6bb19d6cdfd094968460510b6df802132d1a500cc976b06bfde6774fedb4032a"),
+        ((4, 5), "bc36f5d4d1c586489ebe94e205a13ed8c684a74dec893a9823815ef4f6fc3a41"),
+    ],
+)
+def test_ordinary_images_keep_the_fingerprint_they_had_in_the_first_version(
+    tmp_path: Path, shape: tuple[int, ...], fingerprint: str
+) -> None:
+    """Studies on users' disks go by it."""
+    path = make.write_tar(tmp_path / "x.tar", make.image_files(shape=shape))
+    assert load_training("images", path, validation=2, split_seed=0).fingerprint == fingerprint
+
+
+# --- a validation split of the data set's own ---
+
+
+@pytest.mark.parametrize("form", ["folder", "x.tar.gz", "x.zip"])
+@pytest.mark.parametrize("name", ["val", "valid", "validation", "Val"])
+@pytest.mark.parametrize("top", ["", "pets/"])
+def test_a_validation_folder_is_the_validation_split(tmp_path: Path, form: str, name: str, top: str) -> None:
+    files = {
+        top + file.replace("val/", f"{name}/"): content
+        for file, content in make.image_files(train=4, val=3).items()
+    }
+    path = make.write_any(tmp_path / form, files)
+    data = load_training("images", path, validation=None, split_seed=0)
+    assert data.validation_folder == name
+    assert (len(data.training), len(data.validation)) == (8, 6)
+    assert data.validation.labels[data.validation.rows].tolist() == [0, 0, 0, 1, 1, 1]
+    expected = decode_image(files[f"{top}{name}/cat/001.png"], "x").reshape(-1)
+    np.testing.assert_array_equal(data.validation.images[data.validation.rows[1]], expected)
+    assert data.training.shape == data.validation.shape == data.shape
+    assert check_images("images", path) == [f"{path}: {name}/ is the validation split, 6 images"]
+
+
+def test_a_number_beside_a_validation_folder_is_refused_with_both_named(tmp_path: Path) -> None:
+    path = make.write_tar(tmp_path / "x.tar", make.image_files(val=2))
+    with pytest.raises(DataError) as caught:
+        load_training("images", path, validation=2, split_seed=0)
+    assert str(caught.value) == (
+        f"{path}: has a validation split, val/ with 4 images, and validation = 2 asks for images of train: "
+        "leave that out, or take the folder away"
+    )
+
+
+def test_two_validation_folders_are_refused(tmp_path: Path) -> None:
+    files = make.image_files(val=2)
+    files |= {name.replace("val/", "valid/"): content for name, content in files.items() if "val/" in name}
+    path = make.write_tar(tmp_path / "x.tar", files)
+    with pytest.raises(DataError, match=r"more than one validation folder \('val', 'valid'\)"):
+        load_training("images", path, validation=None, split_seed=0)
+
+
+def test_the_fingerprint_follows_the_validation_folder(tmp_path: Path) -> None:
+    files = make.image_files(val=2)
+    folder = make.write_folder(tmp_path / "folder", files)
+    seen = [load_training("images", folder, validation=None, split_seed=0).fingerprint]
+    (folder / "val" / "cat" / "000.png").write_bytes(files["val/dog/000.png"])
+    seen.append(load_training("images", folder, validation=None, split_seed=0).fingerprint)
+    (folder / "val").rename(folder / "aside")
+    seen.append(load_training("images", folder, validation=2, split_seed=0).fingerprint)
+    assert len(set(seen)) == 3
+    (folder / "aside").rename(folder / "val")
+    assert load_training("images", folder, validation=None, split_seed=0).fingerprint == seen[1]
+
+
+def test_grey_validation_images_beside_colour_are_spread(tmp_path: Path) -> None:
+    grey = {name: content for name, content in make.image_files(shape=(4, 5), val=2).items() if "val/" in name}
+    path = make.write_tar(tmp_path / "x.tar", make.image_files() | grey)
+    data = load_training("images", path, validation=None, split_seed=0)
+    pixels = data.validation.images.reshape(4, 4, 5, 3)
+    assert data.shape == (4, 5, 3)
+    np.testing.assert_array_equal(pixels[..., 0], pixels[..., 2])
+
+
+def test_without_a_number_and_a_folder_a_thousand_images_are_split_off(tmp_path: Path) -> None:
+    assert len(load_training("digits", None, validation=None, split_seed=0).validation) == 1000
 
 
 def test_loading_never_decodes_a_test_image(tmp_path: Path, cache: Path) -> None:

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from models.errors import DataError
-from studies import archives, image_files, image_trees
+from studies import archives, image_check, image_trees
 from studies.decoded import DecodedImages, SplitName
-from studies.image_files import MAX_PIXELS, ImageFiles
+from studies.image_files import ImageFiles
+from studies.image_headers import MAX_PIXELS
 from studies.image_trees import open_tree
 from tests.studies import image_makers as make
 from tests.studies.image_makers import colour_pixels, encode, grey_pixels
@@ -226,7 +227,7 @@ def test_an_image_of_too_many_pixels_is_refused_before_decoding(
 
 
 def test_a_split_that_would_not_fit_into_memory_is_refused(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image_files, "MAX_SPLIT_BYTES", 6 * 4 * 5 * 3 - 1)
+    monkeypatch.setattr(image_check, "MAX_SPLIT_BYTES", 6 * 4 * 5 * 3 - 1)
     assert "6 images of 4×5 pixels would take more than" in refusal(make.write_any(place, make.image_files()))
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from models.errors import DataError
 from studies import torchvision_datasets
 from studies.decoded import SplitName
-from studies.sources import find_source, open_split
+from studies.sources import check_images, find_source, open_split
 from studies.torchvision_datasets import (
     DEBIAN_FASHION_MNIST,
     FASHION_MNIST_CLASSES,
@@ -107,6 +107,32 @@ def test_the_training_split_does_not_need_the_test_files(tmp_path: Path) -> None
     assert len(open_split("fashion-mnist", tmp_path / "mine", "train").images) == 40
     with pytest.raises(DataError, match=r"mine: no file t10k-images-idx3-ubyte or t10k-images-idx3-ubyte\.gz"):
         open_split("fashion-mnist", tmp_path / "mine", "test")
+
+
+def test_a_look_before_the_search_finds_test_files_that_are_missing_or_do_not_fit(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    write_fashion_mnist(folder)
+    assert check_images("fashion-mnist", folder) == []
+    images, labels = folder / "t10k-images-idx3-ubyte", folder / "t10k-labels-idx1-ubyte"
+    labels.write_bytes(idx(np.zeros(19, np.uint8)))
+    with pytest.raises(DataError, match=r"\(20, 28, 28\) images for 19 labels: must be as many"):
+        check_images("fashion-mnist", folder)
+    images.write_bytes(b"")
+    with pytest.raises(DataError, match="t10k-images-idx3-ubyte: not an IDX file"):
+        check_images("fashion-mnist", folder)
+    images.unlink()
+    with pytest.raises(DataError, match="no file t10k-images-idx3-ubyte"):
+        check_images("fashion-mnist", folder)
+
+
+def test_a_look_before_the_search_finds_cifar10s_test_file_missing(tmp_path: Path) -> None:
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    for name in [*(f"data_batch_{number}" for number in range(1, 6)), "batches.meta", "test_batch"]:
+        with pytest.raises(DataError, match="cifar-10-batches-py: incomplete"):
+            check_images("cifar10", tmp_path)
+        (folder / name).touch()
+    assert check_images("cifar10", tmp_path) == []
 
 
 def test_changed_files_have_another_fingerprint(tmp_path: Path) -> None:
