@@ -12,12 +12,12 @@ from models.errors import DataError
 from models.files import expanded
 from studies.image_cache import CachedImages
 from studies.sources import DATASETS, check_images, open_beside, open_split
+from studies.spec import VALIDATION
 from studies.stratified import split_rows
 
 __all__ = [
     "DATASETS",
     "ENVIRONMENT",
-    "VALIDATION",
     "TrainingData",
     "check_images",
     "load_training",
@@ -26,7 +26,6 @@ __all__ = [
 ]
 
 ENVIRONMENT = "MLPSEARCH_DATA"
-VALIDATION = 1000  # images to split off, where nobody says how many
 
 
 @dataclass(frozen=True, slots=True, eq=False)

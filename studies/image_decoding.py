@@ -38,10 +38,10 @@ def as_shape(pixels: NDArray[np.uint8], shape: tuple[int, int, int], where: str,
     height, width, channels = shape
     if pixels.shape[:2] != (height, width):
         raise DataError(
-            f"{where} has {pixels.shape[0]}×{pixels.shape[1]} pixels (height × width), {others} {height}×{width}"
+            f"{where}: has {pixels.shape[0]}×{pixels.shape[1]} pixels (height × width), {others} {height}×{width}"
         )
     if pixels.shape[2] > channels:
-        raise DataError(f"{where} is in colour, {others} grey images")
+        raise DataError(f"{where}: is in colour, {others} grey images")
     return np.broadcast_to(pixels, shape)
 
 

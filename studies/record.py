@@ -34,10 +34,10 @@ from models.files import expanded
 from studies import catalog
 from studies.artifacts import artifacts_of, remove_artifacts
 from studies.counts import Counts
-from studies.datasets import VALIDATION, TrainingData, own_copy
+from studies.datasets import TrainingData, own_copy
 from studies.files import Files
 from studies.places import Place, own_studies, place_for
-from studies.spec import Budget, StudySpec
+from studies.spec import VALIDATION, Budget, StudySpec
 from studies.spec_messages import nearest
 from studies.storage import Storage, exists, open_storage, shown
 

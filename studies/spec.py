@@ -14,7 +14,6 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from models.config import ALLOWED, describe_allowed
 from models.errors import SpecError
 from models.files import expanded
-from studies.datasets import VALIDATION
 from studies.dimensions import (
     FIELDS,
     Choices,
@@ -33,6 +32,7 @@ from studies.dimensions import (
 from studies.spec_messages import explain, key_path, nearest, one_line, show
 
 MAX_FILE_BYTES = 1_000_000
+VALIDATION = 1000  # validation images, where neither a study nor its data set says how many
 
 # A study may go on with these changed: they say how long it runs and where its images lie (which are
 # compared by their fingerprint), and what is done after the search, not what is searched.

@@ -68,7 +68,7 @@ def specs(draw: st.DrawFn) -> StudySpec:
         net="torch" if for_torch else draw(st.sampled_from(["numpy", "torch"])),
         dataset=draw(st.sampled_from(["digits", "cifar10", "fashion-mnist", "images"])),
         data=draw(st.text(st.characters(exclude_characters="\0", codec="utf-8"), min_size=1)),
-        validation=draw(st.integers(1, 10**6)),
+        validation=draw(st.none() | st.integers(1, 10**6)),
         seed=draw(st.integers(*ALLOWED["seed"])),
         sampler=draw(st.sampled_from(["tpe", "gp", "random"])),
         pruner=draw(st.sampled_from(["median", "hyperband", "none"])),

@@ -182,7 +182,7 @@ def test_grey_becomes_colour_where_all_is_colour_and_not_the_other_way() -> None
     spread = as_shape(grey, (4, 5, 3), "x", "the net needs")
     np.testing.assert_array_equal(spread, np.repeat(grey, 3, axis=2))
     np.testing.assert_array_equal(as_shape(colour, (4, 5, 3), "x", "the net needs"), colour)
-    with pytest.raises(DataError, match=r"^x is in colour, the net needs grey images$"):
+    with pytest.raises(DataError, match=r"^x: is in colour, the net needs grey images$"):
         as_shape(colour, (4, 5, 1), "x", "the net needs")
-    with pytest.raises(DataError, match=r"^x has 4×5 pixels \(height × width\), the net needs 5×4$"):
+    with pytest.raises(DataError, match=r"^x: has 4×5 pixels \(height × width\), the net needs 5×4$"):
         as_shape(colour, (5, 4, 3), "x", "the net needs")

@@ -26,7 +26,7 @@ def test_a_short_file_gets_the_defaults() -> None:
         net="numpy",
         dataset="digits",
         data=None,
-        validation=1000,
+        validation=None,
         seed=0,
         sampler="tpe",
         pruner="median",
@@ -141,6 +141,8 @@ DRIFT_BASE = MINIMAL + (
         ('"mine"', '"mine"\ndata = "elsewhere"', []),
         # what changes nothing
         ('"mine"', '"mine"\nseed = 0', []),
+        ('"mine"', '"mine"\nvalidation = 1000', []),
+        ('"mine"', '"mine"\nvalidation = 999', ["validation: 1000 → 999"]),
     ],
 )  # fmt: skip
 def test_differences_name_the_keys_and_both_values(old: str, new: str, lines: list[str]) -> None:

@@ -7,9 +7,9 @@ import pytest
 
 import models
 from models.config import TYPES, describe_allowed
-from studies.datasets import VALIDATION
 from studies.dimensions import FIELDS, Choices, Range
 from studies.spec import (
+    VALIDATION,
     Budget,
     Confirm,
     StudySpec,

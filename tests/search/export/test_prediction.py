@@ -26,10 +26,12 @@ from search.export.document import DOCUMENT, read_export, write_export
 from search.export.parameters import WEIGHTS
 from search.export.prediction import classify, load_classifier, read_images
 from search.finalize import load_winner
+from studies.datasets import load_training
+from studies.holdout import open_test_split
 from studies.record import StudyRecord
 from tests.search.export.conftest import Folder
 from tests.search.makers import NETS
-from tests.studies.image_makers import colour_pixels, encode, grey_pixels
+from tests.studies.image_makers import colour_pixels, encode, grey_pixels, turned, write_folder
 
 GREY, COLOUR = (8, 8, 1), (8, 8, 3)
 
@@ -116,13 +118,11 @@ def transparent_palette() -> bytes:
     ("content", "shape", "message"),
     [
         (image("L", (9, 8)), GREY, "has 8×9 pixels (height × width), the net needs 8×8"),
-        (image("RGB"), GREY, "pixels of mode RGB: must be of mode L or 1"),
-        (image("LA"), GREY, "pixels of mode LA: must be of mode L or 1"),
-        (image("P"), GREY, "pixels of mode P: must be of mode L or 1"),
+        (image("RGB"), GREY, "is in colour, the net needs grey images"),
+        (image("P"), GREY, "is in colour, the net needs grey images"),
         (image("I;16"), GREY, "pixels of mode I;16: only 8 bits a channel are allowed"),
         (image("RGB", (8, 1)), COLOUR, "has 1×8 pixels (height × width), the net needs 8×8"),
-        (image("L"), COLOUR, "pixels of mode L: must be of mode RGB or P"),
-        (image("RGBA"), COLOUR, "pixels of mode RGBA: must be of mode RGB or P"),
+        (turned(colour_pixels(0, 8, 9), 6), (8, 9, 3), "has 9×8 pixels (height × width), the net needs 8×9"),
         (encode(Image.new("RGB", (8, 8)), "TIFF"), COLOUR, "not an image (BMP, JPEG, PNG)"),
         (b"", GREY, "not an image (BMP, JPEG, PNG)"),
         (pickle.dumps(np.zeros(3)), GREY, "not an image (BMP, JPEG, PNG)"),
@@ -136,7 +136,7 @@ def test_an_image_that_does_not_fit_is_refused(
     tmp_path: Path, content: bytes, shape: tuple[int, int, int], message: str
 ) -> None:
     good, bad = tmp_path / "good.png", tmp_path / "bad.png"
-    good.write_bytes(image("L" if shape == GREY else "RGB"))
+    good.write_bytes(image("L" if shape == GREY else "RGB", (shape[1], shape[0])))
     bad.write_bytes(content)
     with pytest.raises(DataError) as caught:
         read_images([good, bad, good], shape)
@@ -145,7 +145,7 @@ def test_an_image_that_does_not_fit_is_refused(
 
 
 def test_pixels_come_as_they_are(tmp_path: Path) -> None:
-    """Also those of a JPEG file with another suffix, of two levels, and of a palette with transparency."""
+    """Also those of a JPEG file with another suffix, of two levels, and of a palette."""
     grey, colour = grey_pixels(1, 8, 8), colour_pixels(2, 8, 8)
     contents = {
         "a": (encode(grey), GREY),
@@ -162,6 +162,38 @@ def test_pixels_come_as_they_are(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read["b.bmp"], colour.reshape(1, -1))
     assert set(read["two.png"].ravel().tolist()) == {0, 255}
     assert len(np.unique(read["palette.png"].reshape(-1, 3), axis=0)) == 4
+
+
+FORMS = {
+    "RGB": lambda: encode(colour_pixels(0, 8, 8)),
+    "L": lambda: encode(grey_pixels(1, 8, 8)),
+    "1": lambda: encode(Image.fromarray(grey_pixels(1, 8, 8) > 127)),
+    "LA": lambda: encode(Image.fromarray(np.stack([grey_pixels(1, 8, 8), grey_pixels(2, 8, 8)], axis=2), "LA")),
+    "RGBA": lambda: encode(Image.fromarray(np.dstack([colour_pixels(1, 8, 8), grey_pixels(2, 8, 8)]), "RGBA")),
+    "P": lambda: transparent_palette(),
+    "CMYK": lambda: encode(Image.fromarray(colour_pixels(1, 8, 8)).convert("CMYK"), "JPEG"),
+    "turned": lambda: turned(colour_pixels(2, 8, 8), 6),
+    "BMP": lambda: encode(colour_pixels(4, 8, 8), "BMP"),
+}
+
+
+@pytest.mark.parametrize("split", ["training", "test"])
+@pytest.mark.parametrize("shape", [GREY, COLOUR])
+def test_prediction_takes_what_training_and_test_take(
+    tmp_path: Path, shape: tuple[int, int, int], split: str
+) -> None:
+    contents = [FORMS[form]() for form in FORMS if shape == COLOUR or form in ("L", "1", "LA")]
+    folder = "train" if split == "training" else split
+    files = {f"{folder}/{name}/{number:02}.png": one for number, one in enumerate(contents) for name in "ab"}
+    other = "test" if split == "training" else "train"
+    files |= {f"{other}/{name}/0.png": image("RGB" if shape == COLOUR else "L") for name in "ab"}
+    path = write_folder(tmp_path / "images", files)
+    if split == "training":
+        given = load_training("images", path, validation=1, split_seed=0).training.images
+    else:
+        given = open_test_split("images", path).test.images
+    paths = [path / name for name in sorted(files) if name.startswith(folder)]
+    np.testing.assert_array_equal(read_images(paths, shape), given)
 
 
 @pytest.mark.parametrize(("name", "message"), [("none.png", "No such file or directory"), (".", "Is a directory")])

@@ -1,0 +1,167 @@
+"""A study of the user's own images: what is said of them before the search, and how it ends."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.errors import DataError
+from search.export.document import read_export
+from search.finalize import evaluate
+from search.note import note
+from search.report.comparison import compare
+from search.report.study import report_page
+from search.worker import load_spec_data, load_study_data, serve_one
+from studies.creation import create_or_resume
+from studies.record import StudyRecord, open_study, source_of, study_names
+from studies.storage import open_storage
+from tests.search.conftest import Command
+from tests.search.makers import never
+from tests.studies.image_makers import colour_pixels, encode, image_files, turned, without_pixels, write_folder
+from tests.studies.stores import new_storage, spec
+
+STUDY_FILE = """
+name = "own"
+net = "numpy"
+dataset = "images"
+data = "images"
+[budget]
+trials = 1
+epochs = 1
+[search]
+hidden_size = { low = 4, high = 8 }
+[fixed]
+batch_size = 2
+"""
+
+
+def own_study(tmp_path: Path, files: dict[str, bytes], **more: Any) -> StudyRecord:
+    """A study of one trial on these images, searched."""
+    folder = write_folder(tmp_path / "images", files)
+    fixed = {"batch_size": 2}
+    specification = spec(trials=1, epochs=1, dataset="images", data=str(folder), fixed=fixed, **more)
+    source = source_of(load_spec_data(specification, folder), folder)
+    record = create_or_resume(new_storage(tmp_path / "storage"), specification, trials=None, source=source)
+    serve_one(record, never)
+    return record
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a study file is, beside its images."""
+    monkeypatch.chdir(tmp_path)
+    Path("own.toml").write_text(STUDY_FILE)
+    return tmp_path / "images"
+
+
+@pytest.mark.parametrize("command", ["run", "submit"])
+def test_a_fault_of_the_test_images_is_one_line_before_anything_is_made(
+    folder: Path, mlpsearch: Command, command: str
+) -> None:
+    write_folder(folder, image_files() | {"test/cat/000.png": b"broken"})
+    answer = mlpsearch(command, "own.toml", "--storage", "x.db")
+    expected = f"error: {folder}: 'test/cat/000.png': not an image (BMP, JPEG, PNG)\n"
+    assert (answer.code, answer.out, answer.err) == (1, "", expected)
+    assert not Path("x.db").exists()
+
+
+def test_what_is_done_to_the_images_is_said_before_the_search(folder: Path, mlpsearch: Command) -> None:
+    files = image_files(val=2) | {"train/dog/000.jpg": turned(colour_pixels(0), 3)}
+    files["test/cat/000.png"] = without_pixels(files["test/cat/000.png"])  # which nobody has decoded yet
+    write_folder(folder, files)
+    answer = mlpsearch("submit", "own.toml", "--storage", "x.db")
+    assert answer.code == 0
+    assert answer.err.splitlines()[:2] == [
+        f"{folder}: val/ is the validation split, 4 images",
+        f"{folder}: 1 of 15 images are turned as their EXIF data say",
+    ]
+    assert study_names(open_storage("sqlite:///x.db")) == ["own"]
+
+
+def test_a_number_beside_a_validation_folder_is_refused(folder: Path, mlpsearch: Command) -> None:
+    write_folder(folder, image_files(val=2))
+    Path("own.toml").write_text("validation = 2\n" + STUDY_FILE)
+    answer = mlpsearch("submit", "own.toml", "--storage", "x.db")
+    assert answer.code == 1
+    assert (
+        f"error: {folder}: has a validation split, val/ with 4 images, and validation = 2 asks for" in answer.err
+    )
+
+
+def test_a_study_with_a_validation_folder_ends_as_any_other(folder: Path, mlpsearch: Command) -> None:
+    write_folder(folder, image_files(val=2))
+    storage = ("--storage", "x.db")
+    assert mlpsearch("run", "own.toml", "--workers", "1", *storage).code == 0
+    record = open_study("sqlite:///x.db", "own")
+    assert record.attributes()["source"]["validation"] == {"folder": "val", "images": 4}
+    assert "| validation | 4 images, those in `val/` |" in note(record)
+    assert "4 images, those in val/" in report_page(record).decode()
+    assert mlpsearch("confirm", "own", "--top", "1", "--seeds", "2", "--workers", "1", *storage).code == 0
+    assert mlpsearch("export", "own", "-o", "best", *storage).code == 0
+    exported = read_export(Path("best"))
+    assert (exported.data.validation, exported.data.validation_folder) == (4, "val")
+    assert "the same weights bit for bit" in mlpsearch("train", "best").out
+    (folder / "val" / "cat" / "000.png").write_bytes(encode(colour_pixels(9)))
+    assert "their fingerprint is" in mlpsearch("train", "best").err
+
+
+def test_the_number_that_is_meant_without_one_is_no_other_specification(folder: Path, mlpsearch: Command) -> None:
+    write_folder(folder, image_files(train=1100, shape=(2, 2)))
+    assert mlpsearch("submit", "own.toml", "--storage", "x.db").code == 0
+    record = open_study("sqlite:///x.db", "own")
+    assert record.validation_split() == (1000, None)
+    Path("own.toml").write_text("validation = 1000\n" + STUDY_FILE)
+    assert mlpsearch("submit", "own.toml", "--storage", "x.db").code == 0
+    Path("own.toml").write_text("validation = 999\n" + STUDY_FILE)
+    assert "validation: 1000 → 999" in mlpsearch("submit", "own.toml", "--storage", "x.db").err
+
+
+def test_images_that_an_earlier_version_read_otherwise_are_named(tmp_path: Path) -> None:
+    files = image_files() | {"train/dog/000.jpg": turned(colour_pixels(0), 3)}
+    record = own_study(tmp_path, files, validation=2)
+    record.set("source", record.attributes()["source"] | {"fingerprint": "0" * 64})
+    with pytest.raises(DataError) as caught:
+        load_study_data(record)
+    assert str(caught.value).endswith(
+        f"; {tmp_path}/images: 1 of 11 images are turned as their EXIF data say "
+        "(versions up to 0.1 read such images otherwise: then make a new study)"
+    )
+
+
+# ---- test images that are training images ----
+
+
+def test_known_test_images_are_shown_wherever_the_test_accuracy_is(tmp_path: Path, mlpsearch: Command) -> None:
+    files = image_files()
+    files["test/cat/000.png"] = files["train/cat/001.png"]
+    record = own_study(tmp_path, files, validation=2)
+    report = evaluate(record, "mlpsearch evaluate mine")
+    assert (report.images, report.also_in_training) == (4, 1)
+    expected = "1 of 4 test images are also training or validation images"
+    storage = ("--storage", record.url)
+    assert f"\nbeware: {expected}\n" in mlpsearch("status", "mine", *storage).out
+    (test,) = json.loads(mlpsearch("status", "mine", "--json", *storage).out)["tests"]
+    assert test["also_in_training"] == 1
+    assert f"**Beware:** {expected}." in note(record)
+    assert f"Beware: {expected}." in report_page(record).decode()
+    other = create_or_resume(
+        record.url,
+        record.spec.model_copy(update={"name": "other"}),
+        trials=None,
+        source=record.attributes()["source"],
+    )
+    assert f"mine: {expected}." in compare([record, other]).warnings
+    assert mlpsearch("export", "mine", "-o", "best", *storage).code == 0
+    tested = read_export(Path("best")).accuracy.test
+    assert tested is not None
+    assert tested.also_in_training == 1
+
+
+def test_nothing_is_said_where_no_test_image_is_known(tested: StudyRecord, mlpsearch: Command) -> None:
+    """Nor of openings that nobody counted in."""
+    for count in (0, None):
+        (test,) = tested.attributes()["tests"]
+        tested.set("tests", [test | {"also_in_training": count}])
+        assert "eware" not in note(tested) + report_page(tested).decode()
+        assert "beware" not in mlpsearch("status", "mine", "--storage", tested.url).out
