@@ -10,6 +10,7 @@ import numpy as np
 from models.data import Split
 from models.errors import DataError
 from models.files import expanded
+from studies.duplicates import count_known
 from studies.image_cache import CachedImages
 from studies.sources import DATASETS, check_images, open_beside, open_split
 from studies.spec import VALIDATION
@@ -72,6 +73,17 @@ def why_changed(dataset: str, data: Path | None) -> str:
     if not remarks:
         return ""
     return f"; {'; '.join(remarks)} (versions up to 0.1 read such images otherwise: then make a new study)"
+
+
+def remarks_on_validation(data: TrainingData) -> list[str]:
+    """Return remarks for people on a validation split of the data set's own, a line each."""
+    if data.validation_folder is None:
+        return []
+    known, total = count_known(data.validation.images, [data.training.images]), len(data.validation)
+    if not known:
+        return []
+    where = f"images in {data.validation_folder}/ are also in train/"
+    return [f"{known:,} of {total:,} {where}: they favour what is learnt by heart"]
 
 
 def load_training(dataset: str, data: Path | None, *, validation: int | None, split_seed: int) -> TrainingData:

@@ -1,17 +1,13 @@
 """The only opener of a test split. Nothing that searches may import this module."""
 
-import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.data import Split
+from studies.duplicates import count_known
 from studies.sources import open_beside, open_split
-
-_ROWS = 4096  # read from disk at once
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,19 +41,4 @@ def open_test_split(dataset: str, data: Path | None) -> TestData:
         seen.append(open_beside(dataset, data, "validation", training).images)
     rows = np.arange(len(cached.labels), dtype=np.int64)
     test = Split(cached.images, cached.labels, rows, cached.shape)
-    return TestData(test, cached.classes, cached.shape, cached.fingerprint, _count_known(cached.images, seen))
-
-
-def _count_known(images: NDArray[np.uint8], seen: list[NDArray[np.uint8]]) -> int:
-    """How many of the images, (N, inputs), are among those seen."""
-    digests = [*_digests(images)]
-    wanted = frozenset(digests)
-    found = {digest for others in seen for digest in _digests(others) if digest in wanted}
-    return sum(digest in found for digest in digests)
-
-
-def _digests(images: NDArray[np.uint8]) -> Iterator[bytes]:
-    """Of each row; two images with one digest are the same."""
-    for start in range(0, len(images), _ROWS):
-        for row in np.ascontiguousarray(images[start : start + _ROWS]):
-            yield hashlib.sha256(row).digest()
+    return TestData(test, cached.classes, cached.shape, cached.fingerprint, count_known(cached.images, seen))

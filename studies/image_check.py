@@ -49,7 +49,7 @@ def _remarks_on_splits(
         missing = [name for number, name in enumerate(classes) if number not in set(files.values())]
         if missing:
             more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-            remarks.append(f"{tree.path}: {tree.folder_name(split)} has no images of class {missing[0]!r}{more}")
+            remarks.append(f"{tree.folder_name(split)} has no images of class {missing[0]!r}{more}")
     return remarks
 
 
@@ -102,4 +102,4 @@ class _Survey:
             remarks.append(
                 f"{self._transparent:,} of {total:,} images have transparency: white is put behind them"
             )
-        return [f"{self._tree.path}: {remark}" for remark in remarks]
+        return remarks

@@ -77,8 +77,12 @@ def check_images(dataset: str, data: Path | None) -> list[str]:
     not allowed.
     """
     source = find_source(dataset, data)
-    if not isinstance(source, ImageFiles):
-        return source.check()
+    remarks = _checked(source) if isinstance(source, ImageFiles) else source.check()
+    return [f"{data}: {remark}" for remark in remarks]
+
+
+def _checked(source: ImageFiles) -> list[str]:
+    """What its check says, from the cache where it was made before."""
     key = hashlib.sha256(json.dumps([_CHECK_VERSION, source.fingerprint_of_all()]).encode()).hexdigest()
     path = cache_folder() / f"check-{key[:32]}.json"
     remarks = _remembered(path)

@@ -219,7 +219,7 @@ def _submit(study: str, trials: int | None, data: str | None, storage: str | Non
     from search.publish import write_note
     from search.worker import load_spec_data
     from studies.creation import create_or_resume
-    from studies.datasets import check_images
+    from studies.datasets import check_images, remarks_on_validation
     from studies.record import find_spec, source_of
     from studies.storage import storage_url
 
@@ -228,7 +228,7 @@ def _submit(study: str, trials: int | None, data: str | None, storage: str | Non
     with err().status(f"reading the images of {spec.dataset}"):
         remarks = check_images(spec.dataset, path)
         images = load_spec_data(spec, path)
-    for remark in remarks:
+    for remark in [*remarks, *remarks_on_validation(images)]:
         tell(remark)
     source = source_of(images, path)
     record = create_or_resume(url, spec, trials=trials, source=source)

@@ -69,12 +69,14 @@ def test_a_fault_of_the_test_images_is_one_line_before_anything_is_made(
 def test_what_is_done_to_the_images_is_said_before_the_search(folder: Path, mlpsearch: Command) -> None:
     files = image_files(val=2) | {"train/dog/000.jpg": turned(colour_pixels(0), 3)}
     files["test/cat/000.png"] = without_pixels(files["test/cat/000.png"])  # which nobody has decoded yet
+    files["val/cat/000.png"] = files["train/dog/000.png"]
     write_folder(folder, files)
     answer = mlpsearch("submit", "own.toml", "--storage", "x.db")
     assert answer.code == 0
-    assert answer.err.splitlines()[:2] == [
+    assert answer.err.splitlines()[:3] == [
         f"{folder}: val/ is the validation split, 4 images",
         f"{folder}: 1 of 15 images are turned as their EXIF data say",
+        "1 of 4 images in val/ are also in train/: they favour what is learnt by heart",
     ]
     assert study_names(open_storage("sqlite:///x.db")) == ["own"]
 

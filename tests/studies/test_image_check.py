@@ -133,6 +133,13 @@ def test_what_was_found_right_is_not_read_again(place: Path, monkeypatch: pytest
     assert check_images("images", place) == first
 
 
+def test_a_remembered_remark_names_the_archive_where_it_is_now(tmp_path: Path) -> None:
+    archive = make.write_any(tmp_path / "x.tar", make.image_files(val=1))
+    check_images("images", archive)
+    moved = archive.rename(tmp_path / "y.tar")
+    assert check_images("images", moved) == [f"{moved}: val/ is the validation split, 2 images"]
+
+
 @pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b"\xff", b"[" * 10_000])
 def test_a_damaged_memory_of_a_check_is_no_memory(tmp_path: Path, cache: Path, content: bytes) -> None:
     path = make.write_any(tmp_path / "x.tar", make.image_files())
