@@ -4,6 +4,7 @@ from collections import Counter
 
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from search.waiting import FIXED, OF_TRIAL, RUN
 from studies.record import PLANNED_SEED, PlannedRun, StudyRecord
 from studies.spec import StudySpec
 
@@ -13,12 +14,10 @@ MAX_START_TRIALS = 2  # that fail, of one start: it may be what fails, and shall
 
 def start_of(trial: FrozenTrial, spec: StudySpec) -> int | None:
     """Return which of the specification's starts a trial tries, None where it is none."""
-    if START in trial.user_attrs:
-        start = trial.user_attrs[START]
-        return start if isinstance(start, int) else None
     # Older versions gave each start to the trial of its number.
-    fixed = trial.system_attrs.get("fixed_params")
-    return trial.number if trial.number < len(spec.start) and fixed == spec.start[trial.number] else None
+    start = trial.user_attrs.get(START, trial.number)
+    is_start = type(start) is int and 0 <= start < len(spec.start)
+    return start if is_start and trial.system_attrs.get(FIXED) == spec.start[start] else None
 
 
 def next_trial(record: StudyRecord, plan: list[PlannedRun] | None) -> FrozenTrial:
@@ -26,7 +25,8 @@ def next_trial(record: StudyRecord, plan: list[PlannedRun] | None) -> FrozenTria
 
     plan: the study's, of which a run must be left.
     """
-    trials = record.storage.optuna.get_all_trials(record.study_id, deepcopy=False)
+    everybodys = record.storage.optuna.get_all_trials(record.study_id, deepcopy=False)
+    trials = [trial for trial in everybodys if trial.state == TrialState.WAITING or record.own.has(trial)]
     if plan is not None:
         return _planned(trials, plan)
     start = _missing_start(trials, record)
@@ -34,19 +34,19 @@ def next_trial(record: StudyRecord, plan: list[PlannedRun] | None) -> FrozenTria
         return create_trial(state=TrialState.WAITING)
     return create_trial(
         state=TrialState.WAITING,
-        system_attrs={"fixed_params": record.spec.start[start]},
+        system_attrs={FIXED: record.spec.start[start]},
         user_attrs={START: start},
     )
 
 
 def _planned(trials: list[FrozenTrial], plan: list[PlannedRun]) -> FrozenTrial:
     """The first run that no trial does or did."""
-    done = {trial.user_attrs.get("run") for trial in trials if trial.state != TrialState.FAIL}
+    done = {trial.user_attrs.get(RUN) for trial in trials if trial.state != TrialState.FAIL}
     index, run = next((index, run) for index, run in enumerate(plan) if index not in done)
     return create_trial(
         state=TrialState.WAITING,
-        system_attrs={"fixed_params": run.params},
-        user_attrs={"run": index, "of_trial": run.trial, PLANNED_SEED: run.seed},
+        system_attrs={FIXED: run.params},
+        user_attrs={RUN: index, OF_TRIAL: run.trial, PLANNED_SEED: run.seed},
     )
 
 

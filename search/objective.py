@@ -115,7 +115,7 @@ class _Reporter:
 
     def __init__(self, trial: optuna.Trial, progress: Progress):
         self._trial = trial
-        self._before = dict(trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values)
+        self._before = dict(trial.storage.get_trial(trial._trial_id).intermediate_values)
         for epoch, value in enumerate(progress.accuracies, start=1):
             self(epoch, value)
 

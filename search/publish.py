@@ -86,9 +86,7 @@ def _figures(record: StudyRecord) -> dict[str, Any]:
     from search.report.figures import confusion, time_against_accuracy
 
     test = record.attributes()["tests"][-1]
-    titled = {
-        "time-against-accuracy": ("Time against accuracy", time_against_accuracy(record.optuna_study().trials))
-    }
+    titled = {"time-against-accuracy": ("Time against accuracy", time_against_accuracy(record.own_trials()))}
     if len(test["classes"]) <= MOST_CLASSES:
         titled["confusion-matrix"] = ("Confusion matrix", confusion(test))
     return {name: figure.update_layout(title=title, **_LOOK) for name, (title, figure) in titled.items()}

@@ -9,6 +9,8 @@ from search.confirmation import current_confirmation, to_json
 from search.trial_queue import TrialQueue
 from studies.record import StudyRecord, confirmation_of
 
+_MOST_REFUSED = 5  # that a status names
+
 
 @dataclass(frozen=True, slots=True)
 class RunningTrial:
@@ -33,11 +35,22 @@ class BestTrial:
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedTrial:
+    """A trial that somebody queued with Optuna, and that does not fit the study. reason: why, in a sentence."""
+
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class StudyStatus:
     """A study at one moment.
 
     state: "complete", "stopped", "running" (a live worker has a trial) or "open".
-    trials: counts by state: finished, pruned, failed, running, waiting.
+    trials: counts by state: finished, pruned, failed, running, waiting; and foreign: those in any state that
+        somebody added with Optuna itself, which count for nothing.
+    foreign_running: how many of the foreign trials run.
+    refused: the newest trials that somebody queued and that do not fit the study, with the reasons.
     seconds: wall clock during which trials ran.  seconds_left: an estimate, None where there is nothing to go by.
     tests: every opening of the test split.
     confirming: runs of the confirmation that are done and planned, None where there is none.
@@ -58,6 +71,8 @@ class StudyStatus:
     tests: list[dict[str, Any]]
     confirming: dict[str, int] | None
     confirmation: dict[str, Any] | None
+    foreign_running: int
+    refused: list[RefusedTrial]
 
     @property
     def ended(self) -> int:
@@ -68,7 +83,8 @@ class StudyStatus:
 def study_status(record: StudyRecord, queue: TrialQueue) -> StudyStatus:
     """Return the snapshot of now. Raises StudyError when the study was deleted."""
     attributes, budget = record.attributes(), record.budget
-    trials = _trials_by_state(record)
+    foreign = record.counts.foreign()
+    trials = {**_trials_by_state(record), "foreign": sum(foreign.values())}
     running = [_running(trial, alive) for trial, alive in queue.running()]
     complete = queue.is_complete()
     seconds = record.counts.seconds()
@@ -89,6 +105,8 @@ def study_status(record: StudyRecord, queue: TrialQueue) -> StudyStatus:
         tests=attributes["tests"],
         confirming=_confirming(record),
         confirmation=to_json(confirmation) if (confirmation := current_confirmation(record)) else None,
+        foreign_running=foreign[TrialState.RUNNING],
+        refused=[RefusedTrial(number, reason) for number, reason in record.counts.refused(_MOST_REFUSED)],
     )
 
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 from optuna.distributions import BaseDistribution
-from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
+from optuna.pruners import BasePruner, MedianPruner, NopPruner
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from search.own_study import OwnHyperband
 from studies.space import distributions
 from studies.spec import StudySpec
 
@@ -120,7 +121,7 @@ def make_pruner(spec: StudySpec) -> BasePruner:
     if spec.pruner == "none":
         return NopPruner()
     if spec.pruner == "hyperband":
-        return HyperbandPruner(min_resource=1, max_resource=spec.budget.epochs, reduction_factor=3)
+        return OwnHyperband(min_resource=1, max_resource=spec.budget.epochs, reduction_factor=3)
     # The first half of the epochs says little of the last: a learning rate that ends ahead, once it has decayed,
     # often starts behind.
     return MedianPruner(n_startup_trials=5, n_warmup_steps=spec.budget.epochs // 2)
@@ -132,7 +133,7 @@ def pruned_when_asked_again(trial: Trial) -> bool:
     Optuna's Hyperband notes the rung a trial has reached before it answers, and takes a trial that was cut off
     in between for one that passed. So it is shown the trial without that rung.
     """
-    frozen = copy.deepcopy(trial.study.get_trials(deepcopy=False)[trial.number])
+    frozen = copy.deepcopy(trial.storage.get_trial(trial._trial_id))
     rungs = [key for key in frozen.system_attrs if key.startswith("completed_rung_")]
     newest = max(rungs, key=lambda key: int(key.rpartition("_")[2]), default=None)
     last = frozen.intermediate_values[max(frozen.intermediate_values)]

@@ -8,14 +8,16 @@ The trials of the storage are the only truth; nothing is counted elsewhere.
                           │     the same trial, number and hyperparameters, from its last checkpoint
                           └──▶ FAIL                   raised or lost its worker too often; a new trial replaces it
 
-A trial is added only while fewer trials than the budget are not FAIL, so that exactly the budget's trials end.
+A trial is added only while fewer trials than the budget are not FAIL, and one that waits is taken only while the
+budget has room for it, so that exactly the budget's trials end. Trials of others (studies/ownership.py) count for
+nothing; points that somebody queued with Optuna are taken like those added here, if they fit the study.
 Adding one is one transaction, which locks the study; each step of a trial is one as well, which locks the trial
 and goes by what the trial is then, so that it may be done again where the answer to it got lost.
 """
 
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -26,8 +28,11 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from models.errors import StudyError
 from search.checkpoints import remove_leftovers
 from search.next_trial import next_trial
+from search.own_study import OwnStudy
 from search.strategy import make_pruner, make_sampler
+from search.waiting import is_whole, misfit
 from studies.backend import Change
+from studies.ownership import CLAIMED, ENDED, REFUSED
 from studies.record import StudyRecord
 
 ATTEMPT = "attempt"  # the trial attribute that tells its attempts apart
@@ -60,11 +65,13 @@ class TrialQueue:
 
     def __init__(self, record: StudyRecord):
         self._record = record
+        self._own = record.own
         self._counts = record.counts
         self._storage = record.storage.optuna
         self._backend = record.storage.backend
         self._sampler = make_sampler(record.spec)
-        self._pruner = make_pruner(record.spec) if record.plan is None else NopPruner()
+        self._is_planned = record.plan is not None
+        self._pruner = NopPruner() if self._is_planned else make_pruner(record.spec)
 
     # ---- taking ----------------------------------------------------------------------------------------------
 
@@ -81,25 +88,32 @@ class TrialQueue:
         return claim
 
     def _claim_waiting(self, worker: str) -> Claim | None:
-        attempt = secrets.token_hex(8)
+        attempt, refused = secrets.token_hex(8), set[int]()
         owner = {"worker": worker, ATTEMPT: attempt}
+        most, plan = self._record.budget.trials, self._record.plan
 
         def take(trial: FrozenTrial) -> Change | None:
             # Its own already where the answer to taking it was lost, and it is taken again.
-            is_free = trial.state == TrialState.WAITING or _is_held(trial, worker, attempt)
-            return Change(TrialState.RUNNING, attributes=owner) if is_free else None
+            is_taken = _is_held(trial, worker, attempt)
+            if not (is_taken or trial.state == TrialState.WAITING):
+                return None
+            wrong = None if is_taken else misfit(trial, self._record.spec, plan, self._own)
+            if wrong is None:
+                return Change(TrialState.RUNNING, attributes=owner, system=self._own.mark(CLAIMED, trial))
+            refused.add(trial._trial_id)
+            return Change(TrialState.FAIL, attributes={"error": wrong}, system=self._own.mark(REFUSED, trial))
 
         # Anew while any wait: between looking and taking, others take these, and add some.
-        while waiting := self._counts.in_state(TrialState.WAITING):
+        while waiting := self._counts.waiting(most):
             for key in waiting:
-                if self._change(key.trial_id, take):
+                if self._change(key.trial_id, take) and key.trial_id not in refused:
                     return Claim(self._asked(key.trial_id), key.trial_id, worker, attempt)
         return None
 
     def _asked(self, trial_id: int) -> optuna.Trial:
         # A new view of the study for each trial: Optuna's sampler goes by the trials that a view once
         # listed, until `ask` or `tell` is called on it, and nobody calls those here.
-        study = self._record.optuna_study(self._sampler, self._pruner)
+        study = OwnStudy(self._record, self._sampler, self._pruner)
         # Optuna's cache refuses parameters for a trial that another process added and it never listed.
         study.get_trials(deepcopy=False)
         return optuna.Trial(study, trial_id)
@@ -110,7 +124,7 @@ class TrialQueue:
         if sum(counts.values()) - counts[TrialState.FAIL] >= most:
             return False
         self.refuse_hopeless()
-        return self._backend.add_trial(self._record.study_id, most, self._next_trial)
+        return self._backend.add_trial(self._record.study_id, most, self._next_trial, self._own)
 
     def _next_trial(self, _: int) -> FrozenTrial:
         plan = self._record.plan
@@ -152,9 +166,9 @@ class TrialQueue:
         def decide(trial: FrozenTrial) -> Change | None:
             nonlocal ended_before
             if _is_held(trial, claim.worker, claim.attempt):
-                return end
+                return replace(end, system=self._own.mark(ENDED, trial))
             # Where the answer was lost, and this is done again, it has ended so already.
-            ended_before = (trial.state, trial.value, _owner(trial)) == (
+            ended_before = self._own.has_mark(trial) and (trial.state, trial.value, _owner(trial)) == (
                 end.state,
                 end.value,
                 (claim.worker, claim.attempt),
@@ -170,7 +184,7 @@ class TrialQueue:
 
     def fail(self, claim: Claim, message: str) -> None:
         """Count an exception: the trial is tried again, or FAIL after MAX_FAILURES."""
-        self._change_own(claim, lambda trial: _counted(trial, "failures", MAX_FAILURES, message))
+        self._change_own(claim, lambda trial: self._counted(trial, "failures", MAX_FAILURES, message))
 
     def release(self, worker: str, *, died: bool = True) -> list[int]:
         """Give back the trials of a worker that died, or was ended on purpose; return their numbers."""
@@ -196,11 +210,21 @@ class TrialQueue:
                     return None
                 if not message:
                     return Change(TrialState.WAITING)
-                return _counted(trial, "deaths", MAX_DEATHS, message, lost=True)
+                return self._counted(trial, "deaths", MAX_DEATHS, message, lost=True)
 
             return self._change(seen._trial_id, decide)
 
         return [trial.number for trial in lost if give_back(trial)]
+
+    def _counted(
+        self, trial: FrozenTrial, attribute: str, most: int, message: str, *, lost: bool = False
+    ) -> Change:
+        """Let the trial wait again, or fail where this has happened to it `most` times."""
+        count = trial.user_attrs.get(attribute, 0) + 1
+        noted = {attribute: count, "error": message}
+        if count < most:
+            return Change(TrialState.WAITING, attributes=noted, lost=lost)
+        return Change(TrialState.FAIL, attributes=noted, system=self._own.mark(ENDED, trial), lost=lost)
 
     def _change_own(self, claim: Claim, change: Callable[[FrozenTrial], Change]) -> bool:
         """Change a claimed trial if it is still this worker's; return whether it was."""
@@ -221,7 +245,7 @@ class TrialQueue:
         return [self._storage.get_trial(key.trial_id) for key in self._counts.in_state(state)]
 
     def _stale_ids(self) -> set[int]:
-        return self._record.storage.stale_trial_ids(self._record.study_id)
+        return self._record.storage.stale_trial_ids(self._record.study_id) | self._counts.without_heartbeat()
 
     # ---- looking ---------------------------------------------------------------------------------------------
 
@@ -259,7 +283,17 @@ class TrialQueue:
 
     def top(self, count: int) -> list[FrozenTrial]:
         """Return the complete trials of the highest validation accuracies, best first."""
-        return [self._storage.get_trial(key.trial_id) for key in self._counts.best(count)]
+        found: list[FrozenTrial] = []
+        seen = 0
+        while len(found) < count and (keys := self._counts.best(count, after=seen)):
+            seen += len(keys)
+            trials = [self._storage.get_trial(key.trial_id) for key in keys]
+            found += [trial for trial in trials if self._is_sound(trial)]
+        return found[:count]
+
+    def _is_sound(self, trial: FrozenTrial) -> bool:
+        # Earlier versions let others have a say in what was tried.
+        return self._is_planned or self._own.has_mark(trial) or is_whole(trial.params, self._record.spec)
 
     def running(self) -> list[tuple[FrozenTrial, bool]]:
         """Return the running trials, each with whether its worker's heartbeat is fresh."""
@@ -268,11 +302,10 @@ class TrialQueue:
 
     def remove_leftovers(self) -> None:
         """Delete checkpoints of trials that ended, and all weights but the best's; a confirmation keeps all."""
-        is_planned = self._record.plan is not None
         remove_leftovers(
             self._record.files,
             is_ended=self.is_ended,
-            keep=lambda: None if is_planned else {key.number for key in self._counts.best()},
+            keep=lambda: None if self._is_planned else {trial.number for trial in self.top(1)},
         )
 
     def is_ended(self, number: int) -> bool:
@@ -295,10 +328,3 @@ def _is_held(trial: FrozenTrial, worker: str, attempt: str) -> bool:
 
 def _attempt(trial: FrozenTrial) -> tuple[object, ...]:
     return trial.state, *_owner(trial)
-
-
-def _counted(trial: FrozenTrial, attribute: str, most: int, message: str, *, lost: bool = False) -> Change:
-    """Let the trial wait again, or fail where this has happened to it `most` times."""
-    count = trial.user_attrs.get(attribute, 0) + 1
-    state = TrialState.WAITING if count < most else TrialState.FAIL
-    return Change(state, attributes={attribute: count, "error": message}, lost=lost)

@@ -28,6 +28,7 @@ from sqlalchemy import Connection, Executable, Table, and_, bindparam, func, ins
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
+from studies.ownership import Ownership
 from studies.reconnecting import repeated
 from studies.rows import COLUMNS, PARAMS, REPORTS, SYSTEM, TRIALS, USER, VALUES, trial_of, trials_of, utc_now
 from studies.spans import EARLIER, fell_silent, last_seen, to_json
@@ -45,9 +46,8 @@ _HEARTBEAT = select(_HEARTBEATS.c.heartbeat).where(_HEARTBEATS.c.trial_id == bin
 _UPDATE_TRIAL = update(TRIALS).where(TRIALS.c.trial_id == bindparam("trial"))
 _HAS_STUDY = select(_STUDIES.c.study_id).where(_STUDIES.c.study_id == bindparam("study"))
 _LOCKED_STUDY = _HAS_STUDY.with_for_update()
-_COUNTS = (
-    select(TRIALS.c.state, func.count()).where(TRIALS.c.study_id == bindparam("study")).group_by(TRIALS.c.state)
-)
+_NUMBER = select(func.count()).where(TRIALS.c.study_id == bindparam("study"))
+_USED = "SELECT COUNT(*) FROM trials WHERE study_id = :study AND state <> 'FAIL' AND (state = 'WAITING' OR {own})"
 _STUDY_ATTRIBUTES = select(_STUDY_USER.c.key, _STUDY_USER.c.value_json).where(
     _STUDY_USER.c.study_id == bindparam("study")
 )
@@ -59,14 +59,16 @@ _SERVER_SECONDS = text("SELECT EXTRACT(EPOCH FROM now() - pg_postmaster_start_ti
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a trial becomes. value: of one that ends.  attributes: user attributes that it gets besides.
+    """What a trial becomes. value: of one that ends.
 
+    attributes, system: user and system attributes that it gets besides.
     lost: whether its worker is gone, so that its attempt ended at the last heartbeat, not now.
     """
 
     state: TrialState
     value: float | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    system: Mapping[str, Any] = field(default_factory=dict)
     lost: bool = False
 
 
@@ -135,17 +137,23 @@ class Backend(RDBStorage):
 
     # ---- writing ---------------------------------------------------------------------------------------------
 
-    def add_trial(self, study_id: int, most: int, template_of: Callable[[int], FrozenTrial]) -> bool:
+    def add_trial(
+        self,
+        study_id: int,
+        most: int,
+        template_of: Callable[[int], FrozenTrial],
+        own: Ownership | None = None,
+    ) -> bool:
         """Add a WAITING trial if fewer than `most` are not FAIL; return whether that was so.
 
         template_of: says, given the trial's number, which attributes it has. It may read, but not write.
+        own: tells the trials that count, besides those that wait; without it all count.
         Raises KeyError where there is no such study.
         """
         with self._transaction() as connection:
             _require_study(connection, study_id, _LOCKED_STUDY)
-            counts = dict(map(tuple, connection.execute(_COUNTS, {"study": study_id})))
-            number = sum(counts.values())
-            if number - counts.get(TrialState.FAIL, 0) >= most:
+            number = connection.scalar(_NUMBER, {"study": study_id}) or 0
+            if _used(connection, study_id, own) >= most:
                 return False
             template = template_of(number)
             row = {"study_id": study_id, "number": number, "state": TrialState.WAITING}
@@ -191,9 +199,10 @@ class Backend(RDBStorage):
         times, spans = self._times(connection, trial, change)
         if change.state == TrialState.RUNNING:
             connection.execute(_beat(self.engine.name), {"trial_id": trial_id})
-        for key, value in {**change.attributes, **spans}.items():
-            attribute = {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
-            connection.execute(_upsert_into(USER, self.engine.name), attribute)
+        for table, attributes in ((USER, {**change.attributes, **spans}), (SYSTEM, change.system)):
+            for key, value in attributes.items():
+                attribute = {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
+                connection.execute(_upsert_into(table, self.engine.name), attribute)
         if change.value is not None:
             stored, kind = models.TrialValueModel.value_to_stored_repr(change.value)
             value_row = {"trial_id": trial_id, "objective": 0, "value": stored, "value_type": kind}
@@ -311,6 +320,12 @@ def _beat(dialect: str) -> Executable:
     return insert_row.values(
         trial_id=bindparam("trial_id"), heartbeat=func.current_timestamp()
     ).on_conflict_do_update(index_elements=["trial_id"], set_={"heartbeat": func.current_timestamp()})
+
+
+def _used(connection: Connection, study_id: int, own: Ownership | None) -> int:
+    """How many trials take a place in the budget: those that wait, and its own of the others that did not fail."""
+    condition, parameters = ("1 = 1", {}) if own is None else (own.condition, own.parameters)
+    return int(connection.scalar(text(_USED.replace("{own}", condition)), {"study": study_id, **parameters}) or 0)
 
 
 def _require_study(connection: Connection, study_id: int, query: Executable = _HAS_STUDY) -> None:

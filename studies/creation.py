@@ -8,6 +8,7 @@ from optuna.exceptions import DuplicatedStudyError
 from optuna.study import StudyDirection
 
 from models.errors import StudyError
+from studies.ownership import MARKED
 from studies.places import Place, storage_place
 from studies.record import (
     PlannedRun,
@@ -79,6 +80,7 @@ def _create(
         ("source", source),
         ("stopped", False),
         ("tests", []),
+        (MARKED, True),
         *more.items(),
         ("spec", spec.to_json()),
     ):

@@ -12,6 +12,7 @@ resumed_at    how many trials it had when somebody last went on with it: what fa
 tests         every opening of the test split, oldest first (TestReport as JSON)
               with which images were right in system attributes beside (search/hits.py)
 confirmation  what training its best trials again over fresh seeds said (Confirmation as JSON), if that was done
+marked        whether workers mark its trials as the study's own (studies/ownership.py); earlier versions did not
 published     SHA-256 of the note that the dashboard was last given (search/publish.py), if it was
 
 The runs of a confirmation are trials of a study of their own beside it, which no sampler sees. It has two more:
@@ -28,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.trial import FrozenTrial
 
 from models.errors import StorageError, StudyError
 from models.files import expanded
@@ -36,6 +38,7 @@ from studies.artifacts import artifacts_of, remove_artifacts
 from studies.counts import Counts
 from studies.datasets import TrainingData, own_copy
 from studies.files import Files
+from studies.ownership import MARKED, Ownership
 from studies.places import Place, own_studies, place_for
 from studies.spec import VALIDATION, Budget, StudySpec
 from studies.spec_messages import nearest
@@ -55,13 +58,14 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class StudyRecord:
-    """One study: where it is and what it is. id: of its folder."""
+    """One study: where it is and what it is. id: of its folder.  own: tells its own trials from others."""
 
     storage: Storage
     study_id: int
     name: str
     spec: StudySpec
     id: str
+    own: Ownership
 
     @property
     def url(self) -> str:
@@ -70,8 +74,8 @@ class StudyRecord:
 
     @property
     def counts(self) -> Counts:
-        """Counts over its trials."""
-        return Counts(self.storage, self.study_id)
+        """Counts over its own trials."""
+        return Counts(self.storage, self.study_id, self.own)
 
     @cached_property
     def place(self) -> Place:
@@ -171,12 +175,20 @@ class StudyRecord:
         planned = self.attributes().get("plan")
         return None if planned is None else [PlannedRun(**run) for run in planned]
 
+    def own_trials(self) -> list[FrozenTrial]:
+        """Return its own trials, by number: those that somebody added with Optuna itself are not among them."""
+        trials = self.storage.optuna.get_all_trials(self.study_id, deepcopy=False)
+        return [trial for trial in trials if self.own.has(trial)]
+
     def optuna_study(
         self,
         sampler: optuna.samplers.BaseSampler | None = None,
         pruner: optuna.pruners.BasePruner | None = None,
     ) -> optuna.Study:
-        """Return Optuna's view of the study; sampler and pruner matter only to who runs trials with it."""
+        """Return Optuna's view of the study with all trials.
+
+        sampler, pruner: they matter only to who runs trials with it.
+        """
         return optuna.load_study(study_name=self.name, storage=self.storage.optuna, sampler=sampler, pruner=pruner)
 
 
@@ -293,4 +305,5 @@ def load_study(storage: Storage, name: str) -> StudyRecord:
     study_id = storage.optuna.get_study_id_from_name(name)
     attributes = storage.optuna.get_study_user_attrs(study_id)
     spec = StudySpec.from_json(attributes["spec"])
-    return StudyRecord(storage, study_id, name, spec, attributes["id"])
+    own = Ownership(attributes["id"], bool(attributes.get(MARKED)))
+    return StudyRecord(storage, study_id, name, spec, attributes["id"], own)

@@ -78,6 +78,9 @@ def study_lines(status: StudyStatus) -> Iterator[Table | str]:
     for trial in status.running:
         note = "" if trial.alive else " (stopped answering; its trial will be given to another)"
         yield f"worker {trial.worker}: trial {trial.number}, epoch {trial.epoch}{note}"
+    if status.trials["foreign"]:
+        yield f"trials of others, added with Optuna itself: {status.trials['foreign']}; they count for nothing"
+    yield from _others_lines(status)
     if status.confirmation is not None:
         yield from _confirmation_lines(status.confirmation)
     elif status.confirming is not None:
@@ -87,6 +90,15 @@ def study_lines(status: StudyStatus) -> Iterator[Table | str]:
     if status.tests and len(status.tests[-1]["classes"]) <= MOST_CLASSES:
         yield "test images by true class (row) and predicted class (column):"
         yield confusion_table(status.tests[-1])
+
+
+def _others_lines(status: StudyStatus) -> Iterator[str]:
+    """Yield what whoever runs the study should know of the trials of others."""
+    if status.foreign_running:
+        noun = "trial of others is" if status.foreign_running == 1 else "trials of others are"
+        yield f"{status.foreign_running} {noun} running, and not waited for"
+    for trial in reversed(status.refused):
+        yield f"trial {trial.number} was queued by others and is refused: {trial.reason}"
 
 
 def _confirmation_lines(confirmation: dict[str, Any]) -> Iterator[Table | str]:
@@ -138,6 +150,7 @@ class SearchProgress:
         self._task = self._bar.add_task("", total=None, news="")
         self._next_line = 0.0
         self._last = ""
+        self._told: set[str] = set()
 
     @contextmanager
     def shown(self) -> Iterator["SearchProgress"]:
@@ -149,7 +162,11 @@ class SearchProgress:
             yield self
 
     def update(self, status: StudyStatus) -> None:
-        """Show how the study stands."""
+        """Show how the study stands; what is to be said of the trials of others is said once."""
+        for line in _others_lines(status):
+            if line not in self._told:
+                self._told.add(line)
+                self._console.print(line, markup=False, highlight=False, soft_wrap=True)
         ended, total = status.ended, status.budget["trials"]
         best = f"best {percent(status.best.validation_accuracy)}" if status.best else "no trial finished"
         news = f"{best}, {status.trials['pruned']} pruned"

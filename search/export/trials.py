@@ -6,11 +6,12 @@ from datetime import UTC
 from pathlib import Path
 from typing import Any
 
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from models.errors import ExportError
 from models.files import write_atomically
 from search.trial_queue import ATTEMPT
+from studies.ownership import Ownership
 from studies.record import StudyRecord
 from studies.space import distributions
 
@@ -23,6 +24,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would compute what 
 def write_trials(record: StudyRecord, path: Path) -> None:
     """Write one row a trial: number, state, value, hyperparameters, facts, times (UTC, ISO 8601), other facts.
 
+    foreign: whether somebody added the trial with Optuna itself, or ended it, so that no worker trained it.
     What a trial does not have is an empty cell. A text that a spreadsheet would take for a formula gets a '
     before it. Raises ExportError for a file that cannot be written, or is not named as such a file is.
     """
@@ -30,14 +32,14 @@ def write_trials(record: StudyRecord, path: Path) -> None:
         raise ExportError(f"{path}: must end in .csv")
     trials = record.optuna_study().get_trials(deepcopy=False)
     searched = list(distributions(record.spec))
-    known = {"number", "state", "value", *searched, *_FACTS, *_TIMES, ATTEMPT}
+    known = {"number", "state", "value", *searched, *_FACTS, *_TIMES, ATTEMPT, "foreign"}
     others = sorted({key for trial in trials for key, fact in trial.user_attrs.items() if _is_short(fact)} - known)
-    columns = ["number", "state", "value", *searched, *_FACTS, *_TIMES, *others]
+    columns = ["number", "state", "value", *searched, *_FACTS, *_TIMES, "foreign", *others]
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow([_cell(column) for column in columns])
     for trial in trials:
-        values = _values(trial)
+        values = {**_values(trial), "foreign": _is_foreign(trial, record.own)}
         writer.writerow([_cell(values.get(column)) for column in columns])
     try:
         write_atomically(path, text.getvalue().encode())
@@ -55,6 +57,10 @@ def _values(trial: FrozenTrial) -> dict[str, Any]:
         "value": trial.value,
         **{key: time and time.astimezone(UTC).isoformat(timespec="milliseconds") for key, time in times.items()},
     }
+
+
+def _is_foreign(trial: FrozenTrial, own: Ownership) -> bool:
+    return trial.state != TrialState.WAITING and not own.has(trial)
 
 
 def _cell(value: Any) -> Any:

@@ -53,7 +53,7 @@ def compare(records: Sequence[StudyRecord]) -> Comparison:
     for name in names:
         if names.count(name) > 1:
             raise StudyError(f"compare: study {name!r} is given twice")
-    studies = [summarize(record, record.optuna_study().trials) for record in records]
+    studies = [summarize(record, record.own_trials()) for record in records]
     tested = [
         _Tested(study.name, study.test, kept_hits(record, study.test))
         for study, record in zip(studies, records, strict=True)

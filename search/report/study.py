@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 from models.errors import MlpsearchError
 from search.export.versions import versions
 from search.finalize import load_winner
+from search.own_study import OwnStudy
 from search.report import figures
 from search.report.mistakes import Mistake, most_confident_mistakes
 from search.report.optuna_figures import OptunaFigures
@@ -56,7 +57,7 @@ def write_report(record: StudyRecord, path: Path) -> None:
 
 def report_page(record: StudyRecord) -> bytes:
     """Return a study's report as one HTML file."""
-    trials = record.optuna_study().trials
+    trials = record.own_trials()
     study, attributes = summarize(record, trials), record.attributes()
     sections = _sections(record, study, trials)
     net = _net_view(record) if study.winner is not None else NetView()
@@ -72,13 +73,14 @@ def report_page(record: StudyRecord) -> bytes:
         outdated=study.confirmation is None and attributes.get("confirmation") is not None,
         net=net,
         failed=_failed(trials),
+        refused=record.counts.refused(_MOST_FAILED),
         provenance=_provenance(record, study),
         specification=tomli_w.dumps(record.spec.to_json()),
     )
 
 
 def _sections(record: StudyRecord, study: StudySummary, trials: list[FrozenTrial]) -> list[Section]:
-    optuna = OptunaFigures(record.optuna_study(), list(record.spec.search))
+    optuna = OptunaFigures(OwnStudy(record), list(record.spec.search))
     search = [
         _plot(optuna.history(), "Optimisation history", "Each finished trial, and the best so far."),
         _plot(_curves(trials), "Learning curves", "A line a trial; pruned ones end where they were stopped."),

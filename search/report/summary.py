@@ -16,7 +16,7 @@ from studies.spec import StudySpec
 class StudySummary:
     """A study at one moment; what is not known (yet) is None, or empty.
 
-    trials: counts by state: finished, pruned, failed, running, waiting.  budget: of trials.
+    trials: counts by state: finished, pruned, failed, running, waiting, foreign.  budget: of trials.
     search_best: the highest validation accuracy of the search, of the trial search_best_trial.
     winner: the number of the confirmed trial, or where nothing was confirmed, of the search's best.
     confirmation: Confirmation as JSON, if the search has not gone on since.

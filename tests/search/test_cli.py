@@ -121,7 +121,7 @@ def test_commands_about_a_study_print_it_as_one_document(
         record.url,
     )
     assert study["budget"] == {"trials": 2, "epochs": 2, "seconds": None, "total_epochs": None}
-    assert study["trials"] == {"finished": 2, "pruned": 0, "failed": 0, "running": 0, "waiting": 0}
+    assert study["trials"] == {"finished": 2, "pruned": 0, "failed": 0, "running": 0, "waiting": 0, "foreign": 0}
     best = TrialQueue(record).best()
     assert best is not None
     assert study["best"] == {"number": best.number, "validation_accuracy": best.value, "params": best.params}

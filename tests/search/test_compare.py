@@ -16,6 +16,7 @@ from studies.creation import create_or_resume
 from studies.record import StudyRecord
 from studies.storage import ENVIRONMENT
 from tests.search.conftest import Command
+from tests.search.foreign import add_own
 from tests.search.makers import TESTED
 from tests.studies.stores import SOURCE, new_storage, spec
 
@@ -61,7 +62,7 @@ def study(
                 intermediate_values=dict(enumerate(curve, 1)),
                 user_attrs={"seconds": 75.2, "images_per_second": 12345, "parameters": 6789},
             )
-            record.storage.optuna.create_new_trial(record.study_id, trial)
+            add_own(record, trial)
     if test is not None:
         record.set("tests", [TEST | test])
     return record

@@ -21,6 +21,7 @@ from studies.creation import plan_confirmation
 from studies.record import StudyRecord
 from studies.storage import ENVIRONMENT
 from tests.search.conftest import Command
+from tests.search.foreign import add_own
 from tests.search.makers import kept_weights
 from tests.search.pages import CONFIRMATION, TEST, Page
 from tests.studies.stores import folder_of, new_study, spec
@@ -48,7 +49,7 @@ def add(
         intermediate_values={1: value / 2, 2: value},
         user_attrs={"error": HOSTILE} if state == TrialState.FAIL else {"seconds": 10 * value, "parameters": 1234},
     )
-    record.storage.optuna.create_new_trial(record.study_id, trial)
+    add_own(record, trial)
 
 
 SPACE: dict[str, BaseDistribution] = {

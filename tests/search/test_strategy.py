@@ -4,13 +4,14 @@ from math import log10
 import optuna
 import pytest
 from optuna.distributions import BaseDistribution, FloatDistribution
-from optuna.pruners import HyperbandPruner, MedianPruner, NopPruner
+from optuna.pruners import MedianPruner, NopPruner
 from optuna.samplers import RandomSampler, TPESampler
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from models.config import TrainConfig
 from search import strategy
+from search.own_study import OwnHyperband
 from search.strategy import SeededByTrial, make_pruner, make_sampler
 from studies.space import distributions, suggest
 from studies.spec import StudySpec, parse_spec
@@ -211,7 +212,7 @@ def test_seeds_depend_on_study_trial_and_parameter_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pruner", "kind"), [("median", MedianPruner), ("hyperband", HyperbandPruner), ("none", NopPruner)]
+    ("pruner", "kind"), [("median", MedianPruner), ("hyperband", OwnHyperband), ("none", NopPruner)]
 )
 def test_the_pruner_is_the_one_named(pruner: str, kind: type) -> None:
     assert type(make_pruner(spec_of(pruner=pruner))) is kind

@@ -24,6 +24,7 @@ from studies.counts import Counts, TrialKey
 from studies.creation import create_or_resume
 from studies.record import StudyRecord
 from studies.space import suggest
+from tests.search.foreign import as_before_marks
 from tests.search.makers import claim, facts, same_study, started_earlier, states
 from tests.studies.stores import SOURCE, new_study, spec
 
@@ -147,15 +148,15 @@ def test_a_worker_that_was_too_slow_for_one_trial_gets_the_next(
     slow, fast = TrialQueue(record), TrialQueue(same_study(record))
     for given_back in (claim(slow), claim(slow)):
         slow.requeue(given_back)
-    in_state, rivals = Counts.in_state, [fast]
+    waiting, rivals = Counts.waiting, [fast]
 
-    def look_and_be_overtaken(counts: Counts, state: TrialState) -> list[TrialKey]:
-        found = in_state(counts, state)[:1]  # as it was before the second was added
+    def look_and_be_overtaken(counts: Counts, most: int) -> list[TrialKey]:
+        found = waiting(counts, most)[:1]  # as it was before the second was added
         if rivals:
             assert claim(rivals.pop(), "fast").number == 0
         return found
 
-    monkeypatch.setattr(Counts, "in_state", look_and_be_overtaken)
+    monkeypatch.setattr(Counts, "waiting", look_and_be_overtaken)
     assert claim(slow, "slow").number == 1
 
 
@@ -276,11 +277,12 @@ def test_starting_points_of_studies_of_older_versions_are_known_by_their_numbers
     same = {"hidden_size": 5}
     record = new_study(tmp_path, spec(trials=6, start=(same, same, {"hidden_size": 7})))
     backend = record.storage.backend
-    for change in (Change(TrialState.FAIL), Change(TrialState.RUNNING)):
+    owner = {"worker": "w"}
+    for change in (Change(TrialState.FAIL, attributes=owner), Change(TrialState.RUNNING, attributes=owner)):
         old = create_trial(state=TrialState.WAITING, system_attrs={"fixed_params": same})
         trial_id = backend.create_new_trial(record.study_id, old)
         assert backend.change_trial(trial_id, partial(lambda change, _: change, change))
-    queue = TrialQueue(record)
+    queue = TrialQueue(as_before_marks(record))
     claimed = [claim(queue) for _ in range(3)]
     assert [start_of(trial, record.spec) for trial in record.optuna_study().trials] == [0, 1, 0, 2, None]
     assert len(claimed) == 3

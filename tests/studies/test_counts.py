@@ -40,7 +40,7 @@ def random_study(shared: Storage, request: pytest.FixtureRequest) -> tuple[Count
 
 def random_trial(draw: random.Random) -> FrozenTrial:
     state = draw.choice([*TrialState])
-    value = draw.choice([-0.5, 0.25])
+    value = draw.choice([0.125, 0.25])
     epochs = draw.randrange(5)
     trial = create_trial(
         state=state,

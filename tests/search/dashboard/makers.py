@@ -24,6 +24,7 @@ from search.dashboard.address import Address
 from search.dashboard.guard import Rules
 from studies.record import StudyRecord
 from studies.storage import sqlite_path
+from tests.search.foreign import add_own
 from tests.studies.stores import new_study
 
 HERE = "127.0.0.1:8080"
@@ -42,7 +43,7 @@ def study_to_see(folder: Path, trials: int = 4, epochs: int = 3) -> StudyRecord:
     record = new_study(folder)
     draw = random.Random(0)
     for number in range(trials):
-        record.storage.optuna.create_new_trial(record.study_id, _trial(draw, number, epochs))
+        add_own(record, _trial(draw, number, epochs))
     return record
 
 

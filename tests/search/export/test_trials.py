@@ -14,13 +14,14 @@ from optuna.trial import TrialState, create_trial
 from models.errors import ExportError
 from search.export.trials import write_trials
 from studies.record import StudyRecord
+from tests.search.foreign import add_own
 from tests.search.makers import digits_study
 from tests.studies.stores import new_study, spec
 
 COLUMNS = [
     *("number", "state", "value", "hidden_size", "learning_rate"),
     *("epochs", "seconds", "seed", "threads", "training_accuracy", "images_per_second", "parameters", "worker"),
-    *("datetime_start", "datetime_complete"),
+    *("datetime_start", "datetime_complete", "foreign"),
 ]
 
 
@@ -60,7 +61,7 @@ def with_trials(tmp_path: Path, *attributes: dict[str, Any]) -> StudyRecord:
     for facts in attributes:
         params = {"optimizer": "adam", "hidden_size": 7}
         failed = create_trial(state=TrialState.FAIL, user_attrs=facts, params=params, distributions=space)
-        record.storage.optuna.create_new_trial(record.study_id, failed)
+        add_own(record, failed)
     return record
 
 
@@ -74,7 +75,8 @@ def test_what_only_some_trials_have_comes_last_and_what_is_long_is_left_out(tmp_
     assert [cell["error"] for cell in cells] == ["", "ValueError: no", ""]
     assert [cell["state"] for cell in cells] == ["FAIL", "FAIL", "WAITING"]
     assert [cell["optimizer"] for cell in cells] == ["adam", "adam", ""]
-    assert {key for key, cell in cells[2].items() if cell} == {"number", "state"}
+    assert {key for key, cell in cells[2].items() if cell} == {"number", "state", "foreign"}
+    assert [cell["foreign"] for cell in cells] == ["False"] * 3
 
 
 @pytest.mark.parametrize(
@@ -116,3 +118,13 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     path = tmp_path / "file" / "trials.csv"
     with pytest.raises(ExportError, match=f"^{re.escape(str(path))}: cannot be written \\("):
         write_trials(with_trials(tmp_path), path)
+
+
+def test_trials_of_others_are_marked(finished: Callable[..., StudyRecord], tmp_path: Path) -> None:
+    record = finished()
+    record.optuna_study().add_trial(create_trial(value=0.999, user_attrs={"foreign": "no", "note": "mine"}))
+    record.optuna_study().enqueue_trial({})
+    header, *found = rows(record, tmp_path / "trials.csv")
+    cells = [dict(zip(header, row, strict=True)) for row in found]
+    assert [cell["foreign"] for cell in cells] == ["False", "False", "True", "False"]
+    assert [cell["note"] for cell in cells] == ["", "", "mine", ""]
