@@ -99,9 +99,11 @@ class TrialQueue:
                 return None
             wrong = None if is_taken else misfit(trial, self._record.spec, plan, self._own)
             if wrong is None:
-                return Change(TrialState.RUNNING, attributes=owner, system=self._own.mark(CLAIMED, trial))
+                return Change(TrialState.RUNNING, attributes=owner, system=self._own.mark(CLAIMED, trial.number))
             refused.add(trial._trial_id)
-            return Change(TrialState.FAIL, attributes={"error": wrong}, system=self._own.mark(REFUSED, trial))
+            return Change(
+                TrialState.FAIL, attributes={"error": wrong}, system=self._own.mark(REFUSED, trial.number)
+            )
 
         # Anew while any wait: between looking and taking, others take these, and add some.
         while waiting := self._counts.waiting(most):
@@ -166,7 +168,7 @@ class TrialQueue:
         def decide(trial: FrozenTrial) -> Change | None:
             nonlocal ended_before
             if _is_held(trial, claim.worker, claim.attempt):
-                return replace(end, system=self._own.mark(ENDED, trial))
+                return replace(end, system=self._own.mark(ENDED, trial.number))
             # Where the answer was lost, and this is done again, it has ended so already.
             ended_before = self._own.has_mark(trial) and (trial.state, trial.value, _owner(trial)) == (
                 end.state,
@@ -224,7 +226,7 @@ class TrialQueue:
         noted = {attribute: count, "error": message}
         if count < most:
             return Change(TrialState.WAITING, attributes=noted, lost=lost)
-        return Change(TrialState.FAIL, attributes=noted, system=self._own.mark(ENDED, trial), lost=lost)
+        return Change(TrialState.FAIL, attributes=noted, system=self._own.mark(ENDED, trial.number), lost=lost)
 
     def _change_own(self, claim: Claim, change: Callable[[FrozenTrial], Change]) -> bool:
         """Change a claimed trial if it is still this worker's; return whether it was."""

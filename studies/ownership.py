@@ -59,9 +59,9 @@ class Ownership:
         key = ENDED if trial.state.is_finished() else CLAIMED
         return bool(trial.system_attrs.get(key) == self._name(trial.number))
 
-    def mark(self, key: str, trial: FrozenTrial) -> dict[str, str]:
-        """The system attribute that marks the trial as claimed, ended or refused."""
-        return {key: self._name(trial.number)}
+    def mark(self, key: str, number: int) -> dict[str, str]:
+        """The system attribute that marks the trial of that number as claimed, ended or refused."""
+        return {key: self._name(number)}
 
     def _name(self, number: int) -> str:
         return f"{self.study}/{number}"

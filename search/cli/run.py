@@ -180,7 +180,8 @@ def delete(study: str, yes: bool, storage: str | None) -> None:
     from studies.storage import shown
 
     record = find_study(study, storage)
-    trials, place = sum(record.counts.by_state().values()), shown(record.url)
+    counted, others = record.counts.by_state(), record.counts.foreign()
+    trials, place = sum(counted.values()) + sum(others.values()), shown(record.url)
     if not (yes or _agrees(f"Delete {study} with its {trials} trials from {place}?")):
         tell("nothing was deleted")
         sys.exit(1)
