@@ -81,6 +81,7 @@ def test_a_study_knows_what_it_was_made_from(url: str) -> None:
         "source": SOURCE,
         "stopped": False,
         "tests": [],
+        "marked": True,
     }
 
 
