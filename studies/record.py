@@ -151,7 +151,9 @@ class StudyRecord:
 
     def reopen(self) -> None:
         """Let workers work on it (again): the reason why its last trials failed may be mended."""
-        self.set("resumed_at", sum(self.counts.by_state().values()))
+        self.set(
+            "resumed_at", self.storage.optuna.get_n_trials(self.study_id)
+        )  # those of others too: it is a number
         self.set("stopped", False)
 
     @property
