@@ -44,9 +44,10 @@ def _remarks_on_splits(
     remarks = []
     if "validation" in labels:
         count, folder = len(labels["validation"]), tree.folder_name("validation")
-        remarks.append(f"{tree.path}: {folder}/ is the validation split, {count:,} images")
+        remarks.append(f"{folder}/ is the validation split, {count:,} images")
     for split, files in labels.items():
-        missing = [name for number, name in enumerate(classes) if number not in set(files.values())]
+        present = set(files.values())
+        missing = [name for number, name in enumerate(classes) if number not in present]
         if missing:
             more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
             remarks.append(f"{tree.folder_name(split)} has no images of class {missing[0]!r}{more}")
