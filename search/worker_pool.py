@@ -44,13 +44,16 @@ class _Place:
 class WorkerPool:
     """Keeps `count` workers for every open study of a storage alive until it is told to stop.
 
-    tell: is told of each worker that ended.
+    tell: is told of each worker that ended.  ready: says whether one may be started now.
     """
 
-    def __init__(self, url: str, count: int, tell: Callable[[str], None]):
+    def __init__(
+        self, url: str, count: int, tell: Callable[[str], None], ready: Callable[[], bool] = lambda: True
+    ):
         self._places = [_Place() for _ in range(count)]
         self._start = lambda: LocalWorker(url, None, count)
         self._tell = tell
+        self._ready = ready
         self._stops = 0
 
     @property
@@ -68,7 +71,8 @@ class WorkerPool:
             while not self._stops:
                 for place in self._places:
                     self._note_end(place)
-                    place.start_if_due(self._start)
+                    if self._ready():
+                        place.start_if_due(self._start)
                 time.sleep(_LOOK_SECONDS)
             self._tell("ending after the running epochs; once more ends now")
             self._let_end()

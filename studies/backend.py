@@ -9,9 +9,8 @@ server was away.
 """
 
 import json
-import sqlite3
 from collections.abc import Callable, Container, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache, wraps
@@ -19,19 +18,39 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from optuna.distributions import BaseDistribution, check_distribution_compatibility, distribution_to_json
+from optuna.distributions import (
+    BaseDistribution,
+    check_distribution_compatibility,
+    distribution_to_json,
+    json_to_distribution,
+)
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Connection, Executable, Table, and_, bindparam, func, insert, select, text, update
+from sqlalchemy import Connection, Executable, Table, and_, bindparam, event, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
+from models.errors import StorageError
+from studies.listing import Listing, refreshed
 from studies.ownership import Ownership
 from studies.reconnecting import repeated
-from studies.rows import COLUMNS, PARAMS, REPORTS, SYSTEM, TRIALS, USER, VALUES, trial_of, trials_of, utc_now
+from studies.rows import (
+    COLUMNS,
+    DISTRIBUTION,
+    PARAMS,
+    REPORTS,
+    SYSTEM,
+    TRIALS,
+    USER,
+    VALUES,
+    trial_of,
+    trials_of,
+    utc_now,
+)
 from studies.spans import EARLIER, fell_silent, last_seen, to_json
+from studies.sqlite import identity
 
 READ_ONLY = "mlpsearch_read_only"  # the execution option of transactions that only read
 
@@ -54,6 +73,7 @@ _STUDY_ATTRIBUTES = select(_STUDY_USER.c.key, _STUDY_USER.c.value_json).where(
 _IS_STUDY_ATTRIBUTE = and_(_STUDY_USER.c.study_id == bindparam("study"), _STUDY_USER.c.key == bindparam("name"))
 _STUDY_ATTRIBUTE = select(_STUDY_USER.c.value_json).where(_IS_STUDY_ATTRIBUTE)
 _UPDATE_STUDY_ATTRIBUTE = update(_STUDY_USER).where(_IS_STUDY_ATTRIBUTE)
+_STUDY_NAME = select(_STUDIES.c.study_name).where(_STUDIES.c.study_id == bindparam("study"))
 _SERVER_SECONDS = text("SELECT EXTRACT(EPOCH FROM now() - pg_postmaster_start_time())")
 
 
@@ -81,21 +101,57 @@ def newest_schema() -> str:
     return max(name.removesuffix(".py").rstrip("_") for name in names if name.endswith(".py"))
 
 
-def has_newest_schema(path: Path) -> bool:
-    """Whether a SQLite file has all tables, as this Optuna makes them."""
-    if not path.is_file():
-        return False
-    try:
-        with closing(sqlite3.connect(path.absolute().as_uri() + "?mode=ro", uri=True)) as reader:
-            return reader.execute("SELECT version_num FROM alembic_version").fetchall() == [(newest_schema(),)]
-    except sqlite3.Error:
-        return False  # Optuna says what is wrong with it
-
-
 class Backend(RDBStorage):
-    """RDBStorage, faster. Same tables, same results, same errors."""
+    """RDBStorage, faster. Same tables, same results, same errors.
+
+    file: of a SQLite database. Where another has taken its name since, every transaction is a StorageError: the
+    ids that a process knows are those of the first.  read_only: whether it never writes.
+    """
+
+    def __init__(self, url: str, *, file: Path | None, read_only: bool, **options: Any):
+        super().__init__(url, **options)
+        self._file = file
+        self._read_only = read_only
+        self._prepare()
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        super().__setstate__(state)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        if self._file is not None:
+            self._identity = identity(self._file)
+            event.listen(self.engine, "checkout", self._require_same_file)
+            event.listen(self.engine, "begin", _begin_reading if self._read_only else _begin)
+
+    def _require_same_file(self, *_: Any) -> None:
+        trouble = self.trouble()
+        if trouble is not None:
+            raise StorageError(f"{self._file}: {trouble}")
+
+    def trouble(self) -> str | None:
+        """Say what became of the file: None where it is there, and no other; a server's is never looked at."""
+        if self._file is None:
+            return None
+        now = identity(self._file)
+        if now is None:
+            return "is gone: it was moved away or deleted"
+        return None if now == self._identity else "is another file now: it was replaced while in use"
 
     # ---- reading ---------------------------------------------------------------------------------------------
+
+    def refreshed(self, study_id: int, known: Listing) -> Listing:
+        """Return a study's trials as they are now, given what was known of them. Raises KeyError for no study."""
+        with self._transaction(read_only=True) as connection:
+            return refreshed(connection, study_id, known)
+
+    def get_study_name_from_id(self, study_id: int) -> str:
+        """Return a study's name. Raises KeyError where there is no such study."""
+        with self._transaction(read_only=True) as connection:
+            name = connection.scalar(_STUDY_NAME, {"study": study_id})
+        if name is None:
+            raise KeyError(models.NOT_FOUND_MSG)
+        return str(name)
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """Return one trial. Raises KeyError where there is none."""
@@ -249,23 +305,27 @@ class Backend(RDBStorage):
         param_name: str,
         param_value_internal: float,
         distribution: BaseDistribution,
-        previous_distribution: BaseDistribution | None,
+        previous_distribution: BaseDistribution | None,  # noqa: ARG002 - asked anew: it may be a deleted study's
     ) -> None:
-        if previous_distribution is None:  # then the one in the storage has to be found
-            super()._set_trial_param(trial_id, param_name, param_value_internal, distribution, None)
-            return
-        check_distribution_compatibility(previous_distribution, distribution)
-        row = {"trial_id": trial_id, "param_name": param_name, "param_value": param_value_internal}
-        self._upsert(PARAMS, row | {"distribution_json": distribution_to_json(distribution)})
+        def check(connection: Connection) -> None:
+            found = connection.scalar(DISTRIBUTION, {"trial": trial_id, "name": param_name})
+            if found is not None:
+                check_distribution_compatibility(json_to_distribution(found), distribution)
 
-    def _upsert(self, table: Table, row: dict[str, Any]) -> None:
-        """Insert or update one row of an unfinished trial."""
+        row = {"trial_id": trial_id, "param_name": param_name, "param_value": param_value_internal}
+        self._upsert(PARAMS, row | {"distribution_json": distribution_to_json(distribution)}, check)
+
+    def _upsert(
+        self, table: Table, row: dict[str, Any], check: Callable[[Connection], None] = lambda _: None
+    ) -> None:
+        """Insert or update one row of an unfinished trial; check: raises for one that may not be."""
         trial_id = row["trial_id"]
         with self._transaction() as connection:
             state = connection.scalar(_LOCKED_STATE, {"trial": trial_id})
             if state is None:
                 raise KeyError(models.NOT_FOUND_MSG)
             if not state.is_finished():
+                check(connection)
                 connection.execute(_upsert_into(table, self.engine.name), row)
         self.check_trial_is_updatable(trial_id, state)  # not within: it reads the trial for its message
 
@@ -292,9 +352,19 @@ def _repeated(method: Callable[..., Any]) -> Callable[..., Any]:
 for _name in (
     *(name for name in vars(RDBStorage) if name.startswith(("get_", "set_", "delete_", "create_", "record_"))),
     *("_create_new_trial", "_set_trial_param", "_get_trials", "_get_best_trial_id", "_get_stale_trial_ids"),
-    *("add_trial", "change_trial", "change_study_attr"),
+    *("add_trial", "change_trial", "change_study_attr", "refreshed"),
 ):
     setattr(Backend, _name, _repeated(getattr(Backend, _name)))
+
+
+def _begin(connection: Any) -> None:
+    # Who only reads sees one state of the database and waits for nobody.
+    reads = connection.get_execution_options().get(READ_ONLY, False)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def _begin_reading(connection: Any) -> None:
+    connection.exec_driver_sql("BEGIN")
 
 
 def _insert(table: Table, dialect: str) -> "postgresql.Insert | sqlite.Insert":

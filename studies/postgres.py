@@ -7,6 +7,7 @@ to see it, and the driver's messages about it are masked: neither can give a pas
 import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
 WAIT_SECONDS = 120  # how long a statement waits for another process's lock, and an idle transaction is let be
 
-_LOCK = int.from_bytes(b"mlpsearc")  # the number of our advisory lock, in each database
+# The numbers of our advisory locks, in each database, by their purpose.
+_LOCKS = {"": int.from_bytes(b"mlpsearc"), "test": int.from_bytes(b"mlpstest")}
 
 # Where the network or the other machine is gone, that shall show within a minute. The URL may say otherwise.
 _DEFAULTS = {
@@ -41,6 +43,8 @@ _SETTINGS = {
 }
 _SET = "SELECT " + ", ".join(f"set_config('{name}', '{value}', false)" for name, value in _SETTINGS.items())
 
+_SET_READ_ONLY = "SELECT set_config('default_transaction_read_only', 'on', false)"
+
 _SECRET_OPTION = re.compile(r"(?<=[?&])([^=&]*pass?w[^=&]*=)([^&]*)", re.IGNORECASE)  # also a misspelt one
 
 
@@ -62,7 +66,7 @@ def masked(url: str) -> str:
     return f"{scheme}://" + _SECRET_OPTION.sub(r"\1***", rest)
 
 
-def connect(url: str) -> "Connection":
+def connect(url: str, *, read_only: bool = False) -> "Connection":
     """Return a new connection, set up as all of ours are. Raises psycopg.Error, with passwords masked."""
     import psycopg
     from psycopg.conninfo import conninfo_to_dict
@@ -76,18 +80,20 @@ def connect(url: str) -> "Connection":
         masked_error = type(error)(_without_secrets(str(error), url))
     else:
         connection.execute(_SET)
+        if read_only:
+            connection.execute(_SET_READ_ONLY)
         connection.commit()  # or the settings would go with the first transaction that is rolled back
         return connection
     raise masked_error  # here, so that it does not remember the other
 
 
-def engine_options(url: str) -> dict[str, Any]:
+def engine_options(url: str, *, read_only: bool = False) -> dict[str, Any]:
     """Return how SQLAlchemy shall make its engine: few connections, for the server has a hundred for all.
 
     A process needs one, and now and then another: for its heartbeat, and to read while it adds a trial.
     """
     return {
-        "creator": lambda: connect(url),
+        "creator": partial(connect, url, read_only=read_only),
         "pool_size": 1,
         "max_overflow": 4,
         "pool_timeout": WAIT_SECONDS,
@@ -96,15 +102,15 @@ def engine_options(url: str) -> dict[str, Any]:
 
 
 @contextmanager
-def exclusive(url: str) -> Iterator[None]:
-    """Hold the database's advisory lock, which ends with its connection."""
+def exclusive(url: str, purpose: str = "") -> Iterator[None]:
+    """Hold the database's advisory lock of this purpose, which ends with its connection."""
 
     def locked() -> "Connection":
         connection = connect(url)
         try:
             connection.autocommit = True
             connection.execute("SET lock_timeout = 0")
-            connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
+            connection.execute("SELECT pg_advisory_lock(%s)", (_LOCKS[purpose],))
         except BaseException:
             connection.close()
             raise

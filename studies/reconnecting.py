@@ -1,10 +1,11 @@
-"""Calls to a database server that may restart: repeated until it is back.
+"""Calls to a database server that may restart: repeated until it is back. So are reads that a write disturbed.
 
 Each such call is one transaction, and one that may be done twice: whoever does not hear that it was committed does
 it again.
 """
 
 import re
+import sqlite3
 import sys
 import time
 from collections.abc import Callable
@@ -26,6 +27,10 @@ _WRONG_URL = re.compile(
     "authentication failed|does not exist|no password supplied|pg_hba.conf|permission denied|failed to resolve"
     "|definition of service|invalid"
 )
+
+
+class Disturbed(sqlite3.OperationalError):
+    """A file that was read without locks was written to meanwhile: what was read may be of no one moment."""
 
 
 def repeated(call: Callable[[], T], *, opening: bool = False) -> T:
@@ -50,14 +55,15 @@ def repeated(call: Callable[[], T], *, opening: bool = False) -> T:
 
 def is_lost(error: BaseException) -> bool:
     """Whether a call failed because the server went away, or for another reason that passes by itself."""
+    if isinstance(error, MlpsearchError):
+        return False
     psycopg = sys.modules.get("psycopg")  # not imported, so not the culprit
-    if psycopg is None or isinstance(error, MlpsearchError):
-        return False
+    kinds = (Disturbed,) if psycopg is None else (Disturbed, psycopg.Error)
     cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, psycopg.Error):
+    while cause is not None and not isinstance(cause, kinds):
         cause = cause.__cause__
-    if cause is None:
-        return False
+    if cause is None or psycopg is None or isinstance(cause, Disturbed):
+        return cause is not None
     if cause.sqlstate is None:
         return isinstance(cause, psycopg.OperationalError)
     return bool(_PASSING.fullmatch(cause.sqlstate))

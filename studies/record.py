@@ -194,9 +194,9 @@ class StudyRecord:
         return optuna.load_study(study_name=self.name, storage=self.storage.optuna, sampler=sampler, pruner=pruner)
 
 
-def open_study(url: str, name: str) -> StudyRecord:
+def open_study(url: str, name: str, *, read_only: bool = False) -> StudyRecord:
     """Return a study of an existing storage. Raises StudyError where there is none of that name."""
-    storage = open_storage(url)
+    storage = open_storage(url, read_only=read_only)
     known = study_names(storage)
     if name not in study_names(storage, confirmations=True):
         raise StudyError(f"study {name!r}: not in {shown(url)}{nearest(name, known, which='there')}")

@@ -37,6 +37,14 @@ _IS_NEW_OR_KNOWN = and_(
 _SERVER_TIME = text("SELECT clock_timestamp()")
 _ONE = _TRIAL.where(TRIALS.c.trial_id == bindparam("trial"))
 _NEW_OR_KNOWN = _TRIAL.where(_IS_NEW_OR_KNOWN).order_by(TRIALS.c.trial_id)
+# How a parameter was distributed in a trial of the same study.
+_OF_THIS_STUDY = select(TRIALS.c.study_id).where(TRIALS.c.trial_id == bindparam("trial")).scalar_subquery()
+DISTRIBUTION = (
+    select(PARAMS.c.distribution_json)
+    .join(TRIALS, TRIALS.c.trial_id == PARAMS.c.trial_id)
+    .where(TRIALS.c.study_id == _OF_THIS_STUDY, PARAMS.c.param_name == bindparam("name"))
+    .limit(1)
+)
 _DETAILS = {table: select(*(table.c[name] for name in ("trial_id", *names))) for table, names in COLUMNS.items()}
 _DETAILS_OF_ONE = {table: query.where(table.c.trial_id == bindparam("trial")) for table, query in _DETAILS.items()}
 _DETAILS_OF_MANY = {

@@ -10,27 +10,28 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from models.errors import StorageError, innermost
 from models.files import expanded
 from studies.reconnecting import repeated
 
 if TYPE_CHECKING:
-    from optuna.storages import BaseStorage
     from sqlalchemy import Engine
 
     from studies.backend import Backend
+    from studies.cache import Cache
+
+Purpose = Literal["", "test"]  # of a lock
 
 DEFAULT = "mlpsearch.db"
 ENVIRONMENT = "MLPSEARCH_STORAGE"
 
 HEARTBEAT_SECONDS = 5
 GRACE_SECONDS = 30  # a worker that was silent this long is taken for dead
-BUSY_SECONDS = 120  # how long a transaction waits for another process that holds the database
 
 _SQLITE = "sqlite:///"
 _BESIDE = (".artifacts", ".lock", "-journal", "-shm", "-wal")  # endings of what is kept beside a SQLite file
@@ -94,11 +95,11 @@ def sqlite_path(url: str) -> Path:
 
 def exists(url: str) -> bool:
     """Whether there is a storage at this URL. Raises StorageError for a server that cannot be asked."""
-    if not is_server(url):
-        return sqlite_path(url).is_file()
-    from studies.postgres import schema
-
     with _clear_errors(url):
+        if not is_server(url):
+            return sqlite_path(url).is_file()
+        from studies.postgres import schema
+
         return repeated(lambda: schema(url), opening=True) is not None
 
 
@@ -111,7 +112,7 @@ class Storage:
     """
 
     url: str = field(repr=False)
-    optuna: "BaseStorage"
+    optuna: "Cache"
     backend: "Backend"
 
     @property
@@ -123,17 +124,25 @@ class Storage:
         """Return the running trials that have had no heartbeat for GRACE_SECONDS."""
         return set(self.backend._get_stale_trial_ids(study_id))
 
+    def trouble(self) -> str | None:
+        """Say what became of the storage's file: None where it is there, and no other; a server has none."""
+        return self.backend.trouble()
 
-def open_storage(url: str, *, create: bool = False) -> Storage:
+
+def open_storage(url: str, *, create: bool = False, read_only: bool = False) -> Storage:
     """Return the storage, cached for reading and safe for many processes.
 
     create: make it where there is none; else that is a StorageError, as is a file that cannot be opened or was
     written by a newer Optuna.
+    read_only: needs no right to write, leaves nothing behind, waits for nobody; else what cannot be written is a
+    StorageError.
     """
     if not create and not exists(url):
         raise StorageError(f"{_place(url)}: no such storage; `mlpsearch run STUDY` makes one")
     with _clear_errors(url):
-        return repeated(lambda: _open_postgresql(url), opening=True) if is_server(url) else _open_sqlite(url)
+        if is_server(url):
+            return repeated(lambda: _open_postgresql(url, read_only), opening=True)
+        return _open_sqlite(url, read_only)
 
 
 @contextmanager
@@ -157,36 +166,48 @@ def _place(url: str) -> str:
     return shown(url) if is_server(url) else str(sqlite_path(url))
 
 
-def _open_postgresql(url: str) -> Storage:
+def _open_postgresql(url: str, read_only: bool) -> Storage:
     from studies.backend import newest_schema
     from studies.postgres import engine_options, schema
 
-    if schema(url) == newest_schema():
-        return _storage(url, "postgresql+psycopg://", engine_options(url), known=True)
+    def opened(*, known: bool) -> Storage:
+        options = engine_options(url, read_only=read_only)
+        return _storage(url, "postgresql+psycopg://", options, known=known, read_only=read_only)
+
+    if read_only or schema(url) == newest_schema():
+        return opened(known=schema(url) == newest_schema())
     with exclusive(url):  # two processes that make the tables at once would collide
-        return _storage(url, "postgresql+psycopg://", engine_options(url), known=False)
+        return opened(known=False)
 
 
-def _open_sqlite(url: str) -> Storage:
-    from sqlalchemy import event
+def _open_sqlite(url: str, read_only: bool) -> Storage:
+    from studies import sqlite
+    from studies.backend import newest_schema
 
-    from studies.backend import has_newest_schema
+    path = sqlite_path(url)
 
+    def opened() -> Storage:
+        known = sqlite.schema(path) == newest_schema()
+        options = sqlite.engine_options(path, read_only=read_only)
+        return _storage(url, url, options, known=known, read_only=read_only)
+
+    if not read_only:
+        sqlite.require_writable(path)
+    if read_only or sqlite.schema(path) == newest_schema():
+        return opened()
     with exclusive(url):  # two processes that make the tables at once would collide
-        known = has_newest_schema(sqlite_path(url))
-        storage = _storage(url, url, {"connect_args": {"timeout": BUSY_SECONDS}}, known=known)
-        event.listen(storage.engine, "connect", _on_connect)
-        event.listen(storage.engine, "begin", _on_begin)
-        storage.engine.dispose()  # the connection that made the tables came before the settings
-    return storage
+        sqlite.make(path)
+        return opened()
 
 
-def _storage(url: str, engine_url: str, engine_options: dict[str, Any], *, known: bool) -> Storage:
+def _storage(
+    url: str, engine_url: str, engine_options: dict[str, Any], *, known: bool, read_only: bool
+) -> Storage:
     """Return the storage; known: whether it has all tables as this Optuna makes them."""
     import optuna
-    from optuna.storages import get_storage
 
     from studies.backend import Backend
+    from studies.cache import Cache
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # what is worth saying, mlpsearch says
     with warnings.catch_warnings():  # heartbeats are marked experimental; tests pin what we use of them
@@ -197,28 +218,18 @@ def _storage(url: str, engine_url: str, engine_options: dict[str, Any], *, known
             heartbeat_interval=HEARTBEAT_SECONDS,
             grace_period=GRACE_SECONDS,
             skip_compatibility_check=known,
-            skip_table_creation=known,
+            skip_table_creation=known or read_only,
+            file=None if is_server(url) else sqlite_path(url).absolute(),
+            read_only=read_only,
         )
-    return Storage(url, get_storage(backend), backend)
-
-
-def _on_connect(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # sqlite3 shall not begin transactions of its own
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=NORMAL")
-
-
-def _on_begin(connection: Any) -> None:
-    from studies.backend import READ_ONLY
-
-    # Who only reads sees one state of the database and waits for nobody.
-    reads = connection.get_execution_options().get(READ_ONLY, False)
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+    return Storage(url, Cache(backend), backend)
 
 
 @contextmanager
-def exclusive(url: str) -> Iterator[None]:
+def exclusive(url: str, purpose: Purpose = "") -> Iterator[None]:
     """Hold the storage's lock: for steps that read and write and must not interleave with another process's.
+
+    purpose: "test" for the lock of who opens a test split, which takes long; the other is held for moments.
 
     On SQLite it is a file lock beside the database, on PostgreSQL an advisory lock. Either ends with its process,
     however that ends; the latter with its connection already, so nothing that must be exact depends on it alone.
@@ -226,25 +237,17 @@ def exclusive(url: str) -> Iterator[None]:
     if is_server(url):
         from studies import postgres
 
-        with postgres.exclusive(url):
+        with postgres.exclusive(url, purpose):
             yield
         return
-    from filelock import FileLock
+    from studies import sqlite
 
-    path = sqlite_path(url)
-    try:
-        lock = FileLock(path.with_name(path.name + ".lock"))
-        lock.acquire()
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be locked ({innermost(error)})") from error
-    try:
+    with sqlite.exclusive(sqlite_path(url), purpose):
         yield
-    finally:
-        lock.release()
 
 
 def is_storage_failure(error: BaseException) -> bool:
-    """Whether the database failed: its disk is full, or another process held it for longer than BUSY_SECONDS."""
+    """Whether the database failed: its disk is full, or another process held it for too long."""
     optuna = sys.modules.get("optuna")  # not imported, so not the culprit
     return optuna is not None and isinstance(error, optuna.exceptions.StorageInternalError)
 
@@ -254,14 +257,13 @@ def stored_names(url: str) -> list[str]:
 
     Raises StorageError for a file that is no storage.
     """
-    if is_server(url):
-        from studies.postgres import rows
-
-        with _clear_errors(url):
-            return sorted(name for (name,) in repeated(lambda: rows(url, _NAMES), opening=True))
-    import sqlite3
-
     with _clear_errors(url):
-        address = sqlite_path(url).absolute().as_uri() + "?mode=ro"
-        with closing(sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS)) as reader:
-            return sorted(name for (name,) in reader.execute(_NAMES).fetchall())
+        if is_server(url):
+            from studies import postgres
+
+            found = repeated(lambda: postgres.rows(url, _NAMES), opening=True)
+        else:
+            from studies import sqlite
+
+            found = sqlite.rows(sqlite_path(url), _NAMES)
+    return sorted(name for (name,) in found)

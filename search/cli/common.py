@@ -79,12 +79,12 @@ own_data_option = click.option(
 )
 
 
-def find_study(study: str, storage: str | None) -> "StudyRecord":
-    """Return a study of the storage."""
+def find_study(study: str, storage: str | None, *, read_only: bool = False) -> "StudyRecord":
+    """Return a study of the storage. read_only: for a command that only looks."""
     from studies.record import open_study
     from studies.storage import storage_url
 
-    return open_study(storage_url(storage), study)
+    return open_study(storage_url(storage), study, read_only=read_only)
 
 
 def status_of(record: "StudyRecord") -> "StudyStatus":

@@ -47,7 +47,7 @@ def export(
         raise click.UsageError("nothing to write: name it with -o, --weights or --trials")
     if onnx and (output is None or output.suffix):
         raise click.UsageError("--onnx needs -o FOLDER, a name without a suffix")
-    record = find_study(study, storage)
+    record = find_study(study, storage, read_only=True)
     if trials is not None:
         from search.export.trials import write_trials
 

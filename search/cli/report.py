@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @own_data_option
 def report(study: str, output: Path | None, open_it: bool, storage: str | None) -> None:
     """Write a study's report: one HTML file with its plots, its winner and all openings of the test split."""
-    record = find_study(study, storage)
+    record = find_study(study, storage, read_only=True)
     path = output or Path(f"{record.name}.html")
     with err().status("making the report"):
         from search.report.study import write_report
@@ -56,7 +56,7 @@ def compare(studies: tuple[str, ...], output: Path | None, storage: str | None, 
     from search.report.comparison import compare as compared
     from search.report.comparison import write_comparison
 
-    comparison = compared([find_study(study, storage) for study in studies])
+    comparison = compared([find_study(study, storage, read_only=True) for study in studies])
     if output is not None:
         write_comparison(comparison, output)
         tell(f"wrote {output}")

@@ -36,7 +36,7 @@ def dashboard(host: str, port: int, allow_writes: bool, storage: str | None) -> 
     from search.dashboard import serve as make_server
     from studies.storage import open_storage, storage_url
 
-    opened = open_storage(storage_url(storage))
+    opened = open_storage(storage_url(storage), read_only=not allow_writes)
     with err().status("starting the dashboard"):
         server = make_server(opened, host=host, port=port, allow_writes=allow_writes)
     tell(f"dashboard at {server.address} (Ctrl-C ends it)")
@@ -59,7 +59,8 @@ def serve(workers: int, host: str, port: int, allow_writes: bool, storage: str |
     from studies.storage import open_storage, storage_url
 
     opened = open_storage(storage_url(storage))
-    pool, stops = WorkerPool(opened.url, workers, tell), 0
+    shown = opened if allow_writes else open_storage(opened.url, read_only=True)
+    pool, stops = WorkerPool(opened.url, workers, tell, ready=lambda: opened.trouble() is None), 0
 
     def ask(*_: Any) -> None:
         nonlocal stops
@@ -69,11 +70,11 @@ def serve(workers: int, host: str, port: int, allow_writes: bool, storage: str |
     with on_signals(ask), StorageWatch(opened.url) as watch:
         with err().status("starting the dashboard"):
             server = make_server(
-                opened,
+                shown,
                 host=host,
                 port=port,
                 allow_writes=allow_writes,
-                health=lambda: Health(pool.alive, watch.answers()),
+                health=lambda: Health(pool.alive, watch.answers(), opened.trouble()),
             )
         tell(f"dashboard at {server.address}, its health at {server.health} (SIGTERM or Ctrl-C ends it)")
         with server.in_background():

@@ -53,7 +53,7 @@ def status(study: str | None, watch: bool, storage: str | None, as_json: bool) -
     if watch and (as_json or not sys.stdout.isatty()):
         raise click.UsageError("--watch needs a terminal and goes without --json")
     names = [study] if study else _stored(storage)
-    records = [find_study(name, storage) for name in names]
+    records = [find_study(name, storage, read_only=True) for name in names]
     if watch:
         _watch([*records])
     elif study:
@@ -70,7 +70,7 @@ def _stored(storage: str | None) -> list[str]:
     from studies.record import study_names
     from studies.storage import open_storage, storage_url
 
-    return study_names(open_storage(storage_url(storage)))
+    return study_names(open_storage(storage_url(storage), read_only=True))
 
 
 def _watch(records: list) -> None:  # type: ignore[type-arg]

@@ -3,6 +3,7 @@
 address.py      where it listens, and under which names a browser may ask for it
 guard.py        what it refuses, and the headers of every answer
 artifacts.py    the files of a study that it hands out
+current.py      what optuna-dashboard must forget, and when it may not answer
 answers.py      what it says by itself
 health.py       whether a service works, for who asks /healthz
 """
@@ -19,6 +20,7 @@ from wsgiref.types import WSGIApplication
 from search.dashboard.address import Address, listen
 from search.dashboard.answers import filled
 from search.dashboard.artifacts import Artifacts, artifact_store
+from search.dashboard.current import Current, unless_replaced
 from search.dashboard.guard import HEALTH, Guard, Rules
 from search.dashboard.health import Health, health_page
 from studies.places import storage_place
@@ -111,4 +113,6 @@ def guarded(storage: Storage, rules: Rules, health: Callable[[], Health] | None 
     store = artifact_store(storage)
     app = wsgi(storage.optuna, artifact_store=store)  # the storage itself: given a URL, it would not be cached
     page = None if health is None else health_page(health)
-    return Guard(filled(app), Artifacts(storage.optuna, store.files), rules, page)
+    pages = unless_replaced(filled(Current(app, storage)), storage)
+    artifacts = unless_replaced(Artifacts(storage.optuna, store.files), storage)
+    return Guard(pages, artifacts, rules, page)

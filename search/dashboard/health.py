@@ -18,14 +18,20 @@ _SILENT_SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How a service is. workers: how many are alive.  storage: whether it answers."""
+    """How a service is.
+
+    workers: how many are alive.  storage: whether it answers.  trouble: what became of its file, if anything.
+    """
 
     workers: int
     storage: bool
+    trouble: str | None = None
 
     @property
     def reason(self) -> str | None:
         """Why the service does not work, None where it does."""
+        if self.trouble is not None:
+            return f"the storage {self.trouble}"
         if not self.storage:
             return "the storage does not answer"
         return None if self.workers else "no worker is alive"
@@ -66,7 +72,11 @@ def health_page(look: Callable[[], Health]) -> WSGIApplication:
     def run(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
         health = look()
         reason = health.reason
-        document = {"ok": reason is None, "workers": health.workers, "storage": health.storage}
+        document = {
+            "ok": reason is None,
+            "workers": health.workers,
+            "storage": health.storage and not health.trouble,
+        }
         status = HTTPStatus.OK if reason is None else HTTPStatus.SERVICE_UNAVAILABLE
         more = {} if reason is None else {"reason": reason}
         return json_answer(environ, start_response, status, document | more, [("Cache-Control", "no-store")])

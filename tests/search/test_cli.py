@@ -338,7 +338,7 @@ def test_garbage_is_counted(record: StudyRecord, mlpsearch: Command) -> None:
 def test_a_storage_that_stays_locked_is_one_line(
     record: StudyRecord, mlpsearch: Command, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
-    monkeypatch.setattr("studies.storage.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("studies.sqlite.BUSY_SECONDS", 0.1)
     holder = sqlite3.connect(sqlite_path(record.url), isolation_level=None)
     with closing(holder):
         holder.execute("BEGIN IMMEDIATE")

@@ -1,9 +1,7 @@
 """The backend answers as Optuna's own storage does, on the same database."""
 
 import math
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,6 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from studies.backend import has_newest_schema
 from studies.postgres import engine_options
 from studies.storage import is_server, open_storage
 from tests.studies.stores import new_storage
@@ -140,16 +137,3 @@ def test_study_attributes(storages: tuple[RDBStorage, RDBStorage]) -> None:
     assert storage.get_study_user_attrs(study) == {}
     storage.set_study_user_attr(study, "tests", [{"opening": 1}])
     assert storage.get_study_user_attrs(study) == other.get_study_user_attrs(study) == {"tests": [{"opening": 1}]}
-
-
-def test_a_storage_of_the_newest_schema_is_known_without_optunas_migrations(tmp_path: Path) -> None:
-    path = tmp_path / "studies.db"
-    assert not has_newest_schema(path)
-    path.write_text("no database, but longer than the header of one would be: " + 100 * ".")
-    assert not has_newest_schema(path)
-    path.unlink()
-    RDBStorage(f"sqlite:///{path}").engine.dispose()
-    assert has_newest_schema(path)
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE alembic_version SET version_num = 'v99.0.0.a'")
-    assert not has_newest_schema(path)

@@ -13,8 +13,8 @@ from optuna.trial import TrialState, create_trial
 from sqlalchemy import event, text
 
 from models.errors import StorageError
+from studies.sqlite import BUSY_SECONDS
 from studies.storage import (
-    BUSY_SECONDS,
     DEFAULT,
     ENVIRONMENT,
     Storage,
