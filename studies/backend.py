@@ -50,7 +50,7 @@ from studies.rows import (
     utc_now,
 )
 from studies.spans import EARLIER, fell_silent, last_seen, to_json
-from studies.sqlite import identity
+from studies.sqlite import GONE, identity
 
 READ_ONLY = "mlpsearch_read_only"  # the execution option of transactions that only read
 
@@ -135,7 +135,7 @@ class Backend(RDBStorage):
             return None
         now = identity(self._file)
         if now is None:
-            return "is gone: it was moved away or deleted"
+            return GONE
         return None if now == self._identity else "is another file now: it was replaced while in use"
 
     # ---- reading ---------------------------------------------------------------------------------------------

@@ -19,6 +19,8 @@ from studies.reconnecting import Disturbed, repeated
 
 BUSY_SECONDS = 120  # how long a transaction waits for another process that holds the database
 
+GONE = "is gone: it was moved away or deleted"
+
 _BESIDE = ("", "-wal", "-shm", "-journal")  # the files of a database: their names after its own
 
 C = TypeVar("C", bound=sqlite3.Connection)
@@ -51,7 +53,7 @@ def reader(path: Path) -> sqlite3.Connection:
     state = _state(path)
     file, log, index, journal = state
     if file is None:
-        raise StorageError(f"{path}: is gone")
+        raise StorageError(f"{path}: {GONE}")
     in_use = journal is not None or (log is not None and index is not None)
     if in_use:
         return _connected(path, "mode=ro", sqlite3.Connection)
@@ -68,7 +70,7 @@ def reader(path: Path) -> sqlite3.Connection:
 def writer(path: Path) -> sqlite3.Connection:
     """Return a connection that may write. Raises StorageError where there is no file."""
     if not path.exists():
-        raise StorageError(f"{path}: is gone")
+        raise StorageError(f"{path}: {GONE}")
     connection = _connected(path, "mode=rw", sqlite3.Connection)
     try:
         connection.execute("PRAGMA journal_mode=WAL")
