@@ -1,6 +1,7 @@
 """What every storage must do: what we rely on in Optuna that it does not promise, and many processes at once."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -13,14 +14,14 @@ from pathlib import Path
 
 import pytest
 from optuna.distributions import IntDistribution
-from optuna.storages import get_storage
+from optuna.exceptions import StorageInternalError
 from optuna.storages._rdb import models
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import event, update
 
 from studies.backend import Change
-from studies.storage import GRACE_SECONDS, Storage, exclusive, exists, open_storage
+from studies.storage import GRACE_SECONDS, Storage, exclusive, exists, open_storage, stored_names
 from tests.studies.stores import missing_storage, new_storage
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -106,15 +107,52 @@ def test_only_running_trials_are_stale(storage: Storage) -> None:
 
 
 def test_finished_trials_are_read_once(storage: Storage) -> None:
-    """optuna.storages.get_storage is marked internal; without its cache a poll of the dashboard takes seconds."""
-    assert type(storage.optuna) is type(get_storage("sqlite://"))
+    """Without that a poll of the dashboard takes seconds."""
     trial = a_running_trial(storage)
     storage.optuna.set_trial_state_values(trial, TrialState.COMPLETE, [0.5])
-    storage.optuna.get_all_trials(1)
+    (ended,) = storage.optuna.get_all_trials(1, deepcopy=False)
+    assert ended.value == 0.5
     queries: list[str] = []
     event.listen(storage.engine, "before_cursor_execute", lambda c, cu, sql, *rest: queries.append(sql))
+    (again,) = storage.optuna.get_all_trials(1, deepcopy=False)
+    assert again is ended
+    assert not any("trial_values" in query for query in queries)
+
+
+def test_a_known_schema_is_opened_and_looked_at_while_the_locks_are_held(url: str) -> None:
+    """To open a test split takes minutes, and to make a storage happens once."""
+
+    def look() -> list[str]:
+        assert open_storage(url).optuna.get_all_studies() == []
+        assert open_storage(url, read_only=True).optuna.get_all_studies() == []
+        return stored_names(url)
+
+    with exclusive(url), exclusive(url, "test"), ThreadPoolExecutor(1) as another:
+        assert another.submit(look).result(120) == []
+
+
+def test_a_storage_goes_to_another_process_with_all_its_settings(storage: Storage) -> None:
+    trial = a_running_trial(storage)
+    sent = pickle.loads(pickle.dumps(storage))
+    statements: list[str] = []
+    event.listen(sent.engine, "before_cursor_execute", lambda c, cu, sql, *rest: statements.append(sql))
+    sent.optuna.set_trial_state_values(trial, TrialState.COMPLETE, [0.5])
     assert storage.optuna.get_trial(trial).value == 0.5
-    assert queries == []
+    if sent.engine.name == "sqlite":  # two would come between each other without it
+        assert statements[0] == "BEGIN IMMEDIATE"
+    sent.engine.dispose()
+
+
+def test_a_storage_that_is_only_read_is_not_written(storage: Storage, url: str) -> None:
+    study = storage.optuna.create_new_study([StudyDirection.MAXIMIZE], "s")
+    looking = open_storage(url, read_only=True)
+    assert [one.study_name for one in looking.optuna.get_all_studies()] == ["s"]
+    with pytest.raises(StorageInternalError):
+        looking.optuna.set_study_user_attr(study, "a", 1)
+    with pytest.raises(StorageInternalError):
+        looking.backend.add_trial(study, 1, waiting)
+    assert storage.optuna.get_study_user_attrs(study) == {}
+    looking.engine.dispose()
 
 
 # ---- what Optuna has not: adding by count, and changing what was looked at ----

@@ -144,7 +144,7 @@ LOSSES = (gone, replaced)
 @pytest.mark.parametrize("lose", LOSSES)
 @pytest.mark.parametrize("rules", [READ_ONLY, WRITABLE])
 def test_the_dashboard_of_a_lost_file_says_so(
-    record: StudyRecord, lose: Callable[[Path], str], rules: Any
+    record: StudyRecord, lose: Callable[[Path], str], rules: Rules
 ) -> None:
     storage = open_storage(record.url, read_only=not rules.allow_writes)
     app = guarded(storage, rules)
