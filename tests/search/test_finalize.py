@@ -27,8 +27,9 @@ from studies import holdout
 from studies.creation import create_or_resume
 from studies.datasets import load_training
 from studies.holdout import open_test_split
-from studies.record import StudyRecord
+from studies.record import StudyRecord, study_names
 from studies.space import suggest
+from studies.storage import open_storage
 from tests.search.makers import NETS, claim, digits_study, same_study, weights_path
 from tests.studies.stores import folder_of
 
@@ -278,3 +279,19 @@ def test_other_test_images_than_the_first_time_are_not_tested(
     assert predicted == []
     assert len(record.attributes()["tests"]) == 1
     assert evaluate(record, "again").opening == 2, "with the same images it goes on"
+
+
+def test_others_look_at_the_storage_while_the_test_split_is_open(
+    finished: Finished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = finished()
+    seen: list[list[str]] = []
+
+    def look(*arguments: Any) -> Any:
+        with ThreadPoolExecutor(1) as another:
+            seen.append(another.submit(lambda: study_names(open_storage(record.url))).result(120))
+        return open_test_split(*arguments)
+
+    monkeypatch.setattr(finalize, "open_test_split", look)
+    evaluate(record, "test")
+    assert seen == [["mine"]]

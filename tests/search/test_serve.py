@@ -18,6 +18,7 @@ import pytest
 
 from studies.creation import create_or_resume
 from studies.record import StudyRecord
+from studies.storage import sqlite_path
 from tests.search.makers import checkpoints, digits_study, states
 from tests.studies.stores import spec
 
@@ -123,3 +124,20 @@ def test_workers_end_with_a_service_that_was_killed(service: Service, record: St
     wait_until(lambda: states(record).get("RUNNING") == 1 and bool(checkpoints(record)), "a trial to be underway")
     assert service.end(signal.SIGKILL) == -9
     assert states(record).get("WAITING") == 1
+
+
+def test_a_storage_whose_file_goes_away_is_left_alone_until_it_is_back(
+    service: Service, record: StudyRecord
+) -> None:
+    path = sqlite_path(record.url)
+    wait_until(lambda: service.health()[0] == 200 and states(record).get("RUNNING") == 1, "a trial to be underway")
+    record.storage.engine.dispose()
+    path.rename(path.with_name("away.db"))
+    reason = "the storage is gone: it was moved away or deleted"
+    assert service.health()[1]["reason"] == reason
+    wait_until(lambda: service.health()[1]["workers"] == 0, "the workers to end")
+    assert not path.exists()
+    path.with_name("away.db").rename(path)
+    wait_until(lambda: service.health()[0] == 200, "workers to be started again")
+    assert service.end(signal.SIGTERM) == 0
+    assert "Traceback" not in service.said.read_text()
