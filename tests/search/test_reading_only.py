@@ -83,7 +83,7 @@ def database(request: pytest.FixtureRequest, folder: Path) -> Iterator[Path]:
     path, new = sqlite_path(record.url), folder / "new" / "studies.db"
     record.storage.engine.dispose()
     record = type(record)(open_storage(record.url), record.study_id, record.name, record.spec, record.id)
-    create_or_resume(record.url, spec(name="other"), trials=None, source=SOURCE)
+    create_or_resume(record.url, spec(name="other"), trials=None, source=SOURCE).storage.engine.dispose()
     record.storage.optuna.create_new_trial(record.study_id, create_trial(state=TrialState.WAITING))
     if request.param == "at rest":
         record.storage.engine.dispose()
