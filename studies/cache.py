@@ -42,8 +42,12 @@ class Cache(_CachedStorage):
 
     def _refreshed(self, study_id: int) -> Listing:
         with self._lock:
-            known = self._listings.pop(study_id, Listing())
-            self._listings[study_id] = now = self._backend.refreshed(study_id, known)
+            try:
+                now = self._backend.refreshed(study_id, self._listings.get(study_id, Listing()))
+            except KeyError:
+                self._listings.pop(study_id, None)
+                raise
+            self._listings[study_id] = now
         return now
 
     def create_new_study(self, directions: Sequence[StudyDirection], study_name: str | None = None) -> int:

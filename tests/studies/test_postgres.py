@@ -264,3 +264,18 @@ def test_sqlite_needs_no_driver(tmp_path: Path) -> None:
 def test_masking_is_for_the_eyes(url: str) -> None:
     assert PASSWORD not in masked(url)
     assert ESCAPED in url
+
+
+def test_a_role_that_may_only_read_can_look(server: Server, url: str) -> None:
+    database = url.rpartition("/")[2]
+    server.execute("CREATE ROLE looker LOGIN PASSWORD 'x'")
+    try:
+        server.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO looker", database)
+        theirs = f"postgresql+psycopg://looker:x@127.0.0.1:{server.port}/{database}"
+        looking = open_storage(theirs, read_only=True)
+        assert looking.optuna.get_all_studies() == []
+        assert stored_names(theirs) == []
+        looking.engine.dispose()
+    finally:
+        server.execute("DROP OWNED BY looker", database)
+        server.execute("DROP ROLE looker")
