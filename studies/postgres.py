@@ -7,7 +7,7 @@ to see it, and the driver's messages about it are masked: neither can give a pas
 import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from functools import partial
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -87,13 +87,24 @@ def connect(url: str, *, read_only: bool = False) -> "Connection":
     raise masked_error  # here, so that it does not remember the other
 
 
+@dataclass(frozen=True, slots=True)
+class _Connector:
+    """Makes connections, in this process or in one that it was sent to; its description has no password."""
+
+    url: str = field(repr=False)
+    read_only: bool
+
+    def __call__(self) -> "Connection":
+        return connect(self.url, read_only=self.read_only)
+
+
 def engine_options(url: str, *, read_only: bool = False) -> dict[str, Any]:
     """Return how SQLAlchemy shall make its engine: few connections, for the server has a hundred for all.
 
     A process needs one, and now and then another: for its heartbeat, and to read while it adds a trial.
     """
     return {
-        "creator": partial(connect, url, read_only=read_only),
+        "creator": _Connector(url, read_only),
         "pool_size": 1,
         "max_overflow": 4,
         "pool_timeout": WAIT_SECONDS,
