@@ -25,7 +25,11 @@ _WHO = (
     .outerjoin(_STUDY_USER, and_(_STUDY_USER.c.study_id == _STUDIES.c.study_id, _STUDY_USER.c.key == "id"))
     .where(_STUDIES.c.study_id == bindparam("study"))
 )
-_IS_KNOWN_TO_HAVE_ENDED = and_(TRIALS.c.trial_id <= bindparam("newest"), TRIALS.c.state.in_(_ENDED))
+_IS_KNOWN_TO_HAVE_ENDED = and_(
+    TRIALS.c.trial_id <= bindparam("newest"),
+    TRIALS.c.trial_id.not_in(bindparam("unfinished", expanding=True)),
+    TRIALS.c.state.in_(_ENDED),
+)
 _COUNTED = select(
     func.count(),
     func.count(case((_IS_KNOWN_TO_HAVE_ENDED, 1))),
@@ -40,8 +44,8 @@ class Listing:
     """A study's trials by number.
 
     generation: another number each time that all were read anew.
-    who: the study's name and id.  newest: the highest id of a trial that has ended.  ended: how many trials with
-    ids up to that have ended, and when the last did.  unfinished: the ids of trials that have not.
+    who: the study's name and id.  newest: the highest id of a trial that has ended.  ended: how many of the trials
+    with ids up to that had ended, and when the last did.  unfinished: the ids of those that had not.
     """
 
     trials: dict[int, FrozenTrial] = field(default_factory=dict)
@@ -58,7 +62,7 @@ def refreshed(connection: Connection, study_id: int, known: Listing) -> Listing:
     if who is None:
         raise KeyError(models.NOT_FOUND_MSG)
     if known.who == tuple(who):
-        total, *ended = _counted(connection, study_id, known.newest)
+        total, *ended = _counted(connection, study_id, known.newest, known.unfinished)
         if known.ended == tuple(ended):
             changed = trials_of(connection, study_id, known.newest, sorted(known.unfinished))
             trials = known.trials | {trial.number: trial for trial in changed}
@@ -81,14 +85,15 @@ def _listing(
     """Return the listing of these trials. changed: those among them that were read now."""
     ended_now = [trial._trial_id for trial in changed if trial.state.is_finished()]
     unfinished = known.unfinished - {*ended_now}
-    unfinished |= {trial._trial_id for trial in changed if not trial.state.is_finished()}
+    unfinished |= frozenset(trial._trial_id for trial in changed if not trial.state.is_finished())
     newest = max([known.newest, *ended_now])
     if ended_now or not known.ended:
-        _, *ended = _counted(connection, study_id, newest)
+        _, *ended = _counted(connection, study_id, newest, unfinished)
     else:
         ended = [*known.ended]
     return Listing(trials, known.generation, who, newest, tuple(ended), frozenset(unfinished))
 
 
-def _counted(connection: Connection, study_id: int, newest: int) -> tuple[Any, ...]:
-    return tuple(connection.execute(_COUNTED, {"study": study_id, "newest": newest}).one())
+def _counted(connection: Connection, study_id: int, newest: int, unfinished: frozenset[int]) -> tuple[Any, ...]:
+    values = {"study": study_id, "newest": newest, "unfinished": sorted(unfinished)}
+    return tuple(connection.execute(_COUNTED, values).one())
