@@ -29,8 +29,10 @@ class Cache(_CachedStorage):
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
         """Return a study's trials, by number. Raises KeyError where there is no such study."""
-        listed = sorted(self._refreshed(study_id).trials.items())
-        trials = [trial for _, trial in listed if states is None or trial.state in states]
+        listed = self._refreshed(study_id).trials
+        trials = [listed[number] for number in sorted(listed)]
+        if states is not None:
+            trials = [trial for trial in trials if trial.state in states]
         return copy.deepcopy(trials) if deepcopy else trials
 
     def generation(self, study_id: int) -> int:

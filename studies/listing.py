@@ -12,7 +12,7 @@ from typing import Any
 
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Connection, Table, and_, bindparam, case, func, select
+from sqlalchemy import Connection, Table, and_, bindparam, func, select
 
 from studies.rows import TRIALS, trials_of
 
@@ -30,11 +30,10 @@ _IS_KNOWN_TO_HAVE_ENDED = and_(
     TRIALS.c.trial_id.not_in(bindparam("unfinished", expanding=True)),
     TRIALS.c.state.in_(_ENDED),
 )
-_COUNTED = select(
-    func.count(),
-    func.count(case((_IS_KNOWN_TO_HAVE_ENDED, 1))),
-    func.max(case((_IS_KNOWN_TO_HAVE_ENDED, TRIALS.c.datetime_complete))),
-).where(TRIALS.c.study_id == bindparam("study"))
+_TOTAL = select(func.count()).where(TRIALS.c.study_id == bindparam("study"))
+_KNOWN_ENDED = select(func.count(), func.max(TRIALS.c.datetime_complete)).where(
+    TRIALS.c.study_id == bindparam("study"), _IS_KNOWN_TO_HAVE_ENDED
+)
 
 _generations = count(1)
 
@@ -61,13 +60,11 @@ def refreshed(connection: Connection, study_id: int, known: Listing) -> Listing:
     who = connection.execute(_WHO, {"study": study_id}).fetchone()
     if who is None:
         raise KeyError(models.NOT_FOUND_MSG)
-    if known.who == tuple(who):
-        total, *ended = _counted(connection, study_id, known.newest, known.unfinished)
-        if known.ended == tuple(ended):
-            changed = trials_of(connection, study_id, known.newest, sorted(known.unfinished))
-            trials = known.trials | {trial.number: trial for trial in changed}
-            if len(trials) == total:
-                return _listing(connection, study_id, tuple(who), trials, known, changed)
+    if known.who == tuple(who) and known.ended == _ended(connection, study_id, known.newest, known.unfinished):
+        changed = trials_of(connection, study_id, known.newest, sorted(known.unfinished))
+        trials = known.trials | {trial.number: trial for trial in changed} if changed else known.trials
+        if len(trials) == connection.scalar(_TOTAL, {"study": study_id}):
+            return _listing(connection, study_id, tuple(who), trials, known, changed)
     everything = trials_of(connection, study_id, -1, [])
     nothing = Listing(generation=next(_generations))
     trials = {trial.number: trial for trial in everything}
@@ -87,13 +84,12 @@ def _listing(
     unfinished = known.unfinished - {*ended_now}
     unfinished |= frozenset(trial._trial_id for trial in changed if not trial.state.is_finished())
     newest = max([known.newest, *ended_now])
-    if ended_now or not known.ended:
-        _, *ended = _counted(connection, study_id, newest, unfinished)
-    else:
-        ended = [*known.ended]
-    return Listing(trials, known.generation, who, newest, tuple(ended), frozenset(unfinished))
+    ended = known.ended
+    if ended_now or not ended:
+        ended = _ended(connection, study_id, newest, unfinished)
+    return Listing(trials, known.generation, who, newest, ended, unfinished)
 
 
-def _counted(connection: Connection, study_id: int, newest: int, unfinished: frozenset[int]) -> tuple[Any, ...]:
+def _ended(connection: Connection, study_id: int, newest: int, unfinished: frozenset[int]) -> tuple[Any, ...]:
     values = {"study": study_id, "newest": newest, "unfinished": sorted(unfinished)}
-    return tuple(connection.execute(_COUNTED, values).one())
+    return tuple(connection.execute(_KNOWN_ENDED, values).one())
