@@ -15,13 +15,14 @@ from search.cli import cli
 from search.export.document import read_export
 from search.finalize import evaluate
 from search.trial_queue import TrialQueue
+from studies.creation import create_or_resume
 from studies.record import StudyRecord, study_names
 from studies.storage import ENVIRONMENT, open_storage, sqlite_path
 from tests.search.cli_cases import FAILURES, FILES, STUDY_FILE, SUCCESSES
 from tests.search.conftest import Answer, Command
 from tests.search.makers import claim, digits_study, same_study, states
 from tests.studies.image_makers import encode, grey_pixels
-from tests.studies.stores import folder_of
+from tests.studies.stores import SOURCE, folder_of, spec
 
 
 @pytest.fixture
@@ -334,7 +335,19 @@ def test_garbage_is_counted(record: StudyRecord, mlpsearch: Command) -> None:
     assert not orphan.exists()
 
 
-@pytest.mark.parametrize("arguments", [("status",), ("worker", "mine"), ("stop", "mine")], ids=" ".join)
+@pytest.mark.parametrize("arguments", [("list",), ("status",), ("compare", "mine", "mine2")], ids=" ".join)
+def test_looking_does_not_wait_for_who_holds_the_storage(
+    record: StudyRecord, mlpsearch: Command, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    create_or_resume(record.url, spec(name="mine2"), trials=None, source=SOURCE)
+    monkeypatch.setattr("studies.sqlite.BUSY_SECONDS", 0.1)
+    holder = sqlite3.connect(sqlite_path(record.url), isolation_level=None)
+    with closing(holder):
+        holder.execute("BEGIN IMMEDIATE")
+        assert mlpsearch(*arguments).code == 0
+
+
+@pytest.mark.parametrize("arguments", [("worker", "mine"), ("stop", "mine")], ids=" ".join)
 def test_a_storage_that_stays_locked_is_one_line(
     record: StudyRecord, mlpsearch: Command, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
