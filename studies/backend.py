@@ -50,9 +50,7 @@ from studies.rows import (
     utc_now,
 )
 from studies.spans import EARLIER, fell_silent, last_seen, to_json
-from studies.sqlite import GONE, identity
-
-READ_ONLY = "mlpsearch_read_only"  # the execution option of transactions that only read
+from studies.sqlite import GONE, READ_ONLY, begin, begin_reading, identity
 
 _STUDIES: Table = models.StudyModel.__table__
 _STUDY_USER: Table = models.StudyUserAttributeModel.__table__
@@ -122,7 +120,7 @@ class Backend(RDBStorage):
         if self._file is not None:
             self._identity = identity(self._file)
             event.listen(self.engine, "checkout", self._require_same_file)
-            event.listen(self.engine, "begin", _begin_reading if self._read_only else _begin)
+            event.listen(self.engine, "begin", begin_reading if self._read_only else begin)
 
     def _require_same_file(self, *_: Any) -> None:
         trouble = self.trouble()
@@ -355,16 +353,6 @@ for _name in (
     *("add_trial", "change_trial", "change_study_attr", "refreshed"),
 ):
     setattr(Backend, _name, _repeated(getattr(Backend, _name)))
-
-
-def _begin(connection: Any) -> None:
-    # Who only reads sees one state of the database and waits for nobody.
-    reads = connection.get_execution_options().get(READ_ONLY, False)
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
-
-
-def _begin_reading(connection: Any) -> None:
-    connection.exec_driver_sql("BEGIN")
 
 
 def _insert(table: Table, dialect: str) -> "postgresql.Insert | sqlite.Insert":
