@@ -18,6 +18,7 @@ from studies.ownership import Ownership
 from studies.reconnecting import repeated
 from studies.rows import utc_now
 from studies.spans import EARLIER, Span, covered, fell_silent, from_json, last_seen
+from studies.sqlite import READ_ONLY
 from studies.storage import GRACE_SECONDS, Storage, shown
 
 _SPANS = (
@@ -186,7 +187,8 @@ class Counts:
 
     def _ask(self, question: Callable[[Connection], T]) -> T:
         def answer() -> T:
-            with self._engine.begin() as connection:
+            reading = self._engine.connect().execution_options(**{READ_ONLY: True})  # waits for nobody who writes
+            with reading as connection, connection.begin():
                 return question(connection)
 
         try:

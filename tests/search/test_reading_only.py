@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def database(request: pytest.FixtureRequest, folder: Path) -> Iterator[Path]:
     record = study_to_see(folder / "first")
     path, new = sqlite_path(record.url), folder / "new" / "studies.db"
     record.storage.engine.dispose()
-    record = type(record)(open_storage(record.url), record.study_id, record.name, record.spec, record.id)
+    record = replace(record, storage=open_storage(record.url))
     create_or_resume(record.url, spec(name="other"), trials=None, source=SOURCE).storage.engine.dispose()
     record.storage.optuna.create_new_trial(record.study_id, create_trial(state=TrialState.WAITING))
     if request.param == "at rest":

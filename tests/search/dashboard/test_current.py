@@ -181,7 +181,7 @@ def test_nothing_is_read_from_or_written_to_a_lost_file(record: StudyRecord, los
         lambda: storage.optuna.get_all_studies(),
         lambda: storage.optuna.get_all_trials(record.study_id),
         lambda: storage.optuna.set_trial_intermediate_value(trial, 1, 0.5),
-        lambda: storage.record_heartbeat(trial),
+        lambda: storage.backend.record_heartbeat(trial),
         lambda: record.counts.by_state(),
     ]
     for call in calls:
