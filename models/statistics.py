@@ -49,3 +49,12 @@ def accuracy_interval(correct: NDArray[np.bool_]) -> tuple[float, float]:
     margin = math.hypot(of_seeds, of_images)
     center = float(correct.mean())
     return max(0.0, center - margin), min(1.0, center + margin)
+
+
+def expected_maximum(count: int) -> float:
+    """Return the mean of the highest of so many independent draws from N(0, 1); count: at least 1."""
+    from scipy.integrate import quad
+    from scipy.stats import norm
+
+    value, _ = quad(lambda x: x * count * norm.pdf(x) * norm.cdf(x) ** (count - 1), -10, 10)
+    return float(value)

@@ -24,14 +24,19 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from models.errors import StudyError
 from search.checkpoints import remove_leftovers
+from search.planned_runs import PlannedRuns
 from search.strategy import make_pruner, make_sampler
 from studies.backend import Change
-from studies.counts import EARLIER
+from studies.counts import EARLIER, TrialKey
 from studies.record import PLANNED_SEED, StudyRecord
 
 MAX_FAILURES = 3  # exceptions of one trial
 MAX_DEATHS = 10  # workers that died with one trial
 MAX_FAILED_IN_A_ROW = 5  # failed trials with none that ended well between them: something is wrong with all
+
+
+class NothingMissing(Exception):  # noqa: N818 - an event, not a mistake
+    """Every planned run has a trial."""
 
 
 class TrialLost(Exception):  # noqa: N818 - an event, not a mistake
@@ -61,7 +66,8 @@ class TrialQueue:
         self._storage = record.storage.optuna
         self._backend = record.storage.backend
         self._sampler = make_sampler(record.spec)
-        self._pruner = make_pruner(record.spec) if record.plan is None else NopPruner()
+        self._planned = None if record.plan is None else PlannedRuns(record)
+        self._pruner = make_pruner(record.spec) if self._planned is None else NopPruner()
 
     # ---- taking ----------------------------------------------------------------------------------------------
 
@@ -80,11 +86,15 @@ class TrialQueue:
             return Change(TrialState.RUNNING, attributes={"worker": worker}) if is_free else None
 
         # Anew while any wait: between looking and taking, others take these, and add some.
-        while waiting := self._counts.in_state(TrialState.WAITING):
+        while waiting := self._waiting():
             for key in waiting:
                 if self._change(key.trial_id, take):
                     return Claim(self._asked(key.trial_id), key.trial_id, worker)
         return None
+
+    def _waiting(self) -> list[TrialKey]:
+        waiting = self._counts.in_state(TrialState.WAITING)
+        return self._planned.waiting(waiting) if self._planned and waiting else waiting
 
     def _asked(self, trial_id: int) -> optuna.Trial:
         # A new view of the study for each trial: Optuna's sampler goes by the trials that a view once
@@ -96,25 +106,29 @@ class TrialQueue:
 
     def _add_if_missing(self) -> bool:
         """Add one WAITING trial if the budget has room for it."""
-        most, counts = self._record.budget.trials, self._counts.by_state()
-        if sum(counts.values()) - counts[TrialState.FAIL] >= most:
+        begun = self._counts.begun()
+        most = begun + len(self._planned.missing()) if self._planned else self._record.budget.trials
+        if begun >= most:
             return False
         self._refuse_hopeless()
-        return self._backend.add_trial(self._record.study_id, most, self._next_trial)
+        try:
+            return self._backend.add_trial(self._record.study_id, most, self._next_trial)
+        except NothingMissing:  # another plan took the place of this one meanwhile
+            return False
 
     def _next_trial(self, number: int) -> FrozenTrial:
         """A trial to be sampled, one of the specification's starts, or a planned run that no trial does yet."""
-        plan, starts = self._record.plan, self._record.spec.start
-        if plan is None:
+        starts = self._record.spec.start
+        if self._planned is None:
             fixed = {"fixed_params": starts[number]} if number < len(starts) else {}
             return create_trial(state=TrialState.WAITING, system_attrs=fixed)
-        trials = self._storage.get_all_trials(self._record.study_id, deepcopy=False)
-        done = {trial.user_attrs["run"] for trial in trials if trial.state != TrialState.FAIL}
-        index, run = next((index, run) for index, run in enumerate(plan) if index not in done)
+        run = next(iter(self._planned.missing()), None)
+        if run is None:
+            raise NothingMissing
         return create_trial(
             state=TrialState.WAITING,
             system_attrs={"fixed_params": run.params},
-            user_attrs={"run": index, "of_trial": run.trial, PLANNED_SEED: run.seed},
+            user_attrs={"of_trial": run.trial, PLANNED_SEED: run.seed},
         )
 
     def _refuse_hopeless(self) -> None:
@@ -206,7 +220,9 @@ class TrialQueue:
         return True
 
     def ended(self) -> int:
-        """Return how many trials count towards the budget so far."""
+        """Return how many trials count towards the budget so far; of a confirmation, those that are asked for."""
+        if self._planned is not None:
+            return self._planned.count_done()
         counts = self._counts.by_state()
         return counts[TrialState.COMPLETE] + counts[TrialState.PRUNED]
 
@@ -215,7 +231,9 @@ class TrialQueue:
         return bool(self._record.attributes()["stopped"])
 
     def is_complete(self) -> bool:
-        """Whether the budget is spent and no trial runs any more."""
+        """Whether the budget is spent and no trial runs any more; of a confirmation, whether its runs are done."""
+        if self._planned is not None:
+            return self._planned.count_done() == len(self._record.plan or [])
         counts = self._counts.by_state()
         if counts[TrialState.RUNNING]:
             return False

@@ -141,16 +141,22 @@ def serve_one(record: StudyRecord, stopping: Callable[[], bool]) -> None:
     Worker(record, load_study_data(record), stopping).run()
 
 
-def serve_all(url: str, stopping: Callable[[], bool], tell: Callable[[str], None]) -> None:
+def serve_all(
+    url: str,
+    stopping: Callable[[], bool],
+    tell: Callable[[str], None],
+    each_round: Callable[[], None] = lambda: None,
+) -> None:
     """Work on every open study of the storage, a trial of each in turn, until `stopping` is true.
 
-    tell: is told once of a study that this worker cannot serve.
+    tell: is told once of a study that this worker cannot serve.  each_round: called before each round of studies.
     """
     storage = open_storage(url)
     workers: dict[str, Worker | None] = {}
     told: set[str] = set()
     while not stopping():
         served = False
+        each_round()
         for name in study_names(storage, confirmations=True):
             if stopping():
                 return

@@ -7,6 +7,7 @@ artifacts     the place of that folder (studies/places.py), where one was named
 source        {"data": path or None, "fingerprint": of the training images}; each machine has its own path
 stopped       whether workers shall leave it alone
 tests         every opening of the test split, oldest first (TestReport as JSON)
+ending        what is done once the search is over (search/service.py); null where nothing is, or all of it was
 confirmation  what training its best trials again over fresh seeds said (Confirmation as JSON), if that was done
 published     SHA-256 of the note that the dashboard was last given (search/publish.py), if it was
 
@@ -45,6 +46,11 @@ class PlannedRun:
     trial: int
     params: dict[str, Any]
     seed: int
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """What tells it from the other runs of its confirmation."""
+        return self.trial, self.seed
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,11 @@ MAX_FILE_BYTES = 1_000_000
 
 # A study may go on with these changed: they say how long it runs and where its images lie (which are
 # compared by their fingerprint), and what is done after the search, not what is searched.
-MAY_DIFFER = {"budget.trials", "budget.seconds", "budget.total_epochs", "confirm.top", "confirm.seeds", "data"}
+MAY_DIFFER = {
+    *("budget.trials", "budget.seconds", "budget.total_epochs"),
+    *("confirm.top", "confirm.seeds", "confirm.report"),
+    "data",
+}
 
 
 class Budget(Table):
@@ -49,10 +53,15 @@ class Budget(Table):
 
 
 class Confirm(Table):
-    """What is trained again once the search is over: so many of its best trials, each with so many fresh seeds."""
+    """What is trained again once the search is over.
+
+    top, seeds: so many of its best trials, each with so many fresh seeds, to choose one of them.
+    report: with so many further fresh seeds the chosen one is trained once more; only these nets are reported.
+    """
 
     top: int = Field(default=5, ge=1, le=100, description="a whole number from 1 to 100")
     seeds: int = Field(default=5, ge=2, le=100, description="a whole number from 2 to 100")
+    report: int = Field(default=5, ge=2, le=100, description="a whole number from 2 to 100")
 
 
 class StudySpec(Table):
@@ -80,7 +89,7 @@ class StudySpec(Table):
         default="median", description="one of 'median', 'hyperband', 'none'"
     )
     budget: Budget = Field(description="a table with trials and epochs")
-    confirm: Confirm | None = Field(default=None, description="a table with top and seeds")
+    confirm: Confirm | None = Field(default=None, description="a table with top, seeds and report")
     search: dict[str, Dimension] = Field(
         description="a table: field = { low = .., high = .. } or { choices = [..] }"
     )

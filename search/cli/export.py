@@ -59,10 +59,11 @@ def _export_winner(record: "StudyRecord", output: Path | None, weights: Path | N
     from models.prediction import prediction_arrays
     from search.export.document import write_export
     from search.export.parameters import write_parameters
-    from search.export.winner import export_winner, write_folder
+    from search.export.winner import export_winner, taken, write_folder
     from search.finalize import load_winner
 
     winner = load_winner(record)
+    tell(f"taking {taken(record, winner)}")
     if output is not None:
         document = export_winner(record, winner, output)
         if output.suffix:

@@ -85,12 +85,9 @@ def _confirmed(study: StudySummary) -> str:
 def _test(study: StudySummary) -> str:
     if study.test is None:
         return "–"
-    notes = [
-        *([f"trial {study.test['trial']}"] if study.test["trial"] != study.winner else []),
-        *([f"opening {study.test['opening']}"] if study.test["opening"] > 1 else []),
-    ]
     spread = mean_and_deviation(study.test["accuracy"], study.test.get("deviation"))
-    return f"{spread} ({', '.join(notes)})" if notes else spread
+    opening = study.test["opening"]
+    return f"{spread} (opening {opening})" if opening > 1 else spread
 
 
 def _known(write: Callable[[Any], str], value: Any) -> str:
@@ -110,7 +107,7 @@ def _warnings(studies: Sequence[StudySummary]) -> list[str]:
         found.append("They were trained on different images: their accuracies cannot be compared.")
     elif len({(study.validation, study.split_seed) for study in studies}) > 1:
         found.append("They split off different validation images: their validation accuracies cannot be compared.")
-    return found
+    return found + [f"{study.name}: {study.remark}." for study in studies if study.remark]
 
 
 def _findings(studies: Sequence[StudySummary]) -> list[str]:

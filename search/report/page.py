@@ -20,10 +20,10 @@ from plotly.offline import get_plotlyjs
 
 from models.errors import ReportError
 from models.files import write_atomically
-from search.wording import duration, interval, lead, mean_and_deviation, moment, percent, points, short
+from search.wording import bias, duration, interval, lead, mean_and_deviation, moment, percent, points, short
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_WORDING = (duration, interval, lead, mean_and_deviation, moment, percent, points, short)
+_WORDING = (bias, duration, interval, lead, mean_and_deviation, moment, percent, points, short)
 
 
 @dataclass(frozen=True, slots=True)

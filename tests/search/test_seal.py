@@ -19,6 +19,7 @@ LINT = Path(sys.executable).with_name("lint-imports")
 AFTER = (
     "search.finalize",
     "search.publish",
+    "search.service",
     "search.export",
     "search.report",
     "search.cli",
