@@ -10,13 +10,16 @@ from optuna.trial import TrialState
 from sqlalchemy import select, update
 
 from search.checkpoints import weights_name
+from search.confirmation import plan
 from search.dashboard import artifact_store
 from search.publish import publish
 from search.trial_queue import Claim, TrialQueue
+from search.worker import Worker, load_study_data
 from studies.counts import EARLIER
 from studies.creation import create_or_resume
 from studies.datasets import load_training
 from studies.record import StudyRecord, open_study
+from studies.spec import Confirm
 from tests.studies.stores import folder_of, new_storage, spec
 
 _COMMON = {"batch_size": 16, "learning_rate_decay": 0.9, "preprocessing": "standardize"}
@@ -69,6 +72,13 @@ def claim(queue: TrialQueue, worker: str = "w") -> Claim:
     claimed = queue.claim(worker)
     assert claimed is not None
     return claimed
+
+
+def confirmation_runs(record: StudyRecord, asked: Confirm) -> None:
+    """Do all runs of a confirmation: those that choose the winner, then those that are reported."""
+    for _ in range(2):
+        runs = plan(record, asked)
+        Worker(runs, load_study_data(runs), never).run()
 
 
 def content(record: StudyRecord) -> list[tuple[object, ...]]:
