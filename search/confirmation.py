@@ -13,14 +13,14 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from models.config import TrainConfig
+from models.config import TrainConfig, effective
 from models.errors import StudyError
 from models.statistics import deviation, expected_maximum, mean, paired_p_value
 from search.planned_runs import Key, PlannedRuns
 from search.seeds import derived_seed
 from search.trial_queue import TrialQueue
 from studies.creation import plan_confirmation
-from studies.record import PlannedRun, StudyRecord, confirmation_of
+from studies.record import PlannedRun, StudyRecord, confirmation_name, confirmation_of
 from studies.space import suggest
 from studies.spec import Confirm
 
@@ -129,6 +129,15 @@ def plan(record: StudyRecord, asked: Confirm) -> StudyRecord:
     return plan_confirmation(record, runs)
 
 
+def refuse_runs(record: StudyRecord) -> None:
+    """Raise StudyError for the study that holds the runs of a confirmation: it is part of another's."""
+    if record.plan is not None:
+        name = record.name.removesuffix(confirmation_name(""))
+        raise StudyError(
+            f"study {record.name!r}: holds the runs of a confirmation; `mlpsearch confirm {name}` goes on with them"
+        )
+
+
 def no_winner(record: StudyRecord, queue: TrialQueue) -> StudyError:
     """Return the error that says why no trial of a study can win, and what a person can do about it."""
     name = record.name
@@ -221,7 +230,7 @@ def _candidates(record: StudyRecord, queue: TrialQueue, count: int) -> list[Froz
 
 def _configuration(record: StudyRecord, trial: FrozenTrial) -> TrainConfig:
     """What a trial trained, but for its seed: two that share it would be one candidate twice."""
-    return suggest(trial, record.spec, seed=0)
+    return effective(suggest(trial, record.spec, seed=0))
 
 
 def _ranked(best: list[FrozenTrial], seeds: list[int], done: dict[Key, FrozenTrial]) -> list[Candidate]:

@@ -21,7 +21,7 @@ from models.preprocessing import PixelStatistics, Preprocessing
 from models.statistics import accuracy_interval, deviation, mean
 from models.weights import check_shapes
 from search.checkpoints import load_kept, weights_name
-from search.confirmation import Confirmation, last_confirmation, no_winner, runs_of, to_json
+from search.confirmation import Confirmation, last_confirmation, no_winner, refuse_runs, runs_of, to_json
 from search.headline import test_of
 from search.seeds import trial_seed
 from search.trial_queue import TrialQueue
@@ -152,6 +152,7 @@ def evaluate(record: StudyRecord, command: str) -> TestReport:
 
     command: what opened it, for the record.
     """
+    refuse_runs(record)
     with exclusive(record.url):  # two that finish a study at once open its test split once
         report = _evaluated(record, command)
     _publish(record)

@@ -46,7 +46,7 @@ def headline(record: StudyRecord, queue: TrialQueue) -> Headline | None:
     if best is None or best.value is None:
         return None
     test = test_of(tests, best.number, [])
-    remark = _missing(record, test) if queue.is_complete() else ""
+    remark = _missing(record, test) if record.plan is None and queue.is_complete() else ""
     return Headline(best.number, best.params, best.value, None, [], test, remark)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pydantic import ValidationError
 
 from models.errors import MlpsearchError
-from search.confirmation import confirmed, plan
+from search.confirmation import confirmed, plan, refuse_runs
 from search.finalize import confirm, evaluate
 from search.publish import publish, write_note
 from search.trial_queue import TrialQueue
@@ -60,6 +60,7 @@ def reopen(record: StudyRecord, *, evaluate: bool, command: str) -> None:
 
     Of a study that was tested nothing new is asked for: what `confirm` had begun goes on while the search is over.
     """
+    refuse_runs(record)
     if not evaluate:
         record.set("ending", None)
     elif not record.attributes()["tests"]:
@@ -71,6 +72,7 @@ def reopen(record: StudyRecord, *, evaluate: bool, command: str) -> None:
 
 def ask_to_confirm(record: StudyRecord, asked: Confirm, command: str) -> None:
     """Let a study end with this confirmation. Raises StudyError where there is nothing to confirm yet."""
+    refuse_runs(record)
     plan(record, asked)
     record.set("ending", Ending(confirm=asked, command=command).model_dump())
     record.set("stopped", False)

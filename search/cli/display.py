@@ -43,7 +43,7 @@ def studies_table(studies: list[StudyStatus]) -> Table:
 
 
 def _test_cell(winner: Headline | None) -> str:
-    if winner is None or winner.test is not None:
+    if winner is None or winner.test is not None or winner.confirmed:
         return test_text(winner.test if winner else None)
     return winner.remark.partition(":")[0] or "–"  # "not confirmed", "not tested"
 

@@ -63,7 +63,6 @@ def _export_winner(record: "StudyRecord", output: Path | None, weights: Path | N
     from search.finalize import load_winner
 
     winner = load_winner(record)
-    tell(f"taking {taken(record, winner)}")
     if output is not None:
         document = export_winner(record, winner, output)
         if output.suffix:
@@ -75,6 +74,7 @@ def _export_winner(record: "StudyRecord", output: Path | None, weights: Path | N
     if weights is not None:
         write_parameters(prediction_arrays(winner.net, winner.preprocessing), weights)
         tell(f"wrote {weights}")
+    tell(f"taken: {taken(record, winner)}")
 
 
 @click.command()

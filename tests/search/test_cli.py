@@ -150,9 +150,10 @@ def test_a_running_study_shows_its_workers(record: StudyRecord, mlpsearch: Comma
 
 
 def test_from_a_study_file_to_a_configuration(files: None, mlpsearch: Command) -> None:
-    assert mlpsearch("submit", "own.toml").code == 0
+    assert mlpsearch("submit", "own.toml", "--no-evaluate").code == 0
     assert document(mlpsearch("status", "own", "--json"))["state"] == "open"
     assert mlpsearch("worker", "own").code == 0
+    assert document(mlpsearch("status", "own", "--json"))["tests"] == []
     assert document(mlpsearch("status", "own", "--json"))["state"] == "complete"
     report = document(mlpsearch("evaluate", "own", "--json"))["tests"][0]
     assert report["command"] == "mlpsearch evaluate own"

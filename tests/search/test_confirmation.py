@@ -105,6 +105,19 @@ def test_candidates_have_different_configurations(tmp_path: Path) -> None:
     assert [run.trial for run in runs] == [0, 0, 2, 2]
 
 
+def test_what_a_configuration_does_not_use_makes_no_other_candidate(tmp_path: Path) -> None:
+    search = {"momentum": {"low": 0.0, "high": 0.9}}
+    specification = spec(trials=3, search=search, fixed={"optimizer": "adam"})
+    record = create_or_resume(new_storage(tmp_path), specification, trials=None, source=SOURCE)
+    queue = TrialQueue(record)
+    for accuracy in (0.9, 0.8, 0.7):
+        claimed = claim(queue)
+        claimed.trial.suggest_float("momentum", 0.0, 0.9)
+        queue.finish(claimed, accuracy)
+    runs = plan(record, Confirm(top=3, seeds=2, report=2)).plan
+    assert [run.trial for run in runs or []] == [0, 0], "Adam has no momentum of that kind"
+
+
 def test_a_twin_may_be_further_down_than_the_trials_that_were_asked_for(tmp_path: Path) -> None:
     record = create_or_resume(
         new_storage(tmp_path),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.errors import StudyError
 from models.statistics import accuracy_interval
 from search import finalize
 from search.confirmation import Confirmation, confirmed, last_confirmation, plan, runs_of, to_json
@@ -213,6 +214,16 @@ def test_a_kill_between_the_test_and_the_record_of_the_confirmation_opens_nothin
     assert confirm(same_study(record), confirmed(record, ASKED), "again").command == "c"
     assert openings == ["digits"]
     assert last_confirmation(record) == found
+
+
+def test_the_study_of_the_runs_is_no_study_to_test(confirmable: tuple[StudyRecord, Confirmation]) -> None:
+    """Its opening would be on nobody's record."""
+    record, _ = confirmable
+    runs = confirmation_of(record)
+    assert runs is not None
+    with pytest.raises(StudyError, match="holds the runs of a confirmation; `mlpsearch confirm mine` goes on"):
+        evaluate(runs, "c")
+    assert first(runs).remark == ""
 
 
 # ---- what is shown ----
