@@ -135,7 +135,8 @@ def effective(config: TrainConfig) -> TrainConfig:
         *(() if config.schedule == "step" else ("learning_rate_decay",)),
         *(() if config.preprocessing == "whiten" else ("components", "whitening_epsilon")),
     }
-    return replace(config, **{field.name: field.default for field in fields(config) if field.name in unused})
+    defaults: dict[str, Any] = {field.name: field.default for field in fields(config) if field.name in unused}
+    return replace(config, **defaults)
 
 
 def check_value(name: str, value: Any) -> None:

@@ -134,7 +134,7 @@ def refuse_runs(record: StudyRecord) -> None:
     if record.plan is not None:
         name = record.name.removesuffix(confirmation_name(""))
         raise StudyError(
-            f"study {record.name!r}: holds the runs of a confirmation; `mlpsearch confirm {name}` goes on with them"
+            f"study {record.name!r}: holds the runs of a confirmation; `mlpsearch confirm {name}` goes on"
         )
 
 
