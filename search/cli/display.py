@@ -107,10 +107,12 @@ def _confirmation_lines(confirmation: dict[str, Any]) -> Iterator[Table | str]:
         if confirmation["p_value"] is not None:
             yield lead(candidates[0]["trial"], candidates[1]["trial"], confirmation["p_value"])
     shown = reported or {**candidates[0], "seeds": confirmation["seeds"]}
-    over = "further seeds" if several and reported else "fresh seeds" if not several else "of the same seeds"
+    over = f"{len(shown['seeds'])} {'further' if several else 'fresh'} seeds"
+    if several and not reported:  # by mlpsearch 0.1.0
+        over = "the seeds that chose it"
     runs = " ".join(percent(accuracy) for accuracy in shown["accuracies"])
     mean = mean_and_deviation(shown["mean"], shown["deviation"])
-    yield f"reported: trial {winner}, trained again over {len(shown['seeds'])} {over}: {mean} (runs: {runs})"
+    yield f"reported: trial {winner}, trained again over {over}: {mean} (runs: {runs})"
     best = max(one["search_accuracy"] for one in candidates)
     yield f"selection bias: {bias(best, confirmation['selection_bias'], winner, len(shown['seeds']))}"
 
