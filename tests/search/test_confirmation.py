@@ -139,6 +139,7 @@ def test_fewer_finished_trials_than_asked_for(tmp_path: Path) -> None:
     assert len(plan(record, Confirm(top=5, seeds=2)).plan or []) == 4
 
 
+@pytest.mark.usefixtures("database")
 def test_each_run_is_done_once_whatever_fails(tmp_path: Path) -> None:
     runs = plan(searched(tmp_path, 0.5, 0.6), Confirm(top=2, seeds=2))
     queue = TrialQueue(runs)
@@ -171,6 +172,7 @@ def test_asking_for_more_adds_only_what_lacks(tmp_path: Path) -> None:
     assert TrialQueue(runs).is_complete()
 
 
+@pytest.mark.usefixtures("database")
 def test_asking_for_less_does_only_that_and_loses_nothing(tmp_path: Path) -> None:
     record = searched(tmp_path, 0.5, 0.6, 0.7)
     more, fewer = Confirm(top=3, seeds=5), Confirm(top=2, seeds=2, report=2)
@@ -187,6 +189,7 @@ def test_asking_for_less_does_only_that_and_loses_nothing(tmp_path: Path) -> Non
     assert len(runs_done(runs)) == len({*runs_done(runs)}) == 15 + 2, "what was done is used again"
 
 
+@pytest.mark.usefixtures("database")
 def test_a_run_that_waits_and_is_not_asked_for_any_more_is_not_begun(tmp_path: Path) -> None:
     record = searched(tmp_path, 0.5, 0.6)
     queue = TrialQueue(plan(record, Confirm(top=2, seeds=3)))
