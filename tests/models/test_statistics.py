@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from models.statistics import accuracy_interval, deviation, mean, paired_p_value
+from models.statistics import accuracy_interval, deviation, expected_maximum, mean, paired_p_value
 
 
 def test_mean_and_deviation() -> None:
@@ -58,3 +58,15 @@ def test_the_interval_stays_within_0_and_1() -> None:
     correct[0, 0] = False
     low, high = accuracy_interval(correct)
     assert 0 <= low < 0.95 < high == 1
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"), [(1, 0.0), (2, 1 / math.sqrt(math.pi)), (3, 1.5 / math.sqrt(math.pi))]
+)
+def test_the_highest_of_several_draws_is_above_their_mean_by_so_much(count: int, expected: float) -> None:
+    assert expected_maximum(count) == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_highest_of_many_draws_is_what_drawing_them_gives() -> None:
+    drawn = np.random.default_rng(0).normal(size=(20_000, 50)).max(axis=1)
+    assert expected_maximum(50) == pytest.approx(drawn.mean(), abs=0.02)

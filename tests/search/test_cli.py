@@ -123,6 +123,9 @@ def test_commands_about_a_study_print_it_as_one_document(
     best = TrialQueue(record).best()
     assert best is not None
     assert study["best"] == {"number": best.number, "validation_accuracy": best.value, "params": best.params}
+    first = study["headline"]
+    assert (first["trial"], first["validation"], first["params"]) == (best.number, best.value, best.params)
+    assert first["test"] == (study["tests"][0] if study["tests"] else None)
     assert len(study["tests"]) == (arguments[0] != "status")
 
 
