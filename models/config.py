@@ -1,6 +1,6 @@
 """The training configuration: everything that, with the data, decides what a training run computes."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from models.errors import ConfigError
@@ -121,6 +121,22 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for field in fields(self):
             check_value(field.name, getattr(self, field.name))
+
+
+def effective(config: TrainConfig) -> TrainConfig:
+    """Return the configuration with the defaults of all that it gives and does not use.
+
+    Two with the same seed train the same net where this makes them equal.
+    """
+    unused = {
+        *(() if config.optimizer == "sgd" else ("momentum", "nesterov")),
+        *(() if config.momentum else ("nesterov",)),
+        *(() if config.optimizer == "adamw" else ("weight_decay",)),
+        *(() if config.schedule == "step" else ("learning_rate_decay",)),
+        *(() if config.preprocessing == "whiten" else ("components", "whitening_epsilon")),
+    }
+    defaults: dict[str, Any] = {field.name: field.default for field in fields(config) if field.name in unused}
+    return replace(config, **defaults)
 
 
 def check_value(name: str, value: Any) -> None:

@@ -117,3 +117,12 @@ def _margin_of_seeds(level: float, *groups: NDArray[np.float64]) -> float:
         return 0.0
     freedom = total**2 / sum(error**2 / free for error, free in errors)
     return float(t.ppf((1 + level) / 2, freedom) * math.sqrt(total))
+
+
+def expected_maximum(count: int) -> float:
+    """Return the mean of the highest of so many independent draws from N(0, 1); count: at least 1."""
+    from scipy.integrate import quad
+    from scipy.stats import norm
+
+    value, _ = quad(lambda x: x * count * norm.pdf(x) * norm.cdf(x) ** (count - 1), -10, 10)
+    return float(value)

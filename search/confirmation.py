@@ -1,50 +1,74 @@
-"""Which of a search's best trials is the best, once their luck is taken away.
+"""Which of a search's best trials is the best, and how good it is, once their luck is taken away.
 
 The best of many trials is the luckiest as well: on 1,000 validation images one standard error is 1.6 points. So
-the top trials are trained again, each with the same fresh seeds, and compared by their means. Nothing here opens
-a test split; search/finalize.py does, for the winner alone.
+the top trials are trained again, each with the same fresh seeds, and the best mean wins. That mean is the highest
+of several, so it flatters the winner in turn: the winner is trained once more, over further seeds that had no part
+in choosing it, and these runs alone are reported, tested and exported. Nothing here opens a test split;
+search/finalize.py does, for these runs.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
+from models.config import TrainConfig, effective
 from models.errors import StudyError
-from models.statistics import chance_of_lead, deviation, mean
+from models.statistics import chance_of_lead, deviation, expected_maximum, mean
+from search.planned_runs import Key, PlannedRuns
 from search.seeds import derived_seed
 from search.trial_queue import TrialQueue
 from studies.creation import plan_confirmation
-from studies.record import PLANNED_SEED, PlannedRun, StudyRecord, confirmation_of
+from studies.record import PlannedRun, StudyRecord, confirmation_name, confirmation_of
+from studies.space import suggest
+from studies.spec import Confirm
 
-_SEEDS = 1  # tells the seeds of confirmations from those of trials
+# What tells the seeds of these runs from those of trials, and from each other.
+_CHOOSING, _REPORTING = 1, 2
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A trial of the search, trained again.
+    """A trial of the search, trained again to choose a winner.
 
     search_accuracy: the validation accuracy it had in the search.
-    accuracies: validation accuracies, one a seed.  mean, deviation: of these.
+    accuracies: validation accuracies, one a seed; none where it was the only candidate.
+    mean, deviation: of these; None where there are too few.
     """
 
     trial: int
     params: dict[str, Any]
     search_accuracy: float
     accuracies: list[float]
+    mean: float | None
+    deviation: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """The winner, trained again once it was chosen: what may be reported of it.
+
+    accuracies: validation accuracies, one a seed.  mean, deviation: of these.
+    """
+
+    seeds: list[int]
+    accuracies: list[float]
     mean: float
-    deviation: float
+    deviation: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
     """What training the best trials again said; accuracies are shares of 1.
 
+    seeds: by which the winner was chosen; none where there was a single candidate.
     candidates: the best mean first.  winner: the trial of the first.
     chance: how often, at most, seeds alone make a candidate lead so clearly (models.statistics.chance_of_lead);
         None for one candidate and for fewer than three seeds.
-    selection_bias: the search's best validation accuracy minus the mean of the winner.
+    selection_bias: the search's best validation accuracy minus the mean validation accuracy of the reported runs.
     search_trials: how many trials the search had when it was confirmed.
+    reported: over seeds of its own. None in what mlpsearch 0.1.0 recorded: it reported the runs by which it chose.
     """
 
     seeds: list[int]
@@ -53,62 +77,143 @@ class Confirmation:
     chance: float | None
     selection_bias: float
     search_trials: int
+    reported: Reported | None = None
+
+    @property
+    def result(self) -> Reported:
+        """What is reported of the winner, if need be of the runs that chose it."""
+        if self.reported is not None:
+            return self.reported
+        best = self.candidates[0]
+        return Reported(self.seeds, best.accuracies, best.mean or 0.0, best.deviation)
+
+    @property
+    def search_best(self) -> float:
+        """The search's best validation accuracy."""
+        return max(one.search_accuracy for one in self.candidates)
+
+    @property
+    def flattery(self) -> float:
+        """By how much choosing and reporting over the same seeds has raised the reported mean, at most.
+
+        As much as it is where all candidates are equally good; 0 where they are not the same seeds, or nothing was
+        chosen.
+        """
+        spreads = [one.deviation or 0.0 for one in self.candidates]
+        if self.reported is not None or len(spreads) < 2:
+            return 0.0
+        variance = mean([spread**2 for spread in spreads]) / len(self.seeds)
+        return float(variance**0.5 * expected_maximum(len(spreads)))
 
 
-def plan(record: StudyRecord, top: int, seeds: int) -> StudyRecord:
-    """Return the study of the confirmation, which still has to be run.
+def plan(record: StudyRecord, asked: Confirm) -> StudyRecord:
+    """Return the study of the confirmation, with the runs that can be planned by now; they still have to be done.
 
-    top: how many of the best trials.  seeds: how many runs of each.
+    Those that choose come first. The winner's own can be planned once these are done: ask again then.
     Raises StudyError where the search is not over, or no trial is finished.
     """
     queue = TrialQueue(record)
-    best = queue.top(top)
-    if not best:
-        raise StudyError(f"study {record.name}: no trial is finished, so there is none to confirm")
+    if queue.best() is None:
+        raise no_winner(record, queue)
     if not queue.is_complete():
         raise StudyError(
             f"study {record.name}: its search is not over ({queue.ended()} of {record.budget.trials} trials); "
-            f"`mlpsearch run {record.name}` goes on, and with --trials {queue.ended()} it ends here"
+            f"`mlpsearch run {record.name}` goes on, and with --trials {record.counts.begun()} it ends here"
         )
-    runs = [PlannedRun(trial.number, trial.params, seed) for trial in best for seed in _fresh_seeds(record, seeds)]
+    best, done = _candidates(record, queue, asked.top), _done(record)
+    choosing = _choosing_seeds(record, asked, best)
+    runs = [PlannedRun(trial.number, trial.params, seed) for trial in best for seed in choosing]
+    if all(run.key in done for run in runs):
+        winner = _ranked(best, choosing, done)[0]
+        seeds = _seeds(record, _REPORTING, asked.report)
+        runs += [PlannedRun(winner.trial, winner.params, seed) for seed in seeds]
     return plan_confirmation(record, runs)
 
 
-def confirmed(record: StudyRecord, top: int, seeds: int) -> Confirmation:
-    """Return what the runs said. Raises StudyError where one of them is not done."""
-    runs = _runs(record)
-    queue = TrialQueue(record)
-    best, wanted = queue.top(top), _fresh_seeds(record, seeds)
-    candidates = sorted((_candidate(trial, wanted, runs, record.name) for trial in best), key=_rank)
-    return Confirmation(
-        seeds=wanted,
-        candidates=candidates,
-        winner=candidates[0].trial,
-        chance=chance_of_lead([one.accuracies for one in candidates]),
-        selection_bias=max(one.search_accuracy for one in candidates) - candidates[0].mean,
-        search_trials=queue.ended(),
+def refuse_runs(record: StudyRecord) -> None:
+    """Raise StudyError for the study that holds the runs of a confirmation: it is part of another's."""
+    if record.plan is not None:
+        name = record.name.removesuffix(confirmation_name(""))
+        raise StudyError(
+            f"study {record.name!r}: holds the runs of a confirmation; `mlpsearch confirm {name}` goes on"
+        )
+
+
+def no_winner(record: StudyRecord, queue: TrialQueue) -> StudyError:
+    """Return the error that says why no trial of a study can win, and what a person can do about it."""
+    name = record.name
+    if not queue.is_complete():
+        return StudyError(f"study {name}: no trial is finished yet; `mlpsearch run {name}` goes on")
+    ended = [trial for trial in record.own_trials() if trial.state == TrialState.PRUNED]
+    diverged = sum("diverged" in trial.user_attrs for trial in ended)
+    if not ended:
+        return StudyError(f"study {name}: its budget is used up and no trial is finished; give it a larger one")
+    if diverged == len(ended):
+        return StudyError(
+            f"study {name}: all {len(ended)} trials diverged, so there is no winner; "
+            "search smaller learning rates in a study of another name"
+        )
+    also = f", {diverged} of them because they diverged" if diverged else ""
+    more = "a larger budget" if queue.is_used_up() else f"`mlpsearch run {name} --trials {2 * len(ended)}`"
+    return StudyError(
+        f"study {name}: all {len(ended)} trials were pruned{also}, so there is no winner; "
+        f"{more} searches on, a study of another name with pruner = 'none' lets all of them finish"
     )
 
 
-def current_confirmation(record: StudyRecord) -> Confirmation | None:
-    """Return the recorded confirmation, unless the search has gone on since, or its runs were deleted."""
+def confirmed(record: StudyRecord, asked: Confirm) -> Confirmation:
+    """Return what the runs said. Raises StudyError where one of them is not done."""
+    queue, done = TrialQueue(record), _done(record)
+    best = _candidates(record, queue, asked.top)
+    choosing, reporting = _choosing_seeds(record, asked, best), _seeds(record, _REPORTING, asked.report)
+    for trial in best:
+        _refuse_missing(record, trial.number, choosing, done)
+    candidates = _ranked(best, choosing, done)
+    winner = candidates[0].trial
+    _refuse_missing(record, winner, reporting, done)
+    reported = reported_over(reporting, _accuracies(winner, reporting, done))
+    return Confirmation(
+        seeds=choosing,
+        candidates=candidates,
+        winner=winner,
+        chance=chance_of_lead([one.accuracies for one in candidates]),
+        selection_bias=max(one.search_accuracy for one in candidates) - reported.mean,
+        search_trials=queue.ended(),
+        reported=reported,
+    )
+
+
+def reported_over(seeds: list[int], accuracies: list[float]) -> Reported:
+    """Return what is reported of runs, one a seed."""
+    return Reported(seeds, accuracies, mean(accuracies), deviation(accuracies))
+
+
+def last_confirmation(record: StudyRecord) -> Confirmation | None:
+    """Return the recorded confirmation, unless the runs that it reports are gone.
+
+    The search may have gone on since: then `search_trials` is less than it has now.
+    """
     document = record.attributes().get("confirmation")
-    if document is None or document["search_trials"] != TrialQueue(record).ended():
-        return None
-    if confirmation_of(record) is None:
+    if document is None:
         return None
     candidates = [Candidate(**candidate) for candidate in document["candidates"]]
-    # Older studies have the p-value of the first two.
-    # Older studies have the p-value of the first two.
+    reported = document.get("reported")
+    # What 0.1.0 kept has the p-value of the first two instead of the chance.
     kept = {key: value for key, value in document.items() if key != "p_value"}
-    chance = document.get("chance", chance_of_lead([one.accuracies for one in candidates]))
-    return Confirmation(**kept | {"candidates": candidates, "chance": chance})
+    own = {
+        "candidates": candidates,
+        "chance": document.get("chance", chance_of_lead([one.accuracies for one in candidates])),
+        "reported": Reported(**reported) if reported else None,
+    }
+    found = Confirmation(**kept | own)
+    done = _done(record)
+    return found if all((found.winner, seed) in done for seed in found.result.seeds) else None
 
 
 def runs_of(record: StudyRecord, confirmation: Confirmation) -> list[FrozenTrial]:
-    """Return the winner's runs, in the order of the seeds."""
-    runs = _runs(record)
-    return [runs[confirmation.winner, seed] for seed in confirmation.seeds]
+    """Return the runs of the winner that are reported, in the order of their seeds."""
+    done = _done(record)
+    return [done[confirmation.winner, seed] for seed in confirmation.result.seeds]
 
 
 def to_json(confirmation: Confirmation) -> dict[str, Any]:
@@ -116,40 +221,68 @@ def to_json(confirmation: Confirmation) -> dict[str, Any]:
     return asdict(confirmation)
 
 
-def _candidate(
-    trial: FrozenTrial, seeds: list[int], runs: dict[tuple[int, int], FrozenTrial], study: str
-) -> Candidate:
-    missing = sum((trial.number, seed) not in runs for seed in seeds)
-    if missing:
-        raise StudyError(
-            f"study {study}: {missing} of the runs that confirm trial {trial.number} are not done; "
-            f"`mlpsearch confirm {study}` goes on"
-        )
-    accuracies = [float(runs[trial.number, seed].value or 0) for seed in seeds]
+def _candidates(record: StudyRecord, queue: TrialQueue, count: int) -> list[FrozenTrial]:
+    """The best trials, best first, each with a configuration of its own."""
+    asked = count
+    while True:
+        trials, found = queue.top(asked), dict[TrainConfig, FrozenTrial]()
+        for trial in trials:
+            found.setdefault(_configuration(record, trial), trial)
+        if len(found) >= count or len(trials) < asked:
+            return list(found.values())[:count]
+        asked *= 2
+
+
+def _configuration(record: StudyRecord, trial: FrozenTrial) -> TrainConfig:
+    """What a trial trained, but for its seed: two that share it would be one candidate twice."""
+    return effective(suggest(trial, record.spec, seed=0))
+
+
+def _ranked(best: list[FrozenTrial], seeds: list[int], done: dict[Key, FrozenTrial]) -> list[Candidate]:
+    """The candidates, the best mean first."""
+    return sorted((_candidate(trial, _accuracies(trial.number, seeds, done)) for trial in best), key=rank)
+
+
+def _candidate(trial: FrozenTrial, accuracies: list[float]) -> Candidate:
     return Candidate(
         trial=trial.number,
         params=trial.params,
         search_accuracy=float(trial.value or 0),
         accuracies=accuracies,
-        mean=mean(accuracies),
-        deviation=deviation(accuracies) or 0.0,
+        mean=mean(accuracies) if accuracies else None,
+        deviation=deviation(accuracies),
     )
 
 
-def _rank(candidate: Candidate) -> tuple[float, float, int]:
-    """Best mean first; of equals the one that the search liked better."""
-    return -candidate.mean, -candidate.search_accuracy, candidate.trial
+def rank(candidate: Candidate) -> tuple[float, float, int]:
+    """By which candidates are sorted: best mean first; of equals the one that the search liked better."""
+    return -(candidate.mean or 0.0), -candidate.search_accuracy, candidate.trial
 
 
-def _runs(record: StudyRecord) -> dict[tuple[int, int], FrozenTrial]:
-    """The finished runs of a study's confirmation, by trial and seed."""
+def _refuse_missing(record: StudyRecord, trial: int, seeds: Sequence[int], done: dict[Key, FrozenTrial]) -> None:
+    missing = sum((trial, seed) not in done for seed in seeds)
+    if missing:
+        raise StudyError(
+            f"study {record.name}: {missing} of the runs that confirm trial {trial} are not done; "
+            f"`mlpsearch confirm {record.name}` goes on"
+        )
+
+
+def _accuracies(trial: int, seeds: Sequence[int], done: dict[Key, FrozenTrial]) -> list[float]:
+    return [float(done[trial, seed].value or 0) for seed in seeds]
+
+
+def _done(record: StudyRecord) -> dict[Key, FrozenTrial]:
+    """The finished runs of a study's confirmation."""
     confirmation = confirmation_of(record)
-    if confirmation is None:
-        return {}
-    trials = TrialQueue(confirmation).top(len(confirmation.plan or []))
-    return {(trial.user_attrs["of_trial"], trial.user_attrs[PLANNED_SEED]): trial for trial in trials}
+    return {} if confirmation is None else PlannedRuns(confirmation).done()
 
 
-def _fresh_seeds(record: StudyRecord, count: int) -> list[int]:
+def _choosing_seeds(record: StudyRecord, asked: Confirm, candidates: Sequence[FrozenTrial]) -> list[int]:
+    """None where there is nothing to choose."""
+    return _seeds(record, _CHOOSING, asked.seeds) if len(candidates) > 1 else []
+
+
+def _seeds(record: StudyRecord, stage: int, count: int) -> list[int]:
     """The same for every configuration, so that they can be compared seed by seed."""
-    return [derived_seed(record.spec, number, _SEEDS) for number in range(count)]
+    return [derived_seed(record.spec, number, stage) for number in range(count)]

@@ -22,7 +22,8 @@ from models.preprocessing import PixelStatistics, Preprocessing
 from models.statistics import accuracy_interval, deviation, mean
 from models.weights import check_shapes
 from search.checkpoints import load_kept, weights_name
-from search.confirmation import Confirmation, current_confirmation, runs_of, to_json
+from search.confirmation import Confirmation, last_confirmation, no_winner, refuse_runs, runs_of, to_json
+from search.headline import test_of
 from search.hits import keep_hits
 from search.seeds import trial_seed
 from search.trial_queue import TrialQueue
@@ -88,7 +89,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Winner(Choice):
-    """The best trial of a study, with its trained net."""
+    """The winner of a study, with one trained net."""
 
     net: Net
     preprocessing: Preprocessing
@@ -108,18 +109,24 @@ class MissingWeightsError(WeightsError):
 
 
 def load_winner(record: StudyRecord) -> Winner:
-    """Return the best trial and its net: once the study is confirmed, the confirmed one's best run on validation.
+    """Return the winner and its net: the best of the reported runs on validation, else the best of the search.
 
     Raises StudyError where no trial is finished, WeightsError where its weights are gone.
     """
-    confirmation = current_confirmation(record)
+    confirmation = last_confirmation(record)
     if confirmation is not None:
         runs = runs_of(record, confirmation)
         return _winner(record, max(runs, key=lambda run: run.value or 0), load_study_data(record), confirmation)
-    best = TrialQueue(record).best()
+    return _winner(record, _best(record), load_study_data(record))
+
+
+def _best(record: StudyRecord) -> FrozenTrial:
+    """The best trial of the search."""
+    queue = TrialQueue(record)
+    best = queue.best()
     if best is None:
-        raise StudyError(f"study {record.name}: no trial is finished yet; `mlpsearch run {record.name}` goes on")
-    return _winner(record, best, load_study_data(record))
+        raise no_winner(record, queue)
+    return best
 
 
 def _winner(
@@ -162,11 +169,18 @@ def last_report(record: StudyRecord) -> TestReport | None:
     return TestReport(**tests[-1]) if tests else None
 
 
+def report_of(record: StudyRecord, trial: int, seeds: list[int]) -> TestReport | None:
+    """Return what the newest opening for a trial's nets said; seeds: theirs, empty for the net of the search."""
+    test = test_of(record.attributes()["tests"], trial, seeds)
+    return TestReport(**test) if test else None
+
+
 def evaluate(record: StudyRecord, command: str) -> TestReport:
-    """Evaluate the best trial on the test split, and record it; a trial that was tested is not tested again.
+    """Evaluate the winner on the test split, and record it; what was tested is not tested again.
 
     command: what opened it, for the record.
     """
+    refuse_runs(record)
     with exclusive(record.url, "test"):  # two that finish a study at once open its test split once
         report = _evaluated(record, command)
     _publish(record)
@@ -174,17 +188,17 @@ def evaluate(record: StudyRecord, command: str) -> TestReport:
 
 
 def _evaluated(record: StudyRecord, command: str) -> TestReport:
-    last = last_report(record)
-    if last is not None and current_confirmation(record) is not None:
-        return last
-    winner = load_winner(record)
-    if last is not None and last.trial == winner.trial:
-        return last
-    return _open([winner], record, command)
+    confirmation = last_confirmation(record)
+    if confirmation is not None:
+        return _confirmed(record, confirmation, command)
+    best = _best(record)
+    return report_of(record, best.number, []) or _open(
+        [_winner(record, best, load_study_data(record))], record, command
+    )
 
 
 def confirm(record: StudyRecord, confirmation: Confirmation, command: str) -> TestReport:
-    """Record a confirmation, and evaluate all runs of its winner on the test split, in one opening.
+    """Record a confirmation, and evaluate the reported runs of its winner on the test split, in one opening.
 
     What was tested is not tested again: the same winner over the same seeds gives the report there is.
     """
@@ -196,9 +210,9 @@ def confirm(record: StudyRecord, confirmation: Confirmation, command: str) -> Te
 
 
 def _confirmed(record: StudyRecord, confirmation: Confirmation, command: str) -> TestReport:
-    last = last_report(record)
-    if last is not None and (last.trial, last.seeds) == (confirmation.winner, confirmation.seeds):
-        return last
+    known = report_of(record, confirmation.winner, confirmation.result.seeds)
+    if known is not None:
+        return known
     data = load_study_data(record)
     runs = [_winner(record, run, data, confirmation) for run in runs_of(record, confirmation)]
     return _open(runs, record, command)

@@ -4,8 +4,9 @@ from collections import Counter
 
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from search.waiting import FIXED, OF_TRIAL, RUN
-from studies.record import PLANNED_SEED, PlannedRun, StudyRecord
+from search.planned_runs import PlannedRuns, own_or_waiting
+from search.waiting import FIXED
+from studies.record import OF_TRIAL, PLANNED_SEED, StudyRecord
 from studies.spec import StudySpec
 
 START = "start"  # the attribute of a trial that says which of the specification's starts it tries
@@ -20,16 +21,18 @@ def start_of(trial: FrozenTrial, spec: StudySpec) -> int | None:
     return start if is_start and trial.system_attrs.get(FIXED) == spec.start[start] else None
 
 
-def next_trial(record: StudyRecord, plan: list[PlannedRun] | None) -> FrozenTrial:
+class NothingMissing(Exception):  # noqa: N818 - an event, not a mistake
+    """Every planned run has a trial."""
+
+
+def next_trial(record: StudyRecord, planned: PlannedRuns | None) -> FrozenTrial:
     """Return the trial to be added. A start or run whose trial failed comes again.
 
-    plan: the study's, of which a run must be left.
+    planned: the study's runs, where it is a confirmation. Raises NothingMissing where none of them lacks a trial.
     """
-    everybodys = record.storage.optuna.get_all_trials(record.study_id, deepcopy=False)
-    trials = [trial for trial in everybodys if trial.state == TrialState.WAITING or record.own.has(trial)]
-    if plan is not None:
-        return _planned(trials, plan)
-    start = _missing_start(trials, record)
+    if planned is not None:
+        return _planned(planned)
+    start = _missing_start(own_or_waiting(record), record)
     if start is None:
         return create_trial(state=TrialState.WAITING)
     return create_trial(
@@ -39,14 +42,14 @@ def next_trial(record: StudyRecord, plan: list[PlannedRun] | None) -> FrozenTria
     )
 
 
-def _planned(trials: list[FrozenTrial], plan: list[PlannedRun]) -> FrozenTrial:
-    """The first run that no trial does or did."""
-    done = {trial.user_attrs.get(RUN) for trial in trials if trial.state != TrialState.FAIL}
-    index, run = next((index, run) for index, run in enumerate(plan) if index not in done)
+def _planned(runs: PlannedRuns) -> FrozenTrial:
+    run = next(iter(runs.missing()), None)
+    if run is None:
+        raise NothingMissing
     return create_trial(
         state=TrialState.WAITING,
         system_attrs={FIXED: run.params},
-        user_attrs={RUN: index, OF_TRIAL: run.trial, PLANNED_SEED: run.seed},
+        user_attrs={OF_TRIAL: run.trial, PLANNED_SEED: run.seed},
     )
 
 

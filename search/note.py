@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from search.confirmation import Confirmation, current_confirmation, to_json
+from search.confirmation import Confirmation, last_confirmation, to_json
+from search.headline import Headline, headline
+from search.trial_queue import TrialQueue
 from search.wording import (
     MOST_CLASSES,
     NETS,
@@ -30,58 +32,67 @@ _MARKUP = re.compile(r"([\\`*_\[\]<>|~$&])")
 def note(record: StudyRecord) -> str:
     """Return the note as it has to be now."""
     attributes = record.attributes()
-    tests, confirmation = attributes["tests"], current_confirmation(record)
+    tests, confirmation = attributes["tests"], last_confirmation(record)
+    winner = headline(record, TrialQueue(record))
+    test = winner.test if winner else None
     net, dataset = NETS[record.spec.net], record.spec.dataset
     parts = [
         f"# {_text(record.name)}",
         f"Which hyperparameters give the {net} the highest validation accuracy on {dataset}?",
-        *(_result(record, tests[-1], confirmation) if tests else ["Nothing is tested yet."]),
+        *(_result(winner, confirmation) if winner and tests else ["Nothing is tested yet."]),
         "## What to do next",
         _table(("command", ""), _commands(record.name, bool(tests), confirmation is not None)),
         "## Specification",
         _table(("", ""), _specification(record, attributes["source"])),
         *(_openings(tests) if tests else []),
-        *(_confusion(tests[-1]) if tests else []),
+        *(_confusion(test) if test else []),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _result(record: StudyRecord, test: dict[str, Any], confirmation: Confirmation | None) -> list[str]:
-    several = f", the mean of {len(test['seeds'])} nets" if test.get("seeds") else ""
-    validation = f" over {len(test['seeds'])} seeds" if test.get("seeds") else ""
-    accuracies = [
-        (f"validation{validation}", percent(test["validation_accuracy"])),
-        (
-            f"**test**, {test['images']:,} images that no search has seen{several}",
-            f"**{mean_and_deviation(test['accuracy'], test.get('deviation'))}**",
-        ),
-        ("its 95% interval", interval(test["interval"])),
-    ]
-    known = known_images(test)
-    trial = record.optuna_study().get_trials(deepcopy=False)[test["trial"]]
+def _result(winner: Headline, confirmation: Confirmation | None) -> list[str]:
+    over = f" over {len(winner.seeds)} seeds" if winner.confirmed else " in the search"
+    accuracies = [(f"validation{over}", mean_and_deviation(winner.validation, winner.deviation))]
+    if winner.test is not None:
+        several = f", the mean of {len(winner.seeds)} nets" if winner.confirmed else ""
+        accuracies += [
+            (
+                f"**test**, {winner.test['images']:,} images that no search has seen{several}",
+                f"**{mean_and_deviation(winner.test['accuracy'], winner.test.get('deviation'))}**",
+            ),
+            ("its 95% interval", interval(winner.test["interval"])),
+        ]
+    known = known_images(winner.test or {})
     return [
-        f"## Trial {test['trial']} is the winner",
+        f"## Trial {winner.trial} is the winner",
+        *([f"{winner.remark[0].upper()}{winner.remark[1:]}."] if winner.remark else []),
         _table(("", "accuracy"), accuracies),
         *([f"**Beware:** {known}."] if known else []),
         *(_confirmed(confirmation) if confirmation else []),
         "The winner's hyperparameters:",
         _table(
-            ("hyperparameter", "value"), ((_code(name), _code(short(it))) for name, it in trial.params.items())
+            ("hyperparameter", "value"), ((_code(name), _code(short(it))) for name, it in winner.params.items())
         ),
     ]
 
 
 def _confirmed(confirmation: Confirmation) -> list[str]:
-    candidates = confirmation.candidates
+    candidates, runs = confirmation.candidates, len(confirmation.result.seeds)
+    best = bias(confirmation.search_best, confirmation.selection_bias, confirmation.winner, runs)
+    return [*(_choice(confirmation) if len(candidates) > 1 else []), f"Selection bias: {best}."]
+
+
+def _choice(confirmation: Confirmation) -> list[str]:
     rows = [
         (str(one.trial), percent(one.search_accuracy), mean_and_deviation(one.mean, one.deviation))
-        for one in candidates
+        for one in confirmation.candidates
     ]
+    further = ", and the winner over further ones, which are reported above" if confirmation.reported else ""
     return [
-        f"The best trials of the search were trained again over {len(confirmation.seeds)} fresh seeds:",
+        f"The best trials of the search were trained again over {len(confirmation.seeds)} fresh seeds, "
+        f"to choose by their means{further}:",
         _table(("trial", "in the search", "mean ± standard deviation"), rows),
-        f"Selection bias: {bias(confirmation.selection_bias, confirmation.winner)}.",
-        *([lead(to_json(confirmation))] if len(candidates) > 1 else []),
+        lead(to_json(confirmation)),
     ]
 
 

@@ -4,20 +4,23 @@ note                what it is about, what it found, what to do next
 figures             time against accuracy, confusion matrix
 first-layer.png     what the hidden units of the winner look for
 best.toml           its configuration, as `mlpsearch export` writes it
-metrics.json        its test result and confirmation
+metrics.json        its winner, every opening of its test split, and its confirmation
 """
 
 import hashlib
 import json
 import mimetypes
 import uuid
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from models.errors import MlpsearchError, StorageError, innermost
-from search.confirmation import current_confirmation, to_json
+from search.confirmation import last_confirmation, to_json
 from search.finalize import Winner, load_winner
+from search.headline import headline
 from search.note import note
+from search.trial_queue import TrialQueue
 from search.wording import MOST_CLASSES
 from studies.artifacts import PREFIX, dashboard_files
 from studies.record import StudyRecord
@@ -60,8 +63,13 @@ def publish(record: StudyRecord) -> None:
 
 
 def _files(record: StudyRecord) -> dict[str, bytes]:
-    tests, confirmation = record.attributes()["tests"], current_confirmation(record)
-    metrics = {"study": record.name, "tests": tests, "confirmation": confirmation and to_json(confirmation)}
+    first, confirmation = headline(record, TrialQueue(record)), last_confirmation(record)
+    metrics = {
+        "study": record.name,
+        "winner": first and asdict(first),
+        "tests": record.attributes()["tests"],
+        "confirmation": confirmation and to_json(confirmation),
+    }
     files = {"metrics.json": json.dumps(metrics, indent=2, ensure_ascii=False).encode()}
     try:
         winner = load_winner(record)
@@ -85,9 +93,10 @@ def _files_of_winner(record: StudyRecord, winner: Winner) -> dict[str, bytes]:
 def _figures(record: StudyRecord) -> dict[str, Any]:
     from search.report.figures import confusion, time_against_accuracy
 
-    test = record.attributes()["tests"][-1]
+    winner = headline(record, TrialQueue(record))
+    test = winner.test if winner else None
     titled = {"time-against-accuracy": ("Time against accuracy", time_against_accuracy(record.own_trials()))}
-    if len(test["classes"]) <= MOST_CLASSES:
+    if test is not None and len(test["classes"]) <= MOST_CLASSES:
         titled["confusion-matrix"] = ("Confusion matrix", confusion(test))
     return {name: figure.update_layout(title=title, **_LOOK) for name, (title, figure) in titled.items()}
 

@@ -83,16 +83,22 @@ class _Served:
 
 
 def serve_all(
-    url: str, stopping: Callable[[], bool], tell: Callable[[str], None], name: str | None = None
+    url: str,
+    stopping: Callable[[], bool],
+    tell: Callable[[str], None],
+    name: str | None = None,
+    each_round: Callable[[], None] = lambda: None,
 ) -> None:
     """Work on every open study of the storage, a trial of each in turn, until `stopping` is true.
 
     tell: is told why this worker cannot serve a study; it tries again after growing pauses.
     name: under which it claims trials, by default this process's.
+    each_round: called before each round of studies.
     """
     storage = open_storage(url)
     served: dict[str, _Served] = {}
     while not stopping():
+        each_round()
         studies = sorted((study.study_name, study.user_attrs["id"]) for study in own_studies(storage))
         for gone in served.keys() - {known for _, known in studies}:
             served.pop(gone).let_go()

@@ -5,7 +5,8 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from search.confirmation import current_confirmation, to_json
+from search.confirmation import last_confirmation, no_winner, to_json
+from search.headline import Headline, headline
 from search.trial_queue import TrialQueue
 from studies.record import StudyRecord, confirmation_of
 
@@ -52,9 +53,12 @@ class StudyStatus:
     foreign_running: how many of the foreign trials run.
     refused: the newest trials that somebody queued and that do not fit the study, with the reasons.
     seconds: wall clock during which trials ran.  seconds_left: an estimate, None where there is nothing to go by.
+    best: of the search; the headline may be of another trial.
+    headline: the winner with its own figures, None where no trial is finished; then `trouble` says why, once the
+        search is over.
     tests: every opening of the test split.
-    confirming: runs of the confirmation that are done and planned, None where there is none.
-    confirmation: what it said, if it is done and the search has not gone on since.
+    confirming: runs of the confirmation that are done and planned so far, None where there is none.
+    confirmation: what the last one said; the search may have gone on since.
     """
 
     name: str
@@ -67,6 +71,8 @@ class StudyStatus:
     trials_per_minute: float | None
     seconds_left: float | None
     best: BestTrial | None
+    headline: Headline | None
+    trouble: str
     running: list[RunningTrial]
     tests: list[dict[str, Any]]
     confirming: dict[str, int] | None
@@ -85,11 +91,14 @@ def study_status(record: StudyRecord, queue: TrialQueue) -> StudyStatus:
     attributes, budget = record.attributes(), record.budget
     foreign = record.counts.foreign()
     trials = {**_trials_by_state(record), "foreign": sum(foreign.values())}
+    if record.plan is not None:
+        trials["finished"] = queue.ended()  # those that are asked for now
     running = [_running(trial, alive) for trial, alive in queue.running()]
     complete = queue.is_complete()
     seconds = record.counts.seconds()
     ended = trials["finished"] + trials["pruned"]
     rate = ended / seconds if ended and seconds else None
+    first = headline(record, queue)
     return StudyStatus(
         name=record.name,
         net=record.spec.net,
@@ -101,10 +110,12 @@ def study_status(record: StudyRecord, queue: TrialQueue) -> StudyStatus:
         trials_per_minute=round(60 * rate, 2) if rate else None,
         seconds_left=round(max(0, budget.trials - ended) / rate, 1) if rate and not complete else None,
         best=_best(queue.best()),
+        headline=first,
+        trouble=str(no_winner(record, queue)) if first is None and complete else "",
         running=running,
         tests=attributes["tests"],
         confirming=_confirming(record),
-        confirmation=to_json(confirmation) if (confirmation := current_confirmation(record)) else None,
+        confirmation=to_json(confirmation) if (confirmation := last_confirmation(record)) else None,
         foreign_running=foreign[TrialState.RUNNING],
         refused=[RefusedTrial(number, reason) for number, reason in record.counts.refused(_MOST_REFUSED)],
     )

@@ -27,11 +27,13 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from models.errors import StudyError
 from search.checkpoints import remove_leftovers
-from search.next_trial import next_trial
+from search.next_trial import NothingMissing, next_trial
 from search.own_study import OwnStudy
+from search.planned_runs import PlannedRuns
 from search.strategy import make_pruner, make_sampler
 from search.waiting import is_whole, misfit
 from studies.backend import Change
+from studies.counts import TrialKey
 from studies.ownership import CLAIMED, ENDED, REFUSED
 from studies.record import StudyRecord
 
@@ -70,8 +72,8 @@ class TrialQueue:
         self._storage = record.storage.optuna
         self._backend = record.storage.backend
         self._sampler = make_sampler(record.spec)
-        self._is_planned = record.plan is not None
-        self._pruner = NopPruner() if self._is_planned else make_pruner(record.spec)
+        self._planned = None if record.plan is None else PlannedRuns(record)
+        self._pruner = make_pruner(record.spec) if self._planned is None else NopPruner()
 
     # ---- taking ----------------------------------------------------------------------------------------------
 
@@ -90,7 +92,7 @@ class TrialQueue:
     def _claim_waiting(self, worker: str) -> Claim | None:
         attempt, refused = secrets.token_hex(8), set[int]()
         owner = {"worker": worker, ATTEMPT: attempt}
-        most, plan = self._record.budget.trials, self._record.plan
+        plan = self._record.plan
 
         def take(trial: FrozenTrial) -> Change | None:
             # Its own already where the answer to taking it was lost, and it is taken again.
@@ -106,11 +108,16 @@ class TrialQueue:
             )
 
         # Anew while any wait: between looking and taking, others take these, and add some.
-        while waiting := self._counts.waiting(most):
+        while waiting := self._waiting():
             for key in waiting:
                 if self._change(key.trial_id, take) and key.trial_id not in refused:
                     return Claim(self._asked(key.trial_id), key.trial_id, worker, attempt)
         return None
+
+    def _waiting(self) -> list[TrialKey]:
+        if self._planned is None:
+            return self._counts.waiting(self._record.budget.trials)
+        return self._planned.waiting(self._counts.in_state(TrialState.WAITING))
 
     def _asked(self, trial_id: int) -> optuna.Trial:
         # A new view of the study for each trial: Optuna's sampler goes by the trials that a view once
@@ -122,17 +129,20 @@ class TrialQueue:
 
     def _add_if_missing(self) -> bool:
         """Add one WAITING trial if the budget has room for it."""
-        most, counts = self._record.budget.trials, self._counts.by_state()
-        if sum(counts.values()) - counts[TrialState.FAIL] >= most:
+        begun = self._counts.begun()
+        most = begun + len(self._planned.missing()) if self._planned else self._record.budget.trials
+        if begun >= most:
             return False
         self.refuse_hopeless()
-        return self._backend.add_trial(self._record.study_id, most, self._next_trial, self._own)
+        try:
+            return self._backend.add_trial(self._record.study_id, most, self._next_trial, self._own)
+        except NothingMissing:  # another plan took the place of this one meanwhile
+            return False
 
     def _next_trial(self, _: int) -> FrozenTrial:
-        plan = self._record.plan
-        if plan is None and not self._record.spec.start:
+        if self._planned is None and not self._record.spec.start:
             return create_trial(state=TrialState.WAITING)  # no need to read all others
-        return next_trial(self._record, plan)
+        return next_trial(self._record, self._planned)
 
     def refuse_hopeless(self) -> None:
         """Raise StudyError where the last trials failed, and nobody has gone on with the study since."""
@@ -256,7 +266,9 @@ class TrialQueue:
         return self._change_own(claim, lambda _: Change(TrialState.RUNNING))
 
     def ended(self) -> int:
-        """Return how many trials count towards the budget so far."""
+        """Return how many trials count towards the budget so far; of a confirmation, those that are asked for."""
+        if self._planned is not None:
+            return self._planned.count_done()
         counts = self._counts.by_state()
         return counts[TrialState.COMPLETE] + counts[TrialState.PRUNED]
 
@@ -265,7 +277,9 @@ class TrialQueue:
         return bool(self._record.attributes()["stopped"])
 
     def is_complete(self) -> bool:
-        """Whether the budget is spent and no trial runs any more."""
+        """Whether the budget is spent and no trial runs any more; of a confirmation, whether its runs are done."""
+        if self._planned is not None:
+            return self._planned.count_done() == len(self._record.plan or [])
         counts = self._counts.by_state()
         if counts[TrialState.RUNNING]:
             return False
@@ -295,7 +309,7 @@ class TrialQueue:
 
     def _is_sound(self, trial: FrozenTrial) -> bool:
         # Earlier versions let others have a say in what was tried.
-        return self._is_planned or self._own.has_mark(trial) or is_whole(trial.params, self._record.spec)
+        return self._planned is not None or self._own.has_mark(trial) or is_whole(trial.params, self._record.spec)
 
     def running(self) -> list[tuple[FrozenTrial, bool]]:
         """Return the running trials, each with whether its worker's heartbeat is fresh."""
@@ -307,7 +321,7 @@ class TrialQueue:
         remove_leftovers(
             self._record.files,
             is_ended=self.is_ended,
-            keep=lambda: None if self._is_planned else {trial.number for trial in self.top(1)},
+            keep=lambda: None if self._planned is not None else {trial.number for trial in self.top(1)},
         )
 
     def is_ended(self, number: int) -> bool:

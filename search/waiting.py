@@ -9,19 +9,15 @@ from optuna.trial import FrozenTrial
 from models.config import TYPES
 from studies.dimensions import as_float, extent, fits, inside
 from studies.ownership import Ownership
-from studies.record import PLANNED_SEED, PlannedRun
+from studies.record import OF_TRIAL, PLANNED_SEED, PlannedRun
 from studies.space import distributions
 from studies.spans import EARLIER
 from studies.spec import StudySpec
 from studies.spec_messages import key_path, nearest, show
 
 FIXED = "fixed_params"  # the system attribute with the values that a trial shall have, as Optuna names it
-RUN, OF_TRIAL = (
-    "run",
-    "of_trial",
-)  # attributes of a confirmation's trial: the run of the plan, the trial it confirms
 
-_OURS = (PLANNED_SEED, RUN, OF_TRIAL, EARLIER, "failures", "deaths")  # attributes that only mlpsearch may set
+_OURS = (PLANNED_SEED, OF_TRIAL, EARLIER, "failures", "deaths")  # attributes that only mlpsearch may set
 
 
 def misfit(trial: FrozenTrial, spec: StudySpec, plan: list[PlannedRun] | None, own: Ownership) -> str | None:
@@ -40,12 +36,8 @@ def is_whole(params: Mapping[str, Any], spec: StudySpec) -> bool:
 
 
 def _is_planned(trial: FrozenTrial, plan: list[PlannedRun]) -> bool:
-    facts, index = trial.user_attrs, trial.user_attrs.get(RUN)
-    if type(index) is not int or not 0 <= index < len(plan):
-        return False
-    run = plan[index]
-    said = (facts.get(OF_TRIAL), facts.get(PLANNED_SEED), trial.system_attrs.get(FIXED))
-    return said == (run.trial, run.seed, run.params)
+    said = tuple(trial.user_attrs.get(name) for name in (OF_TRIAL, PLANNED_SEED))
+    return any(run.key == said and run.params == trial.system_attrs.get(FIXED) for run in plan)
 
 
 def _mistakes(trial: FrozenTrial, spec: StudySpec, own: Ownership) -> Iterator[str]:

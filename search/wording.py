@@ -38,10 +38,16 @@ def mean_and_deviation(mean: float | None, deviation: float | None) -> str:
     return percent(mean) if mean is None or deviation is None else f"{percent(mean)} ± {points(deviation)}"
 
 
-def bias(selection_bias: float, winner: int) -> str:
-    """Return how far the best of the search flatters the winner, as a part of a sentence."""
+def bias(search_best: float, selection_bias: float, winner: int, runs: int) -> str:
+    """Return how far the best of the search flatters the winner, as a part of a sentence.
+
+    search_best: its validation accuracy.  runs: of the winner that are reported.
+    """
     where = "above" if selection_bias >= 0 else "below"
-    return f"the best of the search is {points(abs(selection_bias))} points {where} the mean of trial {winner}"
+    return (
+        f"the search's best validation accuracy, {percent(search_best)}, is {points(abs(selection_bias))} points "
+        f"{where} the mean of trial {winner} over its {runs} reported runs"
+    )
 
 
 def lead(confirmation: Mapping[str, Any]) -> str:

@@ -69,6 +69,11 @@ class Counts:
         counts = {str(state): int(count) for state, count in self._rows(query)}
         return {state: counts.get(state.name, 0) for state in TrialState}
 
+    def begun(self) -> int:
+        """Return how many trials there are but those that failed; so many end, if no more are added."""
+        counts = self.by_state()
+        return sum(counts.values()) - counts[TrialState.FAIL]
+
     def in_state(self, state: TrialState) -> list[TrialKey]:
         """Return the trials in one state, by number."""
         rows = self._rows(

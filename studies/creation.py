@@ -30,7 +30,7 @@ def create_or_resume(url: str, spec: StudySpec, *, trials: int | None, source: d
 
     trials: how many trials it shall have in all; None for what the specification and earlier runs say.
     source: where its data are and their fingerprint.
-    Raises StudyError where a study of this name has another specification or other data.
+    Raises StudyError where a study of this name has another specification or other data, or more trials begun.
     """
     storage = open_storage(url, create=True)
     with exclusive(url):
@@ -50,7 +50,10 @@ def create_or_resume(url: str, spec: StudySpec, *, trials: int | None, source: d
 
 
 def plan_confirmation(record: StudyRecord, runs: list[PlannedRun]) -> StudyRecord:
-    """Return the study of a confirmation, made where there is none, with these runs added to those it had."""
+    """Return the study of a confirmation, made where there is none, with these runs to do and no others.
+
+    Runs that were asked for before and are done stay in it.
+    """
     with exclusive(record.url):
         record.claim_files()
         confirmation = confirmation_of(record)
@@ -61,12 +64,10 @@ def plan_confirmation(record: StudyRecord, runs: list[PlannedRun]) -> StudyRecor
             more |= {"confirms": record.id, "plan": []}
             _create(record.storage, name, record.spec, attributes["source"], record.place, more)
             confirmation = load_study(record.storage, name)
-        known = confirmation.plan or []
-        plan = [*known, *(run for run in runs if run not in known)]
-        if plan != known:
-            confirmation.set("plan", [asdict(run) for run in plan])
-            confirmation.set("budget", Budget(trials=len(plan), epochs=record.spec.budget.epochs).model_dump())
-        confirmation.reopen()
+        if confirmation.plan != runs:
+            budget = Budget(trials=max(1, len(runs)), epochs=record.spec.budget.epochs)
+            confirmation.set("budget", budget.model_dump())
+            confirmation.set("plan", [asdict(run) for run in runs])
     return confirmation
 
 
@@ -124,7 +125,11 @@ def _refuse_drift(record: StudyRecord, spec: StudySpec, source: dict[str, Any]) 
 
 
 def _enlarge(record: StudyRecord, spec: StudySpec, trials: int | None) -> None:
-    now = record.budget
+    now, begun = record.budget, record.counts.begun()
+    if trials is not None and trials < begun:
+        raise StudyError(
+            f"study {record.name}: --trials {trials} is less than it has begun; it can end with {begun} trials"
+        )
     wanted = spec.budget.model_copy(update={"trials": trials or max(spec.budget.trials, now.trials)})
     if wanted != now:
         record.set("budget", _budget_json(wanted))

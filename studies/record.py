@@ -11,6 +11,7 @@ stopped       whether workers shall leave it alone
 resumed_at    how many trials it had when somebody last went on with it: what failed before does not count any more
 tests         every opening of the test split, oldest first (TestReport as JSON)
               with which images were right in system attributes beside (search/hits.py)
+ending        what is done once the search is over (search/service.py); null where nothing is, or all of it was
 confirmation  what training its best trials again over fresh seeds said (Confirmation as JSON), if that was done
 marked        whether workers mark its trials as the study's own (studies/ownership.py); earlier versions did not
 published     SHA-256 of the note that the dashboard was last given (search/publish.py), if it was
@@ -44,7 +45,8 @@ from studies.spec import VALIDATION, Budget, StudySpec
 from studies.spec_messages import nearest
 from studies.storage import Storage, exists, open_storage, shown
 
-PLANNED_SEED = "planned_seed"  # the attribute of a confirmation's trial that says which seed it trains with
+# Attributes of a confirmation's trial: the trial of the search that it confirms, and the seed that it trains with.
+OF_TRIAL, PLANNED_SEED = "of_trial", "planned_seed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,11 @@ class PlannedRun:
     trial: int
     params: dict[str, Any]
     seed: int
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """What tells it from the other runs of its confirmation."""
+        return self.trial, self.seed
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,11 @@ VALIDATION = 1000  # validation images, where neither a study nor its data set s
 
 # A study may go on with these changed: they say how long it runs and where its images lie (which are
 # compared by their fingerprint), and what is done after the search, not what is searched.
-MAY_DIFFER = {"budget.trials", "budget.seconds", "budget.total_epochs", "confirm.top", "confirm.seeds", "data"}
+MAY_DIFFER = {
+    *("budget.trials", "budget.seconds", "budget.total_epochs"),
+    *("confirm.top", "confirm.seeds", "confirm.report"),
+    "data",
+}
 
 
 class Budget(Table):
@@ -51,10 +55,15 @@ class Budget(Table):
 
 
 class Confirm(Table):
-    """What is trained again once the search is over: so many of its best trials, each with so many fresh seeds."""
+    """What is trained again once the search is over.
+
+    top, seeds: so many of its best trials, each with so many fresh seeds, to choose one of them.
+    report: with so many further fresh seeds the chosen one is trained once more; only these nets are reported.
+    """
 
     top: int = Field(default=5, ge=1, le=100, description="a whole number from 1 to 100")
     seeds: int = Field(default=5, ge=2, le=100, description="a whole number from 2 to 100")
+    report: int = Field(default=5, ge=2, le=100, description="a whole number from 2 to 100")
 
 
 class StudySpec(Table):
@@ -82,7 +91,7 @@ class StudySpec(Table):
         default="median", description="one of 'median', 'hyperband', 'none'"
     )
     budget: Budget = Field(description="a table with trials and epochs")
-    confirm: Confirm | None = Field(default=None, description="a table with top and seeds")
+    confirm: Confirm | None = Field(default=None, description="a table with top, seeds and report")
     search: dict[str, Dimension] = Field(
         description="a table: field = { low = .., high = .. } or { choices = [..] }"
     )

@@ -142,7 +142,7 @@ def out() -> "Console":
     """Return the console of stdout; where it is no terminal, lines may be long."""
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else 180)
+    return Console(width=None if sys.stdout.isatty() else 200)
 
 
 def err() -> "Console":

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from search.headline import Headline
 from search.status import StudyStatus
 from search.wording import MOST_CLASSES, bias, duration, known_images, lead, mean_and_deviation, percent, short
 
@@ -22,30 +23,29 @@ def studies_table(studies: list[StudyStatus]) -> Table:
     for column in ("study", "net", "state"):
         table.add_column(column, no_wrap=True)
     table.add_column("trials\n(finished, pruned, failed)")
-    for column in ("best\nvalidation", "test (95% interval)"):
+    for column in ("winner", "its validation", "its test (95% interval)"):
         table.add_column(column, no_wrap=True)
-    table.add_column("best hyperparameters")
+    table.add_column("its hyperparameters")
     for status in studies:
-        counts, params = status.trials, _winners_params(status)
-        best, test = status.best, status.tests[-1] if status.tests else None
+        counts, winner = status.trials, status.headline
         ends = f"{counts['finished']}, {counts['pruned']}, {counts['failed']}"
         table.add_row(
             status.name,
             status.net,
             status.state,
             f"{status.ended}/{status.budget['trials']} ({ends})",
-            percent(best.validation_accuracy if best else None),
-            test_text(test),
-            ", ".join(f"{key} {short(value)}" for key, value in params.items()) or "–",
+            f"trial {winner.trial}" if winner else "–",
+            mean_and_deviation(winner.validation, winner.deviation) if winner else "–",
+            _test_cell(winner),
+            ", ".join(f"{key} {short(value)}" for key, value in winner.params.items()) if winner else "–",
         )
     return table
 
 
-def _winners_params(status: StudyStatus) -> dict[str, Any]:
-    """The hyperparameters of the confirmed winner, else of the best of the search."""
-    if status.confirmation is not None:
-        return dict(status.confirmation["candidates"][0]["params"])
-    return status.best.params if status.best else {}
+def _test_cell(winner: Headline | None) -> str:
+    if winner is None or winner.test is not None or winner.confirmed:
+        return test_text(winner.test if winner else None)
+    return winner.remark.partition(":")[0] or "–"  # "not confirmed", "not tested"
 
 
 def confusion_table(test: dict[str, Any]) -> Table:
@@ -81,11 +81,17 @@ def study_lines(status: StudyStatus) -> Iterator[Table | str]:
     if status.trials["foreign"]:
         yield f"trials of others, added with Optuna itself: {status.trials['foreign']}; they count for nothing"
     yield from _others_lines(status)
+    if status.trouble:
+        yield status.trouble
+    if status.headline is not None and status.headline.remark:
+        yield status.headline.remark
     if status.confirmation is not None:
         yield from _confirmation_lines(status.confirmation)
-    elif status.confirming is not None:
+    if status.confirming is not None:
         done, planned = status.confirming["done"], status.confirming["planned"]
-        yield f"confirmation: {done} of {planned} runs are done; `mlpsearch confirm {status.name}` goes on"
+        if done < planned or status.confirmation is None:
+            runs = f"{done} of the {planned} runs that are planned so far are done"
+            yield f"confirmation: {runs}; `mlpsearch confirm {status.name}` goes on"
     yield from _test_lines(status.tests)
     if status.tests and len(status.tests[-1]["classes"]) <= MOST_CLASSES:
         yield "test images by true class (row) and predicted class (column):"
@@ -102,19 +108,35 @@ def _others_lines(status: StudyStatus) -> Iterator[str]:
 
 
 def _confirmation_lines(confirmation: dict[str, Any]) -> Iterator[Table | str]:
-    candidates = confirmation["candidates"]
-    yield f"confirmed: the best {len(candidates)} trials, trained again over {len(confirmation['seeds'])} seeds:"
+    candidates, winner, reported = confirmation["candidates"], confirmation["winner"], confirmation["reported"]
+    several = len(candidates) > 1
+    if several:
+        yield (
+            f"confirmed: the best {len(candidates)} trials, each trained again over "
+            f"{len(confirmation['seeds'])} seeds; the best mean is that of trial {winner}:"
+        )
+        yield _candidates_table(candidates)
+        yield lead(confirmation)
+    shown = reported or {**candidates[0], "seeds": confirmation["seeds"]}
+    over = f"{len(shown['seeds'])} {'further' if several else 'fresh'} seeds"
+    if several and not reported:  # by mlpsearch 0.1.0
+        over = "the seeds that chose it"
+    runs = " ".join(percent(accuracy) for accuracy in shown["accuracies"])
+    mean = mean_and_deviation(shown["mean"], shown["deviation"])
+    yield f"reported: trial {winner}, trained again over {over}: {mean} (runs: {runs})"
+    best = max(one["search_accuracy"] for one in candidates)
+    yield f"selection bias: {bias(best, confirmation['selection_bias'], winner, len(shown['seeds']))}"
+
+
+def _candidates_table(candidates: list[dict[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for column in ("trial", "in the search", "mean ± deviation", "runs"):
+    for column in ("trial", "in the search", "mean ± deviation, to choose by", "runs"):
         table.add_column(column, no_wrap=True)
     for one in candidates:
         runs = " ".join(percent(accuracy) for accuracy in one["accuracies"])
         again = mean_and_deviation(one["mean"], one["deviation"])
         table.add_row(str(one["trial"]), percent(one["search_accuracy"]), again, runs)
-    yield table
-    yield f"selection bias: {bias(confirmation['selection_bias'], confirmation['winner'])}"
-    if len(candidates) > 1:
-        yield lead(confirmation)
+    return table
 
 
 def _test_lines(tests: list[dict[str, Any]]) -> Iterator[str]:

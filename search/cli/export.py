@@ -61,7 +61,7 @@ def _export_winner(record: "StudyRecord", output: Path | None, weights: Path | N
     from models.prediction import prediction_arrays
     from search.export.document import write_export
     from search.export.parameters import write_parameters
-    from search.export.winner import ONNX, export_winner, write_folder
+    from search.export.winner import ONNX, export_winner, taken, write_folder
     from search.finalize import MissingWeightsError, load_winner
 
     try:
@@ -71,6 +71,7 @@ def _export_winner(record: "StudyRecord", output: Path | None, weights: Path | N
             raise
         write_export(export_winner(record, error.choice, output), output)
         tell(f"wrote {output}; `mlpsearch train {output}` trains it again")
+        tell(f"taken: {taken(record, error.choice)}")
         tell(f"it lacks the weights' digest, so train cannot tell whether they are the same: {error}")
         return
     if output is not None:
@@ -87,6 +88,7 @@ def _export_winner(record: "StudyRecord", output: Path | None, weights: Path | N
     if weights is not None:
         write_parameters(prediction_arrays(winner.net, winner.preprocessing), weights)
         tell(f"wrote {weights}")
+    tell(f"taken: {taken(record, winner)}")
 
 
 @click.command()

@@ -9,6 +9,7 @@ from search.cli.common import (
     own_data_option,
     show_result,
     storage_option,
+    tell,
 )
 
 
@@ -19,12 +20,15 @@ from search.cli.common import (
 @own_data_option
 @json_option
 def evaluate(study: str, storage: str | None, as_json: bool) -> None:
-    """Evaluate the best trial on the test split; every opening of it is recorded."""
-    from search.finalize import evaluate as evaluate_best
+    """Evaluate the winner on the test split; every opening of it is recorded."""
+    from search.finalize import evaluate as evaluate_winner
 
     record = find_study(study, storage)
-    evaluate_best(record, f"mlpsearch evaluate {study}")
+    before = len(record.attributes()["tests"])
+    report = evaluate_winner(record, f"mlpsearch evaluate {study}")
     show_result(record, as_json)
+    if report.opening <= before:
+        tell(f"nothing was opened: trial {report.trial} was tested at {report.when} by `{report.command}`")
 
 
 COMMANDS = (evaluate,)

@@ -24,7 +24,6 @@ from search.cli.placement import placement_options
 if TYPE_CHECKING:
     from search.placement import Placement
     from studies.record import StudyRecord
-    from studies.spec import Confirm
 
 trials_option = click.option(
     "--trials", type=click.IntRange(min=1), help="How many trials the study shall have in all."
@@ -33,9 +32,18 @@ top_option = click.option(
     "--top", type=click.IntRange(1, 100), help="How many of the best trials.  [default: the study's, else 5]"
 )
 seeds_option = click.option(
-    "--seeds", type=click.IntRange(2, 100), help="How many runs of each.  [default: the study's, else 5]"
+    "--seeds",
+    type=click.IntRange(2, 100),
+    help="How many runs of each, to choose the winner.  [default: the study's, else 5]",
 )
-no_evaluate_option = click.option("--no-evaluate", is_flag=True, help="Do not open the test split at the end.")
+report_option = click.option(
+    "--report",
+    type=click.IntRange(2, 100),
+    help="How many further runs of the winner, to report.  [default: the study's, else 5]",
+)
+no_evaluate_option = click.option(
+    "--no-evaluate", is_flag=True, help="Neither confirm nor open the test split at the end."
+)
 
 
 @click.command()
@@ -56,9 +64,9 @@ def run(
     storage: str | None,
     as_json: bool,
 ) -> None:
-    """Make the study or go on with it; evaluate its best trial on the test split when its budget is spent."""
-    record = _submit(study, trials, data, storage)
-    _work_off(record, placement, no_evaluate, as_json, f"mlpsearch run {study}")
+    """Make the study or go on with it; when its budget is spent, confirm and test its best trials, once."""
+    record = _submit(study, trials, data, storage, not no_evaluate, f"mlpsearch run {study}")
+    _work_off(record, placement, as_json)
 
 
 @click.command()
@@ -71,15 +79,18 @@ def run(
 @json_option
 def resume(study: str, placement: "Placement", no_evaluate: bool, storage: str | None, as_json: bool) -> None:
     """Go on with a study of the storage that was stopped or interrupted, to the budget it has."""
+    from search.service import reopen
+
     record = find_study(study, storage)
-    record.reopen()
-    _work_off(record, placement, no_evaluate, as_json, f"mlpsearch resume {study}")
+    reopen(record, evaluate=not no_evaluate, command=f"mlpsearch resume {study}")
+    _work_off(record, placement, as_json)
 
 
 @click.command()
 @click.argument("study")
 @top_option
 @seeds_option
+@report_option
 @placement_options
 @storage_option
 @artifacts_option
@@ -89,31 +100,35 @@ def confirm(
     study: str,
     top: int | None,
     seeds: int | None,
+    report: int | None,
     placement: "Placement",
     storage: str | None,
     as_json: bool,
 ) -> None:
-    """Train the best trials again over fresh seeds; evaluate the one of the best mean on the test split."""
+    """Train the best trials again to choose one, then that one; evaluate it on the test split."""
+    from search.service import ask_to_confirm
     from studies.spec import Confirm
 
     record = find_study(study, storage)
-    asked = record.spec.confirm or Confirm()
-    asked = Confirm(top=top or asked.top, seeds=seeds or asked.seeds)
-    _confirm(record, asked, placement, f"mlpsearch confirm {study}")
+    own = record.spec.confirm or Confirm()
+    asked = Confirm(top=top or own.top, seeds=seeds or own.seeds, report=report or own.report)
+    ask_to_confirm(record, asked, f"mlpsearch confirm {study}")
+    _finish(record, placement)
     show_result(record, as_json)
 
 
 @click.command()
 @click.argument("study")
 @trials_option
+@no_evaluate_option
 @data_option
 @storage_option
 @artifacts_option
-def submit(study: str, trials: int | None, data: str | None, storage: str | None) -> None:
-    """Make a study or enlarge it, and return: `mlpsearch worker` processes pick it up."""
+def submit(study: str, trials: int | None, no_evaluate: bool, data: str | None, storage: str | None) -> None:
+    """Make a study or enlarge it, and return: `mlpsearch worker` processes pick it up, confirm and test it."""
     from studies.storage import shown
 
-    record = _submit(study, trials, data, storage)
+    record = _submit(study, trials, data, storage, not no_evaluate, f"mlpsearch submit {study}")
     tell(f"{record.name}: {record.budget.trials} trials in {shown(record.url)}; `mlpsearch worker` works on it")
 
 
@@ -122,12 +137,9 @@ def submit(study: str, trials: int | None, data: str | None, storage: str | None
 @storage_option
 def stop(study: str, storage: str | None) -> None:
     """Make all workers leave a study alone; they checkpoint its running trials."""
-    from studies.record import confirmation_of
+    from search.service import stop as stop_workers
 
-    record = find_study(study, storage)
-    for one in (record, confirmation_of(record)):
-        if one is not None:
-            one.set("stopped", True)
+    stop_workers(find_study(study, storage))
     tell(f"{study}: stopped; `mlpsearch resume {study}` goes on")
 
 
@@ -142,9 +154,9 @@ def stop(study: str, storage: str | None) -> None:
 def worker(
     study: str | None, supervised: bool, token: str | None, threads: int | None, storage: str | None
 ) -> None:
-    """Work on a study until it is done; without STUDY on every open study, in turn, until Ctrl-C."""
+    """Work on a study until it is done and tested; without STUDY on every open study, in turn, until Ctrl-C."""
     from models.threads import use_threads
-    from search.serving import serve_all
+    from search.service import serve_everything, serve_to_the_end
     from search.worker import serve_one, worker_name
     from studies.storage import storage_url
 
@@ -162,9 +174,10 @@ def worker(
 
     with on_signals(ask):
         if study is None:
-            serve_all(storage_url(storage), asked.is_set, tell, name)
-        else:
-            serve_one(find_study(study, storage), asked.is_set, name)
+            serve_everything(storage_url(storage), asked.is_set, tell, name)
+        else:  # who supervises it sees to the rest
+            serve = serve_one if supervised else serve_to_the_end
+            serve(find_study(study, storage), asked.is_set, name)
     if asked.is_set() and not supervised:
         sys.exit(INTERRUPTED)
 
@@ -215,54 +228,40 @@ def gc(storage: str | None) -> None:
         tell(f"left {folder}: nothing says that it was this storage's; delete it yourself if nobody needs it")
 
 
-def _submit(study: str, trials: int | None, data: str | None, storage: str | None) -> "StudyRecord":
-    """Return the study, made or found; its images are read first, so that mistakes show before it is made."""
-    from search.publish import write_note
-    from search.worker import load_spec_data
-    from studies.creation import create_or_resume
-    from studies.datasets import check_images, remarks_on_validation
-    from studies.record import find_spec, source_of
+def _submit(
+    study: str, trials: int | None, data: str | None, storage: str | None, evaluate: bool, command: str
+) -> "StudyRecord":
+    from search.service import submit as submit_study
     from studies.storage import storage_url
 
     url = storage_url(storage)
-    spec, path = find_spec(study, url, data)
-    with err().status(f"reading the images of {spec.dataset}"):
-        remarks = check_images(spec.dataset, path)
-        images = load_spec_data(spec, path)
-    for remark in [*remarks, *remarks_on_validation(images)]:
-        tell(remark)
-    source = source_of(images, path)
-    record = create_or_resume(url, spec, trials=trials, source=source)
-    record.reopen()
-    write_note(record)
-    return record
+    with err().status("reading the images"):
+        return submit_study(study, url, trials=trials, data=data, evaluate=evaluate, command=command, tell=tell)
 
 
-def _work_off(
-    record: "StudyRecord", placement: "Placement", no_evaluate: bool, as_json: bool, command: str
-) -> None:
-    """Run workers to the end of the budget, test the best trial, show the result."""
+def _work_off(record: "StudyRecord", placement: "Placement", as_json: bool) -> None:
+    """Run workers to the end of the budget, do what the study ends with, show the result."""
+    from search.service import closing_remark
+
+    remark = closing_remark(record)
     _run_to_the_end(record, placement, f"mlpsearch resume {record.name}")
-    if record.spec.confirm is not None and not no_evaluate:
-        _confirm(record, record.spec.confirm, placement, command)
-    elif not no_evaluate:
-        from search.finalize import evaluate
-
-        with err().status("testing the best trial"):
-            evaluate(record, command)
+    _finish(record, placement)
     show_result(record, as_json)
+    if remark:
+        tell(remark)
     tell(f"Next: mlpsearch dashboard, or mlpsearch export {record.name} -o best")
 
 
-def _confirm(record: "StudyRecord", asked: "Confirm", placement: "Placement", command: str) -> None:
-    """Run what a confirmation lacks, choose the winner, and test it."""
-    from search.confirmation import confirmed, plan
-    from search.finalize import confirm
+def _finish(record: "StudyRecord", placement: "Placement") -> None:
+    """Confirm and test a study whose search is over, as far as it was asked for."""
+    from search.service import next_runs
 
-    runs = plan(record, asked.top, asked.seeds)
-    _run_to_the_end(runs, placement, f"mlpsearch confirm {record.name}")
-    with err().status("testing the winner"):
-        confirm(record, confirmed(record, asked.top, asked.seeds), command)
+    while True:
+        with err().status("looking at what was found"):
+            runs = next_runs(record)
+        if runs is None:
+            return
+        _run_to_the_end(runs, placement, f"mlpsearch confirm {record.name}")
 
 
 def _run_to_the_end(record: "StudyRecord", placement: "Placement", again: str) -> None:

@@ -86,7 +86,10 @@ class ExportedTest(_Table):
 class ExportedConfirmation(_Table):
     """What training the configuration again from other seeds said, on the validation images.
 
-    selection_bias: the search's best validation accuracy minus the mean over the seeds.
+    seeds, accuracies, mean, deviation: of the runs that are reported.
+    candidates: how many trials it was chosen from.  choice_seeds, choice_mean: by which it was; mlpsearch 0.1.0
+    chose and reported over the same seeds, and says nothing here.
+    selection_bias: the search's best validation accuracy minus the mean of the reported runs.
     chance: how often, at most, seeds alone make a candidate lead all others as clearly as this one.
     p_value: in older exports: of a paired t-test against the runner-up.
     """
@@ -95,15 +98,23 @@ class ExportedConfirmation(_Table):
     accuracies: list[_Share]
     mean: _Share
     deviation: float | None = None
+    candidates: int | None = None
+    choice_seeds: list[int] = []
+    choice_mean: _Share | None = None
     selection_bias: float
     chance: _Share | None = None
     p_value: float | None = None
 
 
 class ExportedAccuracy(_Table):
-    """Accuracies, 0 to 1: this net's on the validation images; test and confirmation once they were made."""
+    """Accuracies, 0 to 1.
+
+    validation, this_net_on_test: of the exported net alone.  test, confirmation: of all nets that are reported.
+    What was not made is missing.
+    """
 
     validation: _Share
+    this_net_on_test: _Share | None = None
     test: ExportedTest | None = None
     confirmation: ExportedConfirmation | None = None
 
@@ -111,13 +122,15 @@ class ExportedAccuracy(_Table):
 class Export(_Table):
     """A trained net, but for its weights.
 
+    taken: which net of the study it is, in words.  format: 2 of mlpsearch 0.1.0, which says less, or 3.
     trial: of the search.  run: of its confirmation, where the net is from there.
     command: trains it again.  weights_digest: models.weights.digest of what the weights file holds; None where the
         weights were not there.
     """
 
-    format: Literal[2] = 2
+    format: Literal[2, 3] = 3
     study: _Text
+    taken: _Text | None = None
     trial: int = Field(ge=0)
     run: int | None = Field(default=None, ge=0)
     net: Literal["numpy", "torch"]

@@ -10,7 +10,7 @@ from models.errors import ExportError
 from models.files import folder_written_atomically, write_atomically
 from models.prediction import prediction_arrays
 from models.weights import digest
-from search.confirmation import Confirmation, current_confirmation
+from search.confirmation import Confirmation, last_confirmation
 from search.export.document import (
     DOCUMENT,
     Export,
@@ -23,7 +23,9 @@ from search.export.document import (
 )
 from search.export.parameters import WEIGHTS, write_parameters
 from search.export.versions import versions
-from search.finalize import Choice, TestReport, Winner, last_report
+from search.finalize import Choice, TestReport, Winner, report_of
+from search.headline import headline
+from search.trial_queue import TrialQueue
 from studies.record import StudyRecord
 
 ONNX = "model.onnx"  # in an exported folder
@@ -45,6 +47,7 @@ def _export(record: StudyRecord, winner: Choice, path: Path) -> Export:
     arrays = prediction_arrays(winner.net, winner.preprocessing) if isinstance(winner, Winner) else None
     return Export(
         study=record.name,
+        taken=taken(record, winner),
         trial=winner.trial,
         run=winner.run,
         net=record.spec.net,
@@ -100,17 +103,32 @@ def _refuse_other_content(folder: Path) -> None:
         )
 
 
+def taken(record: StudyRecord, winner: Choice) -> str:
+    """Return which net of the study it is, and what is to be said of it."""
+    first = headline(record, TrialQueue(record))
+    if first is not None and winner.run is not None:
+        nets = f"of its {len(first.seeds)} reported nets the one of the highest validation accuracy"
+        what = f"trial {winner.trial}, the confirmed winner: {nets}"
+    else:
+        what = f"trial {winner.trial}, the best of the search"
+    return f"{what}; {first.remark}" if first is not None and first.remark else what
+
+
 def _accuracy(record: StudyRecord, winner: Choice) -> ExportedAccuracy:
-    report, confirmation = last_report(record), current_confirmation(record)
-    # A report over seeds is of a confirmation's runs, not of the net that the search itself trained.
-    is_tested = (
-        report is not None and report.trial == winner.trial and bool(report.seeds) == (winner.run is not None)
-    )
+    # A run is of a confirmation, whose nets were tested together; else the net is the search's own.
+    confirmation = last_confirmation(record) if winner.run is not None else None
+    seeds = confirmation.result.seeds if confirmation else []
+    report = report_of(record, winner.trial, seeds)
     return ExportedAccuracy(
         validation=winner.validation_accuracy,
-        test=_test(report) if report and is_tested else None,
+        this_net_on_test=_own(report, winner) if report else None,
+        test=_test(report) if report else None,
         confirmation=_confirmation(confirmation) if confirmation else None,
     )
+
+
+def _own(report: TestReport, winner: Choice) -> float:
+    return report.accuracies[report.seeds.index(winner.config.seed)] if report.seeds else report.accuracy
 
 
 def _test(report: TestReport) -> ExportedTest:
@@ -128,12 +146,15 @@ def _test(report: TestReport) -> ExportedTest:
 
 
 def _confirmation(confirmation: Confirmation) -> ExportedConfirmation:
-    best = confirmation.candidates[0]
+    best, result = confirmation.candidates[0], confirmation.result
     return ExportedConfirmation(
-        seeds=confirmation.seeds,
-        accuracies=best.accuracies,
-        mean=best.mean,
-        deviation=best.deviation,
+        seeds=result.seeds,
+        accuracies=result.accuracies,
+        mean=result.mean,
+        deviation=result.deviation,
+        candidates=len(confirmation.candidates),
+        choice_seeds=confirmation.seeds if confirmation.reported else [],
+        choice_mean=best.mean if confirmation.reported else None,
         selection_bias=confirmation.selection_bias,
         chance=confirmation.chance,
     )

@@ -110,12 +110,9 @@ def _confirmed(study: StudySummary) -> str:
 def _test(study: StudySummary) -> str:
     if study.test is None:
         return "–"
-    notes = [
-        *([f"trial {study.test['trial']}"] if study.test["trial"] != study.winner else []),
-        *([f"opening {study.test['opening']}"] if study.test["opening"] > 1 else []),
-    ]
     spread = mean_and_deviation(study.test["accuracy"], study.test.get("deviation"))
-    return f"{spread} ({', '.join(notes)})" if notes else spread
+    opening = study.test["opening"]
+    return f"{spread} (opening {opening})" if opening > 1 else spread
 
 
 def _known(write: Callable[[Any], str], value: Any) -> str:
@@ -135,7 +132,8 @@ def _warnings(studies: Sequence[StudySummary]) -> list[str]:
         found.append("They were trained on different images: their accuracies cannot be compared.")
     elif len({(study.validation, study.validation_folder or study.split_seed) for study in studies}) > 1:
         found.append("They split off different validation images: their validation accuracies cannot be compared.")
-    return found + [f"{study.name}: {known}." for study in studies if (known := known_images(study.test or {}))]
+    found += [f"{study.name}: {known}." for study in studies if (known := known_images(study.test or {}))]
+    return found + [f"{study.name}: {study.remark}." for study in studies if study.remark]
 
 
 def _findings(tested: list[_Tested]) -> list[str]:

@@ -21,6 +21,7 @@ from plotly.offline import get_plotlyjs
 from models.errors import ReportError
 from models.files import write_atomically
 from search.wording import (
+    bias,
     duration,
     interval,
     known_images,
@@ -34,7 +35,7 @@ from search.wording import (
 
 _SUFFIXES = (".html", ".htm")
 _TEMPLATES = Path(__file__).parent / "templates"
-_WORDING = (duration, interval, known_images, lead, mean_and_deviation, moment, percent, points, short)
+_WORDING = (bias, duration, interval, known_images, lead, mean_and_deviation, moment, percent, points, short)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import tomli_w
 from optuna.trial import FrozenTrial, TrialState
 
 from models.errors import MlpsearchError
+from search.confirmation import last_confirmation
 from search.export.versions import versions
 from search.finalize import load_winner
 from search.own_study import OwnStudy
@@ -61,6 +62,7 @@ def report_page(record: StudyRecord) -> bytes:
     study, attributes = summarize(record, trials), record.attributes()
     sections = _sections(record, study, trials)
     net = _net_view(record) if study.winner is not None else NetView()
+    confirmation = last_confirmation(record)
     return render(
         "report.html",
         study=study,
@@ -69,8 +71,9 @@ def report_page(record: StudyRecord) -> bytes:
         contents=_contents(study, sections),
         sections=sections,
         test=study.test,
+        reported=confirmation and confirmation.result,
+        search_best=confirmation and confirmation.search_best,
         tests=attributes["tests"],
-        outdated=study.confirmation is None and attributes.get("confirmation") is not None,
         net=net,
         failed=_failed(trials),
         refused=record.counts.refused(_MOST_FAILED),

@@ -19,10 +19,12 @@ class StudySummary:
     trials: counts by state: finished, pruned, failed, running, waiting, foreign.  budget: of trials.
     search_best: the highest validation accuracy of the search, of the trial search_best_trial.
     winner: the number of the confirmed trial, or where nothing was confirmed, of the search's best.
-    confirmation: Confirmation as JSON, if the search has not gone on since.
-    confirmed_mean, confirmed_deviation: of the winner's validation accuracy over seeds.
-    selection_bias: search_best minus confirmed_mean.
-    test: the newest opening of the test split (TestReport as JSON); it may be of an older winner.
+    remark: what the winner lacks, or what its figures are worth.
+    trouble: why there is no winner, once the search is over.
+    confirmation: Confirmation as JSON; the search may have gone on since.
+    confirmed_mean, confirmed_deviation: of the winner's validation accuracy over its reported runs.
+    selection_bias: the search's best, as it was when the study was confirmed, minus confirmed_mean.
+    test: the newest opening of the test split for the winner's nets (TestReport as JSON).
     params: the winner's hyperparameters, those that the study leaves at their defaults too.
     winner_seconds, images_per_second, parameters: of the winner's trial.  seconds: of the search.
     curve: the winner's validation accuracy after each epoch of the search.
@@ -39,6 +41,8 @@ class StudySummary:
     search_best: float | None
     search_best_trial: int | None
     winner: int | None
+    remark: str
+    trouble: str
     confirmation: dict[str, Any] | None
     confirmed_mean: float | None
     confirmed_deviation: float | None
@@ -59,10 +63,9 @@ class StudySummary:
 def summarize(record: StudyRecord, trials: list[FrozenTrial]) -> StudySummary:
     """Return the summary of a study with these trials."""
     status, attributes = study_status(record, TrialQueue(record)), record.attributes()
-    confirmation = status.confirmation
-    confirmed = confirmation["candidates"][0] if confirmation else None
-    best = status.best.number if status.best else None
-    winner = next((t for t in trials if t.number == (confirmed["trial"] if confirmed else best)), None)
+    confirmation, first = status.confirmation, status.headline
+    confirmed = first if first and first.confirmed else None
+    winner = next((trial for trial in trials if first and trial.number == first.trial), None)
     facts = winner.user_attrs if winner else {}
     validation, folder = record.validation_split()
     return StudySummary(
@@ -72,13 +75,15 @@ def summarize(record: StudyRecord, trials: list[FrozenTrial]) -> StudySummary:
         trials=status.trials,
         budget=status.budget["trials"],
         search_best=status.best.validation_accuracy if status.best else None,
-        search_best_trial=best,
+        search_best_trial=status.best.number if status.best else None,
         winner=winner.number if winner else None,
+        remark=first.remark if first else "",
+        trouble=status.trouble,
         confirmation=confirmation,
-        confirmed_mean=confirmed["mean"] if confirmed else None,
-        confirmed_deviation=confirmed["deviation"] if confirmed else None,
+        confirmed_mean=confirmed.validation if confirmed else None,
+        confirmed_deviation=confirmed.deviation if confirmed else None,
         selection_bias=confirmation["selection_bias"] if confirmation else None,
-        test=status.tests[-1] if status.tests else None,
+        test=first.test if first else None,
         params=_params(winner, record.spec) if winner else {},
         winner_seconds=facts.get("seconds"),
         images_per_second=facts.get("images_per_second"),

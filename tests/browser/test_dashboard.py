@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 from optuna_dashboard import get_note, save_note
 
-from search.confirmation import confirmed, plan
+from search.confirmation import confirmed
 from search.dashboard import serve
 from search.finalize import confirm
 from search.worker import Worker, load_study_data
 from studies.record import StudyRecord
+from studies.spec import Confirm
 from tests.search.dashboard.makers import PNG, attach, running, study_to_see
-from tests.search.makers import digits_study, never
+from tests.search.makers import confirmation_runs, digits_study, never
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page
@@ -83,9 +84,9 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudyRecord]
         patch.setenv("MLPSEARCH_CACHE", str(folder / "cache"))
         record = digits_study(folder, "numpy")
         Worker(record, load_study_data(record), never).run()
-        runs = plan(record, 2, 2)
-        Worker(runs, load_study_data(runs), never).run()
-        confirm(record, confirmed(record, 2, 2), "mlpsearch confirm mine")
+        asked = Confirm(top=2, seeds=2, report=2)
+        confirmation_runs(record, asked)
+        confirm(record, confirmed(record, asked), "mlpsearch confirm mine")
     yield record
     record.storage.engine.dispose()
 

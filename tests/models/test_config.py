@@ -3,10 +3,15 @@
 from dataclasses import FrozenInstanceError, fields
 from typing import Any
 
+import numpy as np
 import pytest
 
-from models.config import ALLOWED, TYPES, TrainConfig, describe_allowed
+from models import build_net
+from models.config import ALLOWED, TYPES, TrainConfig, describe_allowed, effective
 from models.errors import ConfigError
+from models.preprocessing import PixelStatistics
+from models.training import train
+from tests.models.blobs import blobs
 
 WHOLE_NUMBERS = ["hidden_size", "depth", "batch_size", "epochs", "components", "shift", "seed"]
 NUMBERS = [
@@ -106,3 +111,40 @@ def test_it_cannot_be_changed_and_takes_keywords_only() -> None:
         config.depth = 3  # type: ignore[misc]
     with pytest.raises(TypeError, match="positional"):
         TrainConfig(80)  # type: ignore[call-arg]
+
+
+UNUSED: list[dict[str, Any]] = [
+    {"optimizer": "adam", "momentum": 0.9, "nesterov": True, "weight_decay": 0.1},
+    {"nesterov": True, "weight_decay": 0.1, "components": 3, "whitening_epsilon": 0.5},
+    {"optimizer": "adamw", "schedule": "cosine", "learning_rate_decay": 0.5, "momentum": 0.5},
+]
+
+
+@pytest.mark.parametrize("net", ["numpy", "torch"])
+@pytest.mark.parametrize("options", UNUSED)
+def test_configurations_of_the_same_effect_train_the_same_net(net: str, options: dict[str, Any]) -> None:
+    config = TrainConfig(**options, batch_size=8, epochs=2, hidden_size=4)
+    plain = effective(config)
+    assert plain != config
+    assert effective(plain) == plain
+    training, validation = blobs(training=30, validation=10)
+    trained = []
+    for one in (config, plain):
+        preprocessing = PixelStatistics(training).preprocessing(one)
+        built = build_net(net, inputs=preprocessing.inputs, classes=3, config=one)
+        assert len([*train(built, training, validation, one, preprocessing)]) == 2
+        trained.append(built.weights)
+    for mine, theirs in zip(*trained, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"momentum": 0.9, "nesterov": True, "learning_rate_decay": 0.5},
+        {"optimizer": "adamw", "weight_decay": 0.1, "schedule": "cosine"},
+        {"preprocessing": "whiten", "components": 3, "whitening_epsilon": 0.5},
+    ],
+)
+def test_what_has_an_effect_stays(options: dict[str, Any]) -> None:
+    assert effective(TrainConfig(**options)) == TrainConfig(**options)

@@ -15,6 +15,7 @@ from models.statistics import (
     chance_of_lead,
     deviation,
     difference_interval,
+    expected_maximum,
     mean,
     wilson_interval,
 )
@@ -261,3 +262,18 @@ def test_the_interval_of_a_difference_covers_it(
         hits += low <= first - second <= high
     # Three standard errors of 100 repetitions below 93%.
     assert hits / repetitions >= 0.93 - 3 * math.sqrt(0.07 * 0.93 / repetitions)
+
+
+# ---- the highest of several ----
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"), [(1, 0.0), (2, 1 / math.sqrt(math.pi)), (3, 1.5 / math.sqrt(math.pi))]
+)
+def test_the_highest_of_several_draws_is_above_their_mean_by_so_much(count: int, expected: float) -> None:
+    assert expected_maximum(count) == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_highest_of_many_draws_is_what_drawing_them_gives() -> None:
+    drawn = np.random.default_rng(0).normal(size=(20_000, 50)).max(axis=1)
+    assert expected_maximum(50) == pytest.approx(drawn.mean(), abs=0.02)

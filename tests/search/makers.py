@@ -6,17 +6,20 @@ from typing import Any
 
 from optuna.artifacts import download_artifact, get_all_artifact_meta
 from optuna.storages._rdb import models
-from optuna.trial import TrialState
+from optuna.trial import TrialState, create_trial
 from sqlalchemy import select, update
 
 from search.checkpoints import weights_name
+from search.confirmation import plan
 from search.dashboard import artifact_store
 from search.publish import publish
 from search.trial_queue import ATTEMPT, Claim, TrialQueue
-from studies.creation import create_or_resume
+from search.worker import Worker, load_study_data
+from studies.creation import create_or_resume, plan_confirmation
 from studies.datasets import load_training
-from studies.record import StudyRecord, open_study
+from studies.record import PLANNED_SEED, StudyRecord, open_study
 from studies.spans import EARLIER
+from studies.spec import Confirm
 from tests.studies.stores import folder_of, new_storage, spec
 
 _COMMON = {"batch_size": 16, "learning_rate_decay": 0.9, "preprocessing": "standardize"}
@@ -69,6 +72,23 @@ def claim(queue: TrialQueue, worker: str = "w") -> Claim:
     claimed = queue.claim(worker)
     assert claimed is not None
     return claimed
+
+
+def confirmation_runs(record: StudyRecord, asked: Confirm) -> None:
+    """Do all runs of a confirmation: those that choose the winner, then those that are reported."""
+    for _ in range(2):
+        runs = plan(record, asked)
+        Worker(runs, load_study_data(runs), never).run()
+
+
+def confirmed_as(record: StudyRecord, document: dict[str, Any]) -> None:
+    """Record a confirmation that says this, with runs that have no nets."""
+    runs = plan_confirmation(record, [])
+    for seed in (document.get("reported") or document)["seeds"]:
+        facts = {"of_trial": document["winner"], PLANNED_SEED: seed}
+        trial = create_trial(state=TrialState.COMPLETE, value=0.5, user_attrs=facts)
+        runs.storage.optuna.create_new_trial(runs.study_id, trial)
+    record.set("confirmation", document)
 
 
 def content(record: StudyRecord) -> list[tuple[object, ...]]:

@@ -126,6 +126,9 @@ def test_commands_about_a_study_print_it_as_one_document(
     best = TrialQueue(record).best()
     assert best is not None
     assert study["best"] == {"number": best.number, "validation_accuracy": best.value, "params": best.params}
+    first = study["headline"]
+    assert (first["trial"], first["validation"], first["params"]) == (best.number, best.value, best.params)
+    assert first["test"] == (study["tests"][0] if study["tests"] else None)
     assert len(study["tests"]) == (arguments[0] != "status")
 
 
@@ -153,9 +156,10 @@ def test_a_running_study_shows_its_workers(record: StudyRecord, mlpsearch: Comma
 
 
 def test_from_a_study_file_to_a_configuration(files: None, mlpsearch: Command) -> None:
-    assert mlpsearch("submit", "own.toml").code == 0
+    assert mlpsearch("submit", "own.toml", "--no-evaluate").code == 0
     assert document(mlpsearch("status", "own", "--json"))["state"] == "open"
     assert mlpsearch("worker", "own").code == 0
+    assert document(mlpsearch("status", "own", "--json"))["tests"] == []
     assert document(mlpsearch("status", "own", "--json"))["state"] == "complete"
     report = document(mlpsearch("evaluate", "own", "--json"))["tests"][0]
     assert report["command"] == "mlpsearch evaluate own"

@@ -120,6 +120,14 @@ def test_what_the_studies_do_not_share_is_said(url: str) -> None:
         assert warning.startswith(said)
 
 
+def test_what_a_winner_lacks_is_said_and_no_other_trials_test_is_shown(url: str) -> None:
+    one = study(url, "one", 0.5, test={"trial": 1}, confirm={})
+    one.set("budget", {"trials": 2, "epochs": 3})
+    comparison = compared(one, study(url, "two", 0.5, test={}))
+    assert comparison.warnings == ["one: not confirmed: `mlpsearch confirm one`."]
+    assert dict(rows(comparison.studies))["test ± sd"][0] == "–"
+
+
 # ---- what may be said where it is kept which images each net got right ----
 
 
@@ -194,13 +202,13 @@ def test_one_study_without_them_leaves_the_intervals(url: str) -> None:
 
 
 def test_the_table_has_a_column_a_study(url: str) -> None:
-    confirmed = study(url, "one", 0.5, 0.6, test={"deviation": 0.0123, "opening": 2, "trial": 3})
+    confirmed = study(url, "one", 0.5, 0.6, test={"deviation": 0.0123, "opening": 2})
     table = dict(rows(compared(confirmed, study(url, "two", net="torch")).studies))
     assert table["net"] == ["numpy", "torch"]
     assert table["trials (finished, pruned, failed)"] == ["2/3 (1, 1, 0)", "0/3 (0, 0, 0)"]
     assert table["best validation of the search"] == ["60.00%", "–"]
     assert table["confirmed validation ± sd"] == ["–", "–"]
-    assert table["test ± sd"] == ["50.00% ± 1.23 (trial 3, opening 2)", "–"]
+    assert table["test ± sd"] == ["50.00% ± 1.23 (opening 2)", "–"]
     assert table["its 95% interval"] == ["48.0% – 52.0%", "–"]
     assert table["learning_rate"] == ["0.0123", "–"]
     assert table["optimizer"] == ["sgd", "–"]

@@ -17,6 +17,7 @@ from search.trial_queue import MAX_FAILED_IN_A_ROW, TrialLost, TrialQueue
 from studies.creation import create_or_resume
 from studies.record import StudyRecord
 from studies.space import suggest
+from studies.spec import Confirm
 from tests.search.foreign import PARAMS, add_own, as_before_marks, ask, trial_of
 from tests.search.makers import claim, same_study, silence, started_earlier, states
 from tests.studies.stores import SOURCE, new_study, spec
@@ -310,13 +311,14 @@ def test_the_running_trials_of_a_copied_study_go_on(record: StudyRecord) -> None
 def test_a_confirmation_trains_its_plan_alone(record: StudyRecord, add: Callable[[StudyRecord], object]) -> None:
     from search.confirmation import confirmed, plan
 
+    asked = Confirm(top=1, report=2)
     for _ in range(3):
         finish(record)
-    runs = plan(record, top=1, seeds=2)
+    runs = plan(record, asked)
     add(runs)
     queue = TrialQueue(runs)
     while (claimed := queue.claim("w")) is not None:
         queue.finish(claimed, 0.5)
     assert queue.is_complete()
     assert states(runs) == {"COMPLETE": 2}
-    assert confirmed(record, top=1, seeds=2).candidates[0].accuracies == [0.5, 0.5]
+    assert confirmed(record, asked).result.accuracies == [0.5, 0.5]

@@ -7,15 +7,14 @@ from pathlib import Path
 
 from optuna_dashboard import get_note, save_note
 
-from search.confirmation import confirmed, plan, to_json
+from search.confirmation import confirmed, to_json
 from search.finalize import confirm
 from search.note import note
 from search.publish import publish, write_note
 from search.trial_queue import TrialQueue
-from search.worker import Worker, load_study_data
-from studies.creation import plan_confirmation
 from studies.record import StudyRecord
-from tests.search.makers import TESTED, files_of, never, open_once_more
+from studies.spec import Confirm
+from tests.search.makers import TESTED, confirmation_runs, confirmed_as, files_of, open_once_more
 from tests.studies.stores import new_study, spec
 
 Finished = Callable[..., StudyRecord]
@@ -63,7 +62,7 @@ def test_the_note_of_a_tested_study_has_its_result(tested: StudyRecord) -> None:
     (test,) = tested.attributes()["tests"]
     low, high = test["interval"]
     assert rows(text, f"Trial {test['trial']} is the winner") == [
-        ["validation", f"{test['validation_accuracy']:.2%}"],
+        ["validation in the search", f"{test['validation_accuracy']:.2%}"],
         ["**test**, 360 images that no search has seen", f"**{test['accuracy']:.2%}**"],
         ["its 95% interval", f"{low:.1%} – {high:.1%}"],
     ]
@@ -82,47 +81,51 @@ def test_the_note_of_a_tested_study_has_its_result(tested: StudyRecord) -> None:
 
 def test_the_note_of_a_confirmed_study_has_its_confirmation(finished: Finished) -> None:
     record = finished()
-    runs = plan(record, 2, 2)
-    Worker(runs, load_study_data(runs), never).run()
-    found = confirmed(record, 2, 2)
+    asked = Confirm(top=2, seeds=2, report=3)
+    confirmation_runs(record, asked)
+    found = confirmed(record, asked)
     report = confirm(record, found, "mlpsearch confirm mine")
     text = get_note(record.optuna_study())
     first, second = found.candidates
     for one in (first, second):
-        assert (
-            f"| {one.trial} | {one.search_accuracy:.2%} | {one.mean:.2%} ± {100 * one.deviation:.2f} |\n" in text
-        )
+        assert one.mean is not None
+        assert one.deviation is not None
+        mean = f"{one.mean:.2%} ± {100 * one.deviation:.2f}"
+        assert f"| {one.trial} | {one.search_accuracy:.2%} | {mean} |\n" in text
+    assert "trained again over 2 fresh seeds, to choose by their means, and the winner over further ones" in text
+    assert f"| validation over 3 seeds | {found.result.mean:.2%} ± " in text
     above = "above" if found.selection_bias >= 0 else "below"
-    bias = f"{100 * abs(found.selection_bias):.2f} points {above} the mean of trial {found.winner}"
-    assert f"Selection bias: the best of the search is {bias}." in text
-    assert f"2 seeds are too few to say whether the lead of trial {first.trial} is luck." in text
+    bias = f"{100 * abs(found.selection_bias):.2f} points {above} the mean of trial {found.winner} over its 3"
+    assert f"Selection bias: the search's best validation accuracy, {found.search_best:.2%}, is {bias}" in text
+    assert f"seeds are too few to say whether the lead of trial {first.trial} is luck." in text
     assert report.deviation is not None
     assert f"**{report.accuracy:.2%} ± {100 * report.deviation:.2f}**" in text
-    assert "the mean of 2 nets" in text
+    assert "the mean of 3 nets" in text
     assert "`mlpsearch confirm mine` | trains" not in text
     metrics = json.loads(files_of(record)["metrics.json"])
     assert metrics["confirmation"] == json.loads(json.dumps(to_json(found)))
     assert metrics["tests"][0]["accuracies"] == report.accuracies
 
 
-def test_a_confirmation_that_the_search_has_overtaken_is_not_shown(tested: StudyRecord) -> None:
-    candidates = [
-        {
-            "trial": 0,
-            "params": {},
-            "search_accuracy": 0.5,
-            "accuracies": [0.4, 0.5],
-            "mean": 0.45,
-            "deviation": 0.07,
-        }
-    ]
-    kept = {"seeds": [1, 2], "candidates": candidates, "winner": 0, "chance": None, "selection_bias": 0.05}
-    plan_confirmation(tested, [])
-    tested.set("confirmation", kept | {"search_trials": 2})
-    assert "Selection bias: the best of the search is 5.00 points above the mean of trial 0." in note(tested)
+def test_a_confirmation_that_the_search_has_overtaken_says_so(tested: StudyRecord) -> None:
+    only = {"trial": 0, "params": {"hidden_size": 7}, "search_accuracy": 0.5, "accuracies": [], "mean": None}
+    reported = {"seeds": [1, 2], "accuracies": [0.4, 0.5], "mean": 0.45, "deviation": 0.07}
+    kept = {"seeds": [], "winner": 0, "chance": None, "selection_bias": 0.05, "reported": reported}
+    kept |= {"candidates": [only | {"deviation": None}]}
+    confirmed_as(tested, kept | {"search_trials": 2})
+    bias = "is 5.00 points above the mean of trial 0 over its 2 reported runs."
+    assert f"Selection bias: the search's best validation accuracy, 50.00%, {bias}" in note(tested)
     assert "lead of trial" not in note(tested)
+    assert "by now" not in note(tested)
     tested.set("confirmation", kept | {"search_trials": 1})
-    assert "Selection bias" not in note(tested)
+    text = note(tested)
+    assert (
+        "Confirmed when the search had 1 trials, it has 2 by now; `mlpsearch confirm mine` confirms anew." in text
+    )
+    assert "## Trial 0 is the winner" in text
+    assert "| validation over 2 seeds | 45.00% ± 7.00 |" in text
+    assert "| **test**" not in text, "the test was of another net"
+    assert "| `hidden_size` | `7` |" in text
 
 
 def test_every_opening_is_listed(finished: Finished) -> None:

@@ -80,7 +80,9 @@ def test_the_files_are_those_of_the_winner(finished: Finished, net: str) -> None
         picture.load()
         assert min(picture.size) >= 64
     metrics = json.loads(files["metrics.json"])
-    assert metrics == {"study": "mine", "tests": record.attributes()["tests"], "confirmation": None}
+    (test,) = record.attributes()["tests"]
+    assert (metrics["study"], metrics["tests"], metrics["confirmation"]) == ("mine", [test], None)
+    assert (metrics["winner"]["trial"], metrics["winner"]["test"]) == (report.trial, test)
 
 
 def test_the_dashboard_hands_all_of_them_out(tested: StudyRecord) -> None:

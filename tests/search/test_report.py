@@ -17,12 +17,11 @@ from PIL import Image
 from models.errors import StudyError
 from search.finalize import evaluate
 from search.report.study import report_page
-from studies.creation import plan_confirmation
 from studies.record import StudyRecord
 from studies.storage import ENVIRONMENT
 from tests.search.conftest import Command
 from tests.search.foreign import add_own
-from tests.search.makers import kept_weights
+from tests.search.makers import confirmed_as, kept_weights
 from tests.search.pages import CONFIRMATION, TEST, Page
 from tests.studies.stores import folder_of, new_study, spec
 
@@ -197,21 +196,42 @@ def test_a_confirmation_is_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     record = new_study(tmp_path, spec())
     add(record, 0.61, hidden_size=4, learning_rate=0.01)
     add(record, 0.6, hidden_size=5, learning_rate=0.01)
-    plan_confirmation(record, [])
-    record.set("confirmation", CONFIRMATION)
-    seeds = {"seeds": [11, 12, 13], "accuracies": [0.55, 0.56, 0.5475], "deviation": 0.0066, "search_trials": 2}
+    confirmed_as(record, CONFIRMATION)
+    seeds = {"seeds": [21, 22, 23], "accuracies": [0.55, 0.56, 0.5475], "deviation": 0.0066, "search_trials": 2}
     record.set("tests", [TEST | seeds])
     page = page_of(record)
     assert "Winner: trial 1" in page.plain
     assert "55.25% ± 0.66 test accuracy, mean ± sd over 3 seeds, 95% interval 51.0% – 59.0%" in page.plain
-    assert "58.00% ± 1.00" in page.plain
-    assert "is 3.00 points above the winner's confirmed mean" in page.plain
+    assert "58.00% ± 2.00 confirmed validation accuracy, mean ± sd over 3 seeds" in page.plain
+    assert "1 (winner) 60.00% 58.00% ± 1.00 57.00% 58.00% 59.00%" in page.plain
+    assert "3 seeds that had no part in choosing it: 58.00% ± 2.00 (56.00%, 58.00%, 60.00%)." in page.plain
+    assert "is 3.00 points above the mean of trial 1 over its 3 reported runs" in page.plain
     assert "The lead of trial 1 may be luck with its seeds (3 seeds, p ≤ 0.2)." in page.plain
     add(record, 0.7, hidden_size=5, learning_rate=0.01)
     later = page_of(record)
-    assert "Winner: trial 2" in later.plain
-    assert "The confirmation is of an earlier state of the search" in later.plain
-    assert "The test accuracy is of trial 1, an earlier winner" in later.plain
+    assert "Winner: trial 1" in later.plain
+    assert "Confirmed when the search had 2 trials, it has 3 by now; `mlpsearch confirm mine` conf" in later.plain
+    assert "55.25% ± 0.66 test accuracy" in later.plain
+
+
+def test_a_winner_is_not_shown_with_the_test_of_another(tmp_path: Path) -> None:
+    record = new_study(tmp_path, spec())
+    add(record, 0.61, hidden_size=4, learning_rate=0.01)
+    add(record, 0.6, hidden_size=5, learning_rate=0.01)
+    record.set("tests", [TEST])  # of trial 1
+    page = page_of(record)
+    assert "Winner: trial 0" in page.plain
+    assert "test accuracy," not in page.plain
+    assert "Trial 0 is not tested; the openings below are of other nets." in page.plain
+
+
+def test_why_there_is_no_winner_is_said(tmp_path: Path) -> None:
+    record = new_study(tmp_path, spec(trials=2))
+    for _ in range(2):
+        add(record, 0.1, TrialState.PRUNED, hidden_size=5, learning_rate=0.01)
+    assert (
+        "all 2 trials were pruned, so there is no winner; `mlpsearch run mine --trials 4`" in page_of(record).plain
+    )
 
 
 def test_every_opening_is_in_the_log(tmp_path: Path) -> None:

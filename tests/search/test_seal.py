@@ -20,6 +20,7 @@ AFTER = (
     "search.finalize",
     "search.hits",
     "search.publish",
+    "search.service",
     "search.export",
     "search.report",
     "search.cli",

@@ -8,6 +8,7 @@ from optuna.trial import FrozenTrial
 
 from models.errors import StudyError
 from search.confirmation import plan
+from search.service import ask_to_confirm
 from search.trial_queue import (
     MAX_DEATHS,
     MAX_FAILED_IN_A_ROW,
@@ -20,6 +21,7 @@ from studies.backend import Change
 from studies.creation import create_or_resume
 from studies.record import StudyRecord, delete_study
 from studies.space import suggest
+from studies.spec import Confirm
 from tests.search.makers import claim, facts, same_study, silence, states
 from tests.studies.stores import SOURCE, new_study, spec
 
@@ -141,11 +143,15 @@ def test_a_confirmation_whose_runs_failed_goes_on_when_it_is_asked_for_again(tmp
     held = claim(queue)
     suggest(held.trial, search.spec, seed=0)
     queue.finish(held, 0.5)
-    runs = TrialQueue(plan(search, 1, 2))
+    asked = Confirm(top=1, report=2)
+    runs = TrialQueue(plan(search, asked))
     fail_trials(runs, MAX_FAILED_IN_A_ROW)
     with pytest.raises(StudyError, match="`mlpsearch confirm mine` goes on once that is mended"):
         runs.claim("w")
-    plan(search, 1, 2)
+    plan(search, asked)
+    with pytest.raises(StudyError, match="goes on once that is mended"):
+        runs.claim("w")
+    ask_to_confirm(search, asked, "mlpsearch confirm mine")
     for _ in range(2):
         runs.finish(claim(runs), 0.5)
     assert runs.is_complete()

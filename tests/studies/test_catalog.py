@@ -154,4 +154,5 @@ def test_an_unknown_study_is_an_error(
 def test_a_ready_study_confirms_what_it_finds(name: str) -> None:
     asked = catalog.find(name).confirm
     assert asked is not None
-    assert asked.seeds >= 3
+    assert asked.report >= 3
+    assert asked.top == 1 or asked.seeds >= 3

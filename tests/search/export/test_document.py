@@ -22,9 +22,11 @@ def document(folder: Folder) -> dict[str, Any]:
 
 def test_what_a_document_holds(document: dict[str, Any]) -> None:
     tables = {"config", "data", "accuracy", "versions"}
-    values = {"format", "study", "trial", "net", "threads", "command", "weights_digest"}
+    values = {"format", "study", "taken", "trial", "net", "threads", "command", "weights_digest"}
     assert document.keys() == tables | values
-    assert (document["format"], document["study"], document["net"]) == (2, "mine", "numpy")
+    assert (document["format"], document["study"], document["net"]) == (3, "mine", "numpy")
+    assert document["taken"] == f"trial {document['trial']}, the best of the search"
+    assert document["accuracy"]["this_net_on_test"] == document["accuracy"]["test"]["accuracy"]
     assert (document["command"], document["threads"]) == ("mlpsearch train best", 1)
     assert document["config"]["epochs"] == 2
     data, test = document["data"], document["accuracy"]["test"]
@@ -35,6 +37,20 @@ def test_what_a_document_holds(document: dict[str, Any]) -> None:
     assert test["accuracies"] == [test["accuracy"]]
     assert test["interval"][0] < test["accuracy"] < test["interval"][1]
     assert document["versions"].keys() >= {"python", "blas", "mlpsearch", "numpy", "optuna", "torch"}
+
+
+def test_a_document_of_0_1_0_is_read(document: dict[str, Any], tmp_path: Path) -> None:
+    older = {key: value for key, value in document.items() if key != "taken"} | {"format": 2}
+    older["accuracy"] = {key: it for key, it in document["accuracy"].items() if key != "this_net_on_test"}
+    confirmation = {"seeds": [1, 2], "accuracies": [0.5, 0.6], "mean": 0.55, "selection_bias": 0.01}
+    older["accuracy"] |= {"confirmation": confirmation}
+    path = tmp_path / "older.toml"
+    path.write_text(tomli_w.dumps(older))
+    export = read_export(path)
+    assert (export.format, export.taken) == (2, None)
+    assert export.accuracy.confirmation is not None
+    assert export.accuracy.confirmation.mean == 0.55
+    assert export.train_config() == read_export(path).train_config()
 
 
 @pytest.mark.parametrize("name", ["other.toml", "other.json"])
@@ -121,7 +137,7 @@ CASES: list[tuple[str, Any, str]] = [
     ("data.unknown", 1, "data.unknown: extra inputs are not permitted"),
     ("config.unknown", 1, "config.unknown: unknown key"),
     ("config.\x1b[31m\n", 1, "config. [31m : unknown key"),
-    ("format", 1, "format: input should be 2"),
+    ("format", 1, "format: input should be 2 or 3"),
     ("net", "jax", "net: input should be 'numpy' or 'torch'"),
     ("trial", "3", "trial: input should be a valid integer"),
     ("trial", 3.5, "trial: input should be a valid integer"),

@@ -11,15 +11,15 @@ import pytest
 from models.errors import ExportError
 from models.prediction import prediction_arrays
 from models.weights import digest, load_arrays
-from search.confirmation import confirmed, plan
+from search.confirmation import confirmed
 from search.export.document import DOCUMENT, ExportedConfirmation, read_export
 from search.export.parameters import WEIGHTS, read_parameters, write_parameters
 from search.export.retraining import Retraining
 from search.export.winner import ONNX, export_winner, write_folder
 from search.finalize import confirm, evaluate, load_winner
-from search.worker import Worker, load_study_data
 from studies.record import StudyRecord
-from tests.search.makers import NETS, never
+from studies.spec import Confirm
+from tests.search.makers import NETS, confirmation_runs
 
 Finished = Callable[..., StudyRecord]
 
@@ -68,28 +68,36 @@ def test_a_trial_that_was_not_tested_has_no_test_accuracy(finished: Finished, tm
     tested = export_winner(record, winner, tmp_path).accuracy.test
     assert tested is not None
     assert (tested.accuracy, tested.images) == (report.accuracy, report.images)
+    assert export_winner(record, winner, tmp_path).accuracy.this_net_on_test == report.accuracy
     other = replace(winner, trial=1 - winner.trial)  # the test was of the other trial
     assert export_winner(record, other, tmp_path).accuracy.test is None
 
 
 def test_a_confirmed_winner_has_the_numbers_of_its_seeds(finished: Finished, tmp_path: Path) -> None:
     record, folder = finished(), tmp_path / "best"
-    runs = plan(record, 2, 3)
-    Worker(runs, load_study_data(runs), never).run()
-    found = confirmed(record, 2, 3)
+    asked = Confirm(top=2, seeds=2, report=3)
+    confirmation_runs(record, asked)
+    found = confirmed(record, asked)
     report = confirm(record, found, "c")
     write(record, folder)
     export = read_export(folder)
     winner = load_winner(record)
     assert (export.trial, export.run) == (found.winner, winner.run)
-    assert export.config["seed"] in found.seeds
+    assert export.config["seed"] in found.result.seeds
+    assert export.taken == (
+        f"trial {found.winner}, the confirmed winner: "
+        "of its 3 reported nets the one of the highest validation accuracy"
+    )
     assert export.accuracy.validation == winner.validation_accuracy
-    own = found.candidates[0]
+    result = found.result
     assert export.accuracy.confirmation == ExportedConfirmation(
-        seeds=found.seeds,
-        accuracies=own.accuracies,
-        mean=own.mean,
-        deviation=own.deviation,
+        seeds=result.seeds,
+        accuracies=result.accuracies,
+        mean=result.mean,
+        deviation=result.deviation,
+        candidates=2,
+        choice_seeds=found.seeds,
+        choice_mean=found.candidates[0].mean,
         selection_bias=found.selection_bias,
         chance=found.chance,
     )

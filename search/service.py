@@ -1,0 +1,195 @@
+"""A study from its beginning to its end, for whoever asks: the command line, workers, a machine that stays up.
+
+Once its search is over a study is confirmed and tested as its file asks. That wish is kept on the study, so that
+whoever spends the last of its budget sees to the rest: each step looks at the storage, does what comes next, and
+may be done by several at once, or again after a crash. The test split is opened once for it; every further opening
+has to be asked for by `confirm` or `evaluate`.
+"""
+
+import time
+from collections.abc import Callable
+
+from pydantic import ValidationError
+
+from models.errors import MlpsearchError
+from search.confirmation import confirmed, plan, refuse_runs
+from search.finalize import confirm, evaluate
+from search.publish import publish, write_note
+from search.serving import serve_all
+from search.trial_queue import TrialQueue
+from search.worker import load_spec_data, serve_one
+from studies.creation import create_or_resume
+from studies.datasets import check_images, remarks_on_validation
+from studies.dimensions import Table
+from studies.places import own_studies
+from studies.record import StudyRecord, confirmation_of, find_spec, load_study, source_of
+from studies.spec import Confirm
+from studies.storage import Storage, open_storage
+
+_AGAIN_SECONDS = 60.0  # until a worker tries again what it could not finish
+
+
+class Ending(Table):
+    """What a study ends with once its search is over, as it is kept on the study.
+
+    confirm: how its best trials are confirmed; None: the best of the search is tested as it is.
+    command: who asked for it, for the record of the opening.
+    """
+
+    confirm: Confirm | None
+    command: str
+
+
+def submit(
+    study: str,
+    url: str,
+    *,
+    trials: int | None,
+    data: str | None,
+    evaluate: bool,
+    command: str,
+    tell: Callable[[str], None],
+) -> StudyRecord:
+    """Return the study, made, enlarged or as it was; its images are read first, so that mistakes show before that.
+
+    study: a name of the catalog or the storage, or the path of a file.  trials: in all, None for what it has.
+    data: the images, None for those it names.  evaluate: whether it shall be confirmed and tested in the end.
+    tell: is told what is worth knowing of the images.
+    """
+    spec, path = find_spec(study, url, data)
+    remarks = check_images(spec.dataset, path)
+    images = load_spec_data(spec, path)
+    for remark in [*remarks, *remarks_on_validation(images)]:
+        tell(remark)
+    record = create_or_resume(url, spec, trials=trials, source=source_of(images, path))
+    reopen(record, evaluate=evaluate, command=command)
+    write_note(record)
+    return record
+
+
+def reopen(record: StudyRecord, *, evaluate: bool, command: str) -> None:
+    """Let workers go on with a study, and keep what it ends with.
+
+    Of a study that was tested nothing new is asked for: what `confirm` had begun goes on while the search is over.
+    """
+    refuse_runs(record)
+    if not evaluate:
+        record.set("ending", None)
+    elif not record.attributes()["tests"]:
+        record.set("ending", Ending(confirm=record.spec.confirm, command=command).model_dump())
+    elif not TrialQueue(record).is_complete():
+        record.set("ending", None)
+    _let_work(record)
+
+
+def ask_to_confirm(record: StudyRecord, asked: Confirm, command: str) -> None:
+    """Let a study end with this confirmation. Raises StudyError where there is nothing to confirm yet."""
+    refuse_runs(record)
+    plan(record, asked)
+    record.set("ending", Ending(confirm=asked, command=command).model_dump())
+    _let_work(record)
+
+
+def _let_work(record: StudyRecord) -> None:
+    for one in (record, confirmation_of(record)):
+        if one is not None:
+            one.reopen()
+
+
+def stop(record: StudyRecord) -> None:
+    """Make all workers leave a study alone."""
+    for one in (record, confirmation_of(record)):
+        if one is not None:
+            one.set("stopped", True)
+
+
+def next_runs(record: StudyRecord) -> StudyRecord | None:
+    """Do what comes next once a search is over; return the runs of its confirmation that have to be done before.
+
+    None where nothing is left to do: it is tested, nobody asked for that, the search is not over or stopped.
+    Raises what `plan`, `confirm` and `evaluate` raise.
+    """
+    ending, queue = _ending_of(record), TrialQueue(record)
+    if queue.is_stopped() or not queue.is_complete():
+        return None
+    if ending is None:
+        if record.attributes()["tests"]:
+            publish(record)  # what the dashboard shows of it, where the search has gone on since
+        return None
+    if ending.confirm is None:
+        evaluate(record, ending.command)
+    else:
+        runs = plan(record, ending.confirm)
+        if not TrialQueue(runs).is_complete():
+            return runs
+        confirm(record, confirmed(record, ending.confirm), ending.command)
+    # Unless somebody asked for something else meanwhile.
+    record.change("ending", lambda kept: None if kept == ending.model_dump() else kept)
+    return None
+
+
+def closing_remark(record: StudyRecord) -> str:
+    """Return why `run` leaves the test split of a study alone that was tested; empty where it does not."""
+    tests = record.attributes()["tests"]
+    if not tests or _ending_of(record) is not None:
+        return ""
+    name, newest = record.name, tests[-1]
+    if TrialQueue(record).is_complete():
+        return (
+            f"{name}: nothing to do, it was tested at {newest['when']} by `{newest['command']}`; "
+            f"`mlpsearch run {name} --trials N` searches on"
+        )
+    return (
+        f"{name}: the test split was opened before and stays closed now; `mlpsearch confirm {name}` opens it again"
+    )
+
+
+def serve_to_the_end(record: StudyRecord, stopping: Callable[[], bool], worker: str | None = None) -> None:
+    """Work on one study, its confirmation and its test until all is done, it is stopped, or `stopping` is true.
+
+    worker: the name under which trials are claimed, by default this process's.
+    """
+    serve_one(record, stopping, worker)
+    while record.plan is None and not stopping() and (runs := next_runs(record)) is not None:
+        serve_one(runs, stopping, worker)
+
+
+def serve_everything(
+    url: str, stopping: Callable[[], bool], tell: Callable[[str], None], worker: str | None = None
+) -> None:
+    """Work on every open study of the storage, its confirmation and its test, until `stopping` is true.
+
+    tell: is told of what this worker cannot do.  worker: as for serve_to_the_end.
+    """
+    serve_all(url, stopping, tell, worker, _Rest(open_storage(url), tell))
+
+
+class _Rest:
+    """Called now and then, sees to what studies whose search is over still lack."""
+
+    def __init__(self, storage: Storage, tell: Callable[[str], None]):
+        self._storage = storage
+        self._tell = tell
+        self._told: set[str] = set()
+        self._not_before: dict[str, float] = {}
+
+    def __call__(self) -> None:
+        pending = [study.study_name for study in own_studies(self._storage) if study.user_attrs.get("ending")]
+        for name in pending:
+            if time.monotonic() < self._not_before.get(name, 0.0):
+                continue
+            try:
+                next_runs(load_study(self._storage, name))
+            except MlpsearchError as error:
+                self._not_before[name] = time.monotonic() + _AGAIN_SECONDS
+                if str(error) not in self._told:
+                    self._tell(str(error))
+                self._told.add(str(error))
+
+
+def _ending_of(record: StudyRecord) -> Ending | None:
+    kept = record.attributes().get("ending")
+    try:
+        return None if kept is None else Ending.model_validate(kept)
+    except ValidationError:  # nothing that mlpsearch has written
+        return None
