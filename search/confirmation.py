@@ -20,6 +20,7 @@ from search.planned_runs import Key, PlannedRuns
 from search.seeds import derived_seed
 from search.trial_queue import TrialQueue
 from studies.creation import plan_confirmation
+from studies.hints import command
 from studies.record import PlannedRun, StudyRecord, confirmation_name, confirmation_of
 from studies.space import suggest
 from studies.spec import Confirm
@@ -118,7 +119,7 @@ def plan(record: StudyRecord, asked: Confirm) -> StudyRecord:
     if not queue.is_complete():
         raise StudyError(
             f"study {record.name}: its search is not over ({queue.ended()} of {record.budget.trials} trials); "
-            f"`mlpsearch run {record.name}` goes on, and with --trials {record.counts.begun()} it ends here"
+            f"`{record.command('run')}` goes on, and with --trials {record.counts.begun()} it ends here"
         )
     best, done = _candidates(record, queue, asked.top), _done(record)
     choosing = _choosing_seeds(record, asked, best)
@@ -135,7 +136,8 @@ def refuse_runs(record: StudyRecord) -> None:
     if record.plan is not None:
         name = record.name.removesuffix(confirmation_name(""))
         raise StudyError(
-            f"study {record.name!r}: holds the runs of a confirmation; `mlpsearch confirm {name}` goes on"
+            f"study {record.name!r}: holds the runs of a confirmation; "
+            f"`{command(record.url, 'confirm', name)}` goes on"
         )
 
 
@@ -143,7 +145,7 @@ def no_winner(record: StudyRecord, queue: TrialQueue) -> StudyError:
     """Return the error that says why no trial of a study can win, and what a person can do about it."""
     name = record.name
     if not queue.is_complete():
-        return StudyError(f"study {name}: no trial is finished yet; `mlpsearch run {name}` goes on")
+        return StudyError(f"study {name}: no trial is finished yet; `{record.command('run')}` goes on")
     ended = [trial for trial in record.own_trials() if trial.state == TrialState.PRUNED]
     diverged = sum("diverged" in trial.user_attrs for trial in ended)
     if not ended:
@@ -154,7 +156,8 @@ def no_winner(record: StudyRecord, queue: TrialQueue) -> StudyError:
             "search smaller learning rates in a study of another name"
         )
     also = f", {diverged} of them because they diverged" if diverged else ""
-    more = "a larger budget" if queue.is_used_up() else f"`mlpsearch run {name} --trials {2 * len(ended)}`"
+    larger = record.command("run", "--trials", str(2 * len(ended)))
+    more = "a larger budget" if queue.is_used_up() else f"`{larger}`"
     return StudyError(
         f"study {name}: all {len(ended)} trials were pruned{also}, so there is no winner; "
         f"{more} searches on, a study of another name with pruner = 'none' lets all of them finish"
@@ -264,7 +267,7 @@ def _refuse_missing(record: StudyRecord, trial: int, seeds: Sequence[int], done:
     if missing:
         raise StudyError(
             f"study {record.name}: {missing} of the runs that confirm trial {trial} are not done; "
-            f"`mlpsearch confirm {record.name}` goes on"
+            f"`{record.command('confirm')}` goes on"
         )
 
 

@@ -67,18 +67,18 @@ def _of_confirmed(
         deviation=result.deviation,
         seeds=result.seeds,
         test=test_of(tests, confirmation.winner, result.seeds),
-        remark="; ".join(_limits(record.name, queue.ended(), confirmation)),
+        remark="; ".join(_limits(record, queue.ended(), confirmation)),
     )
 
 
 def _missing(record: StudyRecord, test: dict[str, Any] | None) -> str:
     """What a study whose search is over lacks."""
     if record.spec.confirm is not None:
-        return f"not confirmed: `mlpsearch confirm {record.name}`"
-    return "" if test else f"not tested: `mlpsearch evaluate {record.name}`"
+        return f"not confirmed: `{record.command('confirm')}`"
+    return "" if test else f"not tested: `{record.command('evaluate')}`"
 
 
-def _limits(study: str, ended: int, confirmation: Confirmation) -> list[str]:
+def _limits(record: StudyRecord, ended: int, confirmation: Confirmation) -> list[str]:
     """What a confirmation does not say."""
     found = []
     if confirmation.flattery > 0:
@@ -88,4 +88,4 @@ def _limits(study: str, ended: int, confirmation: Confirmation) -> list[str]:
         )
     if confirmation.search_trials != ended:
         found.append(f"confirmed when the search had {confirmation.search_trials} trials, it has {ended} by now")
-    return [*found, f"`mlpsearch confirm {study}` confirms anew"] if found else []
+    return [*found, f"`{record.command('confirm')}` confirms anew"] if found else []

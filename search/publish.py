@@ -58,7 +58,7 @@ def publish(record: StudyRecord) -> None:
             raise
         raise StorageError(
             f"study {record.name}: its test result is kept, but what the dashboard shows of it cannot be written "
-            f"({innermost(error)}); `mlpsearch evaluate {record.name}` tries again"
+            f"({innermost(error)}); `{record.command('evaluate')}` tries again"
         ) from error
 
 

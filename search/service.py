@@ -137,11 +137,10 @@ def closing_remark(record: StudyRecord) -> str:
     if TrialQueue(record).is_complete():
         return (
             f"{name}: nothing to do, it was tested at {newest['when']} by `{newest['command']}`; "
-            f"`mlpsearch run {name} --trials N` searches on"
+            f"`{record.command('run', '--trials', 'N')}` searches on"
         )
-    return (
-        f"{name}: the test split was opened before and stays closed now; `mlpsearch confirm {name}` opens it again"
-    )
+    again = record.command("confirm")
+    return f"{name}: the test split was opened before and stays closed now; `{again}` opens it again"
 
 
 def serve_to_the_end(record: StudyRecord, stopping: Callable[[], bool], worker: str | None = None) -> None:

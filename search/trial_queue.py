@@ -34,6 +34,7 @@ from search.strategy import make_pruner, make_sampler
 from search.waiting import is_whole, misfit
 from studies.backend import Change
 from studies.counts import TrialKey
+from studies.hints import command
 from studies.ownership import CLAIMED, ENDED, REFUSED
 from studies.record import StudyRecord
 
@@ -153,7 +154,7 @@ class TrialQueue:
             return
         newest = self._storage.get_trial(ended[0][1].trial_id)
         name = self._record.spec.name
-        again = f"mlpsearch resume {name}" if self._record.plan is None else f"mlpsearch confirm {name}"
+        again = command(self._record.url, "resume" if self._planned is None else "confirm", name)
         raise StudyError(
             f"study {self._record.name}: the last {MAX_FAILED_IN_A_ROW} trials failed, the newest with: "
             f"{newest.user_attrs.get('error', 'no message')}; `{again}` goes on once that is mended"

@@ -12,9 +12,13 @@ def command(url: str, *words: str) -> str:
 
     url: of the storage; its password is not shown.
     """
+    return shlex.join(["mlpsearch", *words, *_options(url)])
+
+
+def _options(url: str) -> list[str]:
     options = (
         [] if url == storage_url(None) else ["--storage", shown(url) if is_server(url) else str(sqlite_path(url))]
     )
     if place := os.environ.get(ENVIRONMENT):  # where --artifacts is kept, too
         options += ["--artifacts", place]
-    return shlex.join(["mlpsearch", *words, *options])
+    return options

@@ -39,6 +39,7 @@ from studies.artifacts import artifacts_of, remove_artifacts
 from studies.counts import Counts
 from studies.datasets import TrainingData, own_copy
 from studies.files import Files
+from studies.hints import command
 from studies.ownership import MARKED, Ownership
 from studies.places import Place, own_studies, place_for
 from studies.spec import VALIDATION, Budget, StudySpec
@@ -78,6 +79,10 @@ class StudyRecord:
     def url(self) -> str:
         """Where the study is."""
         return self.storage.url
+
+    def command(self, verb: str, *options: str) -> str:
+        """Return the command that does something with the study, for a message."""
+        return command(self.url, verb, self.name, *options)
 
     @property
     def counts(self) -> Counts:

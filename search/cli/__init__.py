@@ -9,7 +9,7 @@ import sys
 import click
 
 from models.errors import MlpsearchError, OutputError, innermost
-from search.cli import export, report, result, run, serve, show
+from search.cli import export, remove, report, result, run, serve, show
 from search.cli.common import INTERRUPTED, tell
 from search.cli.streams import discard_output, standard_streams
 from studies.storage import is_storage_failure
@@ -26,7 +26,7 @@ def cli() -> None:
     """
 
 
-for module in (show, run, result, export, report, serve):
+for module in (show, run, result, export, report, serve, remove):
     for command in module.COMMANDS:
         cli.add_command(command)
 

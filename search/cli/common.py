@@ -115,7 +115,7 @@ def show_result(record: "StudyRecord", as_json: bool) -> None:
         show_study(record, as_json)
     except OutputError as error:
         discard_output()
-        tell(f"{error}; `mlpsearch status {record.name}` shows the result")
+        tell(f"{error}; `{record.command('status')}` shows the result")
     except BrokenPipeError:
         discard_output()
 

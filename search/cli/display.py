@@ -91,7 +91,7 @@ def study_lines(status: StudyStatus) -> Iterator[Table | str]:
         done, planned = status.confirming["done"], status.confirming["planned"]
         if done < planned or status.confirmation is None:
             runs = f"{done} of the {planned} runs that are planned so far are done"
-            yield f"confirmation: {runs}; `mlpsearch confirm {status.name}` goes on"
+            yield f"confirmation: {runs}"
     yield from _test_lines(status.tests)
     if status.tests and len(status.tests[-1]["classes"]) <= MOST_CLASSES:
         yield "test images by true class (row) and predicted class (column):"

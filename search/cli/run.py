@@ -126,10 +126,12 @@ def confirm(
 @artifacts_option
 def submit(study: str, trials: int | None, no_evaluate: bool, data: str | None, storage: str | None) -> None:
     """Make a study or enlarge it, and return: `mlpsearch worker` processes pick it up, confirm and test it."""
+    from studies.hints import command
     from studies.storage import shown
 
     record = _submit(study, trials, data, storage, not no_evaluate, f"mlpsearch submit {study}")
-    tell(f"{record.name}: {record.budget.trials} trials in {shown(record.url)}; `mlpsearch worker` works on it")
+    place, worker = shown(record.url), command(record.url, "worker")
+    tell(f"{record.name}: {record.budget.trials} trials in {place}; `{worker}` works on it")
 
 
 @click.command()
@@ -139,8 +141,9 @@ def stop(study: str, storage: str | None) -> None:
     """Make all workers leave a study alone; they checkpoint its running trials."""
     from search.service import stop as stop_workers
 
-    stop_workers(find_study(study, storage))
-    tell(f"{study}: stopped; `mlpsearch resume {study}` goes on")
+    record = find_study(study, storage)
+    stop_workers(record)
+    tell(f"{study}: stopped; `{record.command('resume')}` goes on")
 
 
 @click.command()
@@ -182,52 +185,6 @@ def worker(
         sys.exit(INTERRUPTED)
 
 
-@click.command()
-@click.argument("study")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@storage_option
-@artifacts_option
-def delete(study: str, yes: bool, storage: str | None) -> None:
-    """Delete a study with its trials, weights and checkpoints."""
-    from studies.record import delete_study
-    from studies.storage import shown
-
-    record = find_study(study, storage)
-    counted, others = record.counts.by_state(), record.counts.foreign()
-    trials, place = sum(counted.values()) + sum(others.values()), shown(record.url)
-    if not (yes or _agrees(f"Delete {study} with its {trials} trials from {place}?")):
-        tell("nothing was deleted")
-        sys.exit(1)
-    stays = delete_study(record)
-    tell(f"deleted {study}: {trials} trials{f'; {stays}' if stays else ', and its files'}")
-
-
-def _agrees(question: str) -> bool:
-    """Ask a person; where there is none to answer, that is a no."""
-    try:
-        return click.confirm(question, err=True)
-    except click.Abort as abort:
-        if not isinstance(abort.__context__, EOFError):  # it was Ctrl-C
-            raise
-        tell("")  # the question waits in its line
-        return False
-
-
-@click.command()
-@storage_option
-@artifacts_option
-def gc(storage: str | None) -> None:
-    """Delete weights and checkpoints that no study owns any more."""
-    from studies.garbage import collect_garbage, folders_of_others
-    from studies.storage import open_storage, storage_url
-
-    opened = open_storage(storage_url(storage))
-    files, size = collect_garbage(opened)
-    tell(f"deleted {files} files, {size:,} bytes")
-    for folder in folders_of_others(opened):
-        tell(f"left {folder}: nothing says that it was this storage's; delete it yourself if nobody needs it")
-
-
 def _submit(
     study: str, trials: int | None, data: str | None, storage: str | None, evaluate: bool, command: str
 ) -> "StudyRecord":
@@ -242,14 +199,15 @@ def _submit(
 def _work_off(record: "StudyRecord", placement: "Placement", as_json: bool) -> None:
     """Run workers to the end of the budget, do what the study ends with, show the result."""
     from search.service import closing_remark
+    from studies.hints import command
 
     remark = closing_remark(record)
-    _run_to_the_end(record, placement, f"mlpsearch resume {record.name}")
+    _run_to_the_end(record, placement, record.command("resume"))
     _finish(record, placement)
     show_result(record, as_json)
     if remark:
         tell(remark)
-    tell(f"Next: mlpsearch dashboard, or mlpsearch export {record.name} -o best")
+    tell(f"Next: {command(record.url, 'dashboard')}, or {record.command('export', '-o', 'best')}")
 
 
 def _finish(record: "StudyRecord", placement: "Placement") -> None:
@@ -261,7 +219,7 @@ def _finish(record: "StudyRecord", placement: "Placement") -> None:
             runs = next_runs(record)
         if runs is None:
             return
-        _run_to_the_end(runs, placement, f"mlpsearch confirm {record.name}")
+        _run_to_the_end(runs, placement, record.command("confirm"))
 
 
 def _run_to_the_end(record: "StudyRecord", placement: "Placement", again: str) -> None:
@@ -309,4 +267,4 @@ def _set_at_end_of_input(event: threading.Event) -> None:
     event.set()
 
 
-COMMANDS = (run, resume, confirm, submit, stop, worker, delete, gc)
+COMMANDS = (run, resume, confirm, submit, stop, worker)

@@ -45,6 +45,12 @@ def _home_and_no_idling(tmp_path: Path, image_cache: Path, monkeypatch: pytest.M
         monkeypatch.setattr(f"search.{module}.IDLE_SECONDS", 0.01)
 
 
+@pytest.fixture(autouse=True)
+def _short_hints(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands in messages do not name the temporary folder of a test's storage."""
+    monkeypatch.setattr("studies.hints._options", lambda _: [])
+
+
 @pytest.fixture(scope="package", autouse=True)
 def _threads_as_before() -> Iterator[None]:
     """What is tested sets the threads of matrix products, for its whole process."""

@@ -90,3 +90,14 @@ def test_deleting_without_an_input_to_ask_deletes_nothing(tmp_path: Path) -> Non
     assert answer.code != 0
     assert "Traceback" not in answer.err
     assert record.attributes()["spec"]
+
+
+def test_commands_in_messages_reach_the_storage_that_was_given(tested: StudyRecord, tmp_path: Path) -> None:
+    path = tested.url.removeprefix("sqlite:///")
+    stopped = shell(f"stop mine --storage {path}", "", tmp_path)
+    assert stopped.err == f"mine: stopped; `mlpsearch resume mine --storage {path}` goes on\n"
+    run = shell(f"run mine --storage {path} --artifacts {path}.artifacts", "", tmp_path)
+    assert run.code == 0, run.err
+    given = f"--storage {path} --artifacts {path}.artifacts"
+    assert f"`mlpsearch run mine --trials N {given}` searches on" in run.err
+    assert run.err.endswith(f"Next: mlpsearch dashboard {given}, or mlpsearch export mine -o best {given}\n")

@@ -1,0 +1,56 @@
+"""Commands that remove what is not wanted any more: delete, gc."""
+
+import sys
+
+import click
+
+from search.cli.common import artifacts_option, find_study, storage_option, tell
+
+
+@click.command()
+@click.argument("study")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@storage_option
+@artifacts_option
+def delete(study: str, yes: bool, storage: str | None) -> None:
+    """Delete a study with its trials, weights and checkpoints."""
+    from studies.record import delete_study
+    from studies.storage import shown
+
+    record = find_study(study, storage)
+    counted, others = record.counts.by_state(), record.counts.foreign()
+    trials, place = sum(counted.values()) + sum(others.values()), shown(record.url)
+    if not (yes or _agrees(f"Delete {study} with its {trials} trials from {place}?")):
+        tell("nothing was deleted")
+        sys.exit(1)
+    stays = delete_study(record)
+    tell(f"deleted {study}: {trials} trials{f'; {stays}' if stays else ', and its files'}")
+
+
+def _agrees(question: str) -> bool:
+    """Ask a person; where there is none to answer, that is a no."""
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort as abort:
+        if not isinstance(abort.__context__, EOFError):  # it was Ctrl-C
+            raise
+        tell("")  # the question waits in its line
+        return False
+
+
+@click.command()
+@storage_option
+@artifacts_option
+def gc(storage: str | None) -> None:
+    """Delete weights and checkpoints that no study owns any more."""
+    from studies.garbage import collect_garbage, folders_of_others
+    from studies.storage import open_storage, storage_url
+
+    opened = open_storage(storage_url(storage))
+    files, size = collect_garbage(opened)
+    tell(f"deleted {files} files, {size:,} bytes")
+    for folder in folders_of_others(opened):
+        tell(f"left {folder}: nothing says that it was this storage's; delete it yourself if nobody needs it")
+
+
+COMMANDS = (delete, gc)
