@@ -23,7 +23,7 @@ class PlannedRuns:
         return {
             key: trial
             for trial in self._trials()
-            if trial.state == TrialState.COMPLETE and (key := _key(trial)) is not None
+            if trial.state == TrialState.COMPLETE and (key := run_of(trial)) is not None
         }
 
     def count_done(self) -> int:
@@ -33,14 +33,14 @@ class PlannedRuns:
 
     def missing(self) -> list[PlannedRun]:
         """Return the runs that are asked for and that no trial does or has done, in their order."""
-        begun = {_key(trial) for trial in self._trials() if trial.state != TrialState.FAIL}
+        begun = {run_of(trial) for trial in self._trials() if trial.state != TrialState.FAIL}
         return [run for run in self._plan() if run.key not in begun]
 
     def waiting(self, keys: list[TrialKey]) -> list[TrialKey]:
         """Return those of the trials that are no runs which were asked for once and are not any more."""
         wanted = {run.key for run in self._plan()}
         others = {
-            trial.number for trial in self._trials() if (key := _key(trial)) is not None and key not in wanted
+            trial.number for trial in self._trials() if (key := run_of(trial)) is not None and key not in wanted
         }
         return [key for key in keys if key.number not in others]
 
@@ -57,7 +57,7 @@ def own_or_waiting(record: StudyRecord) -> list[FrozenTrial]:
     return [trial for trial in trials if trial.state == TrialState.WAITING or record.own.has(trial)]
 
 
-def _key(trial: FrozenTrial) -> Key | None:
+def run_of(trial: FrozenTrial) -> Key | None:
     """The run that a trial does; None for one that mlpsearch did not plan."""
     of_trial, seed = (trial.user_attrs.get(name) for name in (OF_TRIAL, PLANNED_SEED))
-    return (of_trial, seed) if isinstance(of_trial, int) and isinstance(seed, int) else None
+    return (of_trial, seed) if type(of_trial) is int and type(seed) is int else None

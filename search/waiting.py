@@ -7,6 +7,7 @@ from optuna.distributions import check_distribution_compatibility
 from optuna.trial import FrozenTrial
 
 from models.config import TYPES
+from search.planned_runs import run_of
 from studies.dimensions import as_float, extent, fits, inside
 from studies.ownership import Ownership
 from studies.record import OF_TRIAL, PLANNED_SEED, PlannedRun
@@ -36,8 +37,8 @@ def is_whole(params: Mapping[str, Any], spec: StudySpec) -> bool:
 
 
 def _is_planned(trial: FrozenTrial, plan: list[PlannedRun]) -> bool:
-    said = tuple(trial.user_attrs.get(name) for name in (OF_TRIAL, PLANNED_SEED))
-    return any(run.key == said and run.params == trial.system_attrs.get(FIXED) for run in plan)
+    key, params = run_of(trial), trial.system_attrs.get(FIXED)
+    return any(run.key == key and run.params == params for run in plan)
 
 
 def _mistakes(trial: FrozenTrial, spec: StudySpec, own: Ownership) -> Iterator[str]:

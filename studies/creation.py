@@ -126,7 +126,7 @@ def _refuse_drift(record: StudyRecord, spec: StudySpec, source: dict[str, Any]) 
 
 def _enlarge(record: StudyRecord, spec: StudySpec, trials: int | None) -> None:
     now, begun = record.budget, record.counts.begun()
-    if trials is not None and trials < begun:
+    if trials is not None and trials < min(begun, now.trials):
         raise StudyError(
             f"study {record.name}: --trials {trials} is less than it has begun; it can end with {begun} trials"
         )

@@ -6,7 +6,7 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.storages._rdb import models
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, create_trial
 from sqlalchemy import delete
 
 from studies.ownership import CLAIMED, ENDED, MARKED
@@ -26,16 +26,6 @@ def trial_of(value: float | None = 0.999, params: dict[str, Any] | None = None, 
     params = PARAMS if params is None else params
     distributions = {name: SPACE[name] for name in params}
     return create_trial(value=value, params=params, distributions=distributions, **options)
-
-
-def add_own(record: StudyRecord, trial: FrozenTrial) -> None:
-    """Add a trial as if a worker had brought it to where it is."""
-    number = len(record.storage.optuna.get_all_trials(record.study_id, deepcopy=False))
-    trial.number = number
-    if trial.state != TrialState.WAITING:
-        key = ENDED if trial.state.is_finished() else CLAIMED
-        trial.system_attrs = trial.system_attrs | {key: f"{record.id}/{number}"}
-    record.storage.optuna.create_new_trial(record.study_id, trial)
 
 
 def as_before_marks(record: StudyRecord) -> StudyRecord:

@@ -6,7 +6,7 @@ from typing import Any
 
 from optuna.artifacts import download_artifact, get_all_artifact_meta
 from optuna.storages._rdb import models
-from optuna.trial import TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import select, update
 
 from search.checkpoints import weights_name
@@ -17,6 +17,7 @@ from search.trial_queue import ATTEMPT, Claim, TrialQueue
 from search.worker import Worker, load_study_data
 from studies.creation import create_or_resume, plan_confirmation
 from studies.datasets import load_training
+from studies.ownership import CLAIMED, ENDED
 from studies.record import PLANNED_SEED, StudyRecord, open_study
 from studies.spans import EARLIER
 from studies.spec import Confirm
@@ -81,13 +82,22 @@ def confirmation_runs(record: StudyRecord, asked: Confirm) -> None:
         Worker(runs, load_study_data(runs), never).run()
 
 
+def add_own(record: StudyRecord, trial: FrozenTrial) -> None:
+    """Add a trial as if a worker had brought it to where it is."""
+    number = len(record.storage.optuna.get_all_trials(record.study_id, deepcopy=False))
+    trial.number = number
+    if trial.state != TrialState.WAITING:
+        key = ENDED if trial.state.is_finished() else CLAIMED
+        trial.system_attrs = trial.system_attrs | {key: f"{record.id}/{number}"}
+    record.storage.optuna.create_new_trial(record.study_id, trial)
+
+
 def confirmed_as(record: StudyRecord, document: dict[str, Any]) -> None:
     """Record a confirmation that says this, with runs that have no nets."""
     runs = plan_confirmation(record, [])
     for seed in (document.get("reported") or document)["seeds"]:
         facts = {"of_trial": document["winner"], PLANNED_SEED: seed}
-        trial = create_trial(state=TrialState.COMPLETE, value=0.5, user_attrs=facts)
-        runs.storage.optuna.create_new_trial(runs.study_id, trial)
+        add_own(runs, create_trial(state=TrialState.COMPLETE, value=0.5, user_attrs=facts))
     record.set("confirmation", document)
 
 

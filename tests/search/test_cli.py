@@ -208,7 +208,8 @@ def test_a_configuration_is_exported_without_its_weights(record: StudyRecord, ml
         assert (answer.code, gone in answer.err) == (1, True)
     answer = mlpsearch("export", "mine", "-o", "best.toml")
     assert answer.code == 0
-    first, second = answer.err.splitlines()
+    first, taken, second = answer.err.splitlines()
+    assert taken.startswith("taken: trial ")
     assert first == "wrote best.toml; `mlpsearch train best.toml` trains it again"
     assert second.startswith(
         f"it lacks the weights' digest, so train cannot tell whether they are the same: {gone}"

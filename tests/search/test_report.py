@@ -20,8 +20,7 @@ from search.report.study import report_page
 from studies.record import StudyRecord
 from studies.storage import ENVIRONMENT
 from tests.search.conftest import Command
-from tests.search.foreign import add_own
-from tests.search.makers import confirmed_as, kept_weights
+from tests.search.makers import add_own, confirmed_as, kept_weights
 from tests.search.pages import CONFIRMATION, TEST, Page
 from tests.studies.stores import folder_of, new_study, spec
 

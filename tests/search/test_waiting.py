@@ -96,7 +96,7 @@ def test_values_that_a_trial_has_already_come_from_the_space(
     assert found is None if said is None else found is not None and found.startswith(said)
 
 
-@pytest.mark.parametrize("attribute", ["planned_seed", "run", "of_trial", "earlier", "failures", "deaths"])
+@pytest.mark.parametrize("attribute", ["planned_seed", "of_trial", "earlier", "failures", "deaths"])
 def test_what_mlpsearch_notes_of_a_trial_nobody_else_may_set(attribute: str) -> None:
     assert reason({}, user_attrs={attribute: "x"}) == f"attribute {attribute}: is set by mlpsearch alone"
     claimed = {"fixed_params": {}, CLAIMED: "id/0"}
@@ -120,7 +120,7 @@ def test_names_of_any_kind_are_shown_on_one_short_line(name: str) -> None:
 
 def test_a_confirmations_trial_is_a_run_of_its_plan() -> None:
     plan = [PlannedRun(3, {"hidden_size": 8}, 11), PlannedRun(3, {"hidden_size": 8}, 12)]
-    facts = {"run": 1, "of_trial": 3, "planned_seed": 12}
+    facts = {"of_trial": 3, "planned_seed": 12}
 
     def fits(changed: dict[str, Any], size: int = 8) -> bool:
         system = {"fixed_params": {"hidden_size": size}}
@@ -129,7 +129,7 @@ def test_a_confirmations_trial_is_a_run_of_its_plan() -> None:
 
     assert fits({})
     assert not fits({}, size=9)
-    for changed in ({"run": 0}, {"run": 2}, {"run": -1}, {"run": True}, {"of_trial": 4}, {"planned_seed": "12"}):
+    for changed in ({"of_trial": 4}, {"of_trial": 3.0}, {"planned_seed": 13}, {"planned_seed": "12"}):
         assert not fits(changed)
 
 

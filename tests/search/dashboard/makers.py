@@ -24,7 +24,7 @@ from search.dashboard.address import Address
 from search.dashboard.guard import Rules
 from studies.record import StudyRecord
 from studies.storage import sqlite_path
-from tests.search.foreign import add_own
+from tests.search.makers import add_own
 from tests.studies.stores import new_study
 
 HERE = "127.0.0.1:8080"

@@ -14,8 +14,7 @@ from optuna.trial import TrialState, create_trial
 from models.errors import ExportError
 from search.export.trials import write_trials
 from studies.record import StudyRecord
-from tests.search.foreign import add_own
-from tests.search.makers import digits_study
+from tests.search.makers import add_own, digits_study
 from tests.studies.stores import new_study, spec
 
 COLUMNS = [
