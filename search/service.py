@@ -128,6 +128,16 @@ def next_runs(record: StudyRecord) -> StudyRecord | None:
     return None
 
 
+def going_on(record: StudyRecord) -> str:
+    """Return the command that goes on with a study: with the numbers of its confirmation where one has its own."""
+    ending, own = _ending_of(record), record.spec.confirm or Confirm()
+    if ending is None or ending.confirm is None or not TrialQueue(record).is_complete():
+        return record.command("resume")
+    asked = ending.confirm.model_dump()
+    options = [(f"--{name}", str(number)) for name, number in asked.items() if number != getattr(own, name)]
+    return record.command("confirm", *(word for option in options for word in option))
+
+
 def closing_remark(record: StudyRecord) -> str:
     """Return why `run` leaves the test split of a study alone that was tested; empty where it does not."""
     tests = record.attributes()["tests"]

@@ -139,11 +139,12 @@ def submit(study: str, trials: int | None, no_evaluate: bool, data: str | None, 
 @storage_option
 def stop(study: str, storage: str | None) -> None:
     """Make all workers leave a study alone; they checkpoint its running trials."""
+    from search.service import going_on
     from search.service import stop as stop_workers
 
     record = find_study(study, storage)
     stop_workers(record)
-    tell(f"{study}: stopped; `{record.command('resume')}` goes on")
+    tell(f"{study}: stopped; `{going_on(record)}` goes on")
 
 
 @click.command()
@@ -212,14 +213,14 @@ def _work_off(record: "StudyRecord", placement: "Placement", as_json: bool) -> N
 
 def _finish(record: "StudyRecord", placement: "Placement") -> None:
     """Confirm and test a study whose search is over, as far as it was asked for."""
-    from search.service import next_runs
+    from search.service import going_on, next_runs
 
     while True:
         with err().status("looking at what was found"):
             runs = next_runs(record)
         if runs is None:
             return
-        _run_to_the_end(runs, placement, record.command("confirm"))
+        _run_to_the_end(runs, placement, going_on(record))
 
 
 def _run_to_the_end(record: "StudyRecord", placement: "Placement", again: str) -> None:

@@ -12,6 +12,7 @@ from search.confirmation import last_confirmation
 from search.service import (
     ask_to_confirm,
     closing_remark,
+    going_on,
     next_runs,
     reopen,
     serve_everything,
@@ -221,6 +222,16 @@ def test_the_latest_wish_counts(record: StudyRecord) -> None:
     assert len(done_runs(record)) == 2
     (test,) = record.attributes()["tests"]
     assert test["command"] == "later"
+
+
+def test_the_command_that_goes_on_asks_for_the_same_runs(record: StudyRecord) -> None:
+    assert going_on(record) == "mlpsearch resume mine"
+    reopen(record, evaluate=True, command="c")
+    assert going_on(record) == "mlpsearch confirm mine"
+    ask_to_confirm(record, Confirm(top=1, seeds=2, report=3), "c")
+    assert going_on(record) == "mlpsearch confirm mine --top 1 --report 3"
+    grow(record, 3)
+    assert going_on(record) == "mlpsearch resume mine"
 
 
 def test_who_asks_too_early_asks_for_nothing(record: StudyRecord) -> None:
