@@ -107,8 +107,13 @@ def next_runs(record: StudyRecord) -> StudyRecord | None:
     """Do what comes next once a search is over; return the runs of its confirmation that have to be done before.
 
     None where nothing is left to do: it is tested, nobody asked for that, the search is not over or stopped.
-    Raises what `plan`, `confirm` and `evaluate` raise.
+    Raises what `plan`, `confirm` and `evaluate` raise, and StudyError where the study is deleted meanwhile.
     """
+    with record.noticing_deletion():
+        return _next_runs(record)
+
+
+def _next_runs(record: StudyRecord) -> StudyRecord | None:
     ending, queue = _ending_of(record), TrialQueue(record)
     if queue.is_stopped() or not queue.is_complete():
         return None
@@ -119,9 +124,10 @@ def next_runs(record: StudyRecord) -> StudyRecord | None:
     if ending.confirm is None:
         evaluate(record, ending.command)
     else:
-        runs = plan(record, ending.confirm)
-        if not TrialQueue(runs).is_complete():
-            return runs
+        for _ in range(2):  # others may do the last run that chooses while the first look plans
+            runs = plan(record, ending.confirm)
+            if not TrialQueue(runs).is_complete():
+                return runs
         confirm(record, confirmed(record, ending.confirm), ending.command)
     # Unless somebody asked for something else meanwhile.
     record.change("ending", lambda kept: None if kept == ending.model_dump() else kept)
@@ -189,6 +195,8 @@ class _Rest:
                 continue
             try:
                 next_runs(load_study(self._storage, name))
+            except KeyError:  # deleted meanwhile
+                continue
             except MlpsearchError as error:
                 self._not_before[name] = time.monotonic() + _AGAIN_SECONDS
                 if str(error) not in self._told:

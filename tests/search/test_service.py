@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from models.errors import StudyError
-from search.confirmation import last_confirmation
+from search import service
+from search.confirmation import last_confirmation, plan
 from search.service import (
     ask_to_confirm,
     closing_remark,
@@ -21,9 +22,11 @@ from search.service import (
 )
 from search.trial_queue import TrialQueue
 from search.worker import serve_one
+from studies.counts import Counts, TrialKey
 from studies.creation import create_or_resume
-from studies.record import PLANNED_SEED, StudyRecord, confirmation_of
+from studies.record import PLANNED_SEED, StudyRecord, confirmation_of, delete_study, load_study, study_names
 from studies.spec import Confirm
+from studies.storage import Storage
 from tests.search.makers import claim, digits_study, never, same_study
 
 Finished = Callable[..., StudyRecord]
@@ -129,6 +132,24 @@ def test_two_that_confirm_at_once_share_the_runs_and_the_opening(record: StudyRe
     while (runs := next_runs(record)) is not None:
         finish_runs(runs)
     assert next_runs(same_study(record)) is None
+    assert len(done_runs(record)) == len({*done_runs(record)}) == 6
+    assert openings == ["digits"]
+
+
+def test_the_last_choosing_run_may_end_elsewhere_while_the_next_are_planned(
+    record: StudyRecord, openings: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reopen(record, evaluate=True, command="c")
+    elsewhere = iter(range(1))
+
+    def plan_slowly(study: StudyRecord, asked: Confirm) -> StudyRecord:
+        runs = plan(study, asked)
+        if next(elsewhere, None) is not None:
+            serve_one(same_study(runs), never)
+        return runs
+
+    monkeypatch.setattr(service, "plan", plan_slowly)
+    serve_to_the_end(record, never)
     assert len(done_runs(record)) == len({*done_runs(record)}) == 6
     assert openings == ["digits"]
 
@@ -251,6 +272,41 @@ def test_a_wish_that_mlpsearch_did_not_write_is_none(
 
 
 # ---- what cannot be done ----
+
+
+def test_a_study_that_is_deleted_while_its_best_are_looked_for_is_said_to_be(
+    record: StudyRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reopen(record, evaluate=True, command="c")
+
+    best = Counts.best
+
+    def best_of_deleted(counts: Counts, *given: Any, **options: Any) -> list[TrialKey]:
+        keys = best(counts, *given, **options)
+        monkeypatch.setattr(Counts, "best", best)
+        delete_study(same_study(record))
+        return keys
+
+    monkeypatch.setattr(Counts, "best", best_of_deleted)
+    with pytest.raises(StudyError, match="study mine: was deleted from "):
+        next_runs(record)
+
+
+def test_a_worker_for_all_goes_on_where_a_study_is_deleted_as_it_looks(
+    record: StudyRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reopen(record, evaluate=True, command="c")
+
+    def load_deleted(storage: Storage, name: str) -> StudyRecord:
+        if name in study_names(storage):
+            delete_study(same_study(record))
+        return load_study(storage, name)
+
+    monkeypatch.setattr(service, "load_study", load_deleted)
+    told: list[str] = []
+    looks = iter(range(4))
+    serve_everything(record.url, lambda: next(looks, None) is None, told.append)
+    assert told == []
 
 
 def test_a_study_whose_trials_were_all_pruned_is_told_once_and_others_go_on(tmp_path: Path) -> None:
