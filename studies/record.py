@@ -163,9 +163,8 @@ class StudyRecord:
 
     def reopen(self) -> None:
         """Let workers work on it (again): the reason why its last trials failed may be mended."""
-        self.set(
-            "resumed_at", self.storage.optuna.get_n_trials(self.study_id)
-        )  # those of others too: it is a number
+        trials = self.storage.optuna.get_n_trials(self.study_id)  # those of others too: it is a number
+        self.set("resumed_at", trials)
         self.set("stopped", False)
 
     @property
