@@ -163,12 +163,6 @@ def _weights(home: StudyRecord, number: int, choice: Choice) -> dict[str, NDArra
     return arrays
 
 
-def last_report(record: StudyRecord) -> TestReport | None:
-    """Return what the newest opening of the test split said, if there was any."""
-    tests = record.attributes()["tests"]
-    return TestReport(**tests[-1]) if tests else None
-
-
 def report_of(record: StudyRecord, trial: int, seeds: list[int]) -> TestReport | None:
     """Return what the newest opening for a trial's nets said; seeds: theirs, empty for the net of the search."""
     test = test_of(record.attributes()["tests"], trial, seeds)

@@ -37,8 +37,8 @@ class PlannedRuns:
         return [run for run in self._plan() if run.key not in begun]
 
     def waiting(self, keys: list[TrialKey]) -> list[TrialKey]:
-        """Return those of the trials that are no runs which were asked for once and are not any more."""
-        wanted = {run.key for run in self._plan()}
+        """Return those of the trials that are not runs which are done, or which nobody asks for any more."""
+        wanted = {run.key for run in self._plan()} - self.done().keys()
         others = {
             trial.number for trial in self._trials() if (key := run_of(trial)) is not None and key not in wanted
         }

@@ -96,8 +96,18 @@ def _let_work(record: StudyRecord) -> None:
             one.reopen()
 
 
+def resume(record: StudyRecord, *, evaluate: bool, command: str) -> None:
+    """Let workers go on with a study and with what it was asked to end with, else with what its file asks for."""
+    refuse_runs(record)
+    if evaluate and _ending_of(record) is not None:
+        _let_work(record)
+    else:
+        reopen(record, evaluate=evaluate, command=command)
+
+
 def stop(record: StudyRecord) -> None:
     """Make all workers leave a study alone."""
+    refuse_runs(record)
     for one in (record, confirmation_of(record)):
         if one is not None:
             one.set("stopped", True)

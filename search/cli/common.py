@@ -120,6 +120,18 @@ def show_result(record: "StudyRecord", as_json: bool) -> None:
         discard_output()
 
 
+def tell_if_nothing_was_opened(record: "StudyRecord", before: int) -> None:
+    """Say when the winner was tested, where a command that could open the test split did not have to.
+
+    before: how many openings there were before the command.
+    """
+    winner = status_of(record).headline
+    if len(record.attributes()["tests"]) > before or winner is None or winner.test is None:
+        return
+    tested = f"tested at {winner.test['when']} by `{winner.test['command']}`"
+    tell(f"nothing was opened: trial {winner.trial} was {tested}")
+
+
 def status_json(record: "StudyRecord") -> dict[str, Any]:
     """Return a study's JSON document."""
     from studies.storage import shown

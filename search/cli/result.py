@@ -9,7 +9,7 @@ from search.cli.common import (
     own_data_option,
     show_result,
     storage_option,
-    tell,
+    tell_if_nothing_was_opened,
 )
 
 
@@ -25,10 +25,9 @@ def evaluate(study: str, storage: str | None, as_json: bool) -> None:
 
     record = find_study(study, storage)
     before = len(record.attributes()["tests"])
-    report = evaluate_winner(record, f"mlpsearch evaluate {study}")
+    evaluate_winner(record, f"mlpsearch evaluate {study}")
     show_result(record, as_json)
-    if report.opening <= before:
-        tell(f"nothing was opened: trial {report.trial} was tested at {report.when} by `{report.command}`")
+    tell_if_nothing_was_opened(record, before)
 
 
 COMMANDS = (evaluate,)

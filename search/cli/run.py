@@ -18,6 +18,7 @@ from search.cli.common import (
     show_result,
     storage_option,
     tell,
+    tell_if_nothing_was_opened,
 )
 from search.cli.placement import placement_options
 
@@ -79,10 +80,10 @@ def run(
 @json_option
 def resume(study: str, placement: "Placement", no_evaluate: bool, storage: str | None, as_json: bool) -> None:
     """Go on with a study of the storage that was stopped or interrupted, to the budget it has."""
-    from search.service import reopen
+    from search.service import resume as let_work
 
     record = find_study(study, storage)
-    reopen(record, evaluate=not no_evaluate, command=f"mlpsearch resume {study}")
+    let_work(record, evaluate=not no_evaluate, command=f"mlpsearch resume {study}")
     _work_off(record, placement, as_json)
 
 
@@ -113,8 +114,10 @@ def confirm(
     own = record.spec.confirm or Confirm()
     asked = Confirm(top=top or own.top, seeds=seeds or own.seeds, report=report or own.report)
     ask_to_confirm(record, asked, f"mlpsearch confirm {study}")
+    before = len(record.attributes()["tests"])
     _finish(record, placement)
     show_result(record, as_json)
+    tell_if_nothing_was_opened(record, before)
 
 
 @click.command()

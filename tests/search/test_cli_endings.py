@@ -85,6 +85,14 @@ def test_evaluating_twice_says_that_nothing_was_opened(record: StudyRecord, mlps
     assert again.err.endswith(" by `mlpsearch evaluate mine`\n")
 
 
+def test_confirming_twice_says_that_nothing_was_opened(record: StudyRecord, mlpsearch: Command) -> None:
+    asked = ("confirm", "mine", "--top", "1", "--report", "2")
+    assert "nothing was opened" not in mlpsearch(*asked).err
+    again = mlpsearch(*asked)
+    assert (again.code, len(record.attributes()["tests"])) == (0, 1)
+    assert again.err.splitlines()[-1].startswith("nothing was opened: trial ")
+
+
 def test_export_says_what_it_takes(record: StudyRecord, mlpsearch: Command) -> None:
     best = TrialQueue(record).best()
     assert best is not None

@@ -323,3 +323,18 @@ def test_a_confirmation_trains_its_plan_alone(record: StudyRecord, add: Callable
     trained = {state: count for state, count in states(runs).items() if state != "WAITING"}
     assert trained == {"COMPLETE": 2}
     assert confirmed(record, asked).result.accuracies == [0.5, 0.5]
+
+
+def test_a_copy_of_a_run_that_is_done_is_not_trained(record: StudyRecord) -> None:
+    from search.confirmation import plan
+
+    for _ in range(3):
+        finish(record)
+    runs = plan(record, Confirm(top=1, report=2))
+    queue = TrialQueue(runs)
+    while (claimed := queue.claim("w")) is not None:
+        queue.finish(claimed, 0.5)
+    run = (runs.plan or [])[0]
+    facts = {"of_trial": run.trial, "planned_seed": run.seed}
+    runs.optuna_study().enqueue_trial(run.params, user_attrs=facts)
+    assert queue.claim("w") is None

@@ -16,6 +16,7 @@ from search.service import (
     going_on,
     next_runs,
     reopen,
+    resume,
     serve_everything,
     serve_to_the_end,
     stop,
@@ -253,6 +254,23 @@ def test_the_command_that_goes_on_asks_for_the_same_runs(record: StudyRecord) ->
     assert going_on(record) == "mlpsearch confirm mine --top 1 --report 3"
     grow(record, 3)
     assert going_on(record) == "mlpsearch resume mine"
+
+
+def test_going_on_keeps_the_numbers_that_were_asked_for(record: StudyRecord) -> None:
+    ask_to_confirm(record, Confirm(top=1, seeds=2, report=3), "c")
+    resume(record, evaluate=True, command="mlpsearch resume mine")
+    assert going_on(record) == "mlpsearch confirm mine --top 1 --report 3"
+    resume(record, evaluate=False, command="mlpsearch resume mine")
+    assert going_on(record) == "mlpsearch resume mine"
+
+
+def test_the_runs_of_a_confirmation_are_stopped_with_their_study(record: StudyRecord) -> None:
+    ask_to_confirm(record, ASKED, "c")
+    runs = confirmation_of(record)
+    assert runs is not None
+    with pytest.raises(StudyError, match="holds the runs of a confirmation; `mlpsearch confirm mine` goes on"):
+        stop(runs)
+    assert not runs.attributes()["stopped"]
 
 
 def test_who_asks_too_early_asks_for_nothing(record: StudyRecord) -> None:
