@@ -8,7 +8,7 @@ from typing import Any
 import optuna
 import plotly.graph_objects as go
 from optuna import visualization
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 _ACCURACY = "validation accuracy"
 _MOST_SLICES = 12
@@ -30,6 +30,7 @@ class OptunaFigures:
         self._study = study
         finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         self.any = bool(finished)
+        self._finished = finished
         self.importances = _importances(study, searched) if self.any else None
         present = [name for name in searched if any(name in trial.params for trial in finished)]
         known = self.importances or {}
@@ -40,7 +41,7 @@ class OptunaFigures:
         """Return the validation accuracy of each finished trial, and the best so far."""
         if not self.any:
             return None
-        figure = visualization.plot_optimization_history(self._study, target_name=_ACCURACY)
+        figure = visualization.plot_optimization_history(_without_gaps(self._finished), target_name=_ACCURACY)
         return _plain(figure).update_yaxes(tickformat=".1~%")
 
     def importance(self) -> go.Figure | None:
@@ -78,6 +79,15 @@ class OptunaFigures:
             )
             for first, second in pairs
         ]
+
+
+def _without_gaps(finished: list[FrozenTrial]) -> optuna.Study:
+    """A study with these trials under their numbers: Optuna takes a trial's number for its place in the list."""
+    by_number = {trial.number: trial for trial in finished}
+    study = optuna.create_study(direction="maximize")
+    for number in range(max(by_number) + 1):
+        study.add_trial(by_number.get(number) or create_trial(state=TrialState.FAIL))
+    return study
 
 
 def _importances(study: optuna.Study, searched: list[str]) -> dict[str, float] | None:

@@ -124,6 +124,16 @@ def test_any_study_has_a_report_of_what_there_is(
     assert ("No trial is finished yet" in page.plain) == ("winner" not in expected)
 
 
+def test_trials_of_others_leave_each_finished_trial_in_its_place(tmp_path: Path) -> None:
+    record = new_study(tmp_path, spec())
+    for value in (0.5, 0.25, 0.75):
+        record.optuna_study().add_trial(create_trial(value=0.999))
+        add(record, value, hidden_size=5, learning_rate=0.01)
+    drawn, best, *_ = page_of(record).plots[0]["data"]
+    assert (drawn["x"], drawn["y"]) == ([1, 3, 5], [0.5, 0.25, 0.75])
+    assert dict(zip(best["x"], best["y"], strict=True))[5] == 0.75
+
+
 def test_hundreds_of_trials_make_no_more_plots_than_a_few(tmp_path: Path) -> None:
     record = new_study(tmp_path, spec())
     for number in range(300):
