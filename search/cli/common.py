@@ -151,10 +151,17 @@ def tell(message: str) -> None:
 
 
 def out() -> "Console":
-    """Return the console of stdout; where it is no terminal, lines may be long."""
+    """Return the console of stdout; where it is no terminal, lines may be long.
+
+    Printing raises BrokenPipeError where nobody reads any more; Rich's own consoles end the process with 1.
+    """
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else 200)
+    class Output(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    return Output(width=None if sys.stdout.isatty() else 200)
 
 
 def err() -> "Console":

@@ -58,6 +58,22 @@ def test_work_that_is_done_stays_done_whatever_becomes_of_the_output(
     assert len(record.attributes()["tests"]) == 1
 
 
+def test_work_that_is_done_stays_done_where_nobody_reads_the_output(
+    finished: Callable[[], StudyRecord], tmp_path: Path
+) -> None:
+    record = finished()
+    reading, writing = os.pipe()
+    os.close(reading)
+    arguments = [sys.executable, "-m", "search.cli", "evaluate", "mine", "--storage", record.url]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(
+        arguments, cwd=tmp_path, env=environment, stdout=writing, stderr=subprocess.PIPE, timeout=300, check=False
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert len(record.attributes()["tests"]) == 1
+
+
 @pytest.mark.parametrize("redirection", ["2> /dev/full", "<&- 2>&-"])
 def test_messages_that_nobody_reads_are_lost_and_nothing_else(tmp_path: Path, redirection: str) -> None:
     answer = shell("status mine --json", redirection, tmp_path, MLPSEARCH_STORAGE=new_study(tmp_path).url)
