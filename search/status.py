@@ -89,16 +89,16 @@ class StudyStatus:
 def study_status(record: StudyRecord, queue: TrialQueue) -> StudyStatus:
     """Return the snapshot of now. Raises StudyError when the study was deleted."""
     attributes, budget = record.attributes(), record.budget
+    # Before the counts: what ended in between is counted, but never shown as ended while it is not counted.
+    complete, best, first = queue.is_complete(), queue.best(), headline(record, queue)
     foreign = record.counts.foreign()
     trials = {**_trials_by_state(record), "foreign": sum(foreign.values())}
     if record.plan is not None:
         trials["finished"] = queue.ended()  # those that are asked for now
     running = [_running(trial, alive) for trial, alive in queue.running()]
-    complete = queue.is_complete()
     seconds = record.counts.seconds()
     ended = trials["finished"] + trials["pruned"]
     rate = ended / seconds if ended and seconds else None
-    first = headline(record, queue)
     return StudyStatus(
         name=record.name,
         net=record.spec.net,
@@ -109,7 +109,7 @@ def study_status(record: StudyRecord, queue: TrialQueue) -> StudyStatus:
         seconds=round(seconds, 1),
         trials_per_minute=round(60 * rate, 2) if rate else None,
         seconds_left=round(max(0, budget.trials - ended) / rate, 1) if rate and not complete else None,
-        best=_best(queue.best()),
+        best=_best(best),
         headline=first,
         trouble=str(no_winner(record, queue)) if first is None and complete else "",
         running=running,

@@ -171,7 +171,7 @@ class SearchProgress:
         )
         self._task = self._bar.add_task("", total=None, news="")
         self._next_line = 0.0
-        self._last = ""
+        self._last = self._waiting = ""  # the line that was printed last, and the newest
         self._told: set[str] = set()
 
     @contextmanager
@@ -181,7 +181,10 @@ class SearchProgress:
             with self._bar:
                 yield self
         else:
-            yield self
+            try:
+                yield self
+            finally:
+                self._print_waiting()
 
     def update(self, status: StudyStatus) -> None:
         """Show how the study stands; what is to be said of the trials of others is said once."""
@@ -206,6 +209,11 @@ class SearchProgress:
         print(f"\r{message}", file=sys.stderr, flush=True)
 
     def _plain(self, line: str) -> None:
-        if line != self._last and time.monotonic() >= self._next_line:
-            print(line, file=sys.stderr, flush=True)
-            self._last, self._next_line = line, time.monotonic() + _PLAIN_SECONDS
+        self._waiting = line
+        if time.monotonic() >= self._next_line:
+            self._print_waiting()
+
+    def _print_waiting(self) -> None:
+        if self._waiting != self._last:
+            print(self._waiting, file=sys.stderr, flush=True)
+            self._last, self._next_line = self._waiting, time.monotonic() + _PLAIN_SECONDS
