@@ -99,7 +99,9 @@ def _let_work(record: StudyRecord) -> None:
 def resume(record: StudyRecord, *, evaluate: bool, command: str) -> None:
     """Let workers go on with a study and with what it was asked to end with, else with what its file asks for."""
     refuse_runs(record)
-    if evaluate and _ending_of(record) is not None:
+    asked = _ending_of(record)
+    if evaluate and asked is not None:
+        record.set("ending", asked.model_copy(update={"command": command}).model_dump())
         _let_work(record)
     else:
         reopen(record, evaluate=evaluate, command=command)

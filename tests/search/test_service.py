@@ -260,6 +260,7 @@ def test_going_on_keeps_the_numbers_that_were_asked_for(record: StudyRecord) -> 
     ask_to_confirm(record, Confirm(top=1, seeds=2, report=3), "c")
     resume(record, evaluate=True, command="mlpsearch resume mine")
     assert going_on(record) == "mlpsearch confirm mine --top 1 --report 3"
+    assert record.attributes()["ending"]["command"] == "mlpsearch resume mine"
     resume(record, evaluate=False, command="mlpsearch resume mine")
     assert going_on(record) == "mlpsearch resume mine"
 
