@@ -175,7 +175,7 @@ def evaluate(record: StudyRecord, command: str) -> TestReport:
     command: what opened it, for the record.
     """
     refuse_runs(record)
-    with exclusive(record.url, "test"):  # two that finish a study at once open its test split once
+    with exclusive(record.url, "opening"):  # two that finish a study at once open its test split once
         report = _evaluated(record, command)
     _publish(record)
     return report
@@ -196,7 +196,7 @@ def confirm(record: StudyRecord, confirmation: Confirmation, command: str) -> Te
 
     What was tested is not tested again: the same winner over the same seeds gives the report there is.
     """
-    with exclusive(record.url, "test"):
+    with exclusive(record.url, "opening"):
         report = _confirmed(record, confirmation, command)
         record.set("confirmation", to_json(confirmation))  # last: whoever finds one finds its test as well
     _publish(record)

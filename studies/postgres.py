@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 WAIT_SECONDS = 120  # how long a statement waits for another process's lock, and an idle transaction is let be
 
 # The numbers of our advisory locks, in each database, by their purpose.
-_LOCKS = {"": int.from_bytes(b"mlpsearc"), "test": int.from_bytes(b"mlpstest")}
+_LOCKS = {"": int.from_bytes(b"mlpsearc"), "opening": int.from_bytes(b"mlpsopen")}
 
 # Where the network or the other machine is gone, that shall show within a minute. The URL may say otherwise.
 _DEFAULTS = {

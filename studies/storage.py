@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from studies.backend import Backend
     from studies.cache import Cache
 
-Purpose = Literal["", "test"]  # of a lock
+Purpose = Literal["", "opening"]  # of a lock
 
 DEFAULT = "mlpsearch.db"
 ENVIRONMENT = "MLPSEARCH_STORAGE"
@@ -229,7 +229,7 @@ def _storage(
 def exclusive(url: str, purpose: Purpose = "") -> Iterator[None]:
     """Hold the storage's lock: for steps that read and write and must not interleave with another process's.
 
-    purpose: "test" for the lock of who opens a test split, which takes long; the other is held for moments.
+    purpose: "opening" for the lock of who opens a test split, which takes long; the other is held for moments.
 
     On SQLite it is a file lock beside the database, on PostgreSQL an advisory lock. Either ends with its process,
     however that ends; the latter with its connection already, so nothing that must be exact depends on it alone.

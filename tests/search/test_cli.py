@@ -68,7 +68,7 @@ def test_a_command_that_succeeds(
 
 @pytest.mark.parametrize(("arguments", "code", "err"), named(FAILURES))
 def test_a_command_that_fails(
-    searched: Callable[[str], Path],
+    finished: Callable[..., StudyRecord],
     files: None,
     mlpsearch: Command,
     monkeypatch: pytest.MonkeyPatch,
@@ -76,7 +76,7 @@ def test_a_command_that_fails(
     code: int,
     err: str,
 ) -> None:
-    path = searched("numpy") / "studies.db"
+    path = sqlite_path(finished().url)
     monkeypatch.setenv(ENVIRONMENT, str(path))
     answer = mlpsearch(*arguments)
     assert (answer.code, answer.out) == (code, "")

@@ -127,7 +127,7 @@ def test_a_known_schema_is_opened_and_looked_at_while_the_locks_are_held(url: st
         assert open_storage(url, read_only=True).optuna.get_all_studies() == []
         return stored_names(url)
 
-    with exclusive(url), exclusive(url, "test"), ThreadPoolExecutor(1) as another:
+    with exclusive(url), exclusive(url, "opening"), ThreadPoolExecutor(1) as another:
         assert another.submit(look).result(120) == []
 
 
