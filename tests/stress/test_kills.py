@@ -62,7 +62,7 @@ def test_the_workers_of_a_killed_supervisor_end(
 @stress
 def test_a_killed_worker_without_supervisor(new_driver: NewDriver, reference: Reference) -> None:
     driver, trials = new_driver(30), 30
-    submit = driver.start("submit", driver.study_file())
+    submit = driver.start("submit", "--no-evaluate", driver.study_file())
     assert submit.wait() == 0, submit.errors()
     workers = [driver.start("worker", driver.name) for _ in range(3)]
     driver.wait_for_trials(3)
