@@ -263,7 +263,9 @@ def _supervise(record: "StudyRecord", placement: "Placement") -> tuple[bool, int
                 progress.say("ending after the running epochs; once more ends now")
 
         with on_signals(ask):
-            return supervisor.run(), stops
+            complete = supervisor.run()
+        progress.update(study_status(record, queue))  # what came after its last look
+        return complete, stops
 
 
 def _set_at_end_of_input(event: threading.Event) -> None:
