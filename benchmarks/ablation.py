@@ -12,20 +12,20 @@ import argparse
 import statistics
 from typing import Any
 
-from models.config import TrainConfig
-from search.cli.common import err
-from search.cli.display import SearchProgress
-from search.local_worker import LocalWorker
-from search.next_trial import start_of
-from search.status import study_status
-from search.supervisor import Supervisor
-from search.trial_queue import TrialQueue
-from search.worker import load_spec_data
-from studies.catalog import find
-from studies.creation import create_or_resume
-from studies.record import StudyRecord
-from studies.spec import StudySpec
-from studies.storage import storage_url
+from mlpsearch.models.config import TrainConfig
+from mlpsearch.search.cli.common import err
+from mlpsearch.search.cli.display import SearchProgress
+from mlpsearch.search.local_worker import LocalWorker
+from mlpsearch.search.next_trial import start_of
+from mlpsearch.search.status import study_status
+from mlpsearch.search.supervisor import Supervisor
+from mlpsearch.search.trial_queue import TrialQueue
+from mlpsearch.search.worker import load_spec_data
+from mlpsearch.studies.catalog import find
+from mlpsearch.studies.creation import create_or_resume
+from mlpsearch.studies.record import StudyRecord
+from mlpsearch.studies.spec import StudySpec
+from mlpsearch.studies.storage import storage_url
 
 # Tiny weights grow under steps of one size, which SGD's are not, and stay tiny without batch normalisation.
 HE = {"initialization": "he"}

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from models import NETS, build_net
-from models.config import TrainConfig
-from models.data import Split
-from models.preprocessing import PixelStatistics
-from models.training import train
-from search.checkpoints import Checkpoint, Progress
-from studies.files import FolderFiles
+from mlpsearch.models import NETS, build_net
+from mlpsearch.models.config import TrainConfig
+from mlpsearch.models.data import Split
+from mlpsearch.models.preprocessing import PixelStatistics
+from mlpsearch.models.training import train
+from mlpsearch.search.checkpoints import Checkpoint, Progress
+from mlpsearch.studies.files import FolderFiles
 
 _IMAGES, _INPUTS = 49_000, 3_072
 

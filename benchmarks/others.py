@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from benchmarks.shapes import CLASSES, INPUTS, RATE, SHAPE, Case
-from models.data import Split
-from studies.torchvision_datasets import import_datasets
+from mlpsearch.models.data import Split
+from mlpsearch.studies.torchvision_datasets import import_datasets
 
 
 def course(images: Split, case: Case) -> float | None:

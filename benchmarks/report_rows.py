@@ -10,11 +10,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from search.finalize import evaluate
-from search.worker import load_spec_data, serve_one
-from studies.creation import create_or_resume
-from studies.spec import StudySpec
-from studies.storage import storage_url
+from mlpsearch.search.finalize import evaluate
+from mlpsearch.search.worker import load_spec_data, serve_one
+from mlpsearch.studies.creation import create_or_resume
+from mlpsearch.studies.spec import StudySpec
+from mlpsearch.studies.storage import storage_url
 
 _REPORT = {
     "learning_rate": 1e-3,

@@ -20,14 +20,14 @@ from pathlib import Path
 
 from optuna.trial import TrialState
 
-from search.lease import Lease
-from search.trial_queue import TrialQueue
-from search.worker import load_spec_data, worker_name
-from studies.creation import create_or_resume
-from studies.places import ENVIRONMENT as ARTIFACTS
-from studies.record import StudyRecord, open_study
-from studies.spec import StudySpec
-from studies.storage import ENVIRONMENT as STORAGE
+from mlpsearch.search.lease import Lease
+from mlpsearch.search.trial_queue import TrialQueue
+from mlpsearch.search.worker import load_spec_data, worker_name
+from mlpsearch.studies.creation import create_or_resume
+from mlpsearch.studies.places import ENVIRONMENT as ARTIFACTS
+from mlpsearch.studies.record import StudyRecord, open_study
+from mlpsearch.studies.spec import StudySpec
+from mlpsearch.studies.storage import ENVIRONMENT as STORAGE
 from tests.postgres import running_server
 
 REPORTS = 2

@@ -29,14 +29,14 @@ from optuna.pruners import MedianPruner
 from optuna.samplers import RandomSampler
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 
-from search.status import study_status
-from search.trial_queue import TrialQueue
-from studies.creation import create_or_resume
-from studies.dimensions import Choices, Range
-from studies.record import StudyRecord, open_study
-from studies.space import distributions, suggest
-from studies.spec import Budget, StudySpec
-from studies.storage import open_storage
+from mlpsearch.search.status import study_status
+from mlpsearch.search.trial_queue import TrialQueue
+from mlpsearch.studies.creation import create_or_resume
+from mlpsearch.studies.dimensions import Choices, Range
+from mlpsearch.studies.record import StudyRecord, open_study
+from mlpsearch.studies.space import distributions, suggest
+from mlpsearch.studies.spec import Budget, StudySpec
+from mlpsearch.studies.storage import open_storage
 
 REPORTS = 10
 STORED_REPORTS = 20
@@ -180,7 +180,7 @@ def measure_claims(record: StudyRecord) -> dict[str, list[float]]:
 
 def measure_status(record: StudyRecord) -> dict[str, list[float]]:
     """Return milliseconds of `mlpsearch status STUDY` as a process, and of the snapshot within."""
-    words = [sys.executable, "-P", "-m", "search.cli", "status", record.name, "--storage", record.url]
+    words = [sys.executable, "-P", "-m", "mlpsearch", "status", record.name, "--storage", record.url]
     times: dict[str, list[float]] = {"process": [], "snapshot": []}
     for _ in range(_STATUS_RUNS):
         started = time.perf_counter()

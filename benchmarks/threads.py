@@ -12,10 +12,10 @@ import time
 
 import numpy as np
 
-from models import NETS, build_net
-from models.config import TrainConfig
-from models.cores import available_cores
-from models.threads import use_threads
+from mlpsearch.models import NETS, build_net
+from mlpsearch.models.config import TrainConfig
+from mlpsearch.models.cores import available_cores
+from mlpsearch.models.threads import use_threads
 
 # (inputs, hidden size, batch size)
 SHAPES = [(64, 32, 64), (64, 128, 128), (784, 64, 64), (784, 128, 128), (3072, 50, 100), (3072, 256, 200)]

@@ -28,12 +28,12 @@ from numpy.typing import NDArray
 
 from benchmarks.others import course, dataloader, scikit_learn
 from benchmarks.shapes import CLASSES, INPUTS, RATE, Case, images_of
-from models import build_net
-from models.config import TrainConfig
-from models.data import Split
-from models.preprocessing import PixelStatistics
-from models.threads import fitting_threads, limited_threads, threads
-from models.training import train
+from mlpsearch.models import build_net
+from mlpsearch.models.config import TrainConfig
+from mlpsearch.models.data import Split
+from mlpsearch.models.preprocessing import PixelStatistics
+from mlpsearch.models.threads import fitting_threads, limited_threads, threads
+from mlpsearch.models.training import train
 
 DEPTHS, BATCH_SIZES = (2, 3), (100, 200, 500)
 # What is compared, as the geometric mean over the shapes; a limit beside others is as far as any code could get.

@@ -17,12 +17,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from models import NETS
-from search.worker import load_spec_data, serve_one
-from studies import catalog
-from studies.creation import create_or_resume
-from studies.spec import Budget, StudySpec
-from studies.storage import storage_url
+from mlpsearch.models import NETS
+from mlpsearch.search.worker import load_spec_data, serve_one
+from mlpsearch.studies import catalog
+from mlpsearch.studies.creation import create_or_resume
+from mlpsearch.studies.spec import Budget, StudySpec
+from mlpsearch.studies.storage import storage_url
 
 TRIALS = 3
 

@@ -23,11 +23,11 @@ from pathlib import Path
 
 from optuna.trial import TrialState
 
-from search.worker import load_spec_data
-from studies.creation import create_or_resume
-from studies.dimensions import Range
-from studies.record import StudyRecord
-from studies.spec import Budget, StudySpec
+from mlpsearch.search.worker import load_spec_data
+from mlpsearch.studies.creation import create_or_resume
+from mlpsearch.studies.dimensions import Range
+from mlpsearch.studies.record import StudyRecord
+from mlpsearch.studies.spec import Budget, StudySpec
 
 _MIB = 2**20
 _ENDLESS = 1_000_000
@@ -44,7 +44,7 @@ def make_study(folder: Path, spec: StudySpec, data: Path | None = None) -> Study
 @contextmanager
 def workers(record: StudyRecord, count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
     """Run so many workers on a study, with one thread each; those that still run in the end are killed."""
-    words = [sys.executable, "-P", "-m", "search.cli", "worker", record.name]
+    words = [sys.executable, "-P", "-m", "mlpsearch", "worker", record.name]
     words += ["--storage", record.url, "--threads", "1"]
     processes = [subprocess.Popen(words) for _ in range(count)]
     try:

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from models.config import TrainConfig
-from models.draws import flips_and_shifts
+from mlpsearch.models.config import TrainConfig
+from mlpsearch.models.draws import flips_and_shifts
 
 Shape = tuple[int, int, int]
 

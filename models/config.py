@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from models.errors import ConfigError
+from mlpsearch.models.errors import ConfigError
 
 # field -> allowed values: (low, high) both included for numbers, all of them for strings and booleans.
 ALLOWED: dict[str, tuple[Any, ...]] = {

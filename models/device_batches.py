@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.batches import SAMPLE
-from models.config import TrainConfig
-from models.data import Split
-from models.draws import batch_order, flips_and_shifts
-from models.preprocessing import Preprocessing
+from mlpsearch.models.batches import SAMPLE
+from mlpsearch.models.config import TrainConfig
+from mlpsearch.models.data import Split
+from mlpsearch.models.draws import batch_order, flips_and_shifts
+from mlpsearch.models.preprocessing import Preprocessing
 
 
 class DeviceBatches:

@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data import Split
-from models.net import Floats, Labels, Net
-from models.numpy_net import softmax
-from models.preprocessing import Preprocessing, View
+from mlpsearch.models.data import Split
+from mlpsearch.models.net import Floats, Labels, Net
+from mlpsearch.models.numpy_net import softmax
+from mlpsearch.models.preprocessing import Preprocessing, View
 
 
 def predict_split(net: Net, split: Split, preprocessing: Preprocessing) -> Labels:

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from models.config import TrainConfig
-    from models.data import Split
-    from models.preprocessing import Preprocessing
+    from mlpsearch.models.config import TrainConfig
+    from mlpsearch.models.data import Split
+    from mlpsearch.models.preprocessing import Preprocessing
 
 Floats = NDArray[np.floating[Any]]
 Labels = NDArray[np.int64]

@@ -15,17 +15,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.averaging import average, new_share
-from models.batches import Batches
-from models.config import TrainConfig
-from models.data import Split
-from models.draws import DropoutMasks
-from models.errors import ConfigError
-from models.initialization import Parameters, initial_parameters, layer_sizes, named
-from models.net import Floats, Labels
-from models.normalization import EPSILON, normalize, normalize_backward
-from models.optimizers import make_optimizer
-from models.preprocessing import Preprocessing
+from mlpsearch.models.averaging import average, new_share
+from mlpsearch.models.batches import Batches
+from mlpsearch.models.config import TrainConfig
+from mlpsearch.models.data import Split
+from mlpsearch.models.draws import DropoutMasks
+from mlpsearch.models.errors import ConfigError
+from mlpsearch.models.initialization import Parameters, initial_parameters, layer_sizes, named
+from mlpsearch.models.net import Floats, Labels
+from mlpsearch.models.normalization import EPSILON, normalize, normalize_backward
+from mlpsearch.models.optimizers import make_optimizer
+from mlpsearch.models.preprocessing import Preprocessing
 
 
 class NumpyNet:

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models.config import TrainConfig
-from models.initialization import Parameters
+from mlpsearch.models.config import TrainConfig
+from mlpsearch.models.initialization import Parameters
 
 
 class Optimizer(Protocol):

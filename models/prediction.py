@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models import build_net
-from models.config import TrainConfig
-from models.initialization import parameter_shapes
-from models.net import Net
-from models.preprocessing import Preprocessing
+from mlpsearch.models import build_net
+from mlpsearch.models.config import TrainConfig
+from mlpsearch.models.initialization import parameter_shapes
+from mlpsearch.models.net import Net
+from mlpsearch.models.preprocessing import Preprocessing
 
 
 def prediction_shapes(pixels: int, classes: int, config: TrainConfig) -> dict[str, tuple[int, ...]]:

@@ -7,11 +7,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from models.augmentation import mirrored
-from models.config import TrainConfig
-from models.data import Split
-from models.net import Floats
-from models.threads import limited_threads
+from mlpsearch.models.augmentation import mirrored
+from mlpsearch.models.config import TrainConfig
+from mlpsearch.models.data import Split
+from mlpsearch.models.net import Floats
+from mlpsearch.models.threads import limited_threads
 
 _CHUNK = 1_000  # images; bounds the memory of every pass over a split
 

@@ -2,7 +2,7 @@
 
 import math
 
-from models.config import TrainConfig
+from mlpsearch.models.config import TrainConfig
 
 
 def learning_rate(config: TrainConfig, step: int, steps: int) -> float:

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 from threadpoolctl import threadpool_limits
 
-from models.config import TrainConfig
-from models.cores import available_cores, whole_number
+from mlpsearch.models.config import TrainConfig
+from mlpsearch.models.cores import available_cores, whole_number
 
 MOST_THREADS = 1024  # what comes from elsewhere shall not ask for millions
 _VARIABLE = "OMP_NUM_THREADS"

@@ -8,17 +8,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.averaging import new_share
-from models.batches import Batches
-from models.config import TrainConfig
-from models.data import Split
-from models.device_batches import DeviceBatches
-from models.draws import DropoutMasks
-from models.initialization import initial_parameters, layer_sizes
-from models.net import EpochBatches, Floats, Labels
-from models.preprocessing import Preprocessing
-from models.threads import threads
-from models.torch_module import MLP
+from mlpsearch.models.averaging import new_share
+from mlpsearch.models.batches import Batches
+from mlpsearch.models.config import TrainConfig
+from mlpsearch.models.data import Split
+from mlpsearch.models.device_batches import DeviceBatches
+from mlpsearch.models.draws import DropoutMasks
+from mlpsearch.models.initialization import initial_parameters, layer_sizes
+from mlpsearch.models.net import EpochBatches, Floats, Labels
+from mlpsearch.models.preprocessing import Preprocessing
+from mlpsearch.models.threads import threads
+from mlpsearch.models.torch_module import MLP
 
 _DTYPES = {np.float32: torch.float32, np.float64: torch.float64}
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.config import TrainConfig
-from models.data import Split
-from models.metrics import accuracy, predict_views
-from models.net import EpochBatches, Net
-from models.preprocessing import Preprocessing
-from models.schedules import learning_rate
+from mlpsearch.models.config import TrainConfig
+from mlpsearch.models.data import Split
+from mlpsearch.models.metrics import accuracy, predict_views
+from mlpsearch.models.net import EpochBatches, Net
+from mlpsearch.models.preprocessing import Preprocessing
+from mlpsearch.models.schedules import learning_rate
 
 # A net that guesses uniformly has a cross-entropy of log(classes). A hundred times that, and one class
 # predicted for everything, is a net that was thrown off and will not come back.

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load, save
 
-from models.errors import WeightsError
-from models.files import write_atomically
+from mlpsearch.models.errors import WeightsError
+from mlpsearch.models.files import write_atomically
 
 
 def save_arrays(path: Path, arrays: dict[str, NDArray[Any]], metadata: dict[str, str]) -> None:

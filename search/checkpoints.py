@@ -16,15 +16,15 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from models import threads
-from models.config import TrainConfig
-from models.errors import WeightsError
-from models.net import Net
-from models.prediction import prediction_arrays
-from models.preprocessing import Preprocessing
-from models.training import EpochResult
-from models.weights import pack_arrays, unpack_arrays
-from studies.files import Files
+from mlpsearch.models import threads
+from mlpsearch.models.config import TrainConfig
+from mlpsearch.models.errors import WeightsError
+from mlpsearch.models.net import Net
+from mlpsearch.models.prediction import prediction_arrays
+from mlpsearch.models.preprocessing import Preprocessing
+from mlpsearch.models.training import EpochResult
+from mlpsearch.models.weights import pack_arrays, unpack_arrays
+from mlpsearch.studies.files import Files
 
 # A worker that was killed while it wrote leaves the hidden file that was to become the whole one.
 _OF_A_TRIAL = re.compile(r"(checkpoints|weights)/\.?(?P<trial>[0-9]{1,9})\.safetensors(\.[^/]*\.tmp)?")

@@ -13,17 +13,17 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from models.config import TrainConfig, effective
-from models.errors import StudyError
-from models.statistics import chance_of_lead, deviation, expected_maximum, mean
-from search.planned_runs import Key, PlannedRuns
-from search.seeds import derived_seed
-from search.trial_queue import TrialQueue
-from studies.creation import plan_confirmation
-from studies.hints import command
-from studies.record import PlannedRun, StudyRecord, confirmation_name, confirmation_of
-from studies.space import suggest
-from studies.spec import Confirm
+from mlpsearch.models.config import TrainConfig, effective
+from mlpsearch.models.errors import StudyError
+from mlpsearch.models.statistics import chance_of_lead, deviation, expected_maximum, mean
+from mlpsearch.search.planned_runs import Key, PlannedRuns
+from mlpsearch.search.seeds import derived_seed
+from mlpsearch.search.trial_queue import TrialQueue
+from mlpsearch.studies.creation import plan_confirmation
+from mlpsearch.studies.hints import command
+from mlpsearch.studies.record import PlannedRun, StudyRecord, confirmation_name, confirmation_of
+from mlpsearch.studies.space import suggest
+from mlpsearch.studies.spec import Confirm
 
 # What tells the seeds of these runs from those of trials, and from each other.
 _CHOOSING, _REPORTING = 1, 2

@@ -13,26 +13,26 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.trial import FrozenTrial
 
-from models.config import TrainConfig
-from models.errors import DataError, StorageError, StudyError, WeightsError
-from models.metrics import confusion_matrix, predict_split
-from models.net import Floats, Net
-from models.prediction import prediction_shapes, preprocessing_arrays, trained_net
-from models.preprocessing import PixelStatistics, Preprocessing
-from models.statistics import accuracy_interval, deviation, mean
-from models.weights import check_shapes
-from search.checkpoints import load_kept, weights_name
-from search.confirmation import Confirmation, last_confirmation, no_winner, refuse_runs, runs_of, to_json
-from search.headline import test_of
-from search.hits import keep_hits
-from search.seeds import trial_seed
-from search.trial_queue import TrialQueue
-from search.worker import load_study_data
-from studies.datasets import TrainingData, own_copy
-from studies.holdout import open_test_split
-from studies.record import StudyRecord, confirmation_of
-from studies.space import suggest
-from studies.storage import exclusive
+from mlpsearch.models.config import TrainConfig
+from mlpsearch.models.errors import DataError, StorageError, StudyError, WeightsError
+from mlpsearch.models.metrics import confusion_matrix, predict_split
+from mlpsearch.models.net import Floats, Net
+from mlpsearch.models.prediction import prediction_shapes, preprocessing_arrays, trained_net
+from mlpsearch.models.preprocessing import PixelStatistics, Preprocessing
+from mlpsearch.models.statistics import accuracy_interval, deviation, mean
+from mlpsearch.models.weights import check_shapes
+from mlpsearch.search.checkpoints import load_kept, weights_name
+from mlpsearch.search.confirmation import Confirmation, last_confirmation, no_winner, refuse_runs, runs_of, to_json
+from mlpsearch.search.headline import test_of
+from mlpsearch.search.hits import keep_hits
+from mlpsearch.search.seeds import trial_seed
+from mlpsearch.search.trial_queue import TrialQueue
+from mlpsearch.search.worker import load_study_data
+from mlpsearch.studies.datasets import TrainingData, own_copy
+from mlpsearch.studies.holdout import open_test_split
+from mlpsearch.studies.record import StudyRecord, confirmation_of
+from mlpsearch.studies.space import suggest
+from mlpsearch.studies.storage import exclusive
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +213,7 @@ def _confirmed(record: StudyRecord, confirmation: Confirmation, command: str) ->
 
 
 def _publish(record: StudyRecord) -> None:
-    from search.publish import publish  # which loads the winner from here
+    from mlpsearch.search.publish import publish  # which loads the winner from here
 
     publish(record)
 

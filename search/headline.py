@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from search.confirmation import Confirmation, last_confirmation
-from search.trial_queue import TrialQueue
-from search.wording import points
-from studies.record import StudyRecord
+from mlpsearch.search.confirmation import Confirmation, last_confirmation
+from mlpsearch.search.trial_queue import TrialQueue
+from mlpsearch.search.wording import points
+from mlpsearch.studies.record import StudyRecord
 
 
 @dataclass(frozen=True, slots=True)

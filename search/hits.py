@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from studies.record import StudyRecord
+from mlpsearch.studies.record import StudyRecord
 
 _PREFIX = "mlpsearch:hits:"
 

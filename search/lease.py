@@ -5,9 +5,9 @@ from types import TracebackType
 
 from optuna.exceptions import StorageInternalError
 
-from models.errors import StorageError, StudyError
-from search.trial_queue import Claim, TrialLost, TrialQueue
-from studies.storage import HEARTBEAT_SECONDS
+from mlpsearch.models.errors import StorageError, StudyError
+from mlpsearch.search.trial_queue import Claim, TrialLost, TrialQueue
+from mlpsearch.studies.storage import HEARTBEAT_SECONDS
 
 
 class Lease:

@@ -9,13 +9,13 @@ import subprocess
 import sys
 import tempfile
 
-from models.threads import threads
-from search.supervisor import End
-from search.worker import worker_name
-from studies.storage import ENVIRONMENT
+from mlpsearch.models.threads import threads
+from mlpsearch.search.supervisor import End
+from mlpsearch.search.worker import worker_name
+from mlpsearch.studies.storage import ENVIRONMENT
 
 # -P: a folder named `search` where the user stands is not ours.
-_COMMAND = (sys.executable, "-P", "-m", "search.cli", "worker", "--supervised")
+_COMMAND = (sys.executable, "-P", "-m", "mlpsearch", "worker", "--supervised")
 
 
 class LocalWorker:

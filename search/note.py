@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from search.confirmation import Confirmation, last_confirmation, to_json
-from search.headline import Headline, headline
-from search.trial_queue import TrialQueue
-from search.wording import (
+from mlpsearch.search.confirmation import Confirmation, last_confirmation, to_json
+from mlpsearch.search.headline import Headline, headline
+from mlpsearch.search.trial_queue import TrialQueue
+from mlpsearch.search.wording import (
     MOST_CLASSES,
     NETS,
     bias,
@@ -23,8 +23,8 @@ from search.wording import (
     percent,
     short,
 )
-from studies.dimensions import Choices, Dimension
-from studies.record import StudyRecord
+from mlpsearch.studies.dimensions import Choices, Dimension
+from mlpsearch.studies.record import StudyRecord
 
 _MARKUP = re.compile(r"([\\`*_\[\]<>|~$&])")
 

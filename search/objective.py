@@ -7,21 +7,21 @@ from typing import Any
 
 import optuna
 
-from models import build_net
-from models.config import TrainConfig
-from models.initialization import trained_shapes
-from models.metrics import accuracy, predict_split
-from models.net import Net
-from models.preprocessing import PixelStatistics, Preprocessing
-from models.threads import fitting_threads, limited_threads, threads, use_threads
-from models.training import train
-from search.checkpoints import Checkpoint, Progress
-from search.seeds import trial_seed
-from search.strategy import pruned_when_asked_again
-from studies.datasets import TrainingData
-from studies.files import Files
-from studies.space import suggest
-from studies.spec import StudySpec
+from mlpsearch.models import build_net
+from mlpsearch.models.config import TrainConfig
+from mlpsearch.models.initialization import trained_shapes
+from mlpsearch.models.metrics import accuracy, predict_split
+from mlpsearch.models.net import Net
+from mlpsearch.models.preprocessing import PixelStatistics, Preprocessing
+from mlpsearch.models.threads import fitting_threads, limited_threads, threads, use_threads
+from mlpsearch.models.training import train
+from mlpsearch.search.checkpoints import Checkpoint, Progress
+from mlpsearch.search.seeds import trial_seed
+from mlpsearch.search.strategy import pruned_when_asked_again
+from mlpsearch.studies.datasets import TrainingData
+from mlpsearch.studies.files import Files
+from mlpsearch.studies.space import suggest
+from mlpsearch.studies.spec import StudySpec
 
 
 class Interrupted(Exception):  # noqa: N818 - an event, not a mistake

@@ -8,8 +8,8 @@ from optuna.pruners import BasePruner, HyperbandPruner
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from studies.ownership import Ownership
-from studies.record import StudyRecord
+from mlpsearch.studies.ownership import Ownership
+from mlpsearch.studies.record import StudyRecord
 
 
 class OwnStudy(optuna.Study):

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from search.local_worker import LocalWorker
-from search.supervisor import RunningWorker
-from studies.record import StudyRecord
+from mlpsearch.search.local_worker import LocalWorker
+from mlpsearch.search.supervisor import RunningWorker
+from mlpsearch.studies.record import StudyRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Placement:
         if self.ray is None:
             yield lambda: LocalWorker(record.url, record.name, self.workers)
             return
-        from search.ray_worker import starting_on_ray
+        from mlpsearch.search.ray_worker import starting_on_ray
 
         with starting_on_ray(self.ray, record, self.gpus) as start:
             yield start

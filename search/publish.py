@@ -15,16 +15,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from models.errors import MlpsearchError, StorageError, innermost
-from search.confirmation import last_confirmation, to_json
-from search.finalize import Winner, load_winner
-from search.headline import headline
-from search.note import note
-from search.trial_queue import TrialQueue
-from search.wording import MOST_CLASSES
-from studies.artifacts import PREFIX, dashboard_files
-from studies.record import StudyRecord
-from studies.storage import exclusive, is_storage_failure
+from mlpsearch.models.errors import MlpsearchError, StorageError, innermost
+from mlpsearch.search.confirmation import last_confirmation, to_json
+from mlpsearch.search.finalize import Winner, load_winner
+from mlpsearch.search.headline import headline
+from mlpsearch.search.note import note
+from mlpsearch.search.trial_queue import TrialQueue
+from mlpsearch.search.wording import MOST_CLASSES
+from mlpsearch.studies.artifacts import PREFIX, dashboard_files
+from mlpsearch.studies.record import StudyRecord
+from mlpsearch.studies.storage import exclusive, is_storage_failure
 
 # As the dashboard's own figures look.
 _LOOK = {"template": "none", "legend": {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom"}}
@@ -79,9 +79,9 @@ def _files(record: StudyRecord) -> dict[str, bytes]:
 
 
 def _files_of_winner(record: StudyRecord, winner: Winner) -> dict[str, bytes]:
-    from search.export.document import export_text
-    from search.export.winner import export_winner
-    from search.report.pictures import first_layer_picture
+    from mlpsearch.search.export.document import export_text
+    from mlpsearch.search.export.winner import export_winner
+    from mlpsearch.search.report.pictures import first_layer_picture
 
     document = export_winner(record, winner, Path("best.toml"))
     return {
@@ -91,7 +91,7 @@ def _files_of_winner(record: StudyRecord, winner: Winner) -> dict[str, bytes]:
 
 
 def _figures(record: StudyRecord) -> dict[str, Any]:
-    from search.report.figures import confusion, time_against_accuracy
+    from mlpsearch.search.report.figures import confusion, time_against_accuracy
 
     winner = headline(record, TrialQueue(record))
     test = winner.test if winner else None

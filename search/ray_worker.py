@@ -15,20 +15,21 @@ from contextlib import chdir, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.errors import ClusterError, MlpsearchError, innermost
-from models.threads import use_threads
-from search.supervisor import End
-from search.worker import serve_one
-from studies import places
-from studies.record import StudyRecord, open_study
-from studies.storage import is_server, is_storage_failure, sqlite_path
+import mlpsearch
+from mlpsearch.models.errors import ClusterError, MlpsearchError, innermost
+from mlpsearch.models.threads import use_threads
+from mlpsearch.search.supervisor import End
+from mlpsearch.search.worker import serve_one
+from mlpsearch.studies import places
+from mlpsearch.studies.record import StudyRecord, open_study
+from mlpsearch.studies.storage import is_server, is_storage_failure, sqlite_path
 
 if TYPE_CHECKING:
     from ray import ObjectRef
 
 _RESTARTS = 3  # by Ray; the supervisor replaces a worker that died more often, until it gives up too
 _PATIENCE_SECONDS = 10.0
-_OURS = Path(__file__).parents[1]
+_OURS = Path(mlpsearch.__file__).parents[1]
 
 
 class RayWorker:

@@ -3,8 +3,8 @@
 import numpy as np
 from optuna.trial import BaseTrial
 
-from studies.record import PLANNED_SEED
-from studies.spec import StudySpec
+from mlpsearch.studies.record import PLANNED_SEED
+from mlpsearch.studies.spec import StudySpec
 
 
 def trial_seed(spec: StudySpec, trial: BaseTrial) -> int:

@@ -11,20 +11,20 @@ from collections.abc import Callable
 
 from pydantic import ValidationError
 
-from models.errors import MlpsearchError
-from search.confirmation import confirmed, plan, refuse_runs
-from search.finalize import confirm, evaluate
-from search.publish import publish, write_note
-from search.serving import serve_all
-from search.trial_queue import TrialQueue
-from search.worker import load_spec_data, serve_one
-from studies.creation import create_or_resume
-from studies.datasets import check_images, remarks_on_validation
-from studies.dimensions import Table
-from studies.places import own_studies
-from studies.record import StudyRecord, confirmation_of, find_spec, load_study, source_of
-from studies.spec import Confirm
-from studies.storage import Storage, open_storage
+from mlpsearch.models.errors import MlpsearchError
+from mlpsearch.search.confirmation import confirmed, plan, refuse_runs
+from mlpsearch.search.finalize import confirm, evaluate
+from mlpsearch.search.publish import publish, write_note
+from mlpsearch.search.serving import serve_all
+from mlpsearch.search.trial_queue import TrialQueue
+from mlpsearch.search.worker import load_spec_data, serve_one
+from mlpsearch.studies.creation import create_or_resume
+from mlpsearch.studies.datasets import check_images, remarks_on_validation
+from mlpsearch.studies.dimensions import Table
+from mlpsearch.studies.places import own_studies
+from mlpsearch.studies.record import StudyRecord, confirmation_of, find_spec, load_study, source_of
+from mlpsearch.studies.spec import Confirm
+from mlpsearch.studies.storage import Storage, open_storage
 
 _AGAIN_SECONDS = 60.0  # until a worker tries again what it could not finish
 

@@ -3,12 +3,12 @@
 import time
 from collections.abc import Callable
 
-from models.errors import MlpsearchError, StudyError
-from search.trial_queue import TrialQueue
-from search.worker import IDLE_SECONDS, Worker, load_study_data
-from studies.places import own_studies
-from studies.record import load_study, open_study
-from studies.storage import Storage, open_storage, shown
+from mlpsearch.models.errors import MlpsearchError, StudyError
+from mlpsearch.search.trial_queue import TrialQueue
+from mlpsearch.search.worker import IDLE_SECONDS, Worker, load_study_data
+from mlpsearch.studies.places import own_studies
+from mlpsearch.studies.record import load_study, open_study
+from mlpsearch.studies.storage import Storage, open_storage, shown
 
 # After an error a study is left alone for a while, which doubles with each further one.
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 2.0, 120.0

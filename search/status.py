@@ -5,10 +5,10 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from search.confirmation import last_confirmation, no_winner, to_json
-from search.headline import Headline, headline
-from search.trial_queue import TrialQueue
-from studies.record import StudyRecord, confirmation_of
+from mlpsearch.search.confirmation import last_confirmation, no_winner, to_json
+from mlpsearch.search.headline import Headline, headline
+from mlpsearch.search.trial_queue import TrialQueue
+from mlpsearch.studies.record import StudyRecord, confirmation_of
 
 _MOST_REFUSED = 5  # that a status names
 

@@ -13,9 +13,9 @@ from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from search.own_study import OwnHyperband
-from studies.space import distributions
-from studies.spec import StudySpec
+from mlpsearch.search.own_study import OwnHyperband
+from mlpsearch.studies.space import distributions
+from mlpsearch.studies.spec import StudySpec
 
 _SHOWN, _SHOWN_BEST = 2_000, 100  # of the trials of a large study, to its sampler
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from models.errors import StudyError
-from search.trial_queue import TrialQueue
-from studies.record import StudyRecord
+from mlpsearch.models.errors import StudyError
+from mlpsearch.search.trial_queue import TrialQueue
+from mlpsearch.studies.record import StudyRecord
 
 _LOOK_SECONDS, _REST_SECONDS = 0.5, 0.02
 _REAP_SECONDS = 5.0

@@ -25,18 +25,18 @@ import optuna
 from optuna.pruners import NopPruner
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from models.errors import StudyError
-from search.checkpoints import remove_leftovers
-from search.next_trial import NothingMissing, next_trial
-from search.own_study import OwnStudy
-from search.planned_runs import PlannedRuns
-from search.strategy import make_pruner, make_sampler
-from search.waiting import is_whole, misfit
-from studies.backend import Change
-from studies.counts import TrialKey
-from studies.hints import command
-from studies.ownership import CLAIMED, ENDED, REFUSED
-from studies.record import StudyRecord
+from mlpsearch.models.errors import StudyError
+from mlpsearch.search.checkpoints import remove_leftovers
+from mlpsearch.search.next_trial import NothingMissing, next_trial
+from mlpsearch.search.own_study import OwnStudy
+from mlpsearch.search.planned_runs import PlannedRuns
+from mlpsearch.search.strategy import make_pruner, make_sampler
+from mlpsearch.search.waiting import is_whole, misfit
+from mlpsearch.studies.backend import Change
+from mlpsearch.studies.counts import TrialKey
+from mlpsearch.studies.hints import command
+from mlpsearch.studies.ownership import CLAIMED, ENDED, REFUSED
+from mlpsearch.studies.record import StudyRecord
 
 ATTEMPT = "attempt"  # the trial attribute that tells its attempts apart
 MAX_FAILURES = 3  # exceptions of one trial

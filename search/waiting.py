@@ -6,15 +6,15 @@ from typing import Any
 from optuna.distributions import check_distribution_compatibility
 from optuna.trial import FrozenTrial
 
-from models.config import TYPES
-from search.planned_runs import run_of
-from studies.dimensions import as_float, extent, fits, inside
-from studies.ownership import Ownership
-from studies.record import OF_TRIAL, PLANNED_SEED, PlannedRun
-from studies.space import distributions
-from studies.spans import EARLIER
-from studies.spec import StudySpec
-from studies.spec_messages import key_path, nearest, show
+from mlpsearch.models.config import TYPES
+from mlpsearch.search.planned_runs import run_of
+from mlpsearch.studies.dimensions import as_float, extent, fits, inside
+from mlpsearch.studies.ownership import Ownership
+from mlpsearch.studies.record import OF_TRIAL, PLANNED_SEED, PlannedRun
+from mlpsearch.studies.space import distributions
+from mlpsearch.studies.spans import EARLIER
+from mlpsearch.studies.spec import StudySpec
+from mlpsearch.studies.spec_messages import key_path, nearest, show
 
 FIXED = "fixed_params"  # the system attribute with the values that a trial shall have, as Optuna names it
 

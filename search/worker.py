@@ -9,15 +9,15 @@ from pathlib import Path
 
 from optuna.exceptions import StorageInternalError
 
-from models.errors import DataError, StorageError, innermost
-from search.checkpoints import save_weights
-from search.lease import Lease
-from search.objective import Interrupted, Objective, Outcome
-from search.trial_queue import Claim, TrialLost, TrialQueue
-from studies.datasets import TrainingData, load_training, own_copy, why_changed
-from studies.record import StudyRecord
-from studies.spec import StudySpec
-from studies.storage import shown
+from mlpsearch.models.errors import DataError, StorageError, innermost
+from mlpsearch.search.checkpoints import save_weights
+from mlpsearch.search.lease import Lease
+from mlpsearch.search.objective import Interrupted, Objective, Outcome
+from mlpsearch.search.trial_queue import Claim, TrialLost, TrialQueue
+from mlpsearch.studies.datasets import TrainingData, load_training, own_copy, why_changed
+from mlpsearch.studies.record import StudyRecord
+from mlpsearch.studies.spec import StudySpec
+from mlpsearch.studies.storage import shown
 
 IDLE_SECONDS = 0.5  # between looks at a queue in which nothing waits, but other workers' trials still run
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from search.local_worker import LocalWorker
+from mlpsearch.search.local_worker import LocalWorker
 
 _LOOK_SECONDS = 0.5
 # A worker is replaced after a pause, which doubles with each that ends soon after its start.

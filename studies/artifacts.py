@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from studies.files import Files, FoundFile
-from studies.places import Place
-from studies.storage import Storage
+from mlpsearch.studies.files import Files, FoundFile
+from mlpsearch.studies.places import Place
+from mlpsearch.studies.storage import Storage
 
 PREFIX = "artifacts:"
 

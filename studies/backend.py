@@ -32,11 +32,11 @@ from sqlalchemy import Connection, Executable, Table, and_, bindparam, event, fu
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
-from models.errors import StorageError
-from studies.listing import Listing, refreshed
-from studies.ownership import Ownership
-from studies.reconnecting import repeated
-from studies.rows import (
+from mlpsearch.models.errors import StorageError
+from mlpsearch.studies.listing import Listing, refreshed
+from mlpsearch.studies.ownership import Ownership
+from mlpsearch.studies.reconnecting import repeated
+from mlpsearch.studies.rows import (
     COLUMNS,
     DISTRIBUTION,
     PARAMS,
@@ -49,8 +49,8 @@ from studies.rows import (
     trials_of,
     utc_now,
 )
-from studies.spans import EARLIER, fell_silent, last_seen, to_json
-from studies.sqlite import GONE, READ_ONLY, begin, begin_reading, identity
+from mlpsearch.studies.spans import EARLIER, fell_silent, last_seen, to_json
+from mlpsearch.studies.sqlite import GONE, READ_ONLY, begin, begin_reading, identity
 
 _STUDIES: Table = models.StudyModel.__table__
 _STUDY_USER: Table = models.StudyUserAttributeModel.__table__

@@ -12,8 +12,8 @@ from optuna.storages import _CachedStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from studies.backend import Backend
-from studies.listing import Listing
+from mlpsearch.studies.backend import Backend
+from mlpsearch.studies.listing import Listing
 
 
 class Cache(_CachedStorage):

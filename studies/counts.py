@@ -13,13 +13,13 @@ from optuna.trial import TrialState
 from sqlalchemy import Connection, DateTime, Executable, Integer, TextClause, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from models.errors import StorageError, innermost
-from studies.ownership import Ownership
-from studies.reconnecting import repeated
-from studies.rows import utc_now
-from studies.spans import EARLIER, Span, covered, fell_silent, from_json, last_seen
-from studies.sqlite import READ_ONLY
-from studies.storage import GRACE_SECONDS, Storage, shown
+from mlpsearch.models.errors import StorageError, innermost
+from mlpsearch.studies.ownership import Ownership
+from mlpsearch.studies.reconnecting import repeated
+from mlpsearch.studies.rows import utc_now
+from mlpsearch.studies.spans import EARLIER, Span, covered, fell_silent, from_json, last_seen
+from mlpsearch.studies.sqlite import READ_ONLY
+from mlpsearch.studies.storage import GRACE_SECONDS, Storage, shown
 
 _SPANS = (
     "SELECT datetime_start, datetime_complete, heartbeat FROM trials"

@@ -7,10 +7,10 @@ from typing import Any
 from optuna.exceptions import DuplicatedStudyError
 from optuna.study import StudyDirection
 
-from models.errors import StudyError
-from studies.ownership import MARKED
-from studies.places import Place, storage_place
-from studies.record import (
+from mlpsearch.models.errors import StudyError
+from mlpsearch.studies.ownership import MARKED
+from mlpsearch.studies.places import Place, storage_place
+from mlpsearch.studies.record import (
     PlannedRun,
     StudyRecord,
     confirmation_name,
@@ -19,8 +19,8 @@ from studies.record import (
     load_study,
     study_names,
 )
-from studies.spec import Budget, StudySpec, differences
-from studies.storage import Storage, exclusive, open_storage, shown
+from mlpsearch.studies.spec import Budget, StudySpec, differences
+from mlpsearch.studies.storage import Storage, exclusive, open_storage, shown
 
 _SHOWN_CHANGES = 10  # of a specification, in one message
 

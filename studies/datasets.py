@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from models.data import Split
-from models.errors import DataError
-from models.files import expanded
-from studies.duplicates import count_known
-from studies.image_cache import CachedImages
-from studies.sources import DATASETS, check_images, open_beside, open_split
-from studies.spec import VALIDATION
-from studies.stratified import split_rows
+from mlpsearch.models.data import Split
+from mlpsearch.models.errors import DataError
+from mlpsearch.models.files import expanded
+from mlpsearch.studies.duplicates import count_known
+from mlpsearch.studies.image_cache import CachedImages
+from mlpsearch.studies.sources import DATASETS, check_images, open_beside, open_split
+from mlpsearch.studies.spec import VALIDATION
+from mlpsearch.studies.stratified import split_rows
 
 __all__ = [
     "DATASETS",

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import DataError
+from mlpsearch.models.errors import DataError
 
 SplitName = Literal["train", "validation", "test"]
 

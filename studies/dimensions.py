@@ -5,9 +5,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, PlainValidator, Tag
 
-from models.config import TYPES, check_value, describe_allowed
-from models.errors import ConfigError
-from studies.spec_messages import key_path, nearest, show
+from mlpsearch.models.config import TYPES, check_value, describe_allowed
+from mlpsearch.models.errors import ConfigError
+from mlpsearch.studies.spec_messages import key_path, nearest, show
 
 # Fields of TrainConfig that the study sets itself -> what a file says instead.
 NOT_SEARCHED = {

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from models.errors import StorageError
-from models.files import expanded, write_atomically
+from mlpsearch.models.errors import StorageError
+from mlpsearch.models.files import expanded, write_atomically
 
 _S3 = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>[^?#]*))?")
 
@@ -149,7 +149,7 @@ def open_place(name: str) -> Files:
     """Return the files of a place; name: as place_name gives it. Nothing is looked at yet."""
     if not name.startswith("s3://"):
         return FolderFiles(Path(name))
-    from studies.s3 import S3Files
+    from mlpsearch.studies.s3 import S3Files
 
     bucket, _, prefix = name.removeprefix("s3://").partition("/")
     return S3Files(bucket, prefix)

@@ -2,9 +2,9 @@
 
 from collections.abc import Set
 
-from studies.artifacts import artifact_garbage, dashboard_files
-from studies.places import Place, own_studies, storage_place
-from studies.storage import Storage, exclusive
+from mlpsearch.studies.artifacts import artifact_garbage, dashboard_files
+from mlpsearch.studies.places import Place, own_studies, storage_place
+from mlpsearch.studies.storage import Storage, exclusive
 
 
 def collect_garbage(storage: Storage) -> tuple[int, int]:

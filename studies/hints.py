@@ -3,8 +3,8 @@
 import os
 import shlex
 
-from studies.places import ENVIRONMENT
-from studies.storage import is_server, shown, sqlite_path, storage_url
+from mlpsearch.studies.places import ENVIRONMENT
+from mlpsearch.studies.storage import is_server, shown, sqlite_path, storage_url
 
 
 def command(url: str, *words: str) -> str:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from models.data import Split
-from studies.duplicates import count_known
-from studies.sources import open_beside, open_split
+from mlpsearch.models.data import Split
+from mlpsearch.studies.duplicates import count_known
+from mlpsearch.studies.sources import open_beside, open_split
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -25,9 +25,9 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from models.errors import DataError
-from models.files import sync_folder
-from studies.decoded import DecodedImages, Source, SplitName
+from mlpsearch.models.errors import DataError
+from mlpsearch.models.files import sync_folder
+from mlpsearch.studies.decoded import DecodedImages, Source, SplitName
 
 FORMAT_VERSION = 1
 

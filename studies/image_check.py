@@ -8,11 +8,11 @@ is found when it is decoded, so of the test split only then.
 from collections import Counter
 from collections.abc import Sequence
 
-from models.errors import DataError
-from studies.decoded import SplitName
-from studies.image_headers import Header, read_header
-from studies.image_layout import class_names, split_images
-from studies.image_trees import ImageTree
+from mlpsearch.models.errors import DataError
+from mlpsearch.studies.decoded import SplitName
+from mlpsearch.studies.image_headers import Header, read_header
+from mlpsearch.studies.image_layout import class_names, split_images
+from mlpsearch.studies.image_trees import ImageTree
 
 MAX_SPLIT_BYTES = 16 * 2**30
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import DataError
-from studies.image_headers import Header, opened_image
+from mlpsearch.models.errors import DataError
+from mlpsearch.studies.image_headers import Header, opened_image
 
 if TYPE_CHECKING:
     from PIL import Image

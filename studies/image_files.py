@@ -8,12 +8,12 @@ ones where an image is grey. How a file becomes pixels, image_decoding.py says.
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import DataError
-from studies.decoded import DecodedImages, SplitName
-from studies.image_check import check_tree, refuse_too_large
-from studies.image_decoding import decode_image
-from studies.image_layout import class_names, split_images
-from studies.image_trees import ImageTree
+from mlpsearch.models.errors import DataError
+from mlpsearch.studies.decoded import DecodedImages, SplitName
+from mlpsearch.studies.image_check import check_tree, refuse_too_large
+from mlpsearch.studies.image_decoding import decode_image
+from mlpsearch.studies.image_layout import class_names, split_images
+from mlpsearch.studies.image_trees import ImageTree
 
 _DECODING = 2  # counts the ways in which image files were decoded: caches of an earlier one are not used
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from models.errors import DataError
+from mlpsearch.models.errors import DataError
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -7,9 +7,9 @@ Classes are the folders of train/, in the order of their names; names that diffe
 import unicodedata
 from collections.abc import Sequence
 
-from models.errors import DataError
-from studies.decoded import SplitName
-from studies.image_trees import ImageTree
+from mlpsearch.models.errors import DataError
+from mlpsearch.studies.decoded import SplitName
+from mlpsearch.studies.image_trees import ImageTree
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png")
 

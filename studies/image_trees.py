@@ -13,9 +13,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-from models.errors import DataError
-from studies.archives import ARCHIVE_SUFFIXES, MAX_FILE_BYTES, archive_members
-from studies.decoded import SplitName, digest_of_files
+from mlpsearch.models.errors import DataError
+from mlpsearch.studies.archives import ARCHIVE_SUFFIXES, MAX_FILE_BYTES, archive_members
+from mlpsearch.studies.decoded import SplitName, digest_of_files
 
 _LEFTOVERS = {"__macosx", "thumbs.db", "desktop.ini"}
 _DEEPEST = 4  # <top folder>/<split>/<class>/<folder>

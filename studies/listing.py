@@ -14,7 +14,7 @@ from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, Table, and_, bindparam, func, select
 
-from studies.rows import TRIALS, trials_of
+from mlpsearch.studies.rows import TRIALS, trials_of
 
 _STUDIES: Table = models.StudyModel.__table__
 _STUDY_USER: Table = models.StudyUserAttributeModel.__table__

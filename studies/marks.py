@@ -12,9 +12,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from models.errors import StorageError
-from studies.files import Files, FolderFiles
-from studies.storage import is_server, sqlite_path
+from mlpsearch.models.errors import StorageError
+from mlpsearch.studies.files import Files, FolderFiles
+from mlpsearch.studies.storage import is_server, sqlite_path
 
 MARK = "study.json"
 
@@ -102,7 +102,7 @@ def _is_elsewhere(marked: str | None, place: str | None) -> bool:
 
 @cache
 def _server_database(url: str) -> str:
-    from studies.postgres import rows
+    from mlpsearch.studies.postgres import rows
 
     ((may_ask,),) = rows(url, "SELECT has_function_privilege('pg_control_system()', 'execute')")
     ((database,),) = rows(url, "SELECT oid::text FROM pg_database WHERE datname = current_database()")

@@ -23,10 +23,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.errors import StorageError
-from studies.files import Files, FolderFiles, open_place, place_name
-from studies.marks import MARK, Claim, claim, database_file, new_mark, read_mark, sharing_database
-from studies.storage import Storage, is_server, shown, sqlite_path
+from mlpsearch.models.errors import StorageError
+from mlpsearch.studies.files import Files, FolderFiles, open_place, place_name
+from mlpsearch.studies.marks import MARK, Claim, claim, database_file, new_mark, read_mark, sharing_database
+from mlpsearch.studies.storage import Storage, is_server, shown, sqlite_path
 
 if TYPE_CHECKING:
     from optuna.study._frozen import FrozenStudy

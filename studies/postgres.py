@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from models.errors import StorageError
-from studies.reconnecting import repeated
+from mlpsearch.models.errors import StorageError
+from mlpsearch.studies.reconnecting import repeated
 
 if TYPE_CHECKING:
     from psycopg import Connection

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from models.errors import MlpsearchError, StorageError, innermost
+from mlpsearch.models.errors import MlpsearchError, StorageError, innermost
 
 T = TypeVar("T")
 

@@ -32,19 +32,19 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial
 
-from models.errors import StorageError, StudyError
-from models.files import expanded
-from studies import catalog
-from studies.artifacts import artifacts_of, remove_artifacts
-from studies.counts import Counts
-from studies.datasets import TrainingData, own_copy
-from studies.files import Files
-from studies.hints import command
-from studies.ownership import MARKED, Ownership
-from studies.places import Place, own_studies, place_for
-from studies.spec import VALIDATION, Budget, StudySpec
-from studies.spec_messages import nearest
-from studies.storage import Storage, exists, open_storage, shown
+from mlpsearch.models.errors import StorageError, StudyError
+from mlpsearch.models.files import expanded
+from mlpsearch.studies import catalog
+from mlpsearch.studies.artifacts import artifacts_of, remove_artifacts
+from mlpsearch.studies.counts import Counts
+from mlpsearch.studies.datasets import TrainingData, own_copy
+from mlpsearch.studies.files import Files
+from mlpsearch.studies.hints import command
+from mlpsearch.studies.ownership import MARKED, Ownership
+from mlpsearch.studies.places import Place, own_studies, place_for
+from mlpsearch.studies.spec import VALIDATION, Budget, StudySpec
+from mlpsearch.studies.spec_messages import nearest
+from mlpsearch.studies.storage import Storage, exists, open_storage, shown
 
 # Attributes of a confirmation's trial: the trial of the search that it confirms, and the seed that it trains with.
 OF_TRIAL, PLANNED_SEED = "of_trial", "planned_seed"

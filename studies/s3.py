@@ -15,8 +15,8 @@ from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from models.errors import StorageError
-from studies.files import Files, FoundFile, checked
+from mlpsearch.models.errors import StorageError
+from mlpsearch.studies.files import Files, FoundFile, checked
 
 if TYPE_CHECKING:
     from optuna.artifacts import Boto3ArtifactStore

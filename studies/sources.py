@@ -17,14 +17,14 @@ from pathlib import Path
 
 import numpy as np
 
-from models.errors import DataError
-from models.files import write_atomically
-from studies.decoded import DataSource, DecodedImages, Source, SplitName
-from studies.image_cache import CachedImages, cache_folder, open_cached
-from studies.image_files import ImageFiles
-from studies.image_trees import open_tree
-from studies.stratified import split_rows
-from studies.torchvision_datasets import CIFAR10_FOLDER, find_cifar10, find_fashion_mnist
+from mlpsearch.models.errors import DataError
+from mlpsearch.models.files import write_atomically
+from mlpsearch.studies.decoded import DataSource, DecodedImages, Source, SplitName
+from mlpsearch.studies.image_cache import CachedImages, cache_folder, open_cached
+from mlpsearch.studies.image_files import ImageFiles
+from mlpsearch.studies.image_trees import open_tree
+from mlpsearch.studies.stratified import split_rows
+from mlpsearch.studies.torchvision_datasets import CIFAR10_FOLDER, find_cifar10, find_fashion_mnist
 
 DATASETS = ("digits", "cifar10", "fashion-mnist", "images")
 _DIGITS_TEST_IMAGES = 360

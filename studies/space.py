@@ -10,9 +10,9 @@ from optuna.distributions import (
 )
 from optuna.trial import BaseTrial
 
-from models.config import TYPES, TrainConfig
-from studies.dimensions import FIELDS, Choices, Dimension
-from studies.spec import StudySpec
+from mlpsearch.models.config import TYPES, TrainConfig
+from mlpsearch.studies.dimensions import FIELDS, Choices, Dimension
+from mlpsearch.studies.spec import StudySpec
 
 
 def distributions(spec: StudySpec) -> dict[str, BaseDistribution]:

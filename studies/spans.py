@@ -7,7 +7,7 @@ On a server its own clock gives them (studies/rows.py), so the clocks of the wor
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from studies.storage import GRACE_SECONDS
+from mlpsearch.studies.storage import GRACE_SECONDS
 
 EARLIER = "earlier"  # the trial attribute with the spans of attempts that were cut off
 

@@ -11,10 +11,10 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
-from models.config import ALLOWED, describe_allowed
-from models.errors import SpecError
-from models.files import expanded
-from studies.dimensions import (
+from mlpsearch.models.config import ALLOWED, describe_allowed
+from mlpsearch.models.errors import SpecError
+from mlpsearch.models.files import expanded
+from mlpsearch.studies.dimensions import (
     FIELDS,
     Choices,
     Dimension,
@@ -29,7 +29,7 @@ from studies.dimensions import (
     why_no_field,
     with_floats,
 )
-from studies.spec_messages import explain, key_path, nearest, one_line, show
+from mlpsearch.studies.spec_messages import explain, key_path, nearest, one_line, show
 
 MAX_FILE_BYTES = 1_000_000
 VALIDATION = 1000  # validation images, where neither a study nor its data set says how many

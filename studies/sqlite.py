@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from models.errors import StorageError, innermost
-from studies.reconnecting import Disturbed, repeated
+from mlpsearch.models.errors import StorageError, innermost
+from mlpsearch.studies.reconnecting import Disturbed, repeated
 
 BUSY_SECONDS = 120  # how long a transaction waits for another process that holds the database
 

@@ -15,15 +15,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from models.errors import StorageError, innermost
-from models.files import expanded
-from studies.reconnecting import repeated
+from mlpsearch.models.errors import StorageError, innermost
+from mlpsearch.models.files import expanded
+from mlpsearch.studies.reconnecting import repeated
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from studies.backend import Backend
-    from studies.cache import Cache
+    from mlpsearch.studies.backend import Backend
+    from mlpsearch.studies.cache import Cache
 
 Purpose = Literal["", "opening"]  # of a lock
 
@@ -56,7 +56,7 @@ def storage_url(given: str | None) -> str:
     if url.startswith(f"{_SQLITE}~"):
         url = f"{_SQLITE}{expanded(sqlite_path(url))}"
     if is_server(url):
-        from studies.postgres import check_url
+        from mlpsearch.studies.postgres import check_url
 
         check_url(url)
         return url
@@ -83,7 +83,7 @@ def shown(url: str) -> str:
     """Return the URL as it may be printed and kept: without passwords."""
     if not is_server(url):
         return url
-    from studies.postgres import masked
+    from mlpsearch.studies.postgres import masked
 
     return masked(url)
 
@@ -98,7 +98,7 @@ def exists(url: str) -> bool:
     with _clear_errors(url):
         if not is_server(url):
             return sqlite_path(url).is_file()
-        from studies.postgres import schema
+        from mlpsearch.studies.postgres import schema
 
         return repeated(lambda: schema(url), opening=True) is not None
 
@@ -167,8 +167,8 @@ def _place(url: str) -> str:
 
 
 def _open_postgresql(url: str, read_only: bool) -> Storage:
-    from studies.backend import newest_schema
-    from studies.postgres import engine_options, schema
+    from mlpsearch.studies.backend import newest_schema
+    from mlpsearch.studies.postgres import engine_options, schema
 
     def opened(*, known: bool) -> Storage:
         options = engine_options(url, read_only=read_only)
@@ -181,8 +181,8 @@ def _open_postgresql(url: str, read_only: bool) -> Storage:
 
 
 def _open_sqlite(url: str, read_only: bool) -> Storage:
-    from studies import sqlite
-    from studies.backend import newest_schema
+    from mlpsearch.studies import sqlite
+    from mlpsearch.studies.backend import newest_schema
 
     path = sqlite_path(url)
 
@@ -206,8 +206,8 @@ def _storage(
     """Return the storage; known: whether it has all tables as this Optuna makes them."""
     import optuna
 
-    from studies.backend import Backend
-    from studies.cache import Cache
+    from mlpsearch.studies.backend import Backend
+    from mlpsearch.studies.cache import Cache
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # what is worth saying, mlpsearch says
     with warnings.catch_warnings():  # heartbeats are marked experimental; tests pin what we use of them
@@ -235,12 +235,12 @@ def exclusive(url: str, purpose: Purpose = "") -> Iterator[None]:
     however that ends; the latter with its connection already, so nothing that must be exact depends on it alone.
     """
     if is_server(url):
-        from studies import postgres
+        from mlpsearch.studies import postgres
 
         with postgres.exclusive(url, purpose):
             yield
         return
-    from studies import sqlite
+    from mlpsearch.studies import sqlite
 
     with sqlite.exclusive(sqlite_path(url), purpose):
         yield
@@ -259,11 +259,11 @@ def stored_names(url: str) -> list[str]:
     """
     with _clear_errors(url):
         if is_server(url):
-            from studies import postgres
+            from mlpsearch.studies import postgres
 
             found = repeated(lambda: postgres.rows(url, _NAMES), opening=True)
         else:
-            from studies import sqlite
+            from mlpsearch.studies import sqlite
 
             found = sqlite.rows(sqlite_path(url), _NAMES)
     return sorted(name for (name,) in found)

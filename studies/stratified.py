@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import DataError
+from mlpsearch.models.errors import DataError
 
 
 def split_rows(

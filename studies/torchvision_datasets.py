@@ -22,9 +22,9 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import DataError
-from studies.decoded import DataSource, DecodedImages, SplitName, digest_of_files
-from studies.image_cache import cache_folder, cache_lock
+from mlpsearch.models.errors import DataError
+from mlpsearch.studies.decoded import DataSource, DecodedImages, SplitName, digest_of_files
+from mlpsearch.studies.image_cache import cache_folder, cache_lock
 
 LOCAL_ROOT = Path("data")
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")  # of the package dataset-fashion-mnist

@@ -8,11 +8,11 @@ import sys
 
 import click
 
-from models.errors import MlpsearchError, OutputError, innermost
-from search.cli import export, remove, report, result, run, serve, show
-from search.cli.common import INTERRUPTED, tell
-from search.cli.streams import discard_output, standard_streams
-from studies.storage import is_storage_failure
+from mlpsearch.models.errors import MlpsearchError, OutputError, innermost
+from mlpsearch.search.cli import export, remove, report, result, run, serve, show
+from mlpsearch.search.cli.common import INTERRUPTED, tell
+from mlpsearch.search.cli.streams import discard_output, standard_streams
+from mlpsearch.studies.storage import is_storage_failure
 
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
 

@@ -14,8 +14,8 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from search.status import StudyStatus
-    from studies.record import StudyRecord
+    from mlpsearch.search.status import StudyStatus
+    from mlpsearch.studies.record import StudyRecord
 
 INTERRUPTED = 130
 
@@ -23,8 +23,8 @@ INTERRUPTED = 130
 def _keep_place(_context: click.Context, _option: click.Parameter, given: str | None) -> None:
     """Keep it in the environment, so that worker processes know it too."""
     if given:
-        from studies.files import place_name
-        from studies.places import ENVIRONMENT
+        from mlpsearch.studies.files import place_name
+        from mlpsearch.studies.places import ENVIRONMENT
 
         os.environ[ENVIRONMENT] = place_name(given)
 
@@ -32,8 +32,8 @@ def _keep_place(_context: click.Context, _option: click.Parameter, given: str | 
 def _keep_data(_context: click.Context, _option: click.Parameter, given: str | None) -> str | None:
     """Keep it in the environment, so that worker processes know it too."""
     if given:
-        from models.files import expanded
-        from studies.datasets import ENVIRONMENT
+        from mlpsearch.models.files import expanded
+        from mlpsearch.studies.datasets import ENVIRONMENT
 
         os.environ[ENVIRONMENT] = str(expanded(given).absolute())
     return given
@@ -44,7 +44,7 @@ class PathType(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the Path."""
-        from models.files import expanded
+        from mlpsearch.models.files import expanded
 
         return expanded(str(super().convert(value, param, ctx)))
 
@@ -81,16 +81,16 @@ own_data_option = click.option(
 
 def find_study(study: str, storage: str | None, *, read_only: bool = False) -> "StudyRecord":
     """Return a study of the storage. read_only: for a command that only looks."""
-    from studies.record import open_study
-    from studies.storage import storage_url
+    from mlpsearch.studies.record import open_study
+    from mlpsearch.studies.storage import storage_url
 
     return open_study(storage_url(storage), study, read_only=read_only)
 
 
 def status_of(record: "StudyRecord") -> "StudyStatus":
     """Return how a study stands now."""
-    from search.status import study_status
-    from search.trial_queue import TrialQueue
+    from mlpsearch.search.status import study_status
+    from mlpsearch.search.trial_queue import TrialQueue
 
     return study_status(record, TrialQueue(record))
 
@@ -100,7 +100,7 @@ def show_study(record: "StudyRecord", as_json: bool) -> None:
     if as_json:
         print_json(status_json(record))
         return
-    from search.cli.display import study_lines
+    from mlpsearch.search.cli.display import study_lines
 
     for line in study_lines(status_of(record)):
         out().print(line, highlight=False, markup=False, soft_wrap=isinstance(line, str))
@@ -108,8 +108,8 @@ def show_study(record: "StudyRecord", as_json: bool) -> None:
 
 def show_result(record: "StudyRecord", as_json: bool) -> None:
     """Print the study that a command has worked on. That standard output fails does not undo the work."""
-    from models.errors import OutputError
-    from search.cli.streams import discard_output
+    from mlpsearch.models.errors import OutputError
+    from mlpsearch.search.cli.streams import discard_output
 
     try:
         show_study(record, as_json)
@@ -134,7 +134,7 @@ def tell_if_nothing_was_opened(record: "StudyRecord", before: int) -> None:
 
 def status_json(record: "StudyRecord") -> dict[str, Any]:
     """Return a study's JSON document."""
-    from studies.storage import shown
+    from mlpsearch.studies.storage import shown
 
     return asdict(status_of(record)) | {"storage": shown(record.url)}
 

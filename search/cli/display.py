@@ -10,9 +10,18 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from search.headline import Headline
-from search.status import StudyStatus
-from search.wording import MOST_CLASSES, bias, duration, known_images, lead, mean_and_deviation, percent, short
+from mlpsearch.search.headline import Headline
+from mlpsearch.search.status import StudyStatus
+from mlpsearch.search.wording import (
+    MOST_CLASSES,
+    bias,
+    duration,
+    known_images,
+    lead,
+    mean_and_deviation,
+    percent,
+    short,
+)
 
 _PLAIN_SECONDS = 5.0  # between lines of progress where there is no terminal
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from search.cli.common import (
+from mlpsearch.search.cli.common import (
     PathType,
     artifacts_option,
     data_option,
@@ -23,9 +23,9 @@ from search.cli.common import (
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from search.export.prediction import Prediction
-    from search.export.retraining import Comparison
-    from studies.record import StudyRecord
+    from mlpsearch.search.export.prediction import Prediction
+    from mlpsearch.search.export.retraining import Comparison
+    from mlpsearch.studies.record import StudyRecord
 
 _PATH = PathType()
 
@@ -49,7 +49,7 @@ def export(
         raise click.UsageError("--onnx needs -o FOLDER, a name without a suffix")
     record = find_study(study, storage, read_only=True)
     if trials is not None:
-        from search.export.trials import write_trials
+        from mlpsearch.search.export.trials import write_trials
 
         write_trials(record, trials)
         tell(f"wrote {trials}")
@@ -58,11 +58,11 @@ def export(
 
 
 def _export_winner(record: "StudyRecord", output: Path | None, weights: Path | None, onnx: bool) -> None:
-    from models.prediction import prediction_arrays
-    from search.export.document import write_export
-    from search.export.parameters import write_parameters
-    from search.export.winner import ONNX, export_winner, taken, write_folder
-    from search.finalize import MissingWeightsError, load_winner
+    from mlpsearch.models.prediction import prediction_arrays
+    from mlpsearch.search.export.document import write_export
+    from mlpsearch.search.export.parameters import write_parameters
+    from mlpsearch.search.export.winner import ONNX, export_winner, taken, write_folder
+    from mlpsearch.search.finalize import MissingWeightsError, load_winner
 
     try:
         winner = load_winner(record)
@@ -97,9 +97,9 @@ def _export_winner(record: "StudyRecord", output: Path | None, weights: Path | N
 @json_option
 def train(export: Path, data: str | None, as_json: bool) -> None:
     """Train an exported configuration again, and say whether it is the same bit for bit."""
-    from search.export.document import read_export
-    from search.export.retraining import Retraining
-    from search.wording import percent
+    from mlpsearch.search.export.document import read_export
+    from mlpsearch.search.export.retraining import Retraining
+    from mlpsearch.search.wording import percent
 
     exported = read_export(export)
     retraining = Retraining(exported, data)
@@ -122,7 +122,7 @@ def predict(export: Path, images: tuple[Path, ...], top: int, as_json: bool) -> 
 
     A file that cannot be used is named, the others are classified; the exit code is then 1.
     """
-    from search.export.prediction import classify
+    from mlpsearch.search.export.prediction import classify
 
     predictions = classify(export, images, top, lambda refused: tell(f"error: {refused}"))
     if as_json:
@@ -134,7 +134,7 @@ def predict(export: Path, images: tuple[Path, ...], top: int, as_json: bool) -> 
 
 
 def _comparison_text(comparison: "Comparison") -> str:
-    from search.wording import percent
+    from mlpsearch.search.wording import percent
 
     accuracy = f"validation accuracy {percent(comparison.validation_accuracy)}"
     accuracy += ", the same as exported" if comparison.same else f", exported was {percent(comparison.exported)}"
@@ -150,7 +150,7 @@ def _predictions_table(predictions: "list[Prediction]") -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    from search.wording import percent
+    from mlpsearch.search.wording import percent
 
     table = Table(box=None, pad_edge=False)
     table.add_column("file", overflow="fold")

@@ -30,7 +30,7 @@ def placement_options(command: Callable[..., None]) -> Callable[..., None]:
     def with_placement(*, workers: int, ray: str | None, gpus: float | None, **others: Any) -> None:
         if gpus is not None and ray is None:
             raise click.UsageError("--gpus-per-worker needs --ray ADDRESS")
-        from search.placement import Placement
+        from mlpsearch.search.placement import Placement
 
         # Ray divides a GPU into ten thousand parts.
         command(placement=Placement(workers, ray, round(gpus or 0.0, 4)), **others)

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from search.cli.common import artifacts_option, find_study, storage_option, tell
+from mlpsearch.search.cli.common import artifacts_option, find_study, storage_option, tell
 
 
 @click.command()
@@ -14,8 +14,8 @@ from search.cli.common import artifacts_option, find_study, storage_option, tell
 @artifacts_option
 def delete(study: str, yes: bool, storage: str | None) -> None:
     """Delete a study with its trials, weights and checkpoints."""
-    from studies.record import delete_study
-    from studies.storage import shown
+    from mlpsearch.studies.record import delete_study
+    from mlpsearch.studies.storage import shown
 
     record = find_study(study, storage)
     counted, others = record.counts.by_state(), record.counts.foreign()
@@ -43,8 +43,8 @@ def _agrees(question: str) -> bool:
 @artifacts_option
 def gc(storage: str | None) -> None:
     """Delete weights and checkpoints that no study owns any more."""
-    from studies.garbage import collect_garbage, folders_of_others
-    from studies.storage import open_storage, storage_url
+    from mlpsearch.studies.garbage import collect_garbage, folders_of_others
+    from mlpsearch.studies.storage import open_storage, storage_url
 
     opened = open_storage(storage_url(storage))
     files, size = collect_garbage(opened)

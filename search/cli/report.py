@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from search.cli.common import (
+from mlpsearch.search.cli.common import (
     PathType,
     artifacts_option,
     err,
@@ -23,7 +23,7 @@ from search.cli.common import (
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from search.report.comparison import Comparison
+    from mlpsearch.search.report.comparison import Comparison
 
 
 @click.command()
@@ -38,7 +38,7 @@ def report(study: str, output: Path | None, open_it: bool, storage: str | None) 
     record = find_study(study, storage, read_only=True)
     path = output or Path(f"{record.name}.html")
     with err().status("making the report"):
-        from search.report.study import write_report
+        from mlpsearch.search.report.study import write_report
 
         write_report(record, path)
     tell(f"wrote {path}")
@@ -53,8 +53,8 @@ def report(study: str, output: Path | None, open_it: bool, storage: str | None) 
 @json_option
 def compare(studies: tuple[str, ...], output: Path | None, storage: str | None, as_json: bool) -> None:
     """Show studies side by side, and what their test accuracies allow to say."""
-    from search.report.comparison import compare as compared
-    from search.report.comparison import write_comparison
+    from mlpsearch.search.report.comparison import compare as compared
+    from mlpsearch.search.report.comparison import write_comparison
 
     comparison = compared([find_study(study, storage, read_only=True) for study in studies])
     if output is not None:
@@ -72,7 +72,7 @@ def _table(comparison: "Comparison") -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    from search.report.comparison import curves, rows
+    from mlpsearch.search.report.comparison import curves, rows
 
     table = Table(box=None, pad_edge=False)
     table.add_column("")

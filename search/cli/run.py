@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from search.cli.common import (
+from mlpsearch.search.cli.common import (
     INTERRUPTED,
     artifacts_option,
     data_option,
@@ -20,11 +20,11 @@ from search.cli.common import (
     tell,
     tell_if_nothing_was_opened,
 )
-from search.cli.placement import placement_options
+from mlpsearch.search.cli.placement import placement_options
 
 if TYPE_CHECKING:
-    from search.placement import Placement
-    from studies.record import StudyRecord
+    from mlpsearch.search.placement import Placement
+    from mlpsearch.studies.record import StudyRecord
 
 trials_option = click.option(
     "--trials", type=click.IntRange(min=1), help="How many trials the study shall have in all."
@@ -80,7 +80,7 @@ def run(
 @json_option
 def resume(study: str, placement: "Placement", no_evaluate: bool, storage: str | None, as_json: bool) -> None:
     """Go on with a study of the storage that was stopped or interrupted, to the budget it has."""
-    from search.service import resume as let_work
+    from mlpsearch.search.service import resume as let_work
 
     record = find_study(study, storage)
     let_work(record, evaluate=not no_evaluate, command=f"mlpsearch resume {study}")
@@ -107,8 +107,8 @@ def confirm(
     as_json: bool,
 ) -> None:
     """Train the best trials again to choose one, then that one; evaluate it on the test split."""
-    from search.service import ask_to_confirm
-    from studies.spec import Confirm
+    from mlpsearch.search.service import ask_to_confirm
+    from mlpsearch.studies.spec import Confirm
 
     record = find_study(study, storage)
     own = record.spec.confirm or Confirm()
@@ -129,8 +129,8 @@ def confirm(
 @artifacts_option
 def submit(study: str, trials: int | None, no_evaluate: bool, data: str | None, storage: str | None) -> None:
     """Make a study or enlarge it, and return: `mlpsearch worker` processes pick it up, confirm and test it."""
-    from studies.hints import command
-    from studies.storage import shown
+    from mlpsearch.studies.hints import command
+    from mlpsearch.studies.storage import shown
 
     record = _submit(study, trials, data, storage, not no_evaluate, f"mlpsearch submit {study}")
     place, worker = shown(record.url), command(record.url, "worker")
@@ -142,8 +142,8 @@ def submit(study: str, trials: int | None, no_evaluate: bool, data: str | None, 
 @storage_option
 def stop(study: str, storage: str | None) -> None:
     """Make all workers leave a study alone; they checkpoint its running trials."""
-    from search.service import going_on
-    from search.service import stop as stop_workers
+    from mlpsearch.search.service import going_on
+    from mlpsearch.search.service import stop as stop_workers
 
     record = find_study(study, storage)
     stop_workers(record)
@@ -162,10 +162,10 @@ def worker(
     study: str | None, supervised: bool, token: str | None, threads: int | None, storage: str | None
 ) -> None:
     """Work on a study until it is done and tested; without STUDY on every open study, in turn, until Ctrl-C."""
-    from models.threads import use_threads
-    from search.service import serve_everything, serve_to_the_end
-    from search.worker import serve_one, worker_name
-    from studies.storage import storage_url
+    from mlpsearch.models.threads import use_threads
+    from mlpsearch.search.service import serve_everything, serve_to_the_end
+    from mlpsearch.search.worker import serve_one, worker_name
+    from mlpsearch.studies.storage import storage_url
 
     if threads is not None:
         use_threads(threads)
@@ -192,8 +192,8 @@ def worker(
 def _submit(
     study: str, trials: int | None, data: str | None, storage: str | None, evaluate: bool, command: str
 ) -> "StudyRecord":
-    from search.service import submit as submit_study
-    from studies.storage import storage_url
+    from mlpsearch.search.service import submit as submit_study
+    from mlpsearch.studies.storage import storage_url
 
     url = storage_url(storage)
     with err().status("reading the images"):
@@ -202,8 +202,8 @@ def _submit(
 
 def _work_off(record: "StudyRecord", placement: "Placement", as_json: bool) -> None:
     """Run workers to the end of the budget, do what the study ends with, show the result."""
-    from search.service import closing_remark
-    from studies.hints import command
+    from mlpsearch.search.service import closing_remark
+    from mlpsearch.studies.hints import command
 
     remark = closing_remark(record)
     _run_to_the_end(record, placement, record.command("resume"))
@@ -216,7 +216,7 @@ def _work_off(record: "StudyRecord", placement: "Placement", as_json: bool) -> N
 
 def _finish(record: "StudyRecord", placement: "Placement") -> None:
     """Confirm and test a study whose search is over, as far as it was asked for."""
-    from search.service import going_on, next_runs
+    from mlpsearch.search.service import going_on, next_runs
 
     while True:
         with err().status("looking at what was found"):
@@ -234,7 +234,7 @@ def _run_to_the_end(record: "StudyRecord", placement: "Placement", again: str) -
     complete, stops = _supervise(record, placement)
     if complete:
         return
-    from search.trial_queue import TrialQueue
+    from mlpsearch.search.trial_queue import TrialQueue
 
     what = "interrupted" if stops else "stopped"
     ended, total = TrialQueue(record).ended(), record.budget.trials
@@ -244,10 +244,10 @@ def _run_to_the_end(record: "StudyRecord", placement: "Placement", again: str) -
 
 def _supervise(record: "StudyRecord", placement: "Placement") -> tuple[bool, int]:
     """Run the workers; return whether the budget is spent, and how often the user asked to stop."""
-    from search.cli.display import SearchProgress
-    from search.status import study_status
-    from search.supervisor import Supervisor
-    from search.trial_queue import TrialQueue
+    from mlpsearch.search.cli.display import SearchProgress
+    from mlpsearch.search.status import study_status
+    from mlpsearch.search.supervisor import Supervisor
+    from mlpsearch.search.trial_queue import TrialQueue
 
     queue, stops = TrialQueue(record), 0
     with placement.starting(record) as start, SearchProgress(err()).shown() as progress:

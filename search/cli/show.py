@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import click
 
-from search.cli.common import (
+from mlpsearch.search.cli.common import (
     err,
     find_study,
     json_option,
@@ -26,8 +26,8 @@ _WATCH_SECONDS = 1.0
 @json_option
 def list_studies(storage: str | None, as_json: bool) -> None:
     """Show the studies of the catalog and those in the storage."""
-    from studies import catalog
-    from studies.storage import exists, shown, storage_url, stored_names
+    from mlpsearch.studies import catalog
+    from mlpsearch.studies.storage import exists, shown, storage_url, stored_names
 
     url = storage_url(storage)
     stored = stored_names(url) if exists(url) else []
@@ -61,14 +61,14 @@ def status(study: str | None, watch: bool, storage: str | None, as_json: bool) -
     elif as_json:
         print_json([status_json(record) for record in records])
     else:
-        from search.cli.display import studies_table
+        from mlpsearch.search.cli.display import studies_table
 
         out().print(studies_table([status_of(record) for record in records]))
 
 
 def _stored(storage: str | None) -> list[str]:
-    from studies.record import study_names
-    from studies.storage import open_storage, storage_url
+    from mlpsearch.studies.record import study_names
+    from mlpsearch.studies.storage import open_storage, storage_url
 
     return study_names(open_storage(storage_url(storage), read_only=True))
 
@@ -77,7 +77,7 @@ def _watch(records: list) -> None:  # type: ignore[type-arg]
     from rich.console import Group
     from rich.live import Live
 
-    from search.cli.display import studies_table, study_lines
+    from mlpsearch.search.cli.display import studies_table, study_lines
 
     with Live(console=out(), screen=True, auto_refresh=False) as live:
         while True:
@@ -91,8 +91,8 @@ def _watch(records: list) -> None:  # type: ignore[type-arg]
 @json_option
 def check_gradients(as_json: bool) -> None:
     """Compare the NumPy net's gradients with numeric ones and with torch's autograd."""
-    from models.gradient_check import check_all
-    from models.threads import use_threads
+    from mlpsearch.models.gradient_check import check_all
+    from mlpsearch.models.threads import use_threads
 
     use_threads(1)  # the nets are tiny
     with err().status("checking gradients"):

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from models.errors import OutputError
+from mlpsearch.models.errors import OutputError
 
 _INPUT, _OUTPUT, _MESSAGES = 0, 1, 2
 

@@ -17,14 +17,14 @@ from dataclasses import dataclass
 from typing import Any
 from wsgiref.types import WSGIApplication
 
-from search.dashboard.address import Address, listen
-from search.dashboard.answers import filled
-from search.dashboard.artifacts import Artifacts, artifact_store
-from search.dashboard.current import Current, unless_replaced
-from search.dashboard.guard import HEALTH, Guard, Rules
-from search.dashboard.health import Health, health_page
-from studies.places import storage_place
-from studies.storage import Storage
+from mlpsearch.search.dashboard.address import Address, listen
+from mlpsearch.search.dashboard.answers import filled
+from mlpsearch.search.dashboard.artifacts import Artifacts, artifact_store
+from mlpsearch.search.dashboard.current import Current, unless_replaced
+from mlpsearch.search.dashboard.guard import HEALTH, Guard, Rules
+from mlpsearch.search.dashboard.health import Health, health_page
+from mlpsearch.studies.places import storage_place
+from mlpsearch.studies.storage import Storage
 
 __all__ = ["Server", "artifact_store", "guarded", "serve"]
 

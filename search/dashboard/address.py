@@ -10,7 +10,7 @@ import re
 import socket
 from dataclasses import dataclass
 
-from models.errors import StudyError
+from mlpsearch.models.errors import StudyError
 
 _LOCAL = ("127.0.0.1", "localhost", "[::1]")
 

@@ -17,12 +17,12 @@ from wsgiref.util import FileWrapper
 from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna.storages import BaseStorage
 
-from models.errors import StorageError
-from search.dashboard.answers import answer
-from studies.artifacts import PREFIX, dashboard_files
-from studies.files import Files
-from studies.places import storage_place
-from studies.storage import Storage
+from mlpsearch.models.errors import StorageError
+from mlpsearch.search.dashboard.answers import answer
+from mlpsearch.studies.artifacts import PREFIX, dashboard_files
+from mlpsearch.studies.files import Files
+from mlpsearch.studies.places import storage_place
+from mlpsearch.studies.storage import Storage
 
 TYPES = {
     ".png": "image/png",

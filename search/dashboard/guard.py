@@ -13,8 +13,8 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from search.dashboard.address import Address
-from search.dashboard.answers import answer
+from mlpsearch.search.dashboard.address import Address
+from mlpsearch.search.dashboard.answers import answer
 
 HEALTH = "/healthz"
 

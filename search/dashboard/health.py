@@ -9,8 +9,8 @@ from http import HTTPStatus
 from types import TracebackType
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from search.dashboard.answers import json_answer
-from studies.storage import stored_names
+from mlpsearch.search.dashboard.answers import json_answer
+from mlpsearch.studies.storage import stored_names
 
 _ASK_SECONDS = 5.0
 _SILENT_SECONDS = 20.0

@@ -10,10 +10,10 @@ import tomli_w
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
-from models.config import TrainConfig
-from models.errors import ConfigError, ExportError
-from models.files import write_atomically
-from models.threads import MOST_THREADS
+from mlpsearch.models.config import TrainConfig
+from mlpsearch.models.errors import ConfigError, ExportError
+from mlpsearch.models.files import write_atomically
+from mlpsearch.models.threads import MOST_THREADS
 
 DOCUMENT = "export.toml"  # in an exported folder
 SUFFIXES = (".toml", ".json")

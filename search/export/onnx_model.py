@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.config import TrainConfig
-from models.errors import ExportError
-from models.normalization import EPSILON
-from search.export.document import Export
+from mlpsearch.models.config import TrainConfig
+from mlpsearch.models.errors import ExportError
+from mlpsearch.models.normalization import EPSILON
+from mlpsearch.search.export.document import Export
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto

@@ -6,10 +6,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from models.errors import ExportError, WeightsError
-from models.prediction import prediction_shapes
-from models.weights import check_shapes, digest, load_arrays, save_arrays
-from search.export.document import Export
+from mlpsearch.models.errors import ExportError, WeightsError
+from mlpsearch.models.prediction import prediction_shapes
+from mlpsearch.models.weights import check_shapes, digest, load_arrays, save_arrays
+from mlpsearch.search.export.document import Export
 
 WEIGHTS = "weights.safetensors"  # in an exported folder
 

@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data import Split
-from models.errors import DataError, ExportError
-from models.metrics import probabilities
-from models.net import Net
-from models.prediction import trained_net
-from models.preprocessing import Preprocessing
-from models.threads import use_threads
-from search.export.document import Export, read_export
-from search.export.parameters import WEIGHTS, read_parameters
-from studies.archives import MAX_FILE_BYTES
-from studies.image_decoding import as_shape, decode_image
+from mlpsearch.models.data import Split
+from mlpsearch.models.errors import DataError, ExportError
+from mlpsearch.models.metrics import probabilities
+from mlpsearch.models.net import Net
+from mlpsearch.models.prediction import trained_net
+from mlpsearch.models.preprocessing import Preprocessing
+from mlpsearch.models.threads import use_threads
+from mlpsearch.search.export.document import Export, read_export
+from mlpsearch.search.export.parameters import WEIGHTS, read_parameters
+from mlpsearch.studies.archives import MAX_FILE_BYTES
+from mlpsearch.studies.image_decoding import as_shape, decode_image
 
 
 @dataclass(frozen=True, slots=True)

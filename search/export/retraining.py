@@ -4,16 +4,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from models import build_net
-from models.errors import DataError
-from models.prediction import prediction_arrays
-from models.preprocessing import PixelStatistics
-from models.threads import limited_threads
-from models.training import EpochResult, train
-from models.weights import digest
-from search.export.document import Export
-from search.export.versions import versions
-from studies.datasets import TrainingData, load_training, own_copy, why_changed
+from mlpsearch.models import build_net
+from mlpsearch.models.errors import DataError
+from mlpsearch.models.prediction import prediction_arrays
+from mlpsearch.models.preprocessing import PixelStatistics
+from mlpsearch.models.threads import limited_threads
+from mlpsearch.models.training import EpochResult, train
+from mlpsearch.models.weights import digest
+from mlpsearch.search.export.document import Export
+from mlpsearch.search.export.versions import versions
+from mlpsearch.studies.datasets import TrainingData, load_training, own_copy, why_changed
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from models.errors import ExportError
-from models.files import write_atomically
-from search.trial_queue import ATTEMPT
-from studies.ownership import Ownership
-from studies.record import StudyRecord
-from studies.space import distributions
+from mlpsearch.models.errors import ExportError
+from mlpsearch.models.files import write_atomically
+from mlpsearch.search.trial_queue import ATTEMPT
+from mlpsearch.studies.ownership import Ownership
+from mlpsearch.studies.record import StudyRecord
+from mlpsearch.studies.space import distributions
 
 # User attributes that trials of every study have, in this order; those that only some have come after all else.
 _FACTS = ("epochs", "seconds", "seed", "threads", "training_accuracy", "images_per_second", "parameters", "worker")

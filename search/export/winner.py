@@ -6,12 +6,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from models.errors import ExportError
-from models.files import folder_written_atomically, write_atomically
-from models.prediction import prediction_arrays
-from models.weights import digest
-from search.confirmation import Confirmation, last_confirmation
-from search.export.document import (
+from mlpsearch.models.errors import ExportError
+from mlpsearch.models.files import folder_written_atomically, write_atomically
+from mlpsearch.models.prediction import prediction_arrays
+from mlpsearch.models.weights import digest
+from mlpsearch.search.confirmation import Confirmation, last_confirmation
+from mlpsearch.search.export.document import (
     DOCUMENT,
     Export,
     ExportedAccuracy,
@@ -21,12 +21,12 @@ from search.export.document import (
     first_mistake,
     write_export,
 )
-from search.export.parameters import WEIGHTS, write_parameters
-from search.export.versions import versions
-from search.finalize import Choice, TestReport, Winner, report_of
-from search.headline import headline
-from search.trial_queue import TrialQueue
-from studies.record import StudyRecord
+from mlpsearch.search.export.parameters import WEIGHTS, write_parameters
+from mlpsearch.search.export.versions import versions
+from mlpsearch.search.finalize import Choice, TestReport, Winner, report_of
+from mlpsearch.search.headline import headline
+from mlpsearch.search.trial_queue import TrialQueue
+from mlpsearch.studies.record import StudyRecord
 
 ONNX = "model.onnx"  # in an exported folder
 
@@ -78,7 +78,7 @@ def write_folder(export: Export, winner: Winner, folder: Path, *, onnx: bool = F
     arrays = prediction_arrays(winner.net, winner.preprocessing)
     model = None
     if onnx:
-        from search.export.onnx_model import onnx_model
+        from mlpsearch.search.export.onnx_model import onnx_model
 
         model = onnx_model(export, arrays)
     try:

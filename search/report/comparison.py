@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import StudyError
-from models.statistics import difference_interval
-from search.hits import kept_hits
-from search.report.summary import StudySummary, summarize
-from search.wording import duration, interval, known_images, mean_and_deviation, percent, points, short
-from studies.record import StudyRecord
+from mlpsearch.models.errors import StudyError
+from mlpsearch.models.statistics import difference_interval
+from mlpsearch.search.hits import kept_hits
+from mlpsearch.search.report.summary import StudySummary, summarize
+from mlpsearch.search.wording import duration, interval, known_images, mean_and_deviation, percent, points, short
+from mlpsearch.studies.record import StudyRecord
 
 _ERROR = 0.05  # how often all intervals of a comparison together may miss the truth
 _BARS = "▁▂▃▄▅▆▇█"
@@ -186,8 +186,8 @@ def _by_intervals(better: _Tested, other: _Tested, lead: str) -> str:
 
 def write_comparison(comparison: Comparison, path: Path) -> None:
     """Write the comparison as one HTML file. Raises ReportError where it cannot be written."""
-    from search.report.figures import winners_curves
-    from search.report.page import Plot, refuse_other_endings, render, write_page
+    from mlpsearch.search.report.figures import winners_curves
+    from mlpsearch.search.report.page import Plot, refuse_other_endings, render, write_page
 
     refuse_other_endings(path)  # before the work
     plot = Plot("", winners_curves(comparison.studies), "Validation accuracy in the search.", height=420)

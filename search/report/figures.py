@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from optuna.trial import FrozenTrial, TrialState
 
 if TYPE_CHECKING:
-    from search.report.summary import StudySummary
+    from mlpsearch.search.report.summary import StudySummary
 
 BLUE, ORANGE, GRAY = "#2a78b8", "#d9622b", "#9a9a9a"
 _COLORS = (BLUE, ORANGE, "#2f9e63", "#8a63c4", "#b8860b", "#c2417f")

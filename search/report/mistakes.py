@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.metrics import probabilities
-from search.finalize import Winner
-from search.report.pictures import data_uri, image_picture
+from mlpsearch.models.metrics import probabilities
+from mlpsearch.search.finalize import Winner
+from mlpsearch.search.report.pictures import data_uri, image_picture
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from models.errors import ReportError
-from models.files import write_atomically
-from search.wording import (
+from mlpsearch.models.errors import ReportError
+from mlpsearch.models.files import write_atomically
+from mlpsearch.search.wording import (
     bias,
     duration,
     interval,

@@ -7,19 +7,19 @@ import plotly.graph_objects as go
 import tomli_w
 from optuna.trial import FrozenTrial, TrialState
 
-from models.errors import MlpsearchError
-from search.confirmation import last_confirmation
-from search.export.versions import versions
-from search.finalize import load_winner
-from search.own_study import OwnStudy
-from search.report import figures
-from search.report.mistakes import Mistake, most_confident_mistakes
-from search.report.optuna_figures import OptunaFigures
-from search.report.page import Plot, refuse_other_endings, render, write_page
-from search.report.pictures import data_uri, first_layer_picture
-from search.report.summary import StudySummary, summarize
-from search.wording import NETS, duration, moment
-from studies.record import StudyRecord
+from mlpsearch.models.errors import MlpsearchError
+from mlpsearch.search.confirmation import last_confirmation
+from mlpsearch.search.export.versions import versions
+from mlpsearch.search.finalize import load_winner
+from mlpsearch.search.own_study import OwnStudy
+from mlpsearch.search.report import figures
+from mlpsearch.search.report.mistakes import Mistake, most_confident_mistakes
+from mlpsearch.search.report.optuna_figures import OptunaFigures
+from mlpsearch.search.report.page import Plot, refuse_other_endings, render, write_page
+from mlpsearch.search.report.pictures import data_uri, first_layer_picture
+from mlpsearch.search.report.summary import StudySummary, summarize
+from mlpsearch.search.wording import NETS, duration, moment
+from mlpsearch.studies.record import StudyRecord
 
 _IMPORTANCES = "How much each decides whether a trial is among the best (PED-ANOVA); all add up to 1."
 _PARALLEL = "A line a finished trial: the stronger its colour, the better."

@@ -5,11 +5,11 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from models.config import TrainConfig
-from search.status import study_status
-from search.trial_queue import TrialQueue
-from studies.record import StudyRecord
-from studies.spec import StudySpec
+from mlpsearch.models.config import TrainConfig
+from mlpsearch.search.status import study_status
+from mlpsearch.search.trial_queue import TrialQueue
+from mlpsearch.studies.record import StudyRecord
+from mlpsearch.studies.spec import StudySpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
-from models.errors import SpecError
-from models.files import expanded
-from studies.spec import StudySpec, load_spec, parse_spec
-from studies.spec_messages import nearest, one_line, show
+from mlpsearch.models.errors import SpecError
+from mlpsearch.models.files import expanded
+from mlpsearch.studies.spec import StudySpec, load_spec, parse_spec
+from mlpsearch.studies.spec_messages import nearest, one_line, show
 
 
 def names() -> list[str]:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 from optuna_dashboard import get_note, save_note
 
-from search.confirmation import confirmed
-from search.dashboard import serve
-from search.finalize import confirm
-from search.worker import Worker, load_study_data
-from studies.record import StudyRecord
-from studies.spec import Confirm
+from mlpsearch.search.confirmation import confirmed
+from mlpsearch.search.dashboard import serve
+from mlpsearch.search.finalize import confirm
+from mlpsearch.search.worker import Worker, load_study_data
+from mlpsearch.studies.record import StudyRecord
+from mlpsearch.studies.spec import Confirm
 from tests.search.dashboard.makers import PNG, attach, running, study_to_see
 from tests.search.makers import confirmation_runs, digits_study, never
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from optuna.trial import TrialState
 
-from search.finalize import evaluate
-from search.report.comparison import compare, write_comparison
-from search.report.study import write_report
-from search.worker import Worker, load_study_data
-from studies.record import StudyRecord
+from mlpsearch.search.finalize import evaluate
+from mlpsearch.search.report.comparison import compare, write_comparison
+from mlpsearch.search.report.study import write_report
+from mlpsearch.search.worker import Worker, load_study_data
+from mlpsearch.studies.record import StudyRecord
 from tests.search.makers import digits_study, never
 from tests.search.test_compare import study
 from tests.search.test_report import HOSTILE, add

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from models.data import Split
+from mlpsearch.models.data import Split
 
 
 def blobs(

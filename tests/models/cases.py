@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
-from models import NETS, build_net
-from models.config import TrainConfig
-from models.data import Split
-from models.net import Floats, Labels, Net
-from models.preprocessing import PixelStatistics, Preprocessing
+from mlpsearch.models import NETS, build_net
+from mlpsearch.models.config import TrainConfig
+from mlpsearch.models.data import Split
+from mlpsearch.models.net import Floats, Labels, Net
+from mlpsearch.models.preprocessing import PixelStatistics, Preprocessing
 
 OPTIMIZERS: dict[str, dict[str, Any]] = {
     "sgd": {"learning_rate": 0.05},

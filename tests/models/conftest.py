@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from models.threads import threads, use_threads
+from mlpsearch.models.threads import threads, use_threads
 
 
 @pytest.fixture(scope="package", autouse=True)

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models import build_net
-from models.config import ALLOWED, TYPES, TrainConfig, describe_allowed, effective
-from models.errors import ConfigError
-from models.preprocessing import PixelStatistics
-from models.training import train
+from mlpsearch.models import build_net
+from mlpsearch.models.config import ALLOWED, TYPES, TrainConfig, describe_allowed, effective
+from mlpsearch.models.errors import ConfigError
+from mlpsearch.models.preprocessing import PixelStatistics
+from mlpsearch.models.training import train
 from tests.models.blobs import blobs
 
 WHOLE_NUMBERS = ["hidden_size", "depth", "batch_size", "epochs", "components", "shift", "seed"]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from models import cores
-from models.cores import available_cores
+from mlpsearch.models import cores
+from mlpsearch.models.cores import available_cores
 
 
 @pytest.fixture(autouse=True)

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from models.batches import Batches
-from models.config import TrainConfig
-from models.data import Split
-from models.device_batches import DeviceBatches
-from models.preprocessing import PixelStatistics
-from models.torch_mlp import TorchNet
-from models.training import train
+from mlpsearch.models.batches import Batches
+from mlpsearch.models.config import TrainConfig
+from mlpsearch.models.data import Split
+from mlpsearch.models.device_batches import DeviceBatches
+from mlpsearch.models.preprocessing import PixelStatistics
+from mlpsearch.models.torch_mlp import TorchNet
+from mlpsearch.models.training import train
 from tests.models.cases import DATA_OPTIONS, EVERYTHING, configuration
 
 SHAPE = (5, 4, 3)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from models import gradient_check
-from models.config import TrainConfig
-from models.gradient_check import (
+from mlpsearch.models import gradient_check
+from mlpsearch.models.config import TrainConfig
+from mlpsearch.models.gradient_check import (
     GradientCheck,
     check_all,
     check_autograd,
@@ -17,8 +17,8 @@ from models.gradient_check import (
     check_steps,
     relative_error,
 )
-from models.net import Floats, Labels
-from models.numpy_net import NumpyNet
+from mlpsearch.models.net import Floats, Labels
+from mlpsearch.models.numpy_net import NumpyNet
 from tests.models.cases import patiently
 from tests.models.planted import (
     MISSING_FACTOR,

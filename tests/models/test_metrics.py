@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from models.augmentation import mirrored
-from models.data import Split
-from models.metrics import accuracy, confusion_matrix, predict_split, probabilities
-from models.numpy_net import softmax
+from mlpsearch.models.augmentation import mirrored
+from mlpsearch.models.data import Split
+from mlpsearch.models.metrics import accuracy, confusion_matrix, predict_split, probabilities
+from mlpsearch.models.numpy_net import softmax
 from tests.models.blobs import blobs
 from tests.models.cases import configuration, net_of, preprocessing_of
 

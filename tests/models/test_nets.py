@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models import NETS
-from models.config import TrainConfig
-from models.net import Floats, Net
-from models.numpy_net import NumpyNet
+from mlpsearch.models import NETS
+from mlpsearch.models.config import TrainConfig
+from mlpsearch.models.net import Floats, Net
+from mlpsearch.models.numpy_net import NumpyNet
 from tests.models.cases import CLASSES, INPUTS, batch, configuration, every_net, every_optimizer, net_of
 
 
@@ -120,7 +120,7 @@ def test_both_nets_start_at_the_same_point() -> None:
 
 
 def float64_nets(config: TrainConfig) -> tuple[Net, Net]:
-    from models.torch_mlp import TorchNet
+    from mlpsearch.models.torch_mlp import TorchNet
 
     return (
         NumpyNet(inputs=INPUTS, classes=CLASSES, config=config, dtype=np.float64),
@@ -135,9 +135,9 @@ def test_both_names_give_their_own_net() -> None:
 
 def test_the_numpy_net_does_not_import_torch() -> None:
     program = (
-        "import sys, models.gradient_check, models.training, models.weights\n"
-        "from models import build_net\n"
-        "from models.config import TrainConfig\n"
+        "import sys, mlpsearch.models.gradient_check, mlpsearch.models.training, mlpsearch.models.weights\n"
+        "from mlpsearch.models import build_net\n"
+        "from mlpsearch.models.config import TrainConfig\n"
         "build_net('numpy', inputs=2, classes=2, config=TrainConfig())\n"
         "sys.exit('torch' in sys.modules)"
     )

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-import models
-from models.config import TrainConfig
-from models.net import Floats
-from models.numpy_net import NumpyNet, cross_entropy, softmax
+from mlpsearch import models
+from mlpsearch.models.config import TrainConfig
+from mlpsearch.models.net import Floats
+from mlpsearch.models.numpy_net import NumpyNet, cross_entropy, softmax
 from tests.models.cases import CLASSES, INPUTS, batch, configuration, patiently
 
 FOLDER = Path(models.__file__).parent

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.config import ALLOWED, TrainConfig
-from models.schedules import learning_rate
+from mlpsearch.models.config import ALLOWED, TrainConfig
+from mlpsearch.models.schedules import learning_rate
 from tests.models.cases import patiently
 
 STEPS = 40

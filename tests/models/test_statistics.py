@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 from scipy.stats import binom, binomtest
 
-from models.statistics import (
+from mlpsearch.models.statistics import (
     accuracy_interval,
     chance_of_lead,
     deviation,

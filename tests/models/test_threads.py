@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from threadpoolctl import threadpool_info
 
-from models import threads as module
-from models.config import TrainConfig
-from models.threads import MOST_THREADS, fitting_threads, limited_threads, threads
+from mlpsearch.models import threads as module
+from mlpsearch.models.config import TrainConfig
+from mlpsearch.models.threads import MOST_THREADS, fitting_threads, limited_threads, threads
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,8 @@ def test_only_large_products_are_shared_among_threads(inputs: int, options: dict
 def test_numpys_idle_threads_are_told_to_make_room_before_numpy_is_loaded(
     given: dict[str, str], expected: str
 ) -> None:
-    code = "import os, sys, search.cli; print('numpy' in sys.modules, os.environ['OPENBLAS_THREAD_TIMEOUT'])"
+    said = "print('numpy' in sys.modules, os.environ['OPENBLAS_THREAD_TIMEOUT'])"
+    code = f"import os, sys, mlpsearch.search.cli; {said}"
     others = {name: value for name, value in os.environ.items() if name != "OPENBLAS_THREAD_TIMEOUT"}
     ran = subprocess.run(
         [sys.executable, "-c", code], env=others | given, capture_output=True, text=True, check=True

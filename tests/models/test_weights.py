@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.errors import WeightsError
-from models.weights import check_shapes, digest, load_arrays, pack_arrays, save_arrays, unpack_arrays
+from mlpsearch.models.errors import WeightsError
+from mlpsearch.models.weights import check_shapes, digest, load_arrays, pack_arrays, save_arrays, unpack_arrays
 from tests.models.cases import batch, configuration, every_net, every_optimizer, net_of
 
 ARRAYS = {"weight.0": np.arange(6, dtype=np.float32).reshape(2, 3), "bias.0": np.array([0.5, -1, 3], np.float32)}

@@ -11,25 +11,41 @@ import optuna
 import pytest
 from threadpoolctl import threadpool_limits
 
-from models.threads import use_threads
-from search import finalize
-from search.cli import main
-from search.trial_queue import TrialQueue
-from search.worker import Worker, load_study_data
-from studies import datasets, holdout, places
-from studies.datasets import TrainingData
-from studies.holdout import open_test_split
-from studies.record import StudyRecord, open_study
-from studies.storage import ENVIRONMENT
+from mlpsearch.models.threads import use_threads
+from mlpsearch.search import finalize
+from mlpsearch.search.cli import main
+from mlpsearch.search.trial_queue import TrialQueue
+from mlpsearch.search.worker import Worker, load_study_data
+from mlpsearch.studies import datasets, holdout, places
+from mlpsearch.studies.datasets import TrainingData
+from mlpsearch.studies.holdout import open_test_split
+from mlpsearch.studies.record import StudyRecord, open_study
+from mlpsearch.studies.storage import ENVIRONMENT
 from tests.models.blobs import blobs
 from tests.search.makers import digits_study, never
 from tests.studies.stores import new_study, spec
+from tests.wheels import Environment, build, copy_of_the_checkout, install
 
 
 @pytest.fixture(scope="session")
 def image_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the digits are decoded, once."""
     return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from a copy of the checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build("wheel", copy_of_the_checkout(folder / "tree"), folder)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="session")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """An environment with the wheel."""
+    return install(wheel, tmp_path_factory.mktemp("other"))
 
 
 @pytest.fixture(autouse=True)
@@ -42,13 +58,13 @@ def _home_and_no_idling(tmp_path: Path, image_cache: Path, monkeypatch: pytest.M
         monkeypatch.setenv(variable, "")  # so that it is as before when the test ends
         monkeypatch.delenv(variable)
     for module in ("worker", "serving"):
-        monkeypatch.setattr(f"search.{module}.IDLE_SECONDS", 0.01)
+        monkeypatch.setattr(f"mlpsearch.search.{module}.IDLE_SECONDS", 0.01)
 
 
 @pytest.fixture(autouse=True)
 def _short_hints(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands in messages do not name the temporary folder of a test's storage."""
-    monkeypatch.setattr("studies.hints._options", lambda _: [])
+    monkeypatch.setattr("mlpsearch.studies.hints._options", lambda _: [])
 
 
 @pytest.fixture(scope="package", autouse=True)

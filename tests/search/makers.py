@@ -9,18 +9,18 @@ from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import select, update
 
-from search.checkpoints import weights_name
-from search.confirmation import plan
-from search.dashboard import artifact_store
-from search.publish import publish
-from search.trial_queue import ATTEMPT, Claim, TrialQueue
-from search.worker import Worker, load_study_data
-from studies.creation import create_or_resume, plan_confirmation
-from studies.datasets import load_training
-from studies.ownership import CLAIMED, ENDED
-from studies.record import PLANNED_SEED, StudyRecord, open_study
-from studies.spans import EARLIER
-from studies.spec import Confirm
+from mlpsearch.search.checkpoints import weights_name
+from mlpsearch.search.confirmation import plan
+from mlpsearch.search.dashboard import artifact_store
+from mlpsearch.search.publish import publish
+from mlpsearch.search.trial_queue import ATTEMPT, Claim, TrialQueue
+from mlpsearch.search.worker import Worker, load_study_data
+from mlpsearch.studies.creation import create_or_resume, plan_confirmation
+from mlpsearch.studies.datasets import load_training
+from mlpsearch.studies.ownership import CLAIMED, ENDED
+from mlpsearch.studies.record import PLANNED_SEED, StudyRecord, open_study
+from mlpsearch.studies.spans import EARLIER
+from mlpsearch.studies.spec import Confirm
 from tests.studies.stores import folder_of, new_storage, spec
 
 _COMMON = {"batch_size": 16, "learning_rate_decay": 0.9, "preprocessing": "standardize"}

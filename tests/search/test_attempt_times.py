@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from search.trial_queue import MAX_DEATHS, Claim, TrialQueue
-from studies.record import StudyRecord
+from mlpsearch.search.trial_queue import MAX_DEATHS, Claim, TrialQueue
+from mlpsearch.studies.record import StudyRecord
 from tests.search.makers import claim, same_study, silence, started_earlier, states
 from tests.studies.stores import new_study, spec
 

@@ -9,21 +9,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models import build_net
-from models.config import TrainConfig
-from models.net import Net
-from models.preprocessing import PixelStatistics
-from models.threads import MOST_THREADS, limited_threads
-from models.training import EpochResult, train
-from models.weights import load_arrays, save_arrays
-from search.checkpoints import (
+from mlpsearch.models import build_net
+from mlpsearch.models.config import TrainConfig
+from mlpsearch.models.net import Net
+from mlpsearch.models.preprocessing import PixelStatistics
+from mlpsearch.models.threads import MOST_THREADS, limited_threads
+from mlpsearch.models.training import EpochResult, train
+from mlpsearch.models.weights import load_arrays, save_arrays
+from mlpsearch.search.checkpoints import (
     Checkpoint,
     Progress,
     remove_leftovers,
     save_weights,
 )
-from studies.datasets import TrainingData
-from studies.files import FolderFiles
+from mlpsearch.studies.datasets import TrainingData
+from mlpsearch.studies.files import FolderFiles
 from tests.search.makers import NETS, weights_path
 
 EPOCHS = 4
@@ -204,7 +204,7 @@ def test_no_checkpoint_is_larger_than_one_that_is_read(
     kind: str, optimizer: str, data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A net's state grows with its first step."""
-    monkeypatch.setattr("search.checkpoints._MOST_HEADER", 20_000)
+    monkeypatch.setattr("mlpsearch.search.checkpoints._MOST_HEADER", 20_000)
     options = NETS[kind] | {"optimizer": optimizer, "batch_normalization": True, "averaging": 0.9}
     config = TrainConfig(hidden_size=200, learning_rate=0.02, epochs=1, **{"momentum": 0.0, **options})
     net = build(kind, data, config)
@@ -280,8 +280,8 @@ def test_checkpoints_take_a_small_share_of_the_time(
         written.append(now[0])
         return b""
 
-    monkeypatch.setattr("search.checkpoints.time.monotonic", lambda: now[0])
-    monkeypatch.setattr("search.checkpoints.pack_arrays", write)
+    monkeypatch.setattr("mlpsearch.search.checkpoints.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("mlpsearch.search.checkpoints.pack_arrays", write)
     net = build("numpy", data, config_of("numpy"))
     checkpoint = Checkpoint(FolderFiles(tmp_path), 7, config_of("numpy"))
     for _ in range(1000):

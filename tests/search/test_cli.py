@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from search.cli import cli
-from search.export.document import read_export
-from search.finalize import evaluate
-from search.trial_queue import TrialQueue
-from studies.creation import create_or_resume
-from studies.record import StudyRecord, study_names
-from studies.storage import ENVIRONMENT, open_storage, sqlite_path
+from mlpsearch.search.cli import cli
+from mlpsearch.search.export.document import read_export
+from mlpsearch.search.finalize import evaluate
+from mlpsearch.search.trial_queue import TrialQueue
+from mlpsearch.studies.creation import create_or_resume
+from mlpsearch.studies.record import StudyRecord, study_names
+from mlpsearch.studies.storage import ENVIRONMENT, open_storage, sqlite_path
 from tests.search.cli_cases import FAILURES, FILES, STUDY_FILE, SUCCESSES
 from tests.search.conftest import Answer, Command
 from tests.search.makers import claim, digits_study, same_study, states
@@ -345,7 +345,7 @@ def test_looking_does_not_wait_for_who_holds_the_storage(
     record: StudyRecord, mlpsearch: Command, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
     create_or_resume(record.url, spec(name="mine2"), trials=None, source=SOURCE)
-    monkeypatch.setattr("studies.sqlite.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("mlpsearch.studies.sqlite.BUSY_SECONDS", 0.1)
     holder = sqlite3.connect(sqlite_path(record.url), isolation_level=None)
     with closing(holder):
         holder.execute("BEGIN IMMEDIATE")
@@ -356,7 +356,7 @@ def test_looking_does_not_wait_for_who_holds_the_storage(
 def test_a_storage_that_stays_locked_is_one_line(
     record: StudyRecord, mlpsearch: Command, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
-    monkeypatch.setattr("studies.sqlite.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("mlpsearch.studies.sqlite.BUSY_SECONDS", 0.1)
     holder = sqlite3.connect(sqlite_path(record.url), isolation_level=None)
     with closing(holder):
         holder.execute("BEGIN IMMEDIATE")
@@ -381,7 +381,7 @@ def test_an_interrupt_is_130(record: StudyRecord, mlpsearch: Command, monkeypatc
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("search.cli.show.status_json", interrupt)
+    monkeypatch.setattr("mlpsearch.search.cli.show.status_json", interrupt)
     answer = mlpsearch("status", "--json")
     assert (answer.code, answer.out, answer.err) == (130, "", "\ninterrupted\n")
 
@@ -392,7 +392,7 @@ def test_a_bug_shows_its_traceback(
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("search.cli.show.status_json", fail)
+    monkeypatch.setattr("mlpsearch.search.cli.show.status_json", fail)
     with pytest.raises(ZeroDivisionError):
         mlpsearch("status", "--json")
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from search.finalize import evaluate
-from search.trial_queue import TrialQueue
-from studies.record import StudyRecord, open_study
-from studies.storage import ENVIRONMENT
+from mlpsearch.search.finalize import evaluate
+from mlpsearch.search.trial_queue import TrialQueue
+from mlpsearch.studies.record import StudyRecord, open_study
+from mlpsearch.studies.storage import ENVIRONMENT
 from tests.search.cli_cases import STUDY_FILE
 from tests.search.conftest import Command
 from tests.search.makers import claim, digits_study, same_study

@@ -9,10 +9,10 @@ import pytest
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
-from search.trial_queue import TrialQueue
-from studies.creation import create_or_resume
-from studies.record import StudyRecord
-from studies.storage import ENVIRONMENT
+from mlpsearch.search.trial_queue import TrialQueue
+from mlpsearch.studies.creation import create_or_resume
+from mlpsearch.studies.record import StudyRecord
+from mlpsearch.studies.storage import ENVIRONMENT
 from tests.search.conftest import Command
 from tests.search.foreign import trial_of
 from tests.studies.stores import spec

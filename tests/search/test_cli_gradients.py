@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from models.gradient_check import GradientCheck
+from mlpsearch.models.gradient_check import GradientCheck
 from tests.search.conftest import Command
 
 
@@ -16,7 +16,7 @@ def test_gradients_are_compared(
         GradientCheck("numeric", depth, 0.5, "weight.0", error=size, tolerance=1e-7, option=option)
         for depth, size, option in ((2, 1e-10, ""), (3, error, "dropout"))
     ]
-    monkeypatch.setattr("models.gradient_check.check_all", lambda: checks)
+    monkeypatch.setattr("mlpsearch.models.gradient_check.check_all", lambda: checks)
     answer = mlpsearch("check-gradients")
     assert answer.code == code
     assert answer.out == (

@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 import pytest
 
-from search.cli import cli
-from search.cli.common import PathType
+from mlpsearch.search.cli import cli
+from mlpsearch.search.cli.common import PathType
 from tests.search.conftest import Command
 
 README = Path(__file__).parents[2] / "README.md"

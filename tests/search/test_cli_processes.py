@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from search.status import StudyStatus, study_status
-from search.trial_queue import TrialQueue
-from studies.record import open_study
+from mlpsearch.search.status import StudyStatus, study_status
+from mlpsearch.search.trial_queue import TrialQueue
+from mlpsearch.studies.record import open_study
 from tests.search.conftest import Answer
 from tests.studies.stores import new_study
 
@@ -45,7 +45,7 @@ def cpu_seconds() -> float:
 
 _WITHOUT_TORCH = """
 import sys
-from search.cli import main
+from mlpsearch.search.cli import main
 sys.argv = ["mlpsearch", *sys.argv[1:]]
 try:
     main()

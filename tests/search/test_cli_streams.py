@@ -9,21 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from studies.record import StudyRecord
+from mlpsearch.studies.record import StudyRecord
 from tests.search.conftest import Answer
 from tests.studies.stores import new_study
 
-SH = "exec {python} -m search.cli {arguments} {redirection}"
+SH = "exec {python} -m mlpsearch {arguments} {redirection}"
 
 
 def shell(arguments: str, redirection: str, cwd: Path, **environment: str) -> Answer:
     """Run a command with its streams redirected by a shell."""
     text = SH.format(python=sys.executable, arguments=arguments, redirection=redirection)
-    source = Path(__file__).parents[2]
     done = subprocess.run(
         ["sh", "-c", text],
         cwd=cwd,
-        env=os.environ | {"PYTHONPATH": str(source)} | environment,
+        env=os.environ | environment,
         capture_output=True,
         stdin=subprocess.DEVNULL,
         timeout=300,
@@ -64,10 +63,9 @@ def test_work_that_is_done_stays_done_where_nobody_reads_the_output(
     record = finished()
     reading, writing = os.pipe()
     os.close(reading)
-    arguments = [sys.executable, "-m", "search.cli", "evaluate", "mine", "--storage", record.url]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    arguments = [sys.executable, "-m", "mlpsearch", "evaluate", "mine", "--storage", record.url]
     done = subprocess.run(
-        arguments, cwd=tmp_path, env=environment, stdout=writing, stderr=subprocess.PIPE, timeout=300, check=False
+        arguments, cwd=tmp_path, stdout=writing, stderr=subprocess.PIPE, timeout=300, check=False
     )
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, b"")

@@ -10,11 +10,11 @@ import pytest
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
-from search.hits import keep_hits
-from search.report.comparison import Comparison, compare, curves, rows
-from studies.creation import create_or_resume
-from studies.record import StudyRecord
-from studies.storage import ENVIRONMENT
+from mlpsearch.search.hits import keep_hits
+from mlpsearch.search.report.comparison import Comparison, compare, curves, rows
+from mlpsearch.studies.creation import create_or_resume
+from mlpsearch.studies.record import StudyRecord
+from mlpsearch.studies.storage import ENVIRONMENT
 from tests.search.conftest import Command
 from tests.search.makers import TESTED, add_own
 from tests.studies.stores import SOURCE, new_storage, spec

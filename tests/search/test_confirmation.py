@@ -10,8 +10,8 @@ import pytest
 import tomli_w
 from optuna.trial import TrialState
 
-from models.errors import StudyError
-from search.confirmation import (
+from mlpsearch.models.errors import StudyError
+from mlpsearch.search.confirmation import (
     Candidate,
     Confirmation,
     confirmed,
@@ -21,17 +21,24 @@ from search.confirmation import (
     reported_over,
     to_json,
 )
-from search.headline import headline
-from search.objective import Objective
-from search.seeds import derived_seed
-from search.trial_queue import TrialQueue
-from search.wording import bias
-from search.worker import Worker, load_study_data
-from studies.creation import create_or_resume
-from studies.garbage import collect_garbage
-from studies.record import PLANNED_SEED, StudyRecord, confirmation_of, delete_study, open_study, study_names
-from studies.spec import Confirm
-from studies.storage import stored_names
+from mlpsearch.search.headline import headline
+from mlpsearch.search.objective import Objective
+from mlpsearch.search.seeds import derived_seed
+from mlpsearch.search.trial_queue import TrialQueue
+from mlpsearch.search.wording import bias
+from mlpsearch.search.worker import Worker, load_study_data
+from mlpsearch.studies.creation import create_or_resume
+from mlpsearch.studies.garbage import collect_garbage
+from mlpsearch.studies.record import (
+    PLANNED_SEED,
+    StudyRecord,
+    confirmation_of,
+    delete_study,
+    open_study,
+    study_names,
+)
+from mlpsearch.studies.spec import Confirm
+from mlpsearch.studies.storage import stored_names
 from tests.search.conftest import Command
 from tests.search.makers import claim, kept_weights, never, same_study
 from tests.studies.stores import SOURCE, folder_of, new_storage, spec

@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.errors import StudyError
-from models.statistics import accuracy_interval
-from search import finalize
-from search.confirmation import Confirmation, confirmed, last_confirmation, plan, runs_of, to_json
-from search.export.winner import export_winner, taken
-from search.finalize import confirm, evaluate, load_winner
-from search.headline import Headline, headline
-from search.status import study_status
-from search.trial_queue import TrialQueue
-from search.worker import Worker, load_study_data
-from studies.creation import create_or_resume
-from studies.record import StudyRecord, confirmation_of
-from studies.spec import Confirm
+from mlpsearch.models.errors import StudyError
+from mlpsearch.models.statistics import accuracy_interval
+from mlpsearch.search import finalize
+from mlpsearch.search.confirmation import Confirmation, confirmed, last_confirmation, plan, runs_of, to_json
+from mlpsearch.search.export.winner import export_winner, taken
+from mlpsearch.search.finalize import confirm, evaluate, load_winner
+from mlpsearch.search.headline import Headline, headline
+from mlpsearch.search.status import study_status
+from mlpsearch.search.trial_queue import TrialQueue
+from mlpsearch.search.worker import Worker, load_study_data
+from mlpsearch.studies.creation import create_or_resume
+from mlpsearch.studies.record import StudyRecord, confirmation_of
+from mlpsearch.studies.spec import Confirm
 from tests.search.makers import confirmation_runs, never, same_study
 
 ASKED = Confirm(top=2, seeds=2, report=3)

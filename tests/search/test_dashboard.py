@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from studies.record import StudyRecord
+from mlpsearch.studies.record import StudyRecord
 from tests.search.conftest import Command
 
 Finished = Callable[..., StudyRecord]

@@ -7,8 +7,8 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from PIL import Image
 
-from search.report import figures
-from search.report.pictures import first_layer_picture, image_picture
+from mlpsearch.search.report import figures
+from mlpsearch.search.report.pictures import first_layer_picture, image_picture
 from tests.search.pages import TEST
 
 

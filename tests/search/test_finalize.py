@@ -10,26 +10,26 @@ import numpy as np
 import pytest
 from optuna_dashboard import get_note
 
-from models import build_net
-from models.errors import DataError, MlpsearchError, StudyError
-from models.metrics import predict_split
-from models.preprocessing import PixelStatistics
-from models.statistics import wilson_interval
-from models.weights import load_arrays, save_arrays
-from search import finalize
-from search.checkpoints import save_weights
-from search.finalize import evaluate, load_winner, report_of
-from search.hits import kept_hits
-from search.seeds import trial_seed
-from search.trial_queue import TrialQueue
-from search.worker import load_study_data
-from studies import holdout
-from studies.creation import create_or_resume
-from studies.datasets import load_training
-from studies.holdout import open_test_split
-from studies.record import StudyRecord, study_names
-from studies.space import suggest
-from studies.storage import open_storage
+from mlpsearch.models import build_net
+from mlpsearch.models.errors import DataError, MlpsearchError, StudyError
+from mlpsearch.models.metrics import predict_split
+from mlpsearch.models.preprocessing import PixelStatistics
+from mlpsearch.models.statistics import wilson_interval
+from mlpsearch.models.weights import load_arrays, save_arrays
+from mlpsearch.search import finalize
+from mlpsearch.search.checkpoints import save_weights
+from mlpsearch.search.finalize import evaluate, load_winner, report_of
+from mlpsearch.search.hits import kept_hits
+from mlpsearch.search.seeds import trial_seed
+from mlpsearch.search.trial_queue import TrialQueue
+from mlpsearch.search.worker import load_study_data
+from mlpsearch.studies import holdout
+from mlpsearch.studies.creation import create_or_resume
+from mlpsearch.studies.datasets import load_training
+from mlpsearch.studies.holdout import open_test_split
+from mlpsearch.studies.record import StudyRecord, study_names
+from mlpsearch.studies.space import suggest
+from mlpsearch.studies.storage import open_storage
 from tests.search.makers import NETS, claim, digits_study, same_study, weights_path
 from tests.studies.stores import folder_of
 

@@ -12,12 +12,12 @@ from optuna.storages._rdb import models
 from optuna.trial import TrialState, create_trial
 from sqlalchemy import delete
 
-from search.strategy import make_sampler
-from search.trial_queue import MAX_FAILED_IN_A_ROW, TrialLost, TrialQueue
-from studies.creation import create_or_resume
-from studies.record import StudyRecord
-from studies.space import suggest
-from studies.spec import Confirm
+from mlpsearch.search.strategy import make_sampler
+from mlpsearch.search.trial_queue import MAX_FAILED_IN_A_ROW, TrialLost, TrialQueue
+from mlpsearch.studies.creation import create_or_resume
+from mlpsearch.studies.record import StudyRecord
+from mlpsearch.studies.space import suggest
+from mlpsearch.studies.spec import Confirm
 from tests.search.foreign import PARAMS, as_before_marks, ask, trial_of
 from tests.search.makers import add_own, claim, same_study, silence, started_earlier, states
 from tests.studies.stores import SOURCE, new_study, spec
@@ -309,7 +309,7 @@ def test_the_running_trials_of_a_copied_study_go_on(record: StudyRecord) -> None
     ],
 )
 def test_a_confirmation_trains_its_plan_alone(record: StudyRecord, add: Callable[[StudyRecord], object]) -> None:
-    from search.confirmation import confirmed, plan
+    from mlpsearch.search.confirmation import confirmed, plan
 
     asked = Confirm(top=1, report=2)
     for _ in range(3):
@@ -326,7 +326,7 @@ def test_a_confirmation_trains_its_plan_alone(record: StudyRecord, add: Callable
 
 
 def test_a_copy_of_a_run_that_is_done_is_not_trained(record: StudyRecord) -> None:
-    from search.confirmation import plan
+    from mlpsearch.search.confirmation import plan
 
     for _ in range(3):
         finish(record)

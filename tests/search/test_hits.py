@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.hits import keep_hits, kept_hits
-from search.status import study_status
-from search.trial_queue import TrialQueue
-from studies.creation import create_or_resume
-from studies.record import StudyRecord, open_study
+from mlpsearch.search.hits import keep_hits, kept_hits
+from mlpsearch.search.status import study_status
+from mlpsearch.search.trial_queue import TrialQueue
+from mlpsearch.studies.creation import create_or_resume
+from mlpsearch.studies.record import StudyRecord, open_study
 from tests.models.cases import patiently
 from tests.search.makers import TESTED
 from tests.studies.stores import SOURCE, new_storage, spec

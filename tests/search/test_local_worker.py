@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from models import threads
-from search.local_worker import LocalWorker
-from search.supervisor import Supervisor
-from search.worker import worker_name
+from mlpsearch.models import threads
+from mlpsearch.search.local_worker import LocalWorker
+from mlpsearch.search.supervisor import Supervisor
+from mlpsearch.search.worker import worker_name
 from tests.search.makers import digits_study, facts, states
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from search.trial_queue import Claim, TrialQueue
+from mlpsearch.search.trial_queue import Claim, TrialQueue
 from tests.postgres import Server, lose_answers
 from tests.search.makers import facts, states
 from tests.studies.stores import new_study, on, spec

@@ -15,17 +15,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.errors import DataError, StorageError
-from models.weights import pack_arrays, unpack_arrays
-from search.checkpoints import checkpoint_name
-from search.finalize import evaluate
-from search.serving import serve_all
-from search.worker import load_spec_data, load_study_data, serve_one
-from studies import datasets, places
-from studies.creation import create_or_resume
-from studies.record import StudyRecord, open_study
-from studies.s3 import S3Files
-from studies.spec import StudySpec
+from mlpsearch.models.errors import DataError, StorageError
+from mlpsearch.models.weights import pack_arrays, unpack_arrays
+from mlpsearch.search.checkpoints import checkpoint_name
+from mlpsearch.search.finalize import evaluate
+from mlpsearch.search.serving import serve_all
+from mlpsearch.search.worker import load_spec_data, load_study_data, serve_one
+from mlpsearch.studies import datasets, places
+from mlpsearch.studies.creation import create_or_resume
+from mlpsearch.studies.record import StudyRecord, open_study
+from mlpsearch.studies.s3 import S3Files
+from mlpsearch.studies.spec import StudySpec
 from tests.search.behaviours import stops_after
 from tests.search.conftest import Command
 from tests.search.makers import NETS, content, never, same_study, silence, states
@@ -49,7 +49,7 @@ class Machine:
     def worker(self, record: StudyRecord) -> Iterator[subprocess.Popen[bytes]]:
         """A worker of the study on this machine, killed in the end if it still runs."""
         self.folder.mkdir()
-        arguments = [sys.executable, "-P", "-m", "search.cli", "worker", record.name, "--storage", record.url]
+        arguments = [sys.executable, "-P", "-m", "mlpsearch", "worker", record.name, "--storage", record.url]
         arguments += ["--artifacts", self.place] if self.place else []
         process = subprocess.Popen(
             [*arguments, "--threads", "1"],

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from optuna_dashboard import get_note, save_note
 
-from search.confirmation import confirmed, to_json
-from search.finalize import confirm
-from search.note import note
-from search.publish import publish, write_note
-from search.trial_queue import TrialQueue
-from studies.record import StudyRecord
-from studies.spec import Confirm
+from mlpsearch.search.confirmation import confirmed, to_json
+from mlpsearch.search.finalize import confirm
+from mlpsearch.search.note import note
+from mlpsearch.search.publish import publish, write_note
+from mlpsearch.search.trial_queue import TrialQueue
+from mlpsearch.studies.record import StudyRecord
+from mlpsearch.studies.spec import Confirm
 from tests.search.makers import TESTED, confirmation_runs, confirmed_as, files_of, open_once_more
 from tests.studies.stores import new_study, spec
 

@@ -12,21 +12,21 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from threadpoolctl import threadpool_info
 
-from models import build_net
-from models.metrics import accuracy, predict_split
-from models.prediction import prediction_arrays
-from models.preprocessing import PixelStatistics
-from models.threads import threads, use_threads
-from models.training import train
-from models.weights import digest
-from search.checkpoints import Checkpoint
-from search.objective import Interrupted, Objective, Outcome
-from search.seeds import derived_seed, trial_seed
-from search.strategy import make_pruner, make_sampler
-from studies.datasets import TrainingData
-from studies.files import FolderFiles
-from studies.space import suggest
-from studies.spec import StudySpec
+from mlpsearch.models import build_net
+from mlpsearch.models.metrics import accuracy, predict_split
+from mlpsearch.models.prediction import prediction_arrays
+from mlpsearch.models.preprocessing import PixelStatistics
+from mlpsearch.models.threads import threads, use_threads
+from mlpsearch.models.training import train
+from mlpsearch.models.weights import digest
+from mlpsearch.search.checkpoints import Checkpoint
+from mlpsearch.search.objective import Interrupted, Objective, Outcome
+from mlpsearch.search.seeds import derived_seed, trial_seed
+from mlpsearch.search.strategy import make_pruner, make_sampler
+from mlpsearch.studies.datasets import TrainingData
+from mlpsearch.studies.files import FolderFiles
+from mlpsearch.studies.space import suggest
+from mlpsearch.studies.spec import StudySpec
 from tests.search.makers import NETS
 from tests.studies.stores import spec
 

@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.metrics import accuracy, predict_split, probabilities
-from models.weights import load_arrays, save_arrays
-from search.export.document import read_export
-from search.export.prediction import load_classifier
-from search.export.retraining import Retraining
-from search.export.winner import export_winner, write_folder
-from search.finalize import evaluate, load_winner
-from search.worker import Worker, load_study_data
-from studies.record import StudyRecord
+from mlpsearch.models.metrics import accuracy, predict_split, probabilities
+from mlpsearch.models.weights import load_arrays, save_arrays
+from mlpsearch.search.export.document import read_export
+from mlpsearch.search.export.prediction import load_classifier
+from mlpsearch.search.export.retraining import Retraining
+from mlpsearch.search.export.winner import export_winner, write_folder
+from mlpsearch.search.finalize import evaluate, load_winner
+from mlpsearch.search.worker import Worker, load_study_data
+from mlpsearch.studies.record import StudyRecord
 from tests.models.cases import EVERYTHING
 from tests.search.makers import NETS, digits_study, never, weights_path
 from tests.studies.stores import folder_of

@@ -12,7 +12,7 @@ from optuna.distributions import FloatDistribution
 from optuna.samplers import BaseSampler, GPSampler, TPESampler
 from optuna.testing.pytest_samplers import BasicSamplerTestCase, RelativeSamplerTestCase
 
-from search.strategy import _SAMPLERS, SeededByTrial
+from mlpsearch.search.strategy import _SAMPLERS, SeededByTrial
 
 _SPACE = {"x": FloatDistribution(-10, 10), "y": FloatDistribution(-10, 10)}
 

@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from models.errors import DataError
-from search.export.document import read_export
-from search.finalize import evaluate
-from search.note import note
-from search.report.comparison import compare
-from search.report.study import report_page
-from search.worker import load_spec_data, load_study_data, serve_one
-from studies.creation import create_or_resume
-from studies.record import StudyRecord, open_study, source_of, study_names
-from studies.storage import open_storage
+from mlpsearch.models.errors import DataError
+from mlpsearch.search.export.document import read_export
+from mlpsearch.search.finalize import evaluate
+from mlpsearch.search.note import note
+from mlpsearch.search.report.comparison import compare
+from mlpsearch.search.report.study import report_page
+from mlpsearch.search.worker import load_spec_data, load_study_data, serve_one
+from mlpsearch.studies.creation import create_or_resume
+from mlpsearch.studies.record import StudyRecord, open_study, source_of, study_names
+from mlpsearch.studies.storage import open_storage
 from tests.search.conftest import Command
 from tests.search.makers import never
 from tests.studies.image_makers import colour_pixels, encode, image_files, turned, without_pixels, write_folder

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from search.cli.display import SearchProgress
-from search.status import study_status
-from search.trial_queue import TrialQueue
+from mlpsearch.search.cli.display import SearchProgress
+from mlpsearch.search.status import study_status
+from mlpsearch.search.trial_queue import TrialQueue
 from tests.studies.stores import new_study, spec
 
 

@@ -12,15 +12,15 @@ from optuna.exceptions import StorageInternalError
 from optuna_dashboard import get_note
 from PIL import Image
 
-from models.errors import StorageError
-from search import publish as publishing
-from search.dashboard import guarded
-from search.export.document import read_export
-from search.finalize import evaluate
-from search.note import note
-from search.publish import publish
-from search.wording import MOST_CLASSES
-from studies.record import StudyRecord
+from mlpsearch.models.errors import StorageError
+from mlpsearch.search import publish as publishing
+from mlpsearch.search.dashboard import guarded
+from mlpsearch.search.export.document import read_export
+from mlpsearch.search.finalize import evaluate
+from mlpsearch.search.note import note
+from mlpsearch.search.publish import publish
+from mlpsearch.search.wording import MOST_CLASSES
+from mlpsearch.studies.record import StudyRecord
 from tests.search.conftest import Command
 from tests.search.dashboard.makers import READ_ONLY, ask, attach
 from tests.search.dashboard.makers import content as everything

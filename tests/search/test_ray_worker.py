@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from models.errors import ClusterError
-from search.placement import Placement
-from search.ray_worker import _refuse_unplaceable, _refuse_unshared
-from studies.record import StudyRecord
+from mlpsearch.models.errors import ClusterError
+from mlpsearch.search.placement import Placement
+from mlpsearch.search.ray_worker import _refuse_unplaceable, _refuse_unshared
+from mlpsearch.studies.record import StudyRecord
 
 SERVER = "postgresql+psycopg://user:secret@db/studies"
 

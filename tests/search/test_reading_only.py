@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from studies.creation import create_or_resume
-from studies.storage import open_storage, sqlite_path
+from mlpsearch.studies.creation import create_or_resume
+from mlpsearch.studies.storage import open_storage, sqlite_path
 from tests.search.dashboard.makers import study_to_see
 from tests.studies.stores import SOURCE, spec
 
@@ -32,7 +32,7 @@ LOOKING = (
 _SCRIPT = """
 import json, sys
 from click.testing import CliRunner
-from search.cli import cli
+from mlpsearch.search.cli import cli
 
 answers = []
 for command in json.loads(sys.argv[1]):

@@ -14,11 +14,11 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import TrialState, create_trial
 from PIL import Image
 
-from models.errors import StudyError
-from search.finalize import evaluate
-from search.report.study import report_page
-from studies.record import StudyRecord
-from studies.storage import ENVIRONMENT
+from mlpsearch.models.errors import StudyError
+from mlpsearch.search.finalize import evaluate
+from mlpsearch.search.report.study import report_page
+from mlpsearch.studies.record import StudyRecord
+from mlpsearch.studies.storage import ENVIRONMENT
 from tests.search.conftest import Command
 from tests.search.makers import add_own, confirmed_as, kept_weights
 from tests.search.pages import CONFIRMATION, TEST, Page
@@ -166,7 +166,7 @@ def test_nothing_is_opened_for_it(finished: Callable[..., StudyRecord], monkeypa
         raise AssertionError
 
     record = finished()
-    monkeypatch.setattr("search.finalize.open_test_split", refuse)
+    monkeypatch.setattr("mlpsearch.search.finalize.open_test_split", refuse)
     page = page_of(record)
     assert "The test split is still sealed." in page.plain
     assert "None: the test split is sealed." in page.plain
@@ -201,7 +201,7 @@ def test_a_confirmation_is_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def gone(record: StudyRecord) -> None:
         raise StudyError("its runs are not done")
 
-    monkeypatch.setattr("search.report.study.load_winner", gone)
+    monkeypatch.setattr("mlpsearch.search.report.study.load_winner", gone)
     record = new_study(tmp_path, spec())
     add(record, 0.61, hidden_size=4, learning_rate=0.01)
     add(record, 0.6, hidden_size=5, learning_rate=0.01)

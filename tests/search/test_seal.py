@@ -17,14 +17,14 @@ ROOT = Path(__file__).parents[2]
 LINT = Path(sys.executable).with_name("lint-imports")
 # Modules of the search that are for what comes after it; they alone may reach finalize.
 AFTER = (
-    "search.finalize",
-    "search.hits",
-    "search.publish",
-    "search.service",
-    "search.export",
-    "search.report",
-    "search.cli",
-    "search.dashboard",
+    "mlpsearch.search.finalize",
+    "mlpsearch.search.hits",
+    "mlpsearch.search.publish",
+    "mlpsearch.search.service",
+    "mlpsearch.search.export",
+    "mlpsearch.search.report",
+    "mlpsearch.search.cli",
+    "mlpsearch.search.dashboard",
 )
 
 
@@ -34,6 +34,7 @@ def copy(tmp_path: Path) -> Path:
     root = tmp_path / "tree"
     for room in ROOMS:
         shutil.copytree(ROOT / room, root / room, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "src", root / "src", symlinks=True)
     shutil.copy(ROOT / "pyproject.toml", root)
     return root
 
@@ -48,7 +49,7 @@ def plant(root: Path, path: str, code: str) -> None:
 def broken_contracts(root: Path) -> set[str]:
     """The names of the import contracts that the tree breaks."""
     command = [str(LINT), "--no-cache", "--config", str(root / "pyproject.toml")]
-    environment = os.environ | {"PYTHONPATH": str(root), "NO_COLOR": "1", "COLUMNS": "200"}
+    environment = os.environ | {"PYTHONPATH": str(root / "src"), "NO_COLOR": "1", "COLUMNS": "200"}
     answer = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=120)
     results = dict(re.findall(r"^(.+) (KEPT|BROKEN)(?: \(.*\))?$", answer.stdout, re.MULTILINE))
     assert results.keys() == {contract["name"] for contract in contracts()}, answer.stdout + answer.stderr
@@ -78,22 +79,30 @@ def test_the_tree_keeps_its_contracts(copy: Path) -> None:
 
 
 def test_imports_that_break_the_seal_break_contracts(copy: Path) -> None:
-    plant(copy, "search/objective.py", "from studies.holdout import open_test_split")
+    plant(copy, "search/objective.py", "from mlpsearch.studies.holdout import open_test_split")
     assert OPENS in broken_contracts(copy)
 
 
 def test_what_was_right_on_test_images_is_sealed_as_they_are(copy: Path) -> None:
-    plant(copy, "search/objective.py", "from search.hits import kept_hits")
+    plant(copy, "search/objective.py", "from mlpsearch.search.hits import kept_hits")
     assert broken_contracts(copy) == {"Nothing that searches knows which test images were right"}
 
 
 def test_decoding_where_only_headers_are_looked_at_breaks_a_contract(copy: Path) -> None:
-    plant(copy, "studies/image_headers.py", "def peek():\n    from studies.image_decoding import decode_image")
+    plant(
+        copy,
+        "studies/image_headers.py",
+        "def peek():\n    from mlpsearch.studies.image_decoding import decode_image",
+    )
     assert HEADERS in broken_contracts(copy)
 
 
 def test_a_way_round_through_another_module_breaks_a_contract(copy: Path) -> None:
-    plant(copy, "search/worker.py", "def peek():\n    from search.finalize import evaluate\n    return evaluate")
+    plant(
+        copy,
+        "search/worker.py",
+        "def peek():\n    from mlpsearch.search.finalize import evaluate\n    return evaluate",
+    )
     assert broken_contracts(copy) == {REACHES}
 
 
@@ -102,17 +111,17 @@ def test_every_module_that_searches_is_in_the_contract() -> None:
     sources = contract["source_modules"]
     assert isinstance(sources, list)
     for file in sorted((ROOT / "search").rglob("*.py")):
-        module = ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-        if module != "search" and not module.startswith(AFTER):
+        module = ".".join(("mlpsearch", *file.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
+        if module != "mlpsearch.search" and not module.startswith(AFTER):
             assert module in sources
 
 
 PLANTED = [
-    ("search/objective.py", "from studies.holdout import open_test_split"),
-    ("search/objective.py", "import studies.holdout"),
-    ("search/objective.py", "from studies import holdout"),
-    ("search/worker.py", "peek = __import__('importlib').import_module('studies.holdout')"),
-    ("search/worker.py", "import search.finalize\npeek = search.finalize.open_test_split"),
+    ("search/objective.py", "from mlpsearch.studies.holdout import open_test_split"),
+    ("search/objective.py", "import mlpsearch.studies.holdout"),
+    ("search/objective.py", "from mlpsearch.studies import holdout"),
+    ("search/worker.py", "peek = __import__('importlib').import_module('mlpsearch.studies.holdout')"),
+    ("search/worker.py", "import mlpsearch.search.finalize\npeek = search.finalize.open_test_split"),
     ("search/worker.py", "peek = open('cache/test-images.npy', 'rb')"),
     ("search/objective.py", "import glob\npeek = glob.glob('/cache/test-*/images.npy')"),
     ("search/objective.py", "peek = open_split('digits', None, 'test')"),
@@ -128,8 +137,8 @@ PLANTED = [
         "peek = Subset(CIFAR10('.', train=False), range(1000))",
     ),
     ("search/worker.py", "def peek(data_set, options):\n    return data_set('.', train=options)"),
-    ("studies/image_check.py", "from studies.image_decoding import decode_image"),
-    ("studies/image_check.py", "import studies.image_files"),
+    ("studies/image_check.py", "from mlpsearch.studies.image_decoding import decode_image"),
+    ("studies/image_check.py", "import mlpsearch.studies.image_files"),
     ("studies/image_check.py", "def peek(source):\n    return source.decode('test')"),
     ("studies/image_headers.py", "def peek(image):\n    return image.load()"),
     ("studies/image_headers.py", "def peek(image):\n    return image.getexif()"),
@@ -156,7 +165,7 @@ def test_what_only_speaks_of_tests_is_no_violation() -> None:
 
 
 def test_a_planted_file_is_found(copy: Path) -> None:
-    (copy / "search" / "cli" / "peek.py").write_text("from studies.holdout import open_test_split\n")
+    (copy / "search" / "cli" / "peek.py").write_text("from mlpsearch.studies.holdout import open_test_split\n")
     assert [str(violation) for violation in violations(copy)] == [
         "search/cli/peek.py:1: names the module that opens the test split"
     ]

@@ -7,9 +7,9 @@ import pytest
 import tomli_w
 from sqlalchemy import text
 
-from search.worker import Worker, load_study_data
-from studies.record import StudyRecord
-from studies.storage import ENVIRONMENT, shown
+from mlpsearch.search.worker import Worker, load_study_data
+from mlpsearch.studies.record import StudyRecord
+from mlpsearch.studies.storage import ENVIRONMENT, shown
 from tests.postgres import ESCAPED, PASSWORD, Server
 from tests.search.conftest import Command
 from tests.search.makers import digits_study, never

@@ -16,9 +16,9 @@ from typing import Any
 import psutil
 import pytest
 
-from studies.creation import create_or_resume
-from studies.record import StudyRecord
-from studies.storage import sqlite_path
+from mlpsearch.studies.creation import create_or_resume
+from mlpsearch.studies.record import StudyRecord
+from mlpsearch.studies.storage import sqlite_path
 from tests.search.makers import checkpoints, digits_study, states
 from tests.studies.stores import spec
 
@@ -75,7 +75,7 @@ def service(record: StudyRecord, tmp_path: Path) -> Iterator[Service]:
     words = ["serve", "--workers", "2", "--port", "0", "--storage", record.url]
     with said.open("wb") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "search.cli", *words], stdin=subprocess.DEVNULL, stderr=stderr
+            [sys.executable, "-P", "-m", "mlpsearch", *words], stdin=subprocess.DEVNULL, stderr=stderr
         )
     try:
         wait_until(lambda: "its health at" in said.read_text(), "the service")

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from models.errors import StudyError
-from search import service
-from search.confirmation import last_confirmation, plan
-from search.service import (
+from mlpsearch.models.errors import StudyError
+from mlpsearch.search import service
+from mlpsearch.search.confirmation import last_confirmation, plan
+from mlpsearch.search.service import (
     ask_to_confirm,
     closing_remark,
     going_on,
@@ -21,13 +21,20 @@ from search.service import (
     serve_to_the_end,
     stop,
 )
-from search.trial_queue import TrialQueue
-from search.worker import serve_one
-from studies.counts import Counts, TrialKey
-from studies.creation import create_or_resume
-from studies.record import PLANNED_SEED, StudyRecord, confirmation_of, delete_study, load_study, study_names
-from studies.spec import Confirm
-from studies.storage import Storage
+from mlpsearch.search.trial_queue import TrialQueue
+from mlpsearch.search.worker import serve_one
+from mlpsearch.studies.counts import Counts, TrialKey
+from mlpsearch.studies.creation import create_or_resume
+from mlpsearch.studies.record import (
+    PLANNED_SEED,
+    StudyRecord,
+    confirmation_of,
+    delete_study,
+    load_study,
+    study_names,
+)
+from mlpsearch.studies.spec import Confirm
+from mlpsearch.studies.storage import Storage
 from tests.search.makers import claim, digits_study, never, same_study
 
 Finished = Callable[..., StudyRecord]

@@ -11,14 +11,14 @@ from typing import Any
 import optuna
 import pytest
 
-from models.errors import DataError
-from search.objective import Objective, Outcome
-from search.serving import serve_all
-from search.trial_queue import MAX_FAILED_IN_A_ROW, MAX_FAILURES, TrialQueue
-from search.worker import Worker, load_study_data, serve_one
-from studies.creation import create_or_resume
-from studies.datasets import TrainingData
-from studies.record import StudyRecord, delete_study
+from mlpsearch.models.errors import DataError
+from mlpsearch.search.objective import Objective, Outcome
+from mlpsearch.search.serving import serve_all
+from mlpsearch.search.trial_queue import MAX_FAILED_IN_A_ROW, MAX_FAILURES, TrialQueue
+from mlpsearch.search.worker import Worker, load_study_data, serve_one
+from mlpsearch.studies.creation import create_or_resume
+from mlpsearch.studies.datasets import TrainingData
+from mlpsearch.studies.record import StudyRecord, delete_study
 from tests.search.behaviours import behave, well
 from tests.search.makers import claim, digits_study, never, states
 from tests.studies.stores import SOURCE, new_study, spec
@@ -39,7 +39,7 @@ def test_the_images_must_be_those_the_study_was_made_with(tmp_path: Path) -> Non
 @pytest.fixture
 def two(tmp_path: Path, data: TrainingData, monkeypatch: pytest.MonkeyPatch) -> StudyRecord:
     """One of two studies in a storage, of the same tiny images."""
-    monkeypatch.setattr("search.serving.load_study_data", lambda record: data)
+    monkeypatch.setattr("mlpsearch.search.serving.load_study_data", lambda record: data)
     record = new_study(tmp_path, spec(name="a", trials=2, epochs=1))
     create_or_resume(record.url, spec(name="b", trials=2, epochs=1), trials=None, source=SOURCE)
     return record
@@ -84,7 +84,7 @@ def test_a_study_without_its_images_is_told_once_and_the_others_go_on(
             raise DataError("no images of a")
         return data
 
-    monkeypatch.setattr("search.serving.load_study_data", load)
+    monkeypatch.setattr("mlpsearch.search.serving.load_study_data", load)
     told: list[str] = []
     serve_all(two.url, rounds(3), told.append)
     assert told == ["no images of a"]
@@ -107,8 +107,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr("search.serving.time", made)
-    monkeypatch.setattr("search.serving.IDLE_SECONDS", 0.5)
+    monkeypatch.setattr("mlpsearch.search.serving.time", made)
+    monkeypatch.setattr("mlpsearch.search.serving.IDLE_SECONDS", 0.5)
     return made
 
 
@@ -124,7 +124,7 @@ def test_a_study_whose_images_could_not_be_loaded_is_tried_again_after_growing_p
                 raise DataError("no connection")
         return data
 
-    monkeypatch.setattr("search.serving.load_study_data", load)
+    monkeypatch.setattr("mlpsearch.search.serving.load_study_data", load)
     told: list[str] = []
     serve_all(two.url, lambda: states(two).get("COMPLETE") == 2, told.append)
     assert told == ["no connection"]
@@ -167,7 +167,7 @@ def test_a_study_made_anew_under_its_name_is_served(
             made.append(create_or_resume(two.url, two.spec, trials=None, source=SOURCE))
         return bool(made) and states(made[0]).get("COMPLETE") == 2
 
-    monkeypatch.setattr("search.serving.load_study_data", load)
+    monkeypatch.setattr("mlpsearch.search.serving.load_study_data", load)
     serve_all(two.url, over, lambda _: None)
     assert clock.now < 2  # it did not wait for the other's next try
 
@@ -193,7 +193,7 @@ def test_images_are_kept_only_while_a_study_is_open_and_loaded_once(
             two.set("stopped", True)
         return clock.now > 20
 
-    monkeypatch.setattr("search.serving.load_study_data", load)
+    monkeypatch.setattr("mlpsearch.search.serving.load_study_data", load)
     serve_all(two.url, over, lambda _: None)
     assert states(two) == {"COMPLETE": 2 if how == "complete" else 1}
     gc.collect()
@@ -210,7 +210,7 @@ def test_no_images_are_loaded_for_studies_that_are_over(
     def load(record: StudyRecord) -> TrainingData:
         raise AssertionError("there is nothing to do")
 
-    monkeypatch.setattr("search.serving.load_study_data", load)
+    monkeypatch.setattr("mlpsearch.search.serving.load_study_data", load)
     until = clock.now + 5
     serve_all(two.url, lambda: clock.now > until, lambda _: None)
 

@@ -9,12 +9,12 @@ from optuna.samplers import RandomSampler, TPESampler
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from models.config import TrainConfig
-from search import strategy
-from search.own_study import OwnHyperband
-from search.strategy import SeededByTrial, make_pruner, make_sampler
-from studies.space import distributions, suggest
-from studies.spec import StudySpec, parse_spec
+from mlpsearch.models.config import TrainConfig
+from mlpsearch.search import strategy
+from mlpsearch.search.own_study import OwnHyperband
+from mlpsearch.search.strategy import SeededByTrial, make_pruner, make_sampler
+from mlpsearch.studies.space import distributions, suggest
+from mlpsearch.studies.spec import StudySpec, parse_spec
 
 TEXT = """
 name = "mine"

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from models.errors import StudyError
-from search.supervisor import MAX_DEATHS_IN_A_ROW, End, Supervisor
-from search.trial_queue import TrialQueue
-from studies.record import StudyRecord
+from mlpsearch.models.errors import StudyError
+from mlpsearch.search.supervisor import MAX_DEATHS_IN_A_ROW, End, Supervisor
+from mlpsearch.search.trial_queue import TrialQueue
+from mlpsearch.studies.record import StudyRecord
 from tests.search.makers import claim, facts, states
 
 
@@ -33,7 +33,7 @@ class Fake:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("search.supervisor._LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("mlpsearch.search.supervisor._LOOK_SECONDS", 0.0)
 
 
 def supervise(

@@ -14,16 +14,16 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import event
 
-from search.next_trial import MAX_START_TRIALS, start_of
-from search.trial_queue import (
+from mlpsearch.search.next_trial import MAX_START_TRIALS, start_of
+from mlpsearch.search.trial_queue import (
     MAX_FAILURES,
     TrialQueue,
 )
-from studies.backend import Change
-from studies.counts import Counts, TrialKey
-from studies.creation import create_or_resume
-from studies.record import StudyRecord
-from studies.space import suggest
+from mlpsearch.studies.backend import Change
+from mlpsearch.studies.counts import Counts, TrialKey
+from mlpsearch.studies.creation import create_or_resume
+from mlpsearch.studies.record import StudyRecord
+from mlpsearch.studies.space import suggest
 from tests.search.foreign import as_before_marks
 from tests.search.makers import claim, facts, same_study, started_earlier, states
 from tests.studies.stores import SOURCE, new_study, spec
@@ -305,7 +305,7 @@ def test_the_sampler_learns_from_every_trial_that_ended(
     record: StudyRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sampler = Learning()
-    monkeypatch.setattr("search.trial_queue.make_sampler", lambda _: sampler)
+    monkeypatch.setattr("mlpsearch.search.trial_queue.make_sampler", lambda _: sampler)
     mine, other = TrialQueue(record), TrialQueue(same_study(record))
     for queue in (mine, other, mine):
         claimed = claim(queue)

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from optuna.trial import FrozenTrial
 
-from models.errors import StudyError
-from search.confirmation import plan
-from search.service import ask_to_confirm
-from search.trial_queue import (
+from mlpsearch.models.errors import StudyError
+from mlpsearch.search.confirmation import plan
+from mlpsearch.search.service import ask_to_confirm
+from mlpsearch.search.trial_queue import (
     MAX_DEATHS,
     MAX_FAILED_IN_A_ROW,
     MAX_FAILURES,
@@ -17,11 +17,11 @@ from search.trial_queue import (
     TrialLost,
     TrialQueue,
 )
-from studies.backend import Change
-from studies.creation import create_or_resume
-from studies.record import StudyRecord, delete_study
-from studies.space import suggest
-from studies.spec import Confirm
+from mlpsearch.studies.backend import Change
+from mlpsearch.studies.creation import create_or_resume
+from mlpsearch.studies.record import StudyRecord, delete_study
+from mlpsearch.studies.space import suggest
+from mlpsearch.studies.spec import Confirm
 from tests.search.makers import claim, facts, same_study, silence, states
 from tests.studies.stores import SOURCE, new_study, spec
 

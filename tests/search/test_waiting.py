@@ -7,9 +7,9 @@ import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
-from search.waiting import is_whole, misfit
-from studies.ownership import CLAIMED, Ownership
-from studies.record import PlannedRun
+from mlpsearch.search.waiting import is_whole, misfit
+from mlpsearch.studies.ownership import CLAIMED, Ownership
+from mlpsearch.studies.record import PlannedRun
 from tests.studies.stores import spec
 
 SPEC = spec(

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from search.wording import lead
+from mlpsearch.search.wording import lead
 
 
 def confirmation(chance: float | None, candidates: int = 2, seeds: int = 5) -> dict[str, Any]:

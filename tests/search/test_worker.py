@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.errors import StudyError
-from models.weights import load_arrays
-from search.trial_queue import TrialQueue
-from search.worker import Worker, worker_name
-from studies.creation import create_or_resume
-from studies.datasets import TrainingData
-from studies.places import ENVIRONMENT
-from studies.record import StudyRecord, open_study
+from mlpsearch.models.errors import StudyError
+from mlpsearch.models.weights import load_arrays
+from mlpsearch.search.trial_queue import TrialQueue
+from mlpsearch.search.worker import Worker, worker_name
+from mlpsearch.studies.creation import create_or_resume
+from mlpsearch.studies.datasets import TrainingData
+from mlpsearch.studies.places import ENVIRONMENT
+from mlpsearch.studies.record import StudyRecord, open_study
 from tests.search.behaviours import behave, raising, reaching, stops_after
 from tests.search.makers import (
     checkpoints,
@@ -163,7 +163,7 @@ def test_stopping_the_study_interrupts_its_trials(
     tmp_path: Path, data: TrainingData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record = new_study(tmp_path, spec(trials=3, epochs=100_000))
-    monkeypatch.setattr("search.lease.HEARTBEAT_SECONDS", 0.01)
+    monkeypatch.setattr("mlpsearch.search.lease.HEARTBEAT_SECONDS", 0.01)
 
     def stop_when_it_runs() -> bool:
         if record.counts.epochs() >= 2:

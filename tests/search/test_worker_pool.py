@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from search import worker_pool
-from search.supervisor import End
-from search.worker_pool import WorkerPool
+from mlpsearch.search import worker_pool
+from mlpsearch.search.supervisor import End
+from mlpsearch.search.worker_pool import WorkerPool
 
 
 @dataclass

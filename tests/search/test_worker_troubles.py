@@ -8,12 +8,12 @@ import optuna
 import pytest
 from optuna.exceptions import StorageInternalError
 
-from models.errors import StorageError, StudyError
-from search.objective import Objective, Outcome
-from search.trial_queue import MAX_FAILED_IN_A_ROW, MAX_FAILURES, Claim, TrialQueue
-from search.worker import Worker, worker_name
-from studies.datasets import TrainingData
-from studies.record import StudyRecord, delete_study
+from mlpsearch.models.errors import StorageError, StudyError
+from mlpsearch.search.objective import Objective, Outcome
+from mlpsearch.search.trial_queue import MAX_FAILED_IN_A_ROW, MAX_FAILURES, Claim, TrialQueue
+from mlpsearch.search.worker import Worker, worker_name
+from mlpsearch.studies.datasets import TrainingData
+from mlpsearch.studies.record import StudyRecord, delete_study
 from tests.search.behaviours import behave, raising, stops_after, well
 from tests.search.makers import (
     checkpoints,
@@ -113,7 +113,7 @@ def test_weights_that_cannot_be_written_are_one_clear_error(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("search.worker.save_weights", full)
+    monkeypatch.setattr("mlpsearch.search.worker.save_weights", full)
     with pytest.raises(StorageError, match=r"trial 0 was cut off \(\[Errno 28\] No space left on device\)"):
         Worker(record, data, never).run()
     assert states(record) == {"RUNNING": 1}
@@ -143,7 +143,7 @@ def test_a_study_deleted_under_its_worker_is_one_clear_error(
 def test_a_worker_that_lost_its_trial_goes_on_with_the_next(
     tmp_path: Path, data: TrainingData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.lease.HEARTBEAT_SECONDS", 0.01)
+    monkeypatch.setattr("mlpsearch.search.lease.HEARTBEAT_SECONDS", 0.01)
     record = new_study(tmp_path, spec(trials=3, epochs=4))
     other = TrialQueue(same_study(record))
     taken: list[Claim] = []

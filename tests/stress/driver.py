@@ -163,7 +163,7 @@ class Driver:
         kept = {key: value for key, value in os.environ.items() if not key.startswith("MLPSEARCH_")}
         with out.open("wb") as stdout, err.open("wb") as stderr:
             popen = subprocess.Popen(
-                [sys.executable, "-P", "-m", "search.cli", *map(str, words)],
+                [sys.executable, "-P", "-m", "mlpsearch", *map(str, words)],
                 cwd=self.logs,
                 env=kept | self._environment(),
                 stdin=subprocess.DEVNULL,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from models.weights import load_arrays, save_arrays
+from mlpsearch.models.weights import load_arrays, save_arrays
 from tests.stress.driver import LOOK_SECONDS, Command, Driver, is_of, wait_until
 from tests.stress.ledger import Row
 

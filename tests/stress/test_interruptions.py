@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from models.weights import load_arrays
+from mlpsearch.models.weights import load_arrays
 from tests.stress.conftest import NewDriver
 from tests.stress.driver import PATIENCE_SECONDS, Command, Driver, wait_until
 from tests.stress.exact import assert_exact, assert_same

@@ -10,12 +10,12 @@ from typing import Any
 import psutil
 import pytest
 
-from models.errors import StudyError
-from search import ray_worker
-from search.placement import Placement
-from search.ray_worker import RayWorker, starting_on_ray
-from search.supervisor import End, Supervisor
-from studies.record import StudyRecord, delete_study
+from mlpsearch.models.errors import StudyError
+from mlpsearch.search import ray_worker
+from mlpsearch.search.placement import Placement
+from mlpsearch.search.ray_worker import RayWorker, starting_on_ray
+from mlpsearch.search.supervisor import End, Supervisor
+from mlpsearch.studies.record import StudyRecord, delete_study
 from tests.postgres import ESCAPED, Server
 from tests.stress.conftest import NewDriver, Reference
 from tests.stress.driver import Command, Driver, wait_until

@@ -5,9 +5,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from models.config import ALLOWED, TYPES
-from studies.dimensions import FIELDS, Choices, Dimension, Range
-from studies.spec import Budget, StudySpec
+from mlpsearch.models.config import ALLOWED, TYPES
+from mlpsearch.studies.dimensions import FIELDS, Choices, Dimension, Range
+from mlpsearch.studies.spec import Budget, StudySpec
 
 MINIMAL = """
 name = "mine"

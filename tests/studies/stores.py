@@ -11,12 +11,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from studies.creation import create_or_resume
-from studies.files import FolderFiles
-from studies.places import place_for
-from studies.record import StudyRecord
-from studies.spec import Budget, StudySpec, parse_spec
-from studies.storage import open_storage
+from mlpsearch.studies.creation import create_or_resume
+from mlpsearch.studies.files import FolderFiles
+from mlpsearch.studies.places import place_for
+from mlpsearch.studies.record import StudyRecord
+from mlpsearch.studies.spec import Budget, StudySpec, parse_spec
+from mlpsearch.studies.storage import open_storage
 from tests.postgres import Server
 
 SOURCE = {"data": None, "fingerprint": "f" * 64}
@@ -71,7 +71,7 @@ def new_storage(folder: Path) -> str:
     """The URL of an empty storage, just made; its files will be in the folder."""
     folder.mkdir(exist_ok=True)
     if _server is not None:
-        _set_artifacts(str(folder / "studies.artifacts"))
+        _set_artifacts(str(folder / "mlpsearch.studies.artifacts"))
         return _server.url(_server.new_database(_template(_server)))
     path = folder / "studies.db"
     path.write_bytes(_empty())

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from models.errors import DataError
-from studies import archives
-from studies.archives import MAX_FILE_BYTES, archive_members
+from mlpsearch.models.errors import DataError
+from mlpsearch.studies import archives
+from mlpsearch.studies.archives import MAX_FILE_BYTES, archive_members
 from tests.studies.image_makers import image_files, write_any, write_tar, write_zip
 
 ARCHIVES = ["x.tar", "x.tar.gz", "x.tgz", "x.zip"]
@@ -189,7 +189,7 @@ def test_a_sparse_member_is_refused(tmp_path: Path) -> None:
 
 
 def test_too_many_members_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("studies.archives.MAX_MEMBERS", 5)
+    monkeypatch.setattr("mlpsearch.studies.archives.MAX_MEMBERS", 5)
     assert "more than 5 members" in refusal(write_tar(tmp_path / "x.tar", image_files()))
 
 

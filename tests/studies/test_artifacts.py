@@ -12,10 +12,10 @@ import pytest
 from optuna.artifacts import FileSystemArtifactStore, upload_artifact
 from optuna.study import StudyDirection
 
-from studies.artifacts import PREFIX, artifacts_of
-from studies.creation import create_or_resume
-from studies.garbage import collect_garbage
-from studies.record import StudyRecord, delete_study
+from mlpsearch.studies.artifacts import PREFIX, artifacts_of
+from mlpsearch.studies.creation import create_or_resume
+from mlpsearch.studies.garbage import collect_garbage
+from mlpsearch.studies.record import StudyRecord, delete_study
 from tests.studies.stores import SOURCE, folder_of, new_study, spec
 
 

@@ -13,8 +13,8 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from studies.postgres import engine_options
-from studies.storage import is_server, open_storage
+from mlpsearch.studies.postgres import engine_options
+from mlpsearch.studies.storage import is_server, open_storage
 from tests.studies.stores import new_storage
 
 pytestmark = pytest.mark.usefixtures("database")

@@ -10,7 +10,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from studies.storage import Storage, open_storage, sqlite_path
+from mlpsearch.studies.storage import Storage, open_storage, sqlite_path
 from tests.studies.stores import new_storage
 
 MAXIMIZE, MINIMIZE = [StudyDirection.MAXIMIZE], [StudyDirection.MINIMIZE]

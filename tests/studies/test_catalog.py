@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from models.config import TrainConfig
-from models.errors import SpecError
-from studies import catalog
-from studies.dimensions import inside
-from studies.spec import parse_spec
+from mlpsearch.models.config import TrainConfig
+from mlpsearch.models.errors import SpecError
+from mlpsearch.studies import catalog
+from mlpsearch.studies.dimensions import inside
+from mlpsearch.studies.spec import parse_spec
 from tests.studies.specs import MINIMAL
 
 READY = [

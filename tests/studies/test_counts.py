@@ -10,8 +10,8 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import event, text
 
-from studies.counts import Counts, TrialKey
-from studies.storage import Storage, open_storage
+from mlpsearch.studies.counts import Counts, TrialKey
+from mlpsearch.studies.storage import Storage, open_storage
 from tests.conftest import DATABASES
 from tests.studies.stores import new_storage, on
 
@@ -113,7 +113,7 @@ def freeze(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is noon."""
 
     noon = NOON.astimezone(UTC).replace(tzinfo=None)
-    monkeypatch.setattr("studies.counts.utc_now", lambda _: noon)
+    monkeypatch.setattr("mlpsearch.studies.counts.utc_now", lambda _: noon)
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.errors import DataError
-from studies.datasets import DATASETS, TrainingData, check_images, load_training
-from studies.image_decoding import decode_image
+from mlpsearch.models.errors import DataError
+from mlpsearch.studies.datasets import DATASETS, TrainingData, check_images, load_training
+from mlpsearch.studies.image_decoding import decode_image
 from tests.studies import image_makers as make
 
 ROOT = Path(__file__).parents[2]
@@ -159,10 +159,10 @@ def test_the_module_has_no_word_for_the_test_split() -> None:
 
 def test_naming_a_data_set_starts_no_heavy_import() -> None:
     script = (
-        "import sys, studies.datasets, studies.holdout\n"
+        "import sys, mlpsearch.studies.datasets, mlpsearch.studies.holdout\n"
         "heavy = {'torch', 'torchvision', 'sklearn', 'scipy', 'PIL', 'optuna'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
-        "studies.datasets.load_training('digits', None, validation=100, split_seed=0)\n"
+        "mlpsearch.studies.datasets.load_training('digits', None, validation=100, split_seed=0)\n"
         "heavy = {'torch', 'torchvision', 'optuna'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )

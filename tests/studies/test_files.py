@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from models.errors import StorageError
-from studies import s3
-from studies.files import Files, FolderFiles, open_place, place_name
+from mlpsearch.models.errors import StorageError
+from mlpsearch.studies import s3
+from mlpsearch.studies.files import Files, FolderFiles, open_place, place_name
 from tests.s3 import S3, SECRET
 
 

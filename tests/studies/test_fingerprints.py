@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-from studies.decoded import SplitName
-from studies.image_files import ImageFiles
-from studies.image_trees import open_tree
+from mlpsearch.studies.decoded import SplitName
+from mlpsearch.studies.image_files import ImageFiles
+from mlpsearch.studies.image_trees import open_tree
 from tests.studies import image_makers as make
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from studies import places, storage
-from studies.hints import command
+from mlpsearch.studies import places, storage
+from mlpsearch.studies.hints import command
 
 
 @pytest.fixture(autouse=True)

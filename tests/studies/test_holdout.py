@@ -3,10 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.errors import DataError
-from studies.datasets import load_training
-from studies.holdout import open_test_split
-from studies.image_decoding import decode_image
+from mlpsearch.models.errors import DataError
+from mlpsearch.studies.datasets import load_training
+from mlpsearch.studies.holdout import open_test_split
+from mlpsearch.studies.image_decoding import decode_image
 from tests.studies import image_makers as make
 from tests.studies.image_makers import encode, grey_pixels
 

@@ -14,10 +14,10 @@ import numpy as np
 import platformdirs
 import pytest
 
-from models.errors import DataError
-from studies import image_cache
-from studies.decoded import DecodedImages, SplitName
-from studies.image_cache import CachedImages, cache_folder, cache_lock, open_cached
+from mlpsearch.models.errors import DataError
+from mlpsearch.studies import image_cache
+from mlpsearch.studies.decoded import DecodedImages, SplitName
+from mlpsearch.studies.image_cache import CachedImages, cache_folder, cache_lock, open_cached
 
 IMAGES = DecodedImages(
     images=np.arange(6 * 12, dtype=np.uint8).reshape(6, 12),

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.errors import DataError
-from studies import image_check
-from studies.datasets import check_images, load_training
-from studies.holdout import open_test_split
-from studies.image_files import ImageFiles
-from studies.image_trees import open_tree
+from mlpsearch.models.errors import DataError
+from mlpsearch.studies import image_check
+from mlpsearch.studies.datasets import check_images, load_training
+from mlpsearch.studies.holdout import open_test_split
+from mlpsearch.studies.image_files import ImageFiles
+from mlpsearch.studies.image_trees import open_tree
 from tests.studies import image_makers as make
 from tests.studies.image_makers import colour_pixels, encode, grey_pixels, turned, without_pixels
 

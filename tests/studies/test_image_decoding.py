@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from models.errors import DataError
-from studies.image_decoding import as_shape, decode_image
-from studies.image_headers import read_header
+from mlpsearch.models.errors import DataError
+from mlpsearch.studies.image_decoding import as_shape, decode_image
+from mlpsearch.studies.image_headers import read_header
 from tests.studies.image_makers import colour_pixels, encode, grey_pixels, turned
 
 

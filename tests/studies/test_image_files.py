@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.errors import DataError
-from studies import archives, image_check, image_trees
-from studies.decoded import DecodedImages, SplitName
-from studies.image_files import ImageFiles
-from studies.image_headers import MAX_PIXELS
-from studies.image_trees import open_tree
+from mlpsearch.models.errors import DataError
+from mlpsearch.studies import archives, image_check, image_trees
+from mlpsearch.studies.decoded import DecodedImages, SplitName
+from mlpsearch.studies.image_files import ImageFiles
+from mlpsearch.studies.image_headers import MAX_PIXELS
+from mlpsearch.studies.image_trees import open_tree
 from tests.studies import image_makers as make
 from tests.studies.image_makers import colour_pixels, encode, grey_pixels
 

@@ -11,13 +11,13 @@ from typing import Any
 import optuna
 import pytest
 
-from models.errors import StudyError
-from studies.artifacts import dashboard_files
-from studies.creation import create_or_resume, plan_confirmation
-from studies.files import Files, open_place
-from studies.garbage import collect_garbage, folders_of_others
-from studies.places import ENVIRONMENT, artifact_folder
-from studies.record import PlannedRun, StudyRecord, delete_study, open_study, study_names
+from mlpsearch.models.errors import StudyError
+from mlpsearch.studies.artifacts import dashboard_files
+from mlpsearch.studies.creation import create_or_resume, plan_confirmation
+from mlpsearch.studies.files import Files, open_place
+from mlpsearch.studies.garbage import collect_garbage, folders_of_others
+from mlpsearch.studies.places import ENVIRONMENT, artifact_folder
+from mlpsearch.studies.record import PlannedRun, StudyRecord, delete_study, open_study, study_names
 from tests.postgres import Server
 from tests.studies.stores import SOURCE, folder_of, new_storage, on, spec
 
@@ -277,7 +277,7 @@ def test_a_copied_database_deletes_nothing_in_a_named_place(
     made_since = with_weights(record.url, "later")
     shown = dashboard_files(record.place)
     shown.write("0" * 8, b"a picture")
-    monkeypatch.setattr("studies.artifacts._NEW_SECONDS", -100)
+    monkeypatch.setattr("mlpsearch.studies.artifacts._NEW_SECONDS", -100)
     assert collect_garbage(copy.storage) == (0, 0)
     assert folders_of_others(copy.storage) == [made_since.files.where]
     stays = delete_study(copy)

@@ -8,7 +8,7 @@ from optuna.storages import BaseStorage
 from optuna.storages._rdb.models import BaseModel
 from optuna.testing.pytest_storages import StorageTestCase
 
-from studies.storage import open_storage
+from mlpsearch.studies.storage import open_storage
 from tests.postgres import Server
 from tests.studies.stores import new_storage, on
 

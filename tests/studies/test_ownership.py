@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from studies.counts import Counts, TrialKey
-from studies.ownership import CLAIMED, ENDED, Ownership
-from studies.record import StudyRecord
+from mlpsearch.studies.counts import Counts, TrialKey
+from mlpsearch.studies.ownership import CLAIMED, ENDED, Ownership
+from mlpsearch.studies.record import StudyRecord
 from tests.studies.stores import new_study
 
 pytestmark = pytest.mark.usefixtures("database")

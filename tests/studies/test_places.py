@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from models.errors import MlpsearchError, StorageError, StudyError
-from studies.artifacts import dashboard_files
-from studies.creation import create_or_resume, plan_confirmation
-from studies.files import open_place
-from studies.garbage import collect_garbage
-from studies.places import ENVIRONMENT, artifact_folder, place_for, storage_place
-from studies.record import PlannedRun, StudyRecord, delete_study, open_study, study_names
+from mlpsearch.models.errors import MlpsearchError, StorageError, StudyError
+from mlpsearch.studies.artifacts import dashboard_files
+from mlpsearch.studies.creation import create_or_resume, plan_confirmation
+from mlpsearch.studies.files import open_place
+from mlpsearch.studies.garbage import collect_garbage
+from mlpsearch.studies.places import ENVIRONMENT, artifact_folder, place_for, storage_place
+from mlpsearch.studies.record import PlannedRun, StudyRecord, delete_study, open_study, study_names
 from tests.studies.stores import SOURCE, new_storage, new_study, spec
 
 POSTGRESQL = "postgresql+psycopg://me:secret@host/db"

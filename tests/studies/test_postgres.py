@@ -13,10 +13,10 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 from sqlalchemy import text
 
-from models.errors import MlpsearchError, StorageError
-from studies import reconnecting
-from studies.postgres import connect, engine_options, masked
-from studies.storage import Storage, exclusive, exists, open_storage, shown, storage_url, stored_names
+from mlpsearch.models.errors import MlpsearchError, StorageError
+from mlpsearch.studies import reconnecting
+from mlpsearch.studies.postgres import connect, engine_options, masked
+from mlpsearch.studies.storage import Storage, exclusive, exists, open_storage, shown, storage_url, stored_names
 from tests.postgres import ESCAPED, PASSWORD, USER, Server
 from tests.studies.stores import missing_storage, new_storage, on
 
@@ -137,7 +137,7 @@ def test_a_server_that_is_not_there_is_waited_for_a_little(
     url: str, impatient: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr("studies.reconnecting.time.sleep", pauses.append)
+    monkeypatch.setattr("mlpsearch.studies.reconnecting.time.sleep", pauses.append)
     message = refusal(
         lambda: open_storage(url.replace("127.0.0.1:", "127.0.0.1:1")[: url.rindex(":") + 2] + "/db")
     )
@@ -255,7 +255,7 @@ def test_reading_sees_one_state_of_the_database(opened: Storage) -> None:
 def test_sqlite_needs_no_driver(tmp_path: Path) -> None:
     url = new_storage(tmp_path)
     code = (
-        "import sys; from studies.storage import open_storage; "
+        "import sys; from mlpsearch.studies.storage import open_storage; "
         f"open_storage({url!r}).optuna.get_all_studies(); assert not 'psycopg' in sys.modules"
     )
     subprocess.run([sys.executable, "-P", "-W", "error", "-c", code], check=True)

@@ -11,10 +11,10 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import text
 
-from models.errors import StorageError
-from studies import reconnecting
-from studies.backend import Backend, Change
-from studies.storage import Storage, exclusive, open_storage
+from mlpsearch.models.errors import StorageError
+from mlpsearch.studies import reconnecting
+from mlpsearch.studies.backend import Backend, Change
+from mlpsearch.studies.storage import Storage, exclusive, open_storage
 from tests.postgres import Server, lose_answers
 from tests.studies.stores import new_storage, on
 

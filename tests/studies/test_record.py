@@ -11,14 +11,14 @@ import tomli_w
 from optuna.study import StudyDirection
 from optuna.trial import create_trial
 
-from models.errors import StorageError, StudyError
-from studies import catalog, datasets
-from studies.creation import create_or_resume
-from studies.dimensions import Range
-from studies.garbage import collect_garbage
-from studies.record import StudyRecord, delete_study, find_spec, open_study, study_names
-from studies.spec import StudySpec
-from studies.storage import is_server, shown
+from mlpsearch.models.errors import StorageError, StudyError
+from mlpsearch.studies import catalog, datasets
+from mlpsearch.studies.creation import create_or_resume
+from mlpsearch.studies.dimensions import Range
+from mlpsearch.studies.garbage import collect_garbage
+from mlpsearch.studies.record import StudyRecord, delete_study, find_spec, open_study, study_names
+from mlpsearch.studies.spec import StudySpec
+from mlpsearch.studies.storage import is_server, shown
 from tests.studies.stores import SOURCE, folder_of, new_storage, new_study, spec
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -256,7 +256,7 @@ def test_a_foreign_study_may_have_an_id_of_any_kind(url: str, record: StudyRecor
 
 def test_a_study_whose_making_was_cut_off_can_be_made_again(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("studies.creation.uuid.uuid4", interrupted)
+        patch.setattr("mlpsearch.studies.creation.uuid.uuid4", interrupted)
         with pytest.raises(KeyboardInterrupt):
             make(url)
     assert make(url).spec == spec()

@@ -20,8 +20,8 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import event, update
 
-from studies.backend import Change
-from studies.storage import GRACE_SECONDS, Storage, exclusive, exists, open_storage, stored_names
+from mlpsearch.studies.backend import Change
+from mlpsearch.studies.storage import GRACE_SECONDS, Storage, exclusive, exists, open_storage, stored_names
 from tests.studies.stores import missing_storage, new_storage
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -255,7 +255,7 @@ _RACE = """
 import sys
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from studies.storage import exclusive, open_storage
+from mlpsearch.studies.storage import exclusive, open_storage
 
 sys.stdin.readline()
 storage = open_storage(sys.argv[1], create=True)
@@ -287,7 +287,7 @@ def test_processes_make_one_storage_together_and_share_its_trials(tmp_path: Path
 
 _HOLD = """
 import sys, time
-from studies.storage import exclusive
+from mlpsearch.studies.storage import exclusive
 
 with exclusive(sys.argv[1]):
     print("held", flush=True)

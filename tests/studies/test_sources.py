@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.errors import DataError
-from studies.sources import DATASETS, Digits, find_source, open_split
+from mlpsearch.models.errors import DataError
+from mlpsearch.studies.sources import DATASETS, Digits, find_source, open_split
 from tests.studies import image_makers as make
 
 DIGITS_TEST_PER_CLASS = [36, 37, 35, 37, 36, 36, 36, 36, 35, 36]

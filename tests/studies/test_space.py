@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import RandomSampler
 
-from models.config import TrainConfig
-from studies.space import distributions, suggest
-from studies.spec import StudySpec, parse_spec
+from mlpsearch.models.config import TrainConfig
+from mlpsearch.studies.space import distributions, suggest
+from mlpsearch.studies.spec import StudySpec, parse_spec
 from tests.studies.specs import MINIMAL, specs
 
 SPEC = parse_spec(

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
-import models
-from models.errors import SpecError
-from studies.dimensions import Range
-from studies.spec import (
+from mlpsearch import models
+from mlpsearch.models.errors import SpecError
+from mlpsearch.studies.dimensions import Range
+from mlpsearch.studies.spec import (
     Budget,
     StudySpec,
     differences,
@@ -156,7 +156,7 @@ def test_nets_are_the_ones_there_are() -> None:
 
 
 def test_reading_a_study_file_imports_neither_optuna_nor_torch() -> None:
-    code = "import sys, studies.spec; print(sorted({'optuna', 'torch', 'numpy'} & set(sys.modules)))"
+    code = "import sys, mlpsearch.studies.spec; print(sorted({'optuna', 'torch', 'numpy'} & set(sys.modules)))"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
 

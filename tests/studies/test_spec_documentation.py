@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-import models
-from models.config import TYPES, describe_allowed
-from studies.dimensions import FIELDS, Choices, Range
-from studies.spec import (
+from mlpsearch import models
+from mlpsearch.models.config import TYPES, describe_allowed
+from mlpsearch.studies.dimensions import FIELDS, Choices, Range
+from mlpsearch.studies.spec import (
     VALIDATION,
     Budget,
     Confirm,

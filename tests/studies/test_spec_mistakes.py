@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.config import describe_allowed
-from models.errors import SpecError
-from studies.spec import (
+from mlpsearch.models.config import describe_allowed
+from mlpsearch.models.errors import SpecError
+from mlpsearch.studies.spec import (
     MAX_FILE_BYTES,
     load_spec,
     parse_spec,

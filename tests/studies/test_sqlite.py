@@ -9,11 +9,11 @@ from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from sqlalchemy import event
 
-from models.errors import StorageError
-from studies import sqlite
-from studies.backend import newest_schema
-from studies.reconnecting import Disturbed
-from studies.storage import open_storage, sqlite_path, stored_names
+from mlpsearch.models.errors import StorageError
+from mlpsearch.studies import sqlite
+from mlpsearch.studies.backend import newest_schema
+from mlpsearch.studies.reconnecting import Disturbed
+from mlpsearch.studies.storage import open_storage, sqlite_path, stored_names
 from tests.studies.stores import new_storage
 
 

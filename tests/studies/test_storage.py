@@ -12,9 +12,9 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 from sqlalchemy import event, text
 
-from models.errors import StorageError
-from studies.sqlite import BUSY_SECONDS
-from studies.storage import (
+from mlpsearch.models.errors import StorageError
+from mlpsearch.studies.sqlite import BUSY_SECONDS
+from mlpsearch.studies.storage import (
     DEFAULT,
     ENVIRONMENT,
     Storage,

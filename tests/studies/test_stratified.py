@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.errors import DataError
-from studies.stratified import split_rows
+from mlpsearch.models.errors import DataError
+from mlpsearch.studies.stratified import split_rows
 
 seeds = st.integers(0, 2**32)
 

@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.errors import DataError
-from studies import torchvision_datasets
-from studies.decoded import SplitName
-from studies.sources import check_images, find_source, open_split
-from studies.torchvision_datasets import (
+from mlpsearch.models.errors import DataError
+from mlpsearch.studies import torchvision_datasets
+from mlpsearch.studies.decoded import SplitName
+from mlpsearch.studies.sources import check_images, find_source, open_split
+from mlpsearch.studies.torchvision_datasets import (
     DEBIAN_FASHION_MNIST,
     FASHION_MNIST_CLASSES,
     import_datasets,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from studies.record import StudyRecord, open_study
+from mlpsearch.studies.record import StudyRecord, open_study
 from tests.search.dashboard.makers import study_to_see
 
 

@@ -19,11 +19,11 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from PIL import Image
 
-from search.dashboard import Server, artifact_store
-from search.dashboard.address import Address
-from search.dashboard.guard import Rules
-from studies.record import StudyRecord
-from studies.storage import sqlite_path
+from mlpsearch.search.dashboard import Server, artifact_store
+from mlpsearch.search.dashboard.address import Address
+from mlpsearch.search.dashboard.guard import Rules
+from mlpsearch.studies.record import StudyRecord
+from mlpsearch.studies.storage import sqlite_path
 from tests.search.makers import add_own
 from tests.studies.stores import new_study
 

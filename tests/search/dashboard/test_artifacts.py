@@ -10,13 +10,13 @@ import pytest
 from optuna.artifacts import upload_artifact
 from optuna.study import StudyDirection
 
-from models.errors import StorageError
-from search.dashboard import artifact_store, guarded, serve
-from search.dashboard.artifacts import TYPES
-from studies import places
-from studies.artifacts import dashboard_files
-from studies.places import artifact_folder
-from studies.record import StudyRecord
+from mlpsearch.models.errors import StorageError
+from mlpsearch.search.dashboard import artifact_store, guarded, serve
+from mlpsearch.search.dashboard.artifacts import TYPES
+from mlpsearch.studies import places
+from mlpsearch.studies.artifacts import dashboard_files
+from mlpsearch.studies.places import artifact_folder
+from mlpsearch.studies.record import StudyRecord
 from tests.search.dashboard.makers import PNG, READ_ONLY, WRITABLE, ask, attach, running, study_to_see
 
 

@@ -12,13 +12,13 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
-from models.errors import StorageError
-from search.dashboard import guarded
-from search.dashboard.guard import Rules
-from search.dashboard.health import Health, health_page
-from studies.creation import create_or_resume
-from studies.record import StudyRecord, delete_study
-from studies.storage import Storage, open_storage, sqlite_path
+from mlpsearch.models.errors import StorageError
+from mlpsearch.search.dashboard import guarded
+from mlpsearch.search.dashboard.guard import Rules
+from mlpsearch.search.dashboard.health import Health, health_page
+from mlpsearch.studies.creation import create_or_resume
+from mlpsearch.studies.record import StudyRecord, delete_study
+from mlpsearch.studies.storage import Storage, open_storage, sqlite_path
 from tests.search.dashboard.makers import READ_ONLY, WRITABLE, ask, study_to_see
 from tests.studies.stores import SOURCE, new_study
 

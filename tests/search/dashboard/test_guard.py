@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.dashboard.answers import filled
-from search.dashboard.guard import Guard, Rules
+from mlpsearch.search.dashboard.answers import filled
+from mlpsearch.search.dashboard.guard import Guard, Rules
 from tests.search.dashboard.makers import ADDRESS, HERE, READ_ONLY, WRITABLE, ask
 
 WITH_TOKEN = replace(READ_ONLY, token="right")

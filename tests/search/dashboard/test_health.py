@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from models.errors import StorageError
-from search.dashboard.guard import Guard
-from search.dashboard.health import Health, StorageWatch, health_page
+from mlpsearch.models.errors import StorageError
+from mlpsearch.search.dashboard.guard import Guard
+from mlpsearch.search.dashboard.health import Health, StorageWatch, health_page
 from tests.search.dashboard.makers import READ_ONLY, ask
 from tests.search.dashboard.test_guard import open_to_all
 from tests.studies.stores import new_storage
@@ -71,8 +71,8 @@ def test_without_a_service_it_is_a_page_like_others() -> None:
 
 @pytest.fixture
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("search.dashboard.health._ASK_SECONDS", 0.01)
-    monkeypatch.setattr("search.dashboard.health._SILENT_SECONDS", 0.3)
+    monkeypatch.setattr("mlpsearch.search.dashboard.health._ASK_SECONDS", 0.01)
+    monkeypatch.setattr("mlpsearch.search.dashboard.health._SILENT_SECONDS", 0.3)
 
 
 def settles(probe: Callable[[], bool], expected: bool) -> bool:
@@ -104,7 +104,7 @@ def test_a_storage_that_hangs_does_not_make_it_hang(tmp_path: Path, monkeypatch:
         time.sleep(5)
         raise StorageError("too late")
 
-    monkeypatch.setattr("search.dashboard.health.stored_names", hang)
+    monkeypatch.setattr("mlpsearch.search.dashboard.health.stored_names", hang)
     with StorageWatch(new_storage(tmp_path)) as watch:
         time.sleep(0.5)
         started = time.monotonic()

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from models.errors import StudyError
-from search.dashboard import guarded, serve
-from search.dashboard.address import Address, listen
-from search.publish import publish
-from studies.record import StudyRecord
+from mlpsearch.models.errors import StudyError
+from mlpsearch.search.dashboard import guarded, serve
+from mlpsearch.search.dashboard.address import Address, listen
+from mlpsearch.search.publish import publish
+from mlpsearch.studies.record import StudyRecord
 from tests.search.conftest import Command
 from tests.search.dashboard.makers import READ_ONLY, ask, running, study_to_see
 from tests.search.makers import TESTED

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from search.export.winner import export_winner, write_folder
-from search.finalize import evaluate, load_winner
-from studies.record import open_study
+from mlpsearch.search.export.winner import export_winner, write_folder
+from mlpsearch.search.finalize import evaluate, load_winner
+from mlpsearch.studies.record import open_study
 
 Folder = Callable[..., Path]
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import tomli_w
 
-from models.errors import ExportError
-from search.export.document import DOCUMENT, read_export, write_export
+from mlpsearch.models.errors import ExportError
+from mlpsearch.search.export.document import DOCUMENT, read_export, write_export
 from tests.search.export.conftest import Folder
 
 

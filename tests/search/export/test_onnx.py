@@ -12,16 +12,16 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from models.config import TrainConfig
-from models.data import Split
-from models.errors import ExportError
-from models.metrics import probabilities
-from models.prediction import prediction_arrays, prediction_shapes, trained_net
-from search.export import onnx_model as module
-from search.export.document import Export, read_export
-from search.export.onnx_model import onnx_model
-from search.export.parameters import WEIGHTS, read_parameters
-from search.export.prediction import load_classifier, read_images
+from mlpsearch.models.config import TrainConfig
+from mlpsearch.models.data import Split
+from mlpsearch.models.errors import ExportError
+from mlpsearch.models.metrics import probabilities
+from mlpsearch.models.prediction import prediction_arrays, prediction_shapes, trained_net
+from mlpsearch.search.export import onnx_model as module
+from mlpsearch.search.export.document import Export, read_export
+from mlpsearch.search.export.onnx_model import onnx_model
+from mlpsearch.search.export.parameters import WEIGHTS, read_parameters
+from mlpsearch.search.export.prediction import load_classifier, read_images
 from tests.search.export.conftest import Folder
 from tests.search.makers import NETS
 from tests.studies.image_makers import encode, grey_pixels

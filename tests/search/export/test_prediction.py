@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import pickle
 import struct
 import subprocess
@@ -18,17 +17,16 @@ from numpy.typing import NDArray
 from PIL import Image
 from safetensors.numpy import save_file
 
-from models.errors import DataError, ExportError, MlpsearchError, WeightsError
-from models.metrics import predict_split
-from models.weights import digest, load_arrays
-from search.export import prediction
-from search.export.document import DOCUMENT, read_export, write_export
-from search.export.parameters import WEIGHTS
-from search.export.prediction import classify, load_classifier, read_images
-from search.finalize import load_winner
-from studies.datasets import load_training
-from studies.holdout import open_test_split
-from studies.record import StudyRecord
+from mlpsearch.models.errors import DataError, ExportError, MlpsearchError, WeightsError
+from mlpsearch.models.metrics import predict_split
+from mlpsearch.models.weights import digest, load_arrays
+from mlpsearch.search.export.document import DOCUMENT, read_export, write_export
+from mlpsearch.search.export.parameters import WEIGHTS
+from mlpsearch.search.export.prediction import classify, load_classifier, read_images
+from mlpsearch.search.finalize import load_winner
+from mlpsearch.studies.datasets import load_training
+from mlpsearch.studies.holdout import open_test_split
+from mlpsearch.studies.record import StudyRecord
 from tests.search.export.conftest import Folder
 from tests.search.makers import NETS
 from tests.studies.image_makers import colour_pixels, encode, grey_pixels, turned, write_folder
@@ -90,14 +88,12 @@ def test_a_file_that_cannot_be_used_is_left_out(folder: Folder, tmp_path: Path) 
 def test_a_numpy_net_needs_neither_torch_nor_optuna(folder: Folder) -> None:
     code = (
         "import sys; sys.modules |= dict.fromkeys(['torch', 'optuna', 'sqlalchemy', 'sklearn'])\n"
-        "from search.cli import main; main()"
+        "from mlpsearch.search.cli import main; main()"
     )
     folder()
     grey_files(1)
     command = [sys.executable, "-c", code, "predict", "best", "0.png", "--json"]
-    root = str(Path(prediction.__file__).parents[2])
-    environment = os.environ | {"PYTHONPATH": root}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     assert json.loads(done.stdout)[0]["file"] == "0.png"
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from threadpoolctl import threadpool_info
 
-from models.errors import DataError
-from search.export.document import Export, read_export
-from search.export.retraining import Comparison, Retraining
-from studies.record import StudyRecord
+from mlpsearch.models.errors import DataError
+from mlpsearch.search.export.document import Export, read_export
+from mlpsearch.search.export.retraining import Comparison, Retraining
+from mlpsearch.studies.record import StudyRecord
 from tests.search.export.conftest import Folder
 from tests.search.makers import NETS
 

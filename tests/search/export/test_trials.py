@@ -11,9 +11,9 @@ import pytest
 from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
-from models.errors import ExportError
-from search.export.trials import write_trials
-from studies.record import StudyRecord
+from mlpsearch.models.errors import ExportError
+from mlpsearch.search.export.trials import write_trials
+from mlpsearch.studies.record import StudyRecord
 from tests.search.makers import add_own, digits_study
 from tests.studies.stores import new_study, spec
 

@@ -1,12 +1,7 @@
 """An export made here, where nothing but the wheel is installed: the same predictions, and the same training."""
 
 import json
-import os
-import shutil
-import subprocess
-import sys
-import sysconfig
-import venv
+import tarfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import asdict
@@ -14,80 +9,49 @@ from pathlib import Path
 
 import pytest
 
-from models.errors import DataError
-from search.export.document import read_export
-from search.export.prediction import classify
+from mlpsearch.models.errors import DataError
+from mlpsearch.search.export.document import read_export
+from mlpsearch.search.export.prediction import classify
 from tests.search.export.conftest import Folder
 from tests.search.makers import NETS
 from tests.studies.image_makers import encode, grey_pixels
+from tests.wheels import build, copy_of_the_checkout
 
 ROOT = Path(__file__).parents[3]
 ROOMS = ("models", "search", "studies")
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from a copy of the checkout."""
-    folder = tmp_path_factory.mktemp("wheel")
-    for room in ROOMS:
-        shutil.copytree(ROOT / room, folder / "tree" / room, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, folder / "tree")
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    subprocess.run(build, cwd=folder / "tree", check=True, capture_output=True, timeout=120)
-    (built,) = folder.glob("*.whl")
-    return built
-
-
-@pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
-    """Runs Python in another environment, with the wheel installed.
-
-    Its other packages are those of this environment, by a .pth file, so that torch is not installed twice. What
-    this environment has as an editable installation is not among them: Python reads the .pth files of no folder
-    that a .pth file names.
-    """
-    folder = tmp_path_factory.mktemp("other")
-    venv.create(folder / "env", symlinks=True)
-    python = folder / "env" / "bin" / "python"
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-
-    def run(*arguments: str | Path) -> str:
-        done = subprocess.run(
-            [python, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    (own,) = (folder / "env" / "lib").glob("python*/site-packages")
-    options = ["--no-deps", "--no-index", "--quiet", "--disable-pip-version-check"]
-    subprocess.run(
-        [sys.executable, "-m", "pip", "--python", str(python), "install", *options, str(wheel)],
-        check=True,
-        capture_output=True,
-        timeout=120,
-    )
-    (own / "others.pth").write_text(sysconfig.get_path("purelib"))
-    where = "import models, search, studies; print(models.__file__, search.__file__, studies.__file__)"
-    assert all(Path(path).is_relative_to(own) for path in run("-c", where).split())
-    return run
-
-
-def test_the_wheel_holds_every_file_of_the_rooms(wheel: Path) -> None:
+def test_the_wheel_holds_the_rooms_in_one_package_and_nothing_else(wheel: Path) -> None:
     there = {
-        path.relative_to(ROOT).as_posix()
+        f"mlpsearch/{path.relative_to(ROOT).as_posix()}"
         for room in ROOMS
         for path in (ROOT / room).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert {"studies/catalog/digits-numpy.toml", "models/backpropagation.md", "search/cli/__init__.py"} < there
+    assert {
+        f"mlpsearch/{name}"
+        for name in ("studies/catalog/digits-numpy.toml", "models/backpropagation.md", "search/cli/__init__.py")
+    } < there
     with zipfile.ZipFile(wheel) as archive:
         packed = {name for name in archive.namelist() if ".dist-info/" not in name}
-    assert packed == there
+    assert packed == there | {f"mlpsearch/{name}" for name in ("__init__.py", "__main__.py", "py.typed")}
+
+
+def test_a_wheel_made_of_the_source_distribution_is_the_same(wheel: Path, tmp_path: Path) -> None:
+    build("sdist", copy_of_the_checkout(tmp_path / "tree"), tmp_path)
+    (packed,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(packed) as archive:
+        archive.extractall(tmp_path / "unpacked", filter="data")
+    (unpacked,) = (tmp_path / "unpacked").iterdir()
+    build("wheel", unpacked, tmp_path)
+    (other,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as one, zipfile.ZipFile(other) as two:
+        held, again = ({name: archive.read(name) for name in archive.namelist()} for archive in (one, two))
+    assert held == again
 
 
 def test_the_wheel_brings_the_command_and_the_catalog(installed: Callable[..., str]) -> None:
-    assert "digits-numpy " in installed("-m", "search.cli", "list")
+    assert "digits-numpy " in installed("-m", "mlpsearch", "list")
     script = Path(installed("-c", "import sys; print(sys.prefix)").strip()) / "bin" / "mlpsearch"
     assert "mlpsearch, version " in installed(script, "--version")
 
@@ -100,10 +64,10 @@ def test_an_export_gives_the_same_numbers_there(
     for number, path in enumerate(images):
         path.write_bytes(encode(grey_pixels(number, 8, 8)))
     here = [asdict(prediction) for prediction in classify(best, images, 10, list[DataError]().append)]
-    there = json.loads(installed("-m", "search.cli", "predict", best, *images, "--top", "10", "--json"))
+    there = json.loads(installed("-m", "mlpsearch", "predict", best, *images, "--top", "10", "--json"))
     assert there == here
     accuracy = read_export(best).accuracy.validation
-    assert json.loads(installed("-m", "search.cli", "train", best, "--json")) == {
+    assert json.loads(installed("-m", "mlpsearch", "train", best, "--json")) == {
         "validation_accuracy": accuracy,
         "exported": accuracy,
         "same_weights": True,

@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.errors import ExportError
-from models.prediction import prediction_arrays
-from models.weights import digest, load_arrays
-from search.confirmation import confirmed
-from search.export.document import DOCUMENT, ExportedConfirmation, read_export
-from search.export.parameters import WEIGHTS, read_parameters, write_parameters
-from search.export.retraining import Retraining
-from search.export.winner import ONNX, export_winner, write_folder
-from search.finalize import confirm, evaluate, load_winner
-from studies.record import StudyRecord
-from studies.spec import Confirm
+from mlpsearch.models.errors import ExportError
+from mlpsearch.models.prediction import prediction_arrays
+from mlpsearch.models.weights import digest, load_arrays
+from mlpsearch.search.confirmation import confirmed
+from mlpsearch.search.export.document import DOCUMENT, ExportedConfirmation, read_export
+from mlpsearch.search.export.parameters import WEIGHTS, read_parameters, write_parameters
+from mlpsearch.search.export.retraining import Retraining
+from mlpsearch.search.export.winner import ONNX, export_winner, write_folder
+from mlpsearch.search.finalize import confirm, evaluate, load_winner
+from mlpsearch.studies.record import StudyRecord
+from mlpsearch.studies.spec import Confirm
 from tests.search.makers import NETS, confirmation_runs
 
 Finished = Callable[..., StudyRecord]
@@ -199,7 +199,7 @@ def test_an_export_that_is_interrupted_leaves_no_half_one(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("search.export.winner.write_parameters", interrupt)
+    monkeypatch.setattr("mlpsearch.search.export.winner.write_parameters", interrupt)
     with pytest.raises(KeyboardInterrupt):
         write(record, folder)
     assert names(folder.parent) == ({"best"} if there else set())
