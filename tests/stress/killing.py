@@ -18,8 +18,8 @@ from tests.stress.ledger import Row
 # attribute `seconds`, which can have the mark only if the trial was taken up from that very checkpoint.
 _MARK_SECONDS = 1e6
 
-# So many workers may die between two ended trials; the supervisor gives up after ten. Only a machine that
-# takes longer to start workers than to kill them is ever waited for.
+# So many workers die before another trial must have ended; the supervisor gives up after ten that die in a row
+# with none. Only a machine that takes longer to start workers than to kill them is ever waited for.
 _KILLS_A_TRIAL = 4
 
 
@@ -39,6 +39,7 @@ def kill_workers(driver: Driver, command: Command, count: int, *, every: float) 
     """Kill random workers that are in a trial, one every so many seconds; the first once there is a checkpoint."""
     generator = random.Random(0)
     kills: list[Kill] = []
+    ended = driver.ledger.ended()
     while len(kills) < count:
         assert command.popen.poll() is None, f"over after {len(kills)} kills: {command.errors()}"
         running = driver.ledger.in_state("RUNNING")
@@ -49,7 +50,8 @@ def kill_workers(driver: Driver, command: Command, count: int, *, every: float) 
             continue
         kills.append(kill)
         time.sleep(every)
-        _wait_for_ended(driver, len(kills) // _KILLS_A_TRIAL)
+        if len(kills) % _KILLS_A_TRIAL == 0:
+            ended = _wait_for_another(driver, ended)
     return kills
 
 
@@ -72,8 +74,9 @@ def figures(kills: Sequence[Kill]) -> str:
     )
 
 
-def _wait_for_ended(driver: Driver, trials: int) -> None:
-    wait_until(lambda: driver.ledger.ended() >= trials or None, f"{trials} trials to end")
+def _wait_for_another(driver: Driver, ended: int) -> int:
+    """Wait until more trials ended; return how many by now."""
+    return wait_until(lambda: now if (now := driver.ledger.ended()) > ended else None, f"trial {ended + 1} to end")
 
 
 def _marks(row: Row) -> int:
