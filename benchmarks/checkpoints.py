@@ -16,8 +16,8 @@ import numpy as np
 
 from mlpsearch.models import NETS, build_net
 from mlpsearch.models.config import TrainConfig
-from mlpsearch.models.data import Split
-from mlpsearch.models.preprocessing import PixelStatistics
+from mlpsearch.models.inputs.data import Split
+from mlpsearch.models.inputs.preprocessing import PixelStatistics
 from mlpsearch.models.training import train
 from mlpsearch.search.checkpoints import Checkpoint, Progress
 from mlpsearch.studies.files import FolderFiles

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from benchmarks.shapes import CLASSES, INPUTS, RATE, SHAPE, Case
-from mlpsearch.models.data import Split
+from mlpsearch.models.inputs.data import Split
 from mlpsearch.studies.torchvision_datasets import import_datasets
 
 

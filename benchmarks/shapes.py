@@ -5,7 +5,7 @@ from functools import cache
 
 import numpy as np
 
-from mlpsearch.models.data import Split
+from mlpsearch.models.inputs.data import Split
 
 SHAPE, CLASSES = (32, 32, 3), 10
 INPUTS = 3072

@@ -30,8 +30,8 @@ from benchmarks.others import course, dataloader, scikit_learn
 from benchmarks.shapes import CLASSES, INPUTS, RATE, Case, images_of
 from mlpsearch.models import build_net
 from mlpsearch.models.config import TrainConfig
-from mlpsearch.models.data import Split
-from mlpsearch.models.preprocessing import PixelStatistics
+from mlpsearch.models.inputs.data import Split
+from mlpsearch.models.inputs.preprocessing import PixelStatistics
 from mlpsearch.models.threads import fitting_threads, limited_threads, threads
 from mlpsearch.models.training import train
 

@@ -11,8 +11,8 @@ the smaller d at the start is that of TensorFlow's ExponentialMovingAverage.
 
 import numpy as np
 
+from mlpsearch.models.arrays import Floats
 from mlpsearch.models.config import TrainConfig
-from mlpsearch.models.net import Floats
 
 
 def new_share(config: TrainConfig, step: int) -> float:

@@ -7,8 +7,8 @@ state to keep, and one draw more or less somewhere changes nothing elsewhere.
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpsearch.models.arrays import Floats
 from mlpsearch.models.config import TrainConfig
-from mlpsearch.models.net import Floats
 
 INITIALIZATION, BATCH_ORDER, AUGMENTATION, DROPOUT = range(4)
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from mlpsearch.models.arrays import Floats, Labels
 from mlpsearch.models.config import TrainConfig
-from mlpsearch.models.net import Floats, Labels
-from mlpsearch.models.numpy_net import NumpyNet
+from mlpsearch.models.numpy_net.numpy_mlp import NumpyNet
 
 DEPTHS = (2, 3, 4, 5)
 REGULARIZATIONS = (0.0, 0.1)
@@ -133,7 +133,9 @@ def _case(depth: int, regularization: float, option: str) -> tuple[NumpyNet, Flo
 
 
 def _torch_twin(net: NumpyNet, depth: int, regularization: float, option: str):  # type: ignore[no-untyped-def]
-    from mlpsearch.models.torch_mlp import TorchNet  # late: half of a second that the numeric check never needs
+    from mlpsearch.models.torch_net.torch_mlp import (
+        TorchNet,  # late: half of a second that the numeric check never needs
+    )
 
     config = _config(depth, regularization, option)
     twin = TorchNet(inputs=_INPUTS, classes=_CLASSES, config=config, dtype=np.float64)

@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from mlpsearch.models.arrays import Floats
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.draws import INITIALIZATION, generator
-from mlpsearch.models.net import Floats
 
 
 class Parameters:

@@ -3,10 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpsearch.models.data import Split
-from mlpsearch.models.net import Floats, Labels, Net
-from mlpsearch.models.numpy_net import softmax
-from mlpsearch.models.preprocessing import Preprocessing, View
+from mlpsearch.models.arrays import Floats, Labels
+from mlpsearch.models.inputs.data import Split
+from mlpsearch.models.inputs.preprocessing import Preprocessing, View
+from mlpsearch.models.net import Net
+from mlpsearch.models.numpy_net.numpy_mlp import softmax
 
 
 def predict_split(net: Net, split: Split, preprocessing: Preprocessing) -> Labels:

@@ -3,16 +3,14 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol, SupportsFloat
 
-import numpy as np
 from numpy.typing import NDArray
+
+from mlpsearch.models.arrays import Floats
 
 if TYPE_CHECKING:
     from mlpsearch.models.config import TrainConfig
-    from mlpsearch.models.data import Split
-    from mlpsearch.models.preprocessing import Preprocessing
-
-Floats = NDArray[np.floating[Any]]
-Labels = NDArray[np.int64]
+    from mlpsearch.models.inputs.data import Split
+    from mlpsearch.models.inputs.preprocessing import Preprocessing
 
 
 class EpochBatches(Protocol):

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from mlpsearch.models import build_net
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.initialization import parameter_shapes
+from mlpsearch.models.inputs.preprocessing import Preprocessing
 from mlpsearch.models.net import Net
-from mlpsearch.models.preprocessing import Preprocessing
 
 
 def prediction_shapes(pixels: int, classes: int, config: TrainConfig) -> dict[str, tuple[int, ...]]:

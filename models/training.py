@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlpsearch.models.config import TrainConfig
-from mlpsearch.models.data import Split
+from mlpsearch.models.inputs.data import Split
+from mlpsearch.models.inputs.preprocessing import Preprocessing
 from mlpsearch.models.metrics import accuracy, predict_views
 from mlpsearch.models.net import EpochBatches, Net
-from mlpsearch.models.preprocessing import Preprocessing
 from mlpsearch.models.schedules import learning_rate
 
 # A net that guesses uniformly has a cross-entropy of log(classes). A hundred times that, and one class

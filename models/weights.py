@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load, save
 
 from mlpsearch.models.errors import WeightsError
-from mlpsearch.models.files import write_atomically
+from mlpsearch.models.paths import write_atomically
 
 
 def save_arrays(path: Path, arrays: dict[str, NDArray[Any]], metadata: dict[str, str]) -> None:

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from mlpsearch.models import threads
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.errors import WeightsError
+from mlpsearch.models.inputs.preprocessing import Preprocessing
 from mlpsearch.models.net import Net
 from mlpsearch.models.prediction import prediction_arrays
-from mlpsearch.models.preprocessing import Preprocessing
 from mlpsearch.models.training import EpochResult
 from mlpsearch.models.weights import pack_arrays, unpack_arrays
 from mlpsearch.studies.files import Files

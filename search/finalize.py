@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.trial import FrozenTrial
 
+from mlpsearch.models.arrays import Floats
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.errors import DataError, StorageError, StudyError, WeightsError
+from mlpsearch.models.inputs.preprocessing import PixelStatistics, Preprocessing
 from mlpsearch.models.metrics import confusion_matrix, predict_split
-from mlpsearch.models.net import Floats, Net
+from mlpsearch.models.net import Net
 from mlpsearch.models.prediction import prediction_shapes, preprocessing_arrays, trained_net
-from mlpsearch.models.preprocessing import PixelStatistics, Preprocessing
 from mlpsearch.models.statistics import accuracy_interval, deviation, mean
 from mlpsearch.models.weights import check_shapes
 from mlpsearch.search.checkpoints import load_kept, weights_name

@@ -10,9 +10,9 @@ import optuna
 from mlpsearch.models import build_net
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.initialization import trained_shapes
+from mlpsearch.models.inputs.preprocessing import PixelStatistics, Preprocessing
 from mlpsearch.models.metrics import accuracy, predict_split
 from mlpsearch.models.net import Net
-from mlpsearch.models.preprocessing import PixelStatistics, Preprocessing
 from mlpsearch.models.threads import fitting_threads, limited_threads, threads, use_threads
 from mlpsearch.models.training import train
 from mlpsearch.search.checkpoints import Checkpoint, Progress

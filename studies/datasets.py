@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mlpsearch.models.data import Split
 from mlpsearch.models.errors import DataError
-from mlpsearch.models.files import expanded
+from mlpsearch.models.inputs.data import Split
+from mlpsearch.models.paths import expanded
 from mlpsearch.studies.duplicates import count_known
 from mlpsearch.studies.image_cache import CachedImages
 from mlpsearch.studies.sources import DATASETS, check_images, open_beside, open_split

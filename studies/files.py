@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mlpsearch.models.errors import StorageError
-from mlpsearch.models.files import expanded, write_atomically
+from mlpsearch.models.paths import expanded, write_atomically
 
 _S3 = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>[^?#]*))?")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mlpsearch.models.data import Split
+from mlpsearch.models.inputs.data import Split
 from mlpsearch.studies.duplicates import count_known
 from mlpsearch.studies.sources import open_beside, open_split
 

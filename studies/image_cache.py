@@ -26,7 +26,7 @@ from numpy.lib.format import open_memmap
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mlpsearch.models.errors import DataError
-from mlpsearch.models.files import sync_folder
+from mlpsearch.models.paths import sync_folder
 from mlpsearch.studies.decoded import DecodedImages, Source, SplitName
 
 FORMAT_VERSION = 1

@@ -33,7 +33,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from mlpsearch.models.errors import StorageError, StudyError
-from mlpsearch.models.files import expanded
+from mlpsearch.models.paths import expanded
 from mlpsearch.studies import catalog
 from mlpsearch.studies.artifacts import artifacts_of, remove_artifacts
 from mlpsearch.studies.counts import Counts

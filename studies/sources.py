@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from mlpsearch.models.errors import DataError
-from mlpsearch.models.files import write_atomically
+from mlpsearch.models.paths import write_atomically
 from mlpsearch.studies.decoded import DataSource, DecodedImages, Source, SplitName
 from mlpsearch.studies.image_cache import CachedImages, cache_folder, open_cached
 from mlpsearch.studies.image_files import ImageFiles

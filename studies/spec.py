@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 
 from mlpsearch.models.config import ALLOWED, describe_allowed
 from mlpsearch.models.errors import SpecError
-from mlpsearch.models.files import expanded
+from mlpsearch.models.paths import expanded
 from mlpsearch.studies.dimensions import (
     FIELDS,
     Choices,

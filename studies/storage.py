@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mlpsearch.models.errors import StorageError, innermost
-from mlpsearch.models.files import expanded
+from mlpsearch.models.paths import expanded
 from mlpsearch.studies.reconnecting import repeated
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ def _keep_place(_context: click.Context, _option: click.Parameter, given: str | 
 def _keep_data(_context: click.Context, _option: click.Parameter, given: str | None) -> str | None:
     """Keep it in the environment, so that worker processes know it too."""
     if given:
-        from mlpsearch.models.files import expanded
+        from mlpsearch.models.paths import expanded
         from mlpsearch.studies.datasets import ENVIRONMENT
 
         os.environ[ENVIRONMENT] = str(expanded(given).absolute())
@@ -44,7 +44,7 @@ class PathType(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the Path."""
-        from mlpsearch.models.files import expanded
+        from mlpsearch.models.paths import expanded
 
         return expanded(str(super().convert(value, param, ctx)))
 

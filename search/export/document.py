@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.errors import ConfigError, ExportError
-from mlpsearch.models.files import write_atomically
+from mlpsearch.models.paths import write_atomically
 from mlpsearch.models.threads import MOST_THREADS
 
 DOCUMENT = "export.toml"  # in an exported folder

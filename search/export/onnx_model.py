@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.errors import ExportError
-from mlpsearch.models.normalization import EPSILON
+from mlpsearch.models.numpy_net.normalization import EPSILON
 from mlpsearch.search.export.document import Export
 
 if TYPE_CHECKING:

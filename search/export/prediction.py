@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpsearch.models.data import Split
 from mlpsearch.models.errors import DataError, ExportError
+from mlpsearch.models.inputs.data import Split
+from mlpsearch.models.inputs.preprocessing import Preprocessing
 from mlpsearch.models.metrics import probabilities
 from mlpsearch.models.net import Net
 from mlpsearch.models.prediction import trained_net
-from mlpsearch.models.preprocessing import Preprocessing
 from mlpsearch.models.threads import use_threads
 from mlpsearch.search.export.document import Export, read_export
 from mlpsearch.search.export.parameters import WEIGHTS, read_parameters

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from mlpsearch.models import build_net
 from mlpsearch.models.errors import DataError
+from mlpsearch.models.inputs.preprocessing import PixelStatistics
 from mlpsearch.models.prediction import prediction_arrays
-from mlpsearch.models.preprocessing import PixelStatistics
 from mlpsearch.models.threads import limited_threads
 from mlpsearch.models.training import EpochResult, train
 from mlpsearch.models.weights import digest

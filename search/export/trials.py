@@ -9,7 +9,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from mlpsearch.models.errors import ExportError
-from mlpsearch.models.files import write_atomically
+from mlpsearch.models.paths import write_atomically
 from mlpsearch.search.trial_queue import ATTEMPT
 from mlpsearch.studies.ownership import Ownership
 from mlpsearch.studies.record import StudyRecord

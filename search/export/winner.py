@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from mlpsearch.models.errors import ExportError
-from mlpsearch.models.files import folder_written_atomically, write_atomically
+from mlpsearch.models.paths import folder_written_atomically, write_atomically
 from mlpsearch.models.prediction import prediction_arrays
 from mlpsearch.models.weights import digest
 from mlpsearch.search.confirmation import Confirmation, last_confirmation

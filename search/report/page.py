@@ -19,7 +19,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from mlpsearch.models.errors import ReportError
-from mlpsearch.models.files import write_atomically
+from mlpsearch.models.paths import write_atomically
 from mlpsearch.search.wording import (
     bias,
     duration,

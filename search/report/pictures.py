@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mlpsearch.models.net import Floats
+from mlpsearch.models.arrays import Floats
 
 _MOST_UNITS = 100
 _TILE = 64  # pixels a unit's picture is wide or high, if the images are not larger

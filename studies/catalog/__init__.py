@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from mlpsearch.models.errors import SpecError
-from mlpsearch.models.files import expanded
+from mlpsearch.models.paths import expanded
 from mlpsearch.studies.spec import StudySpec, load_spec, parse_spec
 from mlpsearch.studies.spec_messages import nearest, one_line, show
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mlpsearch.models.data import Split
+from mlpsearch.models.inputs.data import Split
 
 
 def blobs(

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from mlpsearch.models import NETS, build_net
+from mlpsearch.models.arrays import Floats, Labels
 from mlpsearch.models.config import TrainConfig
-from mlpsearch.models.data import Split
-from mlpsearch.models.net import Floats, Labels, Net
-from mlpsearch.models.preprocessing import PixelStatistics, Preprocessing
+from mlpsearch.models.inputs.data import Split
+from mlpsearch.models.inputs.preprocessing import PixelStatistics, Preprocessing
+from mlpsearch.models.net import Net
 
 OPTIMIZERS: dict[str, dict[str, Any]] = {
     "sgd": {"learning_rate": 0.05},

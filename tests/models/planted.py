@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from mlpsearch.models.net import Floats, Labels
-from mlpsearch.models.numpy_net import NumpyNet, softmax
+from mlpsearch.models.arrays import Floats, Labels
+from mlpsearch.models.numpy_net.numpy_mlp import NumpyNet, softmax
 
 NO_ERROR = "no error"
 SWAPPED_CASES = "slip: swapped cases of the softmax derivative"

@@ -9,7 +9,7 @@ import pytest
 from mlpsearch.models import build_net
 from mlpsearch.models.config import ALLOWED, TYPES, TrainConfig, describe_allowed, effective
 from mlpsearch.models.errors import ConfigError
-from mlpsearch.models.preprocessing import PixelStatistics
+from mlpsearch.models.inputs.preprocessing import PixelStatistics
 from mlpsearch.models.training import train
 from tests.models.blobs import blobs
 

@@ -8,6 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mlpsearch.models import gradient_check
+from mlpsearch.models.arrays import Floats, Labels
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.gradient_check import (
     GradientCheck,
@@ -17,8 +18,7 @@ from mlpsearch.models.gradient_check import (
     check_steps,
     relative_error,
 )
-from mlpsearch.models.net import Floats, Labels
-from mlpsearch.models.numpy_net import NumpyNet
+from mlpsearch.models.numpy_net.numpy_mlp import NumpyNet
 from tests.models.cases import patiently
 from tests.models.planted import (
     MISSING_FACTOR,

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from mlpsearch.models import NETS
+from mlpsearch.models.arrays import Floats
 from mlpsearch.models.config import TrainConfig
-from mlpsearch.models.net import Floats, Net
-from mlpsearch.models.numpy_net import NumpyNet
+from mlpsearch.models.net import Net
+from mlpsearch.models.numpy_net.numpy_mlp import NumpyNet
 from tests.models.cases import CLASSES, INPUTS, batch, configuration, every_net, every_optimizer, net_of
 
 
@@ -120,7 +121,7 @@ def test_both_nets_start_at_the_same_point() -> None:
 
 
 def float64_nets(config: TrainConfig) -> tuple[Net, Net]:
-    from mlpsearch.models.torch_mlp import TorchNet
+    from mlpsearch.models.torch_net.torch_mlp import TorchNet
 
     return (
         NumpyNet(inputs=INPUTS, classes=CLASSES, config=config, dtype=np.float64),

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mlpsearch.models.arrays import Floats
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.draws import DropoutMasks
 from mlpsearch.models.gradient_check import check_autograd, check_numeric
 from mlpsearch.models.initialization import parameter_shapes, trained_shapes
-from mlpsearch.models.net import Floats, Net
-from mlpsearch.models.numpy_net import NumpyNet
+from mlpsearch.models.net import Net
+from mlpsearch.models.numpy_net.numpy_mlp import NumpyNet
 from tests.models.cases import (
     CLASSES,
     INPUTS,
@@ -27,7 +28,7 @@ from tests.models.cases import (
 
 
 def float64_nets(config: TrainConfig) -> tuple[Net, Net]:
-    from mlpsearch.models.torch_mlp import TorchNet
+    from mlpsearch.models.torch_net.torch_mlp import TorchNet
 
     ours = NumpyNet(inputs=INPUTS, classes=CLASSES, config=config, dtype=np.float64)
     return ours, TorchNet(inputs=INPUTS, classes=CLASSES, config=config, dtype=np.float64)
@@ -195,7 +196,7 @@ def without_deviation(
 def test_slips_in_the_gradient_of_batch_normalisation_are_caught(
     slip: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mlpsearch.models.numpy_net.normalize_backward", slip)
+    monkeypatch.setattr("mlpsearch.models.numpy_net.numpy_mlp.normalize_backward", slip)
     for check in (check_numeric, check_autograd):
         failed = {one.parameter for one in check(3, 0.1, "batch normalisation") if not one.passed}
         assert {"weight.0", "weight.1"} <= failed <= {"weight.0", "weight.1", "bias.0", "gamma.0"}

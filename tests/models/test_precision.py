@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from mlpsearch.models.arrays import Floats
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.errors import ConfigError
-from mlpsearch.models.net import Floats
-from mlpsearch.models.numpy_net import NumpyNet
-from mlpsearch.models.torch_mlp import TorchNet
+from mlpsearch.models.numpy_net.numpy_mlp import NumpyNet
+from mlpsearch.models.torch_net.torch_mlp import TorchNet
 from mlpsearch.models.training import train
 from tests.models.blobs import blobs
 from tests.models.cases import CLASSES, INPUTS, OPTIONS, batch, configuration, every_optimizer, preprocessing_of
@@ -49,7 +49,7 @@ def test_a_device_without_instructions_for_it_computes_the_same(
     found = []
     for has_instructions in (True, False):
         monkeypatch.setattr(
-            "mlpsearch.models.torch_module._multiplies_bfloat16", lambda _, has=has_instructions: has
+            "mlpsearch.models.torch_net.torch_module._multiplies_bfloat16", lambda _, has=has_instructions: has
         )
         found.append(torch_net("bfloat16", **options).loss_and_gradients(*batch(200))[1])
     for name, gradient in found[0].items():
@@ -62,7 +62,7 @@ def test_a_device_without_instructions_for_it_computes_the_same(
 def test_rounded_products_are_not_asked_of_a_processor_without_them(
     capability: str, able: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mlpsearch.models.torch_module import _multiplies_bfloat16
+    from mlpsearch.models.torch_net.torch_module import _multiplies_bfloat16
 
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {capability: True})
     assert _multiplies_bfloat16.__wrapped__("cpu") == able  # its cache stays as this processor has it

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mlpsearch.models.batches import Batches
+from mlpsearch.models.arrays import Floats, Labels
 from mlpsearch.models.config import TrainConfig
-from mlpsearch.models.data import Split
 from mlpsearch.models.draws import batch_order
-from mlpsearch.models.net import Floats, Labels, Net
-from mlpsearch.models.numpy_net import NumpyNet
-from mlpsearch.models.preprocessing import Preprocessing
+from mlpsearch.models.inputs.batches import Batches
+from mlpsearch.models.inputs.data import Split
+from mlpsearch.models.inputs.preprocessing import Preprocessing
+from mlpsearch.models.net import Net
+from mlpsearch.models.numpy_net.numpy_mlp import NumpyNet
 from mlpsearch.models.training import EpochResult, train
 from tests.models.blobs import blobs
 from tests.models.cases import CLASSES, INPUTS, configuration, every_net, every_optimizer, net_of, preprocessing_of
@@ -105,7 +106,7 @@ def test_the_order_is_a_permutation_that_depends_on_seed_and_epoch_alone() -> No
 
 
 def test_both_nets_see_the_same_batches_in_the_same_order() -> None:
-    from mlpsearch.models.torch_mlp import TorchNet
+    from mlpsearch.models.torch_net.torch_mlp import TorchNet
 
     config = configuration("momentum", epochs=4, learning_rate_decay=0.9)
     ours = NumpyNet(inputs=INPUTS, classes=CLASSES, config=config, dtype=np.float64)

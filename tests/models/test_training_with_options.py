@@ -9,7 +9,7 @@ import pytest
 from mlpsearch.models import build_net
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.net import Net
-from mlpsearch.models.numpy_net import NumpyNet
+from mlpsearch.models.numpy_net.numpy_mlp import NumpyNet
 from mlpsearch.models.prediction import prediction_arrays, prediction_shapes, trained_net
 from mlpsearch.models.training import EpochResult, train
 from tests.models.blobs import blobs
@@ -80,7 +80,7 @@ def test_everything_at_once_learns_and_comes_back_from_arrays(net_name: str) -> 
 
 
 def test_both_nets_train_alike_with_everything() -> None:
-    from mlpsearch.models.torch_mlp import TorchNet
+    from mlpsearch.models.torch_net.torch_mlp import TorchNet
 
     config = configuration(epochs=5, **EVERYTHING)
     nets = [

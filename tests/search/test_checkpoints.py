@@ -11,8 +11,8 @@ import pytest
 
 from mlpsearch.models import build_net
 from mlpsearch.models.config import TrainConfig
+from mlpsearch.models.inputs.preprocessing import PixelStatistics
 from mlpsearch.models.net import Net
-from mlpsearch.models.preprocessing import PixelStatistics
 from mlpsearch.models.threads import MOST_THREADS, limited_threads
 from mlpsearch.models.training import EpochResult, train
 from mlpsearch.models.weights import load_arrays, save_arrays

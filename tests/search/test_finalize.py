@@ -12,8 +12,8 @@ from optuna_dashboard import get_note
 
 from mlpsearch.models import build_net
 from mlpsearch.models.errors import DataError, MlpsearchError, StudyError
+from mlpsearch.models.inputs.preprocessing import PixelStatistics
 from mlpsearch.models.metrics import predict_split
-from mlpsearch.models.preprocessing import PixelStatistics
 from mlpsearch.models.statistics import wilson_interval
 from mlpsearch.models.weights import load_arrays, save_arrays
 from mlpsearch.search import finalize

@@ -13,9 +13,9 @@ from optuna.trial import FrozenTrial, TrialState
 from threadpoolctl import threadpool_info
 
 from mlpsearch.models import build_net
+from mlpsearch.models.inputs.preprocessing import PixelStatistics
 from mlpsearch.models.metrics import accuracy, predict_split
 from mlpsearch.models.prediction import prediction_arrays
-from mlpsearch.models.preprocessing import PixelStatistics
 from mlpsearch.models.threads import threads, use_threads
 from mlpsearch.models.training import train
 from mlpsearch.models.weights import digest

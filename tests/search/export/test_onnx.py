@@ -13,8 +13,8 @@ import pytest
 from numpy.typing import NDArray
 
 from mlpsearch.models.config import TrainConfig
-from mlpsearch.models.data import Split
 from mlpsearch.models.errors import ExportError
+from mlpsearch.models.inputs.data import Split
 from mlpsearch.models.metrics import probabilities
 from mlpsearch.models.prediction import prediction_arrays, prediction_shapes, trained_net
 from mlpsearch.search.export import onnx_model as module

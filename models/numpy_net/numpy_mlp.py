@@ -15,17 +15,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpsearch.models.arrays import Floats, Labels
 from mlpsearch.models.averaging import average, new_share
-from mlpsearch.models.batches import Batches
 from mlpsearch.models.config import TrainConfig
-from mlpsearch.models.data import Split
 from mlpsearch.models.draws import DropoutMasks
 from mlpsearch.models.errors import ConfigError
 from mlpsearch.models.initialization import Parameters, initial_parameters, layer_sizes, named
-from mlpsearch.models.net import Floats, Labels
-from mlpsearch.models.normalization import EPSILON, normalize, normalize_backward
-from mlpsearch.models.optimizers import make_optimizer
-from mlpsearch.models.preprocessing import Preprocessing
+from mlpsearch.models.inputs.batches import Batches
+from mlpsearch.models.inputs.data import Split
+from mlpsearch.models.inputs.preprocessing import Preprocessing
+from mlpsearch.models.numpy_net.normalization import EPSILON, normalize, normalize_backward
+from mlpsearch.models.numpy_net.optimizers import make_optimizer
 
 
 class NumpyNet:

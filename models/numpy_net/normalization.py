@@ -6,7 +6,7 @@ Ioffe & Szegedy 2015, https://arxiv.org/abs/1502.03167. The numbers are those of
 
 import numpy as np
 
-from mlpsearch.models.net import Floats
+from mlpsearch.models.arrays import Floats
 
 EPSILON = 1e-5  # a unit that is the same for all images is not divided by 0
 

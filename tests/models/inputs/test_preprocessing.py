@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlpsearch.models.augmentation import mirrored
-from mlpsearch.models.data import Split
-from mlpsearch.models.preprocessing import PixelStatistics, Preprocessing
+from mlpsearch.models.inputs.augmentation import mirrored
+from mlpsearch.models.inputs.data import Split
+from mlpsearch.models.inputs.preprocessing import PixelStatistics, Preprocessing
 from tests.models.blobs import blobs
 from tests.models.cases import preprocessing_of
 

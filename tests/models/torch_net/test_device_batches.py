@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from mlpsearch.models.batches import Batches
 from mlpsearch.models.config import TrainConfig
-from mlpsearch.models.data import Split
-from mlpsearch.models.device_batches import DeviceBatches
-from mlpsearch.models.preprocessing import PixelStatistics
-from mlpsearch.models.torch_mlp import TorchNet
+from mlpsearch.models.inputs.batches import Batches
+from mlpsearch.models.inputs.data import Split
+from mlpsearch.models.inputs.preprocessing import PixelStatistics
+from mlpsearch.models.torch_net.device_batches import DeviceBatches
+from mlpsearch.models.torch_net.torch_mlp import TorchNet
 from mlpsearch.models.training import train
 from tests.models.cases import DATA_OPTIONS, EVERYTHING, configuration
 

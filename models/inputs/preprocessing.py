@@ -7,10 +7,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpsearch.models.augmentation import mirrored
+from mlpsearch.models.arrays import Floats
 from mlpsearch.models.config import TrainConfig
-from mlpsearch.models.data import Split
-from mlpsearch.models.net import Floats
+from mlpsearch.models.inputs.augmentation import mirrored
+from mlpsearch.models.inputs.data import Split
 from mlpsearch.models.threads import limited_threads
 
 _CHUNK = 1_000  # images; bounds the memory of every pass over a split

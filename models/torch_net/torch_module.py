@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mlpsearch.models.normalization import EPSILON
+from mlpsearch.models.numpy_net.normalization import EPSILON
 
 
 class MLP(nn.Module):

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlpsearch.models.augmentation import Augmentation
-from mlpsearch.models.batches import Batches
 from mlpsearch.models.draws import batch_order
-from mlpsearch.models.preprocessing import PixelStatistics
+from mlpsearch.models.inputs.augmentation import Augmentation
+from mlpsearch.models.inputs.batches import Batches
+from mlpsearch.models.inputs.preprocessing import PixelStatistics
 from tests.models.blobs import blobs
 from tests.models.cases import configuration
 
@@ -56,7 +56,7 @@ def test_stored_images_stay_as_they_are() -> None:
 
 
 def test_the_sample_is_not_augmented(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mlpsearch.models.batches.SAMPLE", 25)
+    monkeypatch.setattr("mlpsearch.models.inputs.batches.SAMPLE", 25)
     batches = batches_of(flip=True, shift=1)
     preprocessing = PixelStatistics(TRAINING).preprocessing(configuration())
     np.testing.assert_array_equal(batches.sample(), preprocessing.batch(TRAINING, TRAINING.sample(25).rows))

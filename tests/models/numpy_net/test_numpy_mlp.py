@@ -11,14 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mlpsearch import models
+from mlpsearch.models.arrays import Floats
 from mlpsearch.models.config import TrainConfig
-from mlpsearch.models.net import Floats
-from mlpsearch.models.numpy_net import NumpyNet, cross_entropy, softmax
+from mlpsearch.models.numpy_net import numpy_mlp
+from mlpsearch.models.numpy_net.numpy_mlp import NumpyNet, cross_entropy, softmax
 from tests.models.cases import CLASSES, INPUTS, batch, configuration, patiently
 
-FOLDER = Path(models.__file__).parent
-DERIVATION = (FOLDER / "backpropagation.md").read_text(encoding="utf-8")
+DERIVATION = Path(numpy_mlp.__file__).with_name("backpropagation.md").read_text(encoding="utf-8")
 
 
 def numpy_net(dtype: type[np.floating] = np.float32, **changes: Any) -> NumpyNet:
@@ -228,7 +227,7 @@ def test_the_written_example_is_what_the_net_computes() -> None:
 
 def test_the_code_cites_every_equation_of_the_derivation_and_no_other() -> None:
     written = re.findall(r" {4,}\((\d+)\)$", DERIVATION, flags=re.MULTILINE)
-    code = "".join((FOLDER / name).read_text("utf-8") for name in ("numpy_net.py", "normalization.py"))
+    code = "".join(path.read_text("utf-8") for path in Path(numpy_mlp.__file__).parent.glob("*.py"))
     cited = re.findall(r"\((\d+)\)", " ".join(re.findall(r"  # (.*)", code)))
     assert written == [str(number) for number in range(1, 18)]
     assert set(cited) == set(written)

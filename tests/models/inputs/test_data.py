@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpsearch.models.data import Split
+from mlpsearch.models.inputs.data import Split
 
 
 def split_of(labels: list[int]) -> Split:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mlpsearch.models.files import folder_written_atomically, write_atomically
+from mlpsearch.models.paths import folder_written_atomically, write_atomically
 
 
 def test_writes_replaces_and_makes_the_folder(tmp_path: Path) -> None:

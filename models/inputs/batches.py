@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpsearch.models.augmentation import Augmentation
+from mlpsearch.models.arrays import Labels
 from mlpsearch.models.config import TrainConfig
-from mlpsearch.models.data import Split
 from mlpsearch.models.draws import batch_order
-from mlpsearch.models.net import Labels
-from mlpsearch.models.preprocessing import Preprocessing
+from mlpsearch.models.inputs.augmentation import Augmentation
+from mlpsearch.models.inputs.data import Split
+from mlpsearch.models.inputs.preprocessing import Preprocessing
 
 SAMPLE = 5_000  # images: enough for means and variances to within 2% of a deviation
 

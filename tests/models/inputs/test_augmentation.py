@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mlpsearch.models.augmentation import Augmentation, mirrored
 from mlpsearch.models.draws import flips_and_shifts
+from mlpsearch.models.inputs.augmentation import Augmentation, mirrored
 from tests.models.cases import configuration
 
 SHAPES = [(4, 5, 3), (6, 4, 1), (2, 2, 3)]
@@ -55,7 +55,7 @@ def test_a_mirror_image_has_left_and_right_exchanged() -> None:
 
 def test_a_positive_shift_moves_down_and_right(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = np.array([False]), np.array([[1, 1]])
-    monkeypatch.setattr("mlpsearch.models.augmentation.flips_and_shifts", lambda *_: drawn)
+    monkeypatch.setattr("mlpsearch.models.inputs.augmentation.flips_and_shifts", lambda *_: drawn)
     pixels = np.arange(9, dtype=np.uint8)[None]
     Augmentation(configuration(shift=1), (3, 3, 1), 1)(pixels, 1, 0)
     assert pixels.reshape(3, 3).tolist() == [[0, 0, 1], [0, 0, 1], [3, 3, 4]]

@@ -1,4 +1,4 @@
-"""The batches of models/batches.py, made on a torch device on which all training pixels lie.
+"""The batches of models/inputs/batches.py, made on a torch device on which all training pixels lie.
 
 The same draws and the same arithmetic, so the same batches; nothing waits for the device.
 """
@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mlpsearch.models.batches import SAMPLE
 from mlpsearch.models.config import TrainConfig
-from mlpsearch.models.data import Split
 from mlpsearch.models.draws import batch_order, flips_and_shifts
-from mlpsearch.models.preprocessing import Preprocessing
+from mlpsearch.models.inputs.batches import SAMPLE
+from mlpsearch.models.inputs.data import Split
+from mlpsearch.models.inputs.preprocessing import Preprocessing
 
 
 class DeviceBatches:

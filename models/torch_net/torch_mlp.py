@@ -8,17 +8,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mlpsearch.models.arrays import Floats, Labels
 from mlpsearch.models.averaging import new_share
-from mlpsearch.models.batches import Batches
 from mlpsearch.models.config import TrainConfig
-from mlpsearch.models.data import Split
-from mlpsearch.models.device_batches import DeviceBatches
 from mlpsearch.models.draws import DropoutMasks
 from mlpsearch.models.initialization import initial_parameters, layer_sizes
-from mlpsearch.models.net import EpochBatches, Floats, Labels
-from mlpsearch.models.preprocessing import Preprocessing
+from mlpsearch.models.inputs.batches import Batches
+from mlpsearch.models.inputs.data import Split
+from mlpsearch.models.inputs.preprocessing import Preprocessing
+from mlpsearch.models.net import EpochBatches
 from mlpsearch.models.threads import threads
-from mlpsearch.models.torch_module import MLP
+from mlpsearch.models.torch_net.device_batches import DeviceBatches
+from mlpsearch.models.torch_net.torch_module import MLP
 
 _DTYPES = {np.float32: torch.float32, np.float64: torch.float64}
 

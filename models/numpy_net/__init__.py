@@ -1,0 +1,1 @@
+"""The net in NumPy, with back-propagation written out; backpropagation.md derives it."""
