@@ -20,12 +20,12 @@ from mlpsearch.search.next_trial import start_of
 from mlpsearch.search.status import study_status
 from mlpsearch.search.supervisor import Supervisor
 from mlpsearch.search.trial_queue import TrialQueue
-from mlpsearch.search.worker import load_spec_data
-from mlpsearch.studies.catalog import find
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.record import StudyRecord
-from mlpsearch.studies.spec import StudySpec
-from mlpsearch.studies.storage import storage_url
+from mlpsearch.studies.spec.catalog import find
+from mlpsearch.studies.spec.study import StudySpec
+from mlpsearch.studies.storage.opening import storage_url
+from mlpsearch.studies.study_data import load_spec_data
 
 # Tiny weights grow under steps of one size, which SGD's are not, and stay tiny without batch normalisation.
 HE = {"initialization": "he"}

@@ -9,7 +9,7 @@ import torch
 
 from benchmarks.shapes import CLASSES, INPUTS, RATE, SHAPE, Case
 from mlpsearch.models.inputs.data import Split
-from mlpsearch.studies.torchvision_datasets import import_datasets
+from mlpsearch.studies.data.images.torchvision_datasets import import_datasets
 
 
 def course(images: Split, case: Case) -> float | None:

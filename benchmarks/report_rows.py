@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from mlpsearch.search.finalize import evaluate
-from mlpsearch.search.worker import load_spec_data, serve_one
+from mlpsearch.search.worker import serve_one
 from mlpsearch.studies.creation import create_or_resume
-from mlpsearch.studies.spec import StudySpec
-from mlpsearch.studies.storage import storage_url
+from mlpsearch.studies.spec.study import StudySpec
+from mlpsearch.studies.storage.opening import storage_url
+from mlpsearch.studies.study_data import load_spec_data
 
 _REPORT = {
     "learning_rate": 1e-3,

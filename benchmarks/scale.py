@@ -22,12 +22,13 @@ from optuna.trial import TrialState
 
 from mlpsearch.search.lease import Lease
 from mlpsearch.search.trial_queue import TrialQueue
-from mlpsearch.search.worker import load_spec_data, worker_name
+from mlpsearch.search.worker import worker_name
 from mlpsearch.studies.creation import create_or_resume
-from mlpsearch.studies.places import ENVIRONMENT as ARTIFACTS
+from mlpsearch.studies.files.file_store import ENVIRONMENT as ARTIFACTS
 from mlpsearch.studies.record import StudyRecord, open_study
-from mlpsearch.studies.spec import StudySpec
-from mlpsearch.studies.storage import ENVIRONMENT as STORAGE
+from mlpsearch.studies.spec.study import StudySpec
+from mlpsearch.studies.storage.opening import ENVIRONMENT as STORAGE
+from mlpsearch.studies.study_data import load_spec_data
 from tests.postgres import running_server
 
 REPORTS = 2

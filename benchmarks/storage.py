@@ -32,11 +32,11 @@ from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from mlpsearch.search.status import study_status
 from mlpsearch.search.trial_queue import TrialQueue
 from mlpsearch.studies.creation import create_or_resume
-from mlpsearch.studies.dimensions import Choices, Range
 from mlpsearch.studies.record import StudyRecord, open_study
-from mlpsearch.studies.space import distributions, suggest
-from mlpsearch.studies.spec import Budget, StudySpec
-from mlpsearch.studies.storage import open_storage
+from mlpsearch.studies.spec.dimensions import Choices, Range
+from mlpsearch.studies.spec.space import distributions, suggest
+from mlpsearch.studies.spec.study import Budget, StudySpec
+from mlpsearch.studies.storage.opening import open_storage
 
 REPORTS = 10
 STORED_REPORTS = 20

@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from mlpsearch.models import NETS
-from mlpsearch.search.worker import load_spec_data, serve_one
-from mlpsearch.studies import catalog
+from mlpsearch.search.worker import serve_one
 from mlpsearch.studies.creation import create_or_resume
-from mlpsearch.studies.spec import Budget, StudySpec
-from mlpsearch.studies.storage import storage_url
+from mlpsearch.studies.spec import catalog
+from mlpsearch.studies.spec.study import Budget, StudySpec
+from mlpsearch.studies.storage.opening import storage_url
+from mlpsearch.studies.study_data import load_spec_data
 
 TRIALS = 3
 

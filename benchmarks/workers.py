@@ -23,11 +23,11 @@ from pathlib import Path
 
 from optuna.trial import TrialState
 
-from mlpsearch.search.worker import load_spec_data
 from mlpsearch.studies.creation import create_or_resume
-from mlpsearch.studies.dimensions import Range
 from mlpsearch.studies.record import StudyRecord
-from mlpsearch.studies.spec import Budget, StudySpec
+from mlpsearch.studies.spec.dimensions import Range
+from mlpsearch.studies.spec.study import Budget, StudySpec
+from mlpsearch.studies.study_data import load_spec_data
 
 _MIB = 2**20
 _ENDLESS = 1_000_000

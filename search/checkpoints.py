@@ -3,7 +3,8 @@
     checkpoints/<trial>.safetensors
     weights/<trial>.safetensors
 
-are names among the study's files (studies/places.py): a trial that goes on elsewhere finds its checkpoint there.
+are names among the study's files (studies/files/file_store.py): a trial that goes on elsewhere finds its
+checkpoint there.
 Safetensors with JSON in the metadata: nothing is ever unpickled.
 """
 
@@ -24,7 +25,7 @@ from mlpsearch.models.net import Net
 from mlpsearch.models.prediction import prediction_arrays
 from mlpsearch.models.training import EpochResult
 from mlpsearch.models.weights import pack_arrays, unpack_arrays
-from mlpsearch.studies.files import Files
+from mlpsearch.studies.files.base import Files
 
 # A worker that was killed while it wrote leaves the hidden file that was to become the whole one.
 _OF_A_TRIAL = re.compile(r"(checkpoints|weights)/\.?(?P<trial>[0-9]{1,9})\.safetensors(\.[^/]*\.tmp)?")

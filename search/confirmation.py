@@ -22,8 +22,8 @@ from mlpsearch.search.trial_queue import TrialQueue
 from mlpsearch.studies.creation import plan_confirmation
 from mlpsearch.studies.hints import command
 from mlpsearch.studies.record import PlannedRun, StudyRecord, confirmation_name, confirmation_of
-from mlpsearch.studies.space import suggest
-from mlpsearch.studies.spec import Confirm
+from mlpsearch.studies.spec.space import suggest
+from mlpsearch.studies.spec.study import Confirm
 
 # What tells the seeds of these runs from those of trials, and from each other.
 _CHOOSING, _REPORTING = 1, 2

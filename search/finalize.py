@@ -28,12 +28,12 @@ from mlpsearch.search.headline import test_of
 from mlpsearch.search.hits import keep_hits
 from mlpsearch.search.seeds import trial_seed
 from mlpsearch.search.trial_queue import TrialQueue
-from mlpsearch.search.worker import load_study_data
-from mlpsearch.studies.datasets import TrainingData, own_copy
-from mlpsearch.studies.holdout import open_test_split
+from mlpsearch.studies.data.holdout import open_test_split
+from mlpsearch.studies.data.training import TrainingData, own_copy
 from mlpsearch.studies.record import StudyRecord, confirmation_of
-from mlpsearch.studies.space import suggest
-from mlpsearch.studies.storage import exclusive
+from mlpsearch.studies.spec.space import suggest
+from mlpsearch.studies.storage.opening import exclusive
+from mlpsearch.studies.study_data import load_study_data
 
 
 @dataclass(frozen=True, slots=True)

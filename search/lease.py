@@ -7,7 +7,7 @@ from optuna.exceptions import StorageInternalError
 
 from mlpsearch.models.errors import StorageError, StudyError
 from mlpsearch.search.trial_queue import Claim, TrialLost, TrialQueue
-from mlpsearch.studies.storage import HEARTBEAT_SECONDS
+from mlpsearch.studies.storage.spans import HEARTBEAT_SECONDS
 
 
 class Lease:

@@ -10,9 +10,9 @@ import sys
 import tempfile
 
 from mlpsearch.models.threads import threads
-from mlpsearch.search.supervisor import End
+from mlpsearch.search.supervisor import WorkerEnd
 from mlpsearch.search.worker import worker_name
-from mlpsearch.studies.storage import ENVIRONMENT
+from mlpsearch.studies.storage.opening import ENVIRONMENT
 
 # -P: a folder named `search` where the user stands is not ours.
 _COMMAND = (sys.executable, "-P", "-m", "mlpsearch", "worker", "--supervised")
@@ -40,9 +40,9 @@ class LocalWorker:
             start_new_session=True,  # a Ctrl-C in the terminal reaches the supervisor alone
         )
         self.name = worker_name(self._popen.pid, token)
-        self._end: End | None = None
+        self._end: WorkerEnd | None = None
 
-    def end(self) -> End | None:
+    def end(self) -> WorkerEnd | None:
         """Return how it ended, None while it runs."""
         if self._end is None and self._popen.poll() is not None:
             self._end = self._how_it_ended()
@@ -62,14 +62,14 @@ class LocalWorker:
         self._popen.wait()
         self.end()
 
-    def _how_it_ended(self) -> End:
+    def _how_it_ended(self) -> WorkerEnd:
         code, message = self._popen.returncode, self._last_message()
         if code == 0:
-            return End()
+            return WorkerEnd()
         if code == 1 and message.startswith("error: "):
             # A person must mend it; another worker would meet it too. Without the word, it is a crash.
-            return End(error=message.removeprefix("error: "))
-        return End(death=message or f"ended with exit code {code}")
+            return WorkerEnd(error=message.removeprefix("error: "))
+        return WorkerEnd(death=message or f"ended with exit code {code}")
 
     def _last_message(self) -> str:
         if self._messages is None:

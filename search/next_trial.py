@@ -7,7 +7,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from mlpsearch.search.planned_runs import PlannedRuns, own_or_waiting
 from mlpsearch.search.waiting import FIXED
 from mlpsearch.studies.record import OF_TRIAL, PLANNED_SEED, StudyRecord
-from mlpsearch.studies.spec import StudySpec
+from mlpsearch.studies.spec.study import StudySpec
 
 START = "start"  # the attribute of a trial that says which of the specification's starts it tries
 MAX_START_TRIALS = 2  # that fail, of one start: it may be what fails, and shall not hold up all others

@@ -23,8 +23,8 @@ from mlpsearch.search.wording import (
     percent,
     short,
 )
-from mlpsearch.studies.dimensions import Choices, Dimension
 from mlpsearch.studies.record import StudyRecord
+from mlpsearch.studies.spec.dimensions import Choices, Dimension
 
 _MARKUP = re.compile(r"([\\`*_\[\]<>|~$&])")
 

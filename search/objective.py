@@ -18,10 +18,10 @@ from mlpsearch.models.training import train
 from mlpsearch.search.checkpoints import Checkpoint, Progress
 from mlpsearch.search.seeds import trial_seed
 from mlpsearch.search.strategy import pruned_when_asked_again
-from mlpsearch.studies.datasets import TrainingData
-from mlpsearch.studies.files import Files
-from mlpsearch.studies.space import suggest
-from mlpsearch.studies.spec import StudySpec
+from mlpsearch.studies.data.training import TrainingData
+from mlpsearch.studies.files.base import Files
+from mlpsearch.studies.spec.space import suggest
+from mlpsearch.studies.spec.study import StudySpec
 
 
 class Interrupted(Exception):  # noqa: N818 - an event, not a mistake

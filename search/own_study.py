@@ -8,8 +8,8 @@ from optuna.pruners import BasePruner, HyperbandPruner
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from mlpsearch.studies.ownership import Ownership
 from mlpsearch.studies.record import StudyRecord
+from mlpsearch.studies.storage.ownership import Ownership
 
 
 class OwnStudy(optuna.Study):

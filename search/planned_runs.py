@@ -6,8 +6,8 @@ those that wait are not begun.
 
 from optuna.trial import FrozenTrial, TrialState
 
-from mlpsearch.studies.counts import TrialKey
 from mlpsearch.studies.record import OF_TRIAL, PLANNED_SEED, PlannedRun, StudyRecord
+from mlpsearch.studies.storage.counts import TrialKey
 
 Key = tuple[int, int]  # of a run: the trial whose configuration it has, and its seed
 

@@ -22,9 +22,9 @@ from mlpsearch.search.headline import headline
 from mlpsearch.search.note import note
 from mlpsearch.search.trial_queue import TrialQueue
 from mlpsearch.search.wording import MOST_CLASSES
-from mlpsearch.studies.artifacts import PREFIX, dashboard_files
+from mlpsearch.studies.files.artifacts import PREFIX, dashboard_files
 from mlpsearch.studies.record import StudyRecord
-from mlpsearch.studies.storage import exclusive, is_storage_failure
+from mlpsearch.studies.storage.opening import exclusive, is_storage_failure
 
 # As the dashboard's own figures look.
 _LOOK = {"template": "none", "legend": {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom"}}
@@ -113,7 +113,7 @@ def _write_file(record: StudyRecord, name: str, content: bytes) -> None:
         "mimetype": mimetypes.guess_type(name)[0] or "application/octet-stream",
         "encoding": None,
     }
-    dashboard_files(record.place).write(artifact, content)
+    dashboard_files(record.file_store).write(artifact, content)
     record.storage.optuna.set_study_system_attr(record.study_id, PREFIX + artifact, json.dumps(known))
 
 

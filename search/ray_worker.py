@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 import mlpsearch
 from mlpsearch.models.errors import ClusterError, MlpsearchError, innermost
 from mlpsearch.models.threads import use_threads
-from mlpsearch.search.supervisor import End
+from mlpsearch.search.supervisor import WorkerEnd
 from mlpsearch.search.worker import serve_one
-from mlpsearch.studies import places
+from mlpsearch.studies.files import file_store as places
 from mlpsearch.studies.record import StudyRecord, open_study
-from mlpsearch.studies.storage import is_server, is_storage_failure, sqlite_path
+from mlpsearch.studies.storage.opening import is_server, is_storage_failure, sqlite_path
 
 if TYPE_CHECKING:
     from ray import ObjectRef
@@ -41,7 +41,7 @@ class RayWorker:
         self._task = task
         self._asked = False
 
-    def end(self) -> End | None:
+    def end(self) -> WorkerEnd | None:
         """Return how it ended, None while it waits for its place or runs."""
         import ray
         from ray.exceptions import RayError, TaskCancelledError
@@ -49,11 +49,11 @@ class RayWorker:
         if not ray.wait([self._task], timeout=0)[0]:
             return None
         try:
-            return End(error=ray.get(self._task))
+            return WorkerEnd(error=ray.get(self._task))
         except TaskCancelledError:
-            return End()
+            return WorkerEnd()
         except RayError as error:
-            return End(death=f"{error}".strip().splitlines()[-1])
+            return WorkerEnd(death=f"{error}".strip().splitlines()[-1])
 
     def ask_to_end(self) -> None:
         """Let it checkpoint its trial and end."""

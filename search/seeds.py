@@ -4,7 +4,7 @@ import numpy as np
 from optuna.trial import BaseTrial
 
 from mlpsearch.studies.record import PLANNED_SEED
-from mlpsearch.studies.spec import StudySpec
+from mlpsearch.studies.spec.study import StudySpec
 
 
 def trial_seed(spec: StudySpec, trial: BaseTrial) -> int:

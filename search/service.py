@@ -17,14 +17,15 @@ from mlpsearch.search.finalize import confirm, evaluate
 from mlpsearch.search.publish import publish, write_note
 from mlpsearch.search.serving import serve_all
 from mlpsearch.search.trial_queue import TrialQueue
-from mlpsearch.search.worker import load_spec_data, serve_one
+from mlpsearch.search.worker import serve_one
 from mlpsearch.studies.creation import create_or_resume
-from mlpsearch.studies.datasets import check_images, remarks_on_validation
-from mlpsearch.studies.dimensions import Table
-from mlpsearch.studies.places import own_studies
+from mlpsearch.studies.data.training import check_images, remarks_on_validation
 from mlpsearch.studies.record import StudyRecord, confirmation_of, find_spec, load_study, source_of
-from mlpsearch.studies.spec import Confirm
-from mlpsearch.studies.storage import Storage, open_storage
+from mlpsearch.studies.spec.dimensions import Table
+from mlpsearch.studies.spec.study import Confirm
+from mlpsearch.studies.storage.opening import Storage, open_storage
+from mlpsearch.studies.storage.own_studies import own_studies
+from mlpsearch.studies.study_data import load_spec_data
 
 _AGAIN_SECONDS = 60.0  # until a worker tries again what it could not finish
 

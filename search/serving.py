@@ -5,10 +5,11 @@ from collections.abc import Callable
 
 from mlpsearch.models.errors import MlpsearchError, StudyError
 from mlpsearch.search.trial_queue import TrialQueue
-from mlpsearch.search.worker import IDLE_SECONDS, Worker, load_study_data
-from mlpsearch.studies.places import own_studies
+from mlpsearch.search.worker import IDLE_SECONDS, Worker
 from mlpsearch.studies.record import load_study, open_study
-from mlpsearch.studies.storage import Storage, open_storage, shown
+from mlpsearch.studies.storage.opening import Storage, open_storage, without_password
+from mlpsearch.studies.storage.own_studies import own_studies
+from mlpsearch.studies.study_data import load_study_data
 
 # After an error a study is left alone for a while, which doubles with each further one.
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 2.0, 120.0
@@ -77,7 +78,7 @@ class _Served:
             except KeyError:
                 record = None
             if record is None or record.id != self._id:
-                raise StudyError(f"study {self._study}: was deleted from {shown(self._storage.url)}")
+                raise StudyError(f"study {self._study}: was deleted from {without_password(self._storage.url)}")
             self._queue = TrialQueue(record)
         return self._queue
 

@@ -14,8 +14,8 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from mlpsearch.search.own_study import OwnHyperband
-from mlpsearch.studies.space import distributions
-from mlpsearch.studies.spec import StudySpec
+from mlpsearch.studies.spec.space import distributions
+from mlpsearch.studies.spec.study import StudySpec
 
 _SHOWN, _SHOWN_BEST = 2_000, 100  # of the trials of a large study, to its sampler
 

@@ -16,7 +16,7 @@ MAX_DEATHS_IN_A_ROW = 10
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class WorkerEnd:
     """How a worker ended.
 
     error: what a person must mend, in one line.  death: what is known of why it died.  Neither: it was done.
@@ -33,7 +33,7 @@ class RunningWorker(Protocol):
     def name(self) -> str | None:
         """The name under which it claims trials, None where only its heartbeat tells that it died."""
 
-    def end(self) -> End | None:
+    def end(self) -> WorkerEnd | None:
         """Return how it ended, None while it runs."""
 
     def ask_to_end(self) -> None:

@@ -9,8 +9,8 @@ The trials of the storage are the only truth; nothing is counted elsewhere.
                           └──▶ FAIL                   raised or lost its worker too often; a new trial replaces it
 
 A trial is added only while fewer trials than the budget are not FAIL, and one that waits is taken only while the
-budget has room for it, so that exactly the budget's trials end. Trials of others (studies/ownership.py) count for
-nothing; points that somebody queued with Optuna are taken like those added here, if they fit the study.
+budget has room for it, so that exactly the budget's trials end. Trials of others (studies/storage/ownership.py)
+count for nothing; points that somebody queued with Optuna are taken like those added here, if they fit the study.
 Adding one is one transaction, which locks the study; each step of a trial is one as well, which locks the trial
 and goes by what the trial is then, so that it may be done again where the answer to it got lost.
 """
@@ -32,11 +32,11 @@ from mlpsearch.search.own_study import OwnStudy
 from mlpsearch.search.planned_runs import PlannedRuns
 from mlpsearch.search.strategy import make_pruner, make_sampler
 from mlpsearch.search.waiting import is_whole, misfit
-from mlpsearch.studies.backend import Change
-from mlpsearch.studies.counts import TrialKey
 from mlpsearch.studies.hints import command
-from mlpsearch.studies.ownership import CLAIMED, ENDED, REFUSED
 from mlpsearch.studies.record import StudyRecord
+from mlpsearch.studies.storage.backend import TrialChange
+from mlpsearch.studies.storage.counts import TrialKey
+from mlpsearch.studies.storage.ownership import CLAIMED, ENDED, REFUSED
 
 ATTEMPT = "attempt"  # the trial attribute that tells its attempts apart
 MAX_FAILURES = 3  # exceptions of one trial
@@ -95,16 +95,18 @@ class TrialQueue:
         owner = {"worker": worker, ATTEMPT: attempt}
         plan = self._record.plan
 
-        def take(trial: FrozenTrial) -> Change | None:
+        def take(trial: FrozenTrial) -> TrialChange | None:
             # Its own already where the answer to taking it was lost, and it is taken again.
             is_taken = _is_held(trial, worker, attempt)
             if not (is_taken or trial.state == TrialState.WAITING):
                 return None
             wrong = None if is_taken else misfit(trial, self._record.spec, plan, self._own)
             if wrong is None:
-                return Change(TrialState.RUNNING, attributes=owner, system=self._own.mark(CLAIMED, trial.number))
+                return TrialChange(
+                    TrialState.RUNNING, attributes=owner, system=self._own.mark(CLAIMED, trial.number)
+                )
             refused.add(trial._trial_id)
-            return Change(
+            return TrialChange(
                 TrialState.FAIL, attributes={"error": wrong}, system=self._own.mark(REFUSED, trial.number)
             )
 
@@ -167,16 +169,16 @@ class TrialQueue:
 
         Raises TrialLost, and changes nothing, if it is not this claim's any more or its study was deleted.
         """
-        self._end(claim, Change(TrialState.COMPLETE, accuracy, facts))
+        self._end(claim, TrialChange(TrialState.COMPLETE, accuracy, facts))
 
     def prune(self, claim: Claim, accuracy: float, facts: Mapping[str, Any] = MappingProxyType({})) -> None:
         """End the trial as PRUNED, with its last validation accuracy, as `finish` does."""
-        self._end(claim, Change(TrialState.PRUNED, accuracy, facts))
+        self._end(claim, TrialChange(TrialState.PRUNED, accuracy, facts))
 
-    def _end(self, claim: Claim, end: Change) -> None:
+    def _end(self, claim: Claim, end: TrialChange) -> None:
         ended_before = False
 
-        def decide(trial: FrozenTrial) -> Change | None:
+        def decide(trial: FrozenTrial) -> TrialChange | None:
             nonlocal ended_before
             if _is_held(trial, claim.worker, claim.attempt):
                 return replace(end, system=self._own.mark(ENDED, trial.number))
@@ -193,7 +195,7 @@ class TrialQueue:
 
     def requeue(self, claim: Claim) -> None:
         """Give the trial back unfinished; the next worker goes on from its checkpoint."""
-        self._change_own(claim, lambda _: Change(TrialState.WAITING))
+        self._change_own(claim, lambda _: TrialChange(TrialState.WAITING))
 
     def fail(self, claim: Claim, message: str) -> None:
         """Count an exception: the trial is tried again, or FAIL after MAX_FAILURES."""
@@ -218,11 +220,11 @@ class TrialQueue:
         """Give these trials back, but those that are in another attempt by now."""
 
         def give_back(seen: FrozenTrial) -> bool:
-            def decide(trial: FrozenTrial) -> Change | None:
+            def decide(trial: FrozenTrial) -> TrialChange | None:
                 if _attempt(trial) != _attempt(seen):
                     return None
                 if not message:
-                    return Change(TrialState.WAITING)
+                    return TrialChange(TrialState.WAITING)
                 return self._counted(trial, "deaths", MAX_DEATHS, message, lost=True)
 
             return self._change(seen._trial_id, decide)
@@ -231,24 +233,26 @@ class TrialQueue:
 
     def _counted(
         self, trial: FrozenTrial, attribute: str, most: int, message: str, *, lost: bool = False
-    ) -> Change:
+    ) -> TrialChange:
         """Let the trial wait again, or fail where this has happened to it `most` times."""
         count = trial.user_attrs.get(attribute, 0) + 1
         noted = {attribute: count, "error": message}
         if count < most:
-            return Change(TrialState.WAITING, attributes=noted, lost=lost)
-        return Change(TrialState.FAIL, attributes=noted, system=self._own.mark(ENDED, trial.number), lost=lost)
+            return TrialChange(TrialState.WAITING, attributes=noted, lost=lost)
+        return TrialChange(
+            TrialState.FAIL, attributes=noted, system=self._own.mark(ENDED, trial.number), lost=lost
+        )
 
-    def _change_own(self, claim: Claim, change: Callable[[FrozenTrial], Change]) -> bool:
+    def _change_own(self, claim: Claim, change: Callable[[FrozenTrial], TrialChange]) -> bool:
         """Change a claimed trial if it is still this worker's; return whether it was."""
 
-        def decide(trial: FrozenTrial) -> Change | None:
+        def decide(trial: FrozenTrial) -> TrialChange | None:
             # The database may give the id of a deleted study's trial to another's: the owner tells them apart.
             return change(trial) if _is_held(trial, claim.worker, claim.attempt) else None
 
         return self._change(claim.trial_id, decide)
 
-    def _change(self, trial_id: int, decide: Callable[[FrozenTrial], Change | None]) -> bool:
+    def _change(self, trial_id: int, decide: Callable[[FrozenTrial], TrialChange | None]) -> bool:
         try:
             return self._backend.change_trial(trial_id, decide)
         except KeyError:  # its study was deleted
@@ -264,7 +268,7 @@ class TrialQueue:
 
     def beat(self, claim: Claim) -> bool:
         """Record that the worker lives; return whether the trial is still its own."""
-        return self._change_own(claim, lambda _: Change(TrialState.RUNNING))
+        return self._change_own(claim, lambda _: TrialChange(TrialState.RUNNING))
 
     def ended(self) -> int:
         """Return how many trials count towards the budget so far; of a confirmation, those that are asked for."""

@@ -8,13 +8,13 @@ from optuna.trial import FrozenTrial
 
 from mlpsearch.models.config import TYPES
 from mlpsearch.search.planned_runs import run_of
-from mlpsearch.studies.dimensions import as_float, extent, fits, inside
-from mlpsearch.studies.ownership import Ownership
 from mlpsearch.studies.record import OF_TRIAL, PLANNED_SEED, PlannedRun
-from mlpsearch.studies.space import distributions
-from mlpsearch.studies.spans import EARLIER
-from mlpsearch.studies.spec import StudySpec
-from mlpsearch.studies.spec_messages import key_path, nearest, show
+from mlpsearch.studies.spec.dimensions import as_float, extent, fits, inside
+from mlpsearch.studies.spec.messages import key_path, nearest, show
+from mlpsearch.studies.spec.space import distributions
+from mlpsearch.studies.spec.study import StudySpec
+from mlpsearch.studies.storage.ownership import Ownership
+from mlpsearch.studies.storage.spans import EARLIER
 
 FIXED = "fixed_params"  # the system attribute with the values that a trial shall have, as Optuna names it
 

@@ -5,19 +5,18 @@ import secrets
 import socket
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from optuna.exceptions import StorageInternalError
 
-from mlpsearch.models.errors import DataError, StorageError, innermost
+from mlpsearch.models.errors import StorageError, innermost
 from mlpsearch.search.checkpoints import save_weights
 from mlpsearch.search.lease import Lease
 from mlpsearch.search.objective import Interrupted, Objective, Outcome
 from mlpsearch.search.trial_queue import Claim, TrialLost, TrialQueue
-from mlpsearch.studies.datasets import TrainingData, load_training, own_copy, why_changed
+from mlpsearch.studies.data.training import TrainingData
 from mlpsearch.studies.record import StudyRecord
-from mlpsearch.studies.spec import StudySpec
-from mlpsearch.studies.storage import shown
+from mlpsearch.studies.storage.opening import without_password
+from mlpsearch.studies.study_data import load_study_data
 
 IDLE_SECONDS = 0.5  # between looks at a queue in which nothing waits, but other workers' trials still run
 
@@ -31,25 +30,6 @@ def worker_name(pid: int | None = None, token: str | None = None) -> str:
     token: the random part, which who starts a worker may choose.
     """
     return f"{socket.gethostname()}:{pid or os.getpid()}:{token or _TOKEN}"
-
-
-def load_spec_data(spec: StudySpec, source: str | Path | None) -> TrainingData:
-    """Return the images of a specification, split as it says; source: the path they are at, if any."""
-    path = None if source is None else Path(source)
-    return load_training(spec.dataset, path, validation=spec.validation, split_seed=spec.seed)
-
-
-def load_study_data(record: StudyRecord) -> TrainingData:
-    """Return this machine's copy of the study's images. Raises DataError when they are not those of the study."""
-    source = record.attributes()["source"]
-    path = own_copy(record.spec.dataset, source["data"])
-    data = load_spec_data(record.spec, path)
-    if data.fingerprint != source["fingerprint"]:
-        raise DataError(
-            f"study {record.name}: its training images had the fingerprint {source['fingerprint'][:12]}, "
-            f"those at {path or 'the cache'} have {data.fingerprint[:12]}{why_changed(record.spec.dataset, path)}"
-        )
-    return data
 
 
 class Worker:
@@ -113,7 +93,7 @@ class Worker:
         except StorageError:
             raise
         except (StorageInternalError, OSError) as error:
-            url, number = shown(self._record.url), claim.number
+            url, number = without_password(self._record.url), claim.number
             raise StorageError(f"{url}: trial {number} was cut off ({innermost(error)})") from error
         except Exception as error:
             self._record.attributes()  # raises for a deleted study, which explains any error

@@ -8,8 +8,7 @@ from optuna.exceptions import DuplicatedStudyError
 from optuna.study import StudyDirection
 
 from mlpsearch.models.errors import StudyError
-from mlpsearch.studies.ownership import MARKED
-from mlpsearch.studies.places import Place, storage_place
+from mlpsearch.studies.files.file_store import FileStore, file_store_of
 from mlpsearch.studies.record import (
     PlannedRun,
     StudyRecord,
@@ -19,8 +18,9 @@ from mlpsearch.studies.record import (
     load_study,
     study_names,
 )
-from mlpsearch.studies.spec import Budget, StudySpec, differences
-from mlpsearch.studies.storage import Storage, exclusive, open_storage, shown
+from mlpsearch.studies.spec.study import Budget, StudySpec, differences
+from mlpsearch.studies.storage.opening import Storage, exclusive, open_storage, without_password
+from mlpsearch.studies.storage.ownership import MARKED
 
 _SHOWN_CHANGES = 10  # of a specification, in one message
 
@@ -35,7 +35,7 @@ def create_or_resume(url: str, spec: StudySpec, *, trials: int | None, source: d
     storage = open_storage(url, create=True)
     with exclusive(url):
         if spec.name not in study_names(storage):
-            place = storage_place(storage)
+            place = file_store_of(storage)
             _create(storage, spec.name, spec, source, place, _whereabouts(place))
         record = load_study(storage, spec.name)
         _refuse_drift(record, spec, source)
@@ -62,7 +62,7 @@ def plan_confirmation(record: StudyRecord, runs: list[PlannedRun]) -> StudyRecor
             attributes, name = record.attributes(), confirmation_name(record.name)
             more = {key: value for key, value in attributes.items() if key in ("artifacts", "beside")}
             more |= {"confirms": record.id, "plan": []}
-            _create(record.storage, name, record.spec, attributes["source"], record.place, more)
+            _create(record.storage, name, record.spec, attributes["source"], record.file_store, more)
             confirmation = load_study(record.storage, name)
         if confirmation.plan != runs:
             budget = Budget(trials=max(1, len(runs)), epochs=record.spec.budget.epochs)
@@ -72,7 +72,7 @@ def plan_confirmation(record: StudyRecord, runs: list[PlannedRun]) -> StudyRecor
 
 
 def _create(
-    storage: Storage, name: str, spec: StudySpec, source: dict[str, Any], place: Place, more: dict[str, Any]
+    storage: Storage, name: str, spec: StudySpec, source: dict[str, Any], place: FileStore, more: dict[str, Any]
 ) -> None:
     study_id = _empty_study(storage, name)
     storage.optuna.set_study_system_attr(study_id, "study:metric_names", ["validation accuracy"])
@@ -92,7 +92,7 @@ def _create(
     storage.optuna.set_study_user_attr(study_id, "id", known)
 
 
-def _whereabouts(place: Place) -> dict[str, Any]:
+def _whereabouts(place: FileStore) -> dict[str, Any]:
     return {"artifacts": place.name} if place.name else {"beside": place.files.where}
 
 
@@ -119,7 +119,7 @@ def _refuse_drift(record: StudyRecord, spec: StudySpec, source: dict[str, Any]) 
         changes[_SHOWN_CHANGES:] = [f"and {len(changes) - _SHOWN_CHANGES} more"]
     if changes:
         raise StudyError(
-            f"study {spec.name!r} in {shown(record.url)} was made from another specification "
+            f"study {spec.name!r} in {without_password(record.url)} was made from another specification "
             f"({'; '.join(changes)}); give yours a new name, or go on with the old one"
         )
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Set
 
-from mlpsearch.studies.artifacts import artifact_garbage, dashboard_files
-from mlpsearch.studies.places import Place, own_studies, storage_place
-from mlpsearch.studies.storage import Storage, exclusive
+from mlpsearch.studies.files.artifacts import artifact_garbage, dashboard_files
+from mlpsearch.studies.files.file_store import FileStore, file_store_of
+from mlpsearch.studies.storage.opening import Storage, exclusive
+from mlpsearch.studies.storage.own_studies import own_studies
 
 
 def collect_garbage(storage: Storage) -> tuple[int, int]:
@@ -14,7 +15,7 @@ def collect_garbage(storage: Storage) -> tuple[int, int]:
     What another database made, or nobody knows who, stays: see folders_of_others.
     """
     with exclusive(storage.url):  # no study is made meanwhile
-        place, studies = storage_place(storage), own_studies(storage)
+        place, studies = file_store_of(storage), own_studies(storage)
         known = {study.user_attrs["id"] for study in studies}
         owned = {one.user_attrs["id"] for one in studies if one.user_attrs.get("confirms") in {None, *known}}
         for study in studies:
@@ -34,11 +35,11 @@ def collect_garbage(storage: Storage) -> tuple[int, int]:
 
 def folders_of_others(storage: Storage) -> list[str]:
     """Return the folders that no study of the storage has, and of which nothing says that one had them."""
-    place, known = storage_place(storage), {study.user_attrs["id"] for study in own_studies(storage)}
+    place, known = file_store_of(storage), {study.user_attrs["id"] for study in own_studies(storage)}
     return sorted(place.files.within(folder).where for folder in _of_others(place, known) - known)
 
 
-def _of_others(place: Place, known: Set[str]) -> set[str]:
+def _of_others(place: FileStore, known: Set[str]) -> set[str]:
     return {
         folder
         for folder in place.ids()

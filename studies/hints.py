@@ -3,8 +3,8 @@
 import os
 import shlex
 
-from mlpsearch.studies.places import ENVIRONMENT
-from mlpsearch.studies.storage import is_server, shown, sqlite_path, storage_url
+from mlpsearch.studies.files.file_store import ENVIRONMENT
+from mlpsearch.studies.storage.opening import is_server, sqlite_path, storage_url, without_password
 
 
 def command(url: str, *words: str) -> str:
@@ -17,7 +17,9 @@ def command(url: str, *words: str) -> str:
 
 def _options(url: str) -> list[str]:
     options = (
-        [] if url == storage_url(None) else ["--storage", shown(url) if is_server(url) else str(sqlite_path(url))]
+        []
+        if url == storage_url(None)
+        else ["--storage", without_password(url) if is_server(url) else str(sqlite_path(url))]
     )
     if place := os.environ.get(ENVIRONMENT):  # where --artifacts is kept, too
         options += ["--artifacts", place]

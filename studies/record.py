@@ -3,7 +3,7 @@
 spec          the specification it was made from
 budget        {"trials", "seconds", "total_epochs"}: may be enlarged; the other keys of the spec may not change
 id            a random name for its folder of weights and checkpoints
-artifacts     the place of that folder (studies/places.py), where one was named
+artifacts     the place of that folder (studies/files/file_store.py), where one was named
 beside        else the folder that it is in, beside the SQLite file as the study was made or last gone on with
 source        {"data": path or None, "fingerprint": of the training images}; each machine has its own path; where
               the data set has a validation split of its own, also "validation": {"folder": name, "images": number}
@@ -13,7 +13,7 @@ tests         every opening of the test split, oldest first (TestReport as JSON)
               with which images were right in system attributes beside (search/hits.py)
 ending        what is done once the search is over (search/service.py); null where nothing is, or all of it was
 confirmation  what training its best trials again over fresh seeds said (Confirmation as JSON), if that was done
-marked        whether workers mark its trials as the study's own (studies/ownership.py); earlier versions did not
+marked        whether workers mark its trials as its own (studies/storage/ownership.py); earlier versions did not
 published     SHA-256 of the note that the dashboard was last given (search/publish.py), if it was
 
 The runs of a confirmation are trials of a study of their own beside it, which no sampler sees. It has two more:
@@ -34,17 +34,18 @@ from optuna.trial import FrozenTrial
 
 from mlpsearch.models.errors import StorageError, StudyError
 from mlpsearch.models.paths import expanded
-from mlpsearch.studies import catalog
-from mlpsearch.studies.artifacts import artifacts_of, remove_artifacts
-from mlpsearch.studies.counts import Counts
-from mlpsearch.studies.datasets import TrainingData, own_copy
-from mlpsearch.studies.files import Files
+from mlpsearch.studies.data.training import TrainingData, own_copy
+from mlpsearch.studies.files.artifacts import artifacts_of, remove_artifacts
+from mlpsearch.studies.files.base import Files
+from mlpsearch.studies.files.file_store import FileStore, file_store_for
 from mlpsearch.studies.hints import command
-from mlpsearch.studies.ownership import MARKED, Ownership
-from mlpsearch.studies.places import Place, own_studies, place_for
-from mlpsearch.studies.spec import VALIDATION, Budget, StudySpec
-from mlpsearch.studies.spec_messages import nearest
-from mlpsearch.studies.storage import Storage, exists, open_storage, shown
+from mlpsearch.studies.spec import catalog
+from mlpsearch.studies.spec.messages import nearest
+from mlpsearch.studies.spec.study import VALIDATION, Budget, StudySpec
+from mlpsearch.studies.storage.counts import Counts
+from mlpsearch.studies.storage.opening import Storage, exists, open_storage, without_password
+from mlpsearch.studies.storage.own_studies import own_studies
+from mlpsearch.studies.storage.ownership import MARKED, Ownership
 
 # Attributes of a confirmation's trial: the trial of the search that it confirms, and the seed that it trains with.
 OF_TRIAL, PLANNED_SEED = "of_trial", "planned_seed"
@@ -90,7 +91,7 @@ class StudyRecord:
         return Counts(self.storage, self.study_id, self.own)
 
     @cached_property
-    def place(self) -> Place:
+    def file_store(self) -> FileStore:
         """Where its files are, and those that the dashboard shows. Raises StudyError where they are not there."""
         place = _place(self)
         stray = place.stray(self.id, self.attributes().get("beside"))
@@ -106,7 +107,7 @@ class StudyRecord:
     @property
     def files(self) -> Files:
         """Its weights and checkpoints."""
-        return self.place.files.within(self.id)
+        return self.file_store.files.within(self.id)
 
     def claim_files(self) -> None:
         """Mark the files as this storage's, if this machine has them: for who goes on with the study.
@@ -116,7 +117,7 @@ class StudyRecord:
         try:
             if not _place(self).has(self.id):
                 return
-            place = self.place
+            place = self.file_store
             whose = place.claim(self.id)
             if whose in ("own", "unmarked"):
                 place.mark(self.id, self.name)
@@ -125,7 +126,7 @@ class StudyRecord:
         if whose == "another":
             raise StudyError(
                 f"study {self.name}: its files in {place.files.where} belong to the database "
-                f"{place.owner(self.id)}, of which {shown(self.url)} seems to be a copy; "
+                f"{place.owner(self.id)}, of which {without_password(self.url)} seems to be a copy; "
                 "copy the files, too, and name the new place with --artifacts"
             )
         if place.name is None and self.attributes().get("beside") != place.files.where:
@@ -138,7 +139,7 @@ class StudyRecord:
         except KeyError:
             attributes = {}
         if attributes.get("id") != self.id:  # the database may give a deleted study's number to another
-            raise StudyError(f"study {self.name}: was deleted from {shown(self.url)}")
+            raise StudyError(f"study {self.name}: was deleted from {without_password(self.url)}")
         return attributes
 
     @contextmanager
@@ -210,7 +211,7 @@ def open_study(url: str, name: str, *, read_only: bool = False) -> StudyRecord:
     storage = open_storage(url, read_only=read_only)
     known = study_names(storage)
     if name not in study_names(storage, confirmations=True):
-        raise StudyError(f"study {name!r}: not in {shown(url)}{nearest(name, known, which='there')}")
+        raise StudyError(f"study {name!r}: not in {without_password(url)}{nearest(name, known, which='there')}")
     return load_study(storage, name)
 
 
@@ -285,7 +286,7 @@ def _delete(record: StudyRecord) -> str | None:
     return stays
 
 
-def _stays(record: StudyRecord, place: Place) -> str | None:
+def _stays(record: StudyRecord, place: FileStore) -> str | None:
     stray = place.stray(record.id, record.attributes().get("beside"))
     if stray is not None:
         return f"its files stay in {stray / record.id}"
@@ -294,18 +295,18 @@ def _stays(record: StudyRecord, place: Place) -> str | None:
     return place.objection(record.id)
 
 
-def _stayed(place: Place, stray: Path) -> str:
+def _stayed(place: FileStore, stray: Path) -> str:
     home = stray.with_suffix("")  # the database whose folder it is, unless an older version named that
     if home.exists():
         return f"its files are beside {home}, in {stray}; copy that to {place.files.where} if this is a copy, too"
     return f"its files are in {stray}; rename that to {place.files.where}, or name it with --artifacts"
 
 
-def _place(record: StudyRecord) -> Place:
+def _place(record: StudyRecord) -> FileStore:
     def ids() -> set[str]:
         return {study.user_attrs["id"] for study in own_studies(record.storage)}
 
-    return place_for(record.url, record.attributes().get("artifacts"), ids)
+    return file_store_for(record.url, record.attributes().get("artifacts"), ids)
 
 
 def confirmation_name(study: str) -> str:

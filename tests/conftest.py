@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mlpsearch.studies.backend import Backend
+from mlpsearch.studies.storage.backend import Backend
 from tests.postgres import Server, running_server
 from tests.s3 import S3, running_s3
 from tests.studies.stores import on

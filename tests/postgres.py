@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from mlpsearch.studies.backend import Backend
+from mlpsearch.studies.storage.backend import Backend
 
 REQUIRE = "MLPSEARCH_REQUIRE_POSTGRES"  # set where the tests shall fail rather than skip without a server
 USER = "tester"

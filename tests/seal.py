@@ -14,30 +14,31 @@ from pathlib import Path
 
 ROOMS = ("models", "studies", "search")
 
-_OPENER = "studies/holdout.py"
+_OPENER = "studies/data/holdout.py"
 _OPENER_NAMED = re.compile(r"\bholdout\b|\bopen_test_split\b")
 _FINALIZE = "search/finalize.py"
 # They hand a split's name on from holdout or datasets, or hold the names of its files.
 _DECODERS = frozenset(
-    f"studies/{name}.py"
-    for name in (
-        "archives",
-        "decoded",
-        "image_cache",
-        "image_check",
-        "image_decoding",
-        "image_files",
-        "image_headers",
-        "image_layout",
-        "image_trees",
-        "sources",
-        "torchvision_datasets",
-    )
+    {
+        "studies/data/decoded.py",
+        "studies/data/image_cache.py",
+        "studies/data/sources.py",
+        "studies/data/images/archives.py",
+        "studies/data/images/check.py",
+        "studies/data/images/decoding.py",
+        "studies/data/images/headers.py",
+        "studies/data/images/image_files.py",
+        "studies/data/images/layout.py",
+        "studies/data/images/torchvision_datasets.py",
+        "studies/data/images/trees.py",
+    }
 )
 # What the test split is called where it lies: in folders of images, CIFAR-10's files, FashionMNIST's, the cache.
 _FILES = re.compile(r"^test$|\btest[-_/](images|batch|labels|split|[0-9a-f*])|t10k|/test\b", re.IGNORECASE)
 # They see test images before a search: of an opened image they may ask these, and never what decodes one.
-_PIXEL_FREE = frozenset({"studies/image_check.py", "studies/image_headers.py", "studies/image_layout.py"})
+_PIXEL_FREE = frozenset(
+    {"studies/data/images/check.py", "studies/data/images/headers.py", "studies/data/images/layout.py"}
+)
 _OF_AN_IMAGE = frozenset({"has_transparency_data", "mode", "size"})
 _DECODING_NAMES = re.compile(
     r"^(numpy|np|asarray|array|frombuffer|ImageOps|decode|decode_image|image_decoding|image_files|image_cache|"

@@ -12,7 +12,7 @@ from mlpsearch.models.errors import MlpsearchError, OutputError, innermost
 from mlpsearch.search.cli import export, remove, report, result, run, serve, show
 from mlpsearch.search.cli.common import INTERRUPTED, tell
 from mlpsearch.search.cli.streams import discard_output, standard_streams
-from mlpsearch.studies.storage import is_storage_failure
+from mlpsearch.studies.storage.opening import is_storage_failure
 
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
 

@@ -23,17 +23,17 @@ INTERRUPTED = 130
 def _keep_place(_context: click.Context, _option: click.Parameter, given: str | None) -> None:
     """Keep it in the environment, so that worker processes know it too."""
     if given:
-        from mlpsearch.studies.files import place_name
-        from mlpsearch.studies.places import ENVIRONMENT
+        from mlpsearch.studies.files.file_store import ENVIRONMENT
+        from mlpsearch.studies.files.location import location_of
 
-        os.environ[ENVIRONMENT] = place_name(given)
+        os.environ[ENVIRONMENT] = location_of(given)
 
 
 def _keep_data(_context: click.Context, _option: click.Parameter, given: str | None) -> str | None:
     """Keep it in the environment, so that worker processes know it too."""
     if given:
         from mlpsearch.models.paths import expanded
-        from mlpsearch.studies.datasets import ENVIRONMENT
+        from mlpsearch.studies.data.training import ENVIRONMENT
 
         os.environ[ENVIRONMENT] = str(expanded(given).absolute())
     return given
@@ -82,7 +82,7 @@ own_data_option = click.option(
 def find_study(study: str, storage: str | None, *, read_only: bool = False) -> "StudyRecord":
     """Return a study of the storage. read_only: for a command that only looks."""
     from mlpsearch.studies.record import open_study
-    from mlpsearch.studies.storage import storage_url
+    from mlpsearch.studies.storage.opening import storage_url
 
     return open_study(storage_url(storage), study, read_only=read_only)
 
@@ -134,9 +134,9 @@ def tell_if_nothing_was_opened(record: "StudyRecord", before: int) -> None:
 
 def status_json(record: "StudyRecord") -> dict[str, Any]:
     """Return a study's JSON document."""
-    from mlpsearch.studies.storage import shown
+    from mlpsearch.studies.storage.opening import without_password
 
-    return asdict(status_of(record)) | {"storage": shown(record.url)}
+    return asdict(status_of(record)) | {"storage": without_password(record.url)}
 
 
 def print_json(document: Any) -> None:

@@ -15,11 +15,11 @@ from mlpsearch.search.cli.common import artifacts_option, find_study, storage_op
 def delete(study: str, yes: bool, storage: str | None) -> None:
     """Delete a study with its trials, weights and checkpoints."""
     from mlpsearch.studies.record import delete_study
-    from mlpsearch.studies.storage import shown
+    from mlpsearch.studies.storage.opening import without_password
 
     record = find_study(study, storage)
     counted, others = record.counts.by_state(), record.counts.foreign()
-    trials, place = sum(counted.values()) + sum(others.values()), shown(record.url)
+    trials, place = sum(counted.values()) + sum(others.values()), without_password(record.url)
     if not (yes or _agrees(f"Delete {study} with its {trials} trials from {place}?")):
         tell("nothing was deleted")
         sys.exit(1)
@@ -44,7 +44,7 @@ def _agrees(question: str) -> bool:
 def gc(storage: str | None) -> None:
     """Delete weights and checkpoints that no study owns any more."""
     from mlpsearch.studies.garbage import collect_garbage, folders_of_others
-    from mlpsearch.studies.storage import open_storage, storage_url
+    from mlpsearch.studies.storage.opening import open_storage, storage_url
 
     opened = open_storage(storage_url(storage))
     files, size = collect_garbage(opened)

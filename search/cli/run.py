@@ -108,7 +108,7 @@ def confirm(
 ) -> None:
     """Train the best trials again to choose one, then that one; evaluate it on the test split."""
     from mlpsearch.search.service import ask_to_confirm
-    from mlpsearch.studies.spec import Confirm
+    from mlpsearch.studies.spec.study import Confirm
 
     record = find_study(study, storage)
     own = record.spec.confirm or Confirm()
@@ -130,10 +130,10 @@ def confirm(
 def submit(study: str, trials: int | None, no_evaluate: bool, data: str | None, storage: str | None) -> None:
     """Make a study or enlarge it, and return: `mlpsearch worker` processes pick it up, confirm and test it."""
     from mlpsearch.studies.hints import command
-    from mlpsearch.studies.storage import shown
+    from mlpsearch.studies.storage.opening import without_password
 
     record = _submit(study, trials, data, storage, not no_evaluate, f"mlpsearch submit {study}")
-    place, worker = shown(record.url), command(record.url, "worker")
+    place, worker = without_password(record.url), command(record.url, "worker")
     tell(f"{record.name}: {record.budget.trials} trials in {place}; `{worker}` works on it")
 
 
@@ -165,7 +165,7 @@ def worker(
     from mlpsearch.models.threads import use_threads
     from mlpsearch.search.service import serve_everything, serve_to_the_end
     from mlpsearch.search.worker import serve_one, worker_name
-    from mlpsearch.studies.storage import storage_url
+    from mlpsearch.studies.storage.opening import storage_url
 
     if threads is not None:
         use_threads(threads)
@@ -193,7 +193,7 @@ def _submit(
     study: str, trials: int | None, data: str | None, storage: str | None, evaluate: bool, command: str
 ) -> "StudyRecord":
     from mlpsearch.search.service import submit as submit_study
-    from mlpsearch.studies.storage import storage_url
+    from mlpsearch.studies.storage.opening import storage_url
 
     url = storage_url(storage)
     with err().status("reading the images"):

@@ -34,7 +34,7 @@ writes_option = click.option("--allow-writes", is_flag=True, help="Let the dashb
 def dashboard(host: str, port: int, allow_writes: bool, storage: str | None) -> None:
     """Browse the studies in optuna-dashboard; it reads only, and only this machine reaches it."""
     from mlpsearch.search.dashboard import serve as make_server
-    from mlpsearch.studies.storage import open_storage, storage_url
+    from mlpsearch.studies.storage.opening import open_storage, storage_url
 
     opened = open_storage(storage_url(storage), read_only=not allow_writes)
     with err().status("starting the dashboard"):
@@ -56,7 +56,7 @@ def serve(workers: int, host: str, port: int, allow_writes: bool, storage: str |
     from mlpsearch.search.dashboard import serve as make_server
     from mlpsearch.search.dashboard.health import Health, StorageWatch
     from mlpsearch.search.worker_pool import WorkerPool
-    from mlpsearch.studies.storage import open_storage, storage_url
+    from mlpsearch.studies.storage.opening import open_storage, storage_url
 
     opened = open_storage(storage_url(storage))
     shown = opened if allow_writes else open_storage(opened.url, read_only=True)

@@ -26,21 +26,21 @@ _WATCH_SECONDS = 1.0
 @json_option
 def list_studies(storage: str | None, as_json: bool) -> None:
     """Show the studies of the catalog and those in the storage."""
-    from mlpsearch.studies import catalog
-    from mlpsearch.studies.storage import exists, shown, storage_url, stored_names
+    from mlpsearch.studies.spec import catalog
+    from mlpsearch.studies.storage.opening import exists, storage_url, stored_names, without_password
 
     url = storage_url(storage)
     stored = stored_names(url) if exists(url) else []
     ready = [catalog.find(name) for name in catalog.names()]
     if as_json:
-        in_storage = {"url": shown(url), "studies": stored}
+        in_storage = {"url": without_password(url), "studies": stored}
         print_json({"catalog": [spec.to_json() for spec in ready], "storage": in_storage})
         return
     click.echo("Catalog:")
     for spec in ready:
         budget = f"{spec.budget.trials} trials × {spec.budget.epochs} epochs"
         click.echo(f"  {spec.name:22} {spec.net:6} {spec.dataset:14} {budget}")
-    click.echo(f"In {shown(url)}: {', '.join(stored) or 'none yet'}")
+    click.echo(f"In {without_password(url)}: {', '.join(stored) or 'none yet'}")
 
 
 @click.command()
@@ -68,7 +68,7 @@ def status(study: str | None, watch: bool, storage: str | None, as_json: bool) -
 
 def _stored(storage: str | None) -> list[str]:
     from mlpsearch.studies.record import study_names
-    from mlpsearch.studies.storage import open_storage, storage_url
+    from mlpsearch.studies.storage.opening import open_storage, storage_url
 
     return study_names(open_storage(storage_url(storage), read_only=True))
 

@@ -23,8 +23,8 @@ from mlpsearch.search.dashboard.artifacts import Artifacts, artifact_store
 from mlpsearch.search.dashboard.current import Current, unless_replaced
 from mlpsearch.search.dashboard.guard import HEALTH, Guard, Rules
 from mlpsearch.search.dashboard.health import Health, health_page
-from mlpsearch.studies.places import storage_place
-from mlpsearch.studies.storage import Storage
+from mlpsearch.studies.files.file_store import file_store_of
+from mlpsearch.studies.storage.opening import Storage
 
 __all__ = ["Server", "artifact_store", "guarded", "serve"]
 
@@ -88,7 +88,7 @@ def serve(
 
     # A line for each moment that all threads are busy is not worth the terminal.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-    storage_place(storage)  # refused before anybody is listened to
+    file_store_of(storage)  # refused before anybody is listened to
     listener = listen(host, port)
     address = Address.of(host, listener)
     rules = Rules(address, None if address.loopback else secrets.token_urlsafe(), allow_writes)

@@ -19,10 +19,10 @@ from optuna.storages import BaseStorage
 
 from mlpsearch.models.errors import StorageError
 from mlpsearch.search.dashboard.answers import answer
-from mlpsearch.studies.artifacts import PREFIX, dashboard_files
-from mlpsearch.studies.files import Files
-from mlpsearch.studies.places import storage_place
-from mlpsearch.studies.storage import Storage
+from mlpsearch.studies.files.artifacts import PREFIX, dashboard_files
+from mlpsearch.studies.files.base import Files
+from mlpsearch.studies.files.file_store import file_store_of
+from mlpsearch.studies.storage.opening import Storage
 
 TYPES = {
     ".png": "image/png",
@@ -37,7 +37,7 @@ _PATH = re.compile(r"/artifacts/([0-9]{1,18})(?:/([0-9]{1,18}))?/([0-9a-fA-F-]+)
 
 def artifact_store(storage: Storage) -> "ArtifactStore":
     """Return the store of a storage's artifacts. Raises StorageError where their place is unknown, or not here."""
-    return ArtifactStore(dashboard_files(storage_place(storage)))
+    return ArtifactStore(dashboard_files(file_store_of(storage)))
 
 
 class ArtifactStore:

@@ -13,7 +13,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from optuna_dashboard import _importance
 
 from mlpsearch.search.dashboard.answers import answer
-from mlpsearch.studies.storage import Storage
+from mlpsearch.studies.storage.opening import Storage
 
 _OF_STUDY = re.compile(r"/(?:api/studies|csv)/([0-9]{1,18})(?:/.*)?")
 _AGAIN = "end this, see to the file and those beside it (-wal, -shm), and start again"

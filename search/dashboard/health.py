@@ -10,7 +10,7 @@ from types import TracebackType
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from mlpsearch.search.dashboard.answers import json_answer
-from mlpsearch.studies.storage import stored_names
+from mlpsearch.studies.storage.opening import stored_names
 
 _ASK_SECONDS = 5.0
 _SILENT_SECONDS = 20.0

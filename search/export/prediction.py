@@ -17,8 +17,8 @@ from mlpsearch.models.prediction import trained_net
 from mlpsearch.models.threads import use_threads
 from mlpsearch.search.export.document import Export, read_export
 from mlpsearch.search.export.parameters import WEIGHTS, read_parameters
-from mlpsearch.studies.archives import MAX_FILE_BYTES
-from mlpsearch.studies.image_decoding import as_shape, decode_image
+from mlpsearch.studies.data.images.archives import MAX_FILE_BYTES
+from mlpsearch.studies.data.images.decoding import as_shape, decode_image
 
 
 @dataclass(frozen=True, slots=True)

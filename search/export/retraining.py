@@ -13,7 +13,7 @@ from mlpsearch.models.training import EpochResult, train
 from mlpsearch.models.weights import digest
 from mlpsearch.search.export.document import Export
 from mlpsearch.search.export.versions import versions
-from mlpsearch.studies.datasets import TrainingData, load_training, own_copy, why_changed
+from mlpsearch.studies.data.training import TrainingData, load_training, own_copy, why_changed
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from optuna.trial import FrozenTrial, TrialState
 from mlpsearch.models.errors import ExportError
 from mlpsearch.models.paths import write_atomically
 from mlpsearch.search.trial_queue import ATTEMPT
-from mlpsearch.studies.ownership import Ownership
 from mlpsearch.studies.record import StudyRecord
-from mlpsearch.studies.space import distributions
+from mlpsearch.studies.spec.space import distributions
+from mlpsearch.studies.storage.ownership import Ownership
 
 # User attributes that trials of every study have, in this order; those that only some have come after all else.
 _FACTS = ("epochs", "seconds", "seed", "threads", "training_accuracy", "images_per_second", "parameters", "worker")

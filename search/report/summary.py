@@ -9,7 +9,7 @@ from mlpsearch.models.config import TrainConfig
 from mlpsearch.search.status import study_status
 from mlpsearch.search.trial_queue import TrialQueue
 from mlpsearch.studies.record import StudyRecord
-from mlpsearch.studies.spec import StudySpec
+from mlpsearch.studies.spec.study import StudySpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ from optuna.trial import TrialState
 
 from benchmarks.ablation import ablation_spec, base_of, changes_around, rows_of
 from mlpsearch.search.trial_queue import MAX_FAILURES, Claim, TrialQueue
-from mlpsearch.studies.catalog import find
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.record import StudyRecord
-from mlpsearch.studies.space import suggest
+from mlpsearch.studies.spec.catalog import find
+from mlpsearch.studies.spec.space import suggest
 from tests.search.makers import claim
 from tests.studies.stores import SOURCE, new_storage
 

@@ -12,9 +12,10 @@ from optuna_dashboard import get_note, save_note
 from mlpsearch.search.confirmation import confirmed
 from mlpsearch.search.dashboard import serve
 from mlpsearch.search.finalize import confirm
-from mlpsearch.search.worker import Worker, load_study_data
+from mlpsearch.search.worker import Worker
 from mlpsearch.studies.record import StudyRecord
-from mlpsearch.studies.spec import Confirm
+from mlpsearch.studies.spec.study import Confirm
+from mlpsearch.studies.study_data import load_study_data
 from tests.search.dashboard.makers import PNG, attach, running, study_to_see
 from tests.search.makers import confirmation_runs, digits_study, never
 

@@ -15,12 +15,15 @@ from mlpsearch.models.threads import use_threads
 from mlpsearch.search import finalize
 from mlpsearch.search.cli import main
 from mlpsearch.search.trial_queue import TrialQueue
-from mlpsearch.search.worker import Worker, load_study_data
-from mlpsearch.studies import datasets, holdout, places
-from mlpsearch.studies.datasets import TrainingData
-from mlpsearch.studies.holdout import open_test_split
+from mlpsearch.search.worker import Worker
+from mlpsearch.studies.data import holdout
+from mlpsearch.studies.data import training as datasets
+from mlpsearch.studies.data.holdout import open_test_split
+from mlpsearch.studies.data.training import TrainingData
+from mlpsearch.studies.files import file_store as places
 from mlpsearch.studies.record import StudyRecord, open_study
-from mlpsearch.studies.storage import ENVIRONMENT
+from mlpsearch.studies.storage.opening import ENVIRONMENT
+from mlpsearch.studies.study_data import load_study_data
 from tests.models.blobs import blobs
 from tests.search.makers import digits_study, never
 from tests.studies.stores import new_study, spec

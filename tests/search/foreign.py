@@ -9,8 +9,8 @@ from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, create_trial
 from sqlalchemy import delete
 
-from mlpsearch.studies.ownership import CLAIMED, ENDED, MARKED
 from mlpsearch.studies.record import StudyRecord
+from mlpsearch.studies.storage.ownership import CLAIMED, ENDED, MARKED
 from tests.search.makers import same_study
 
 # The search space of tests.studies.stores.spec, and a point of it.

@@ -14,13 +14,14 @@ from mlpsearch.search.confirmation import plan
 from mlpsearch.search.dashboard import artifact_store
 from mlpsearch.search.publish import publish
 from mlpsearch.search.trial_queue import ATTEMPT, Claim, TrialQueue
-from mlpsearch.search.worker import Worker, load_study_data
+from mlpsearch.search.worker import Worker
 from mlpsearch.studies.creation import create_or_resume, plan_confirmation
-from mlpsearch.studies.datasets import load_training
-from mlpsearch.studies.ownership import CLAIMED, ENDED
+from mlpsearch.studies.data.training import load_training
 from mlpsearch.studies.record import PLANNED_SEED, StudyRecord, open_study
-from mlpsearch.studies.spans import EARLIER
-from mlpsearch.studies.spec import Confirm
+from mlpsearch.studies.spec.study import Confirm
+from mlpsearch.studies.storage.ownership import CLAIMED, ENDED
+from mlpsearch.studies.storage.spans import EARLIER
+from mlpsearch.studies.study_data import load_study_data
 from tests.studies.stores import folder_of, new_storage, spec
 
 _COMMON = {"batch_size": 16, "learning_rate_decay": 0.9, "preprocessing": "standardize"}

@@ -22,8 +22,8 @@ from mlpsearch.search.checkpoints import (
     remove_leftovers,
     save_weights,
 )
-from mlpsearch.studies.datasets import TrainingData
-from mlpsearch.studies.files import FolderFiles
+from mlpsearch.studies.data.training import TrainingData
+from mlpsearch.studies.files.base import FolderFiles
 from tests.search.makers import NETS, weights_path
 
 EPOCHS = 4

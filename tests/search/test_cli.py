@@ -17,7 +17,7 @@ from mlpsearch.search.finalize import evaluate
 from mlpsearch.search.trial_queue import TrialQueue
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.record import StudyRecord, study_names
-from mlpsearch.studies.storage import ENVIRONMENT, open_storage, sqlite_path
+from mlpsearch.studies.storage.opening import ENVIRONMENT, open_storage, sqlite_path
 from tests.search.cli_cases import FAILURES, FILES, STUDY_FILE, SUCCESSES
 from tests.search.conftest import Answer, Command
 from tests.search.makers import claim, digits_study, same_study, states
@@ -334,7 +334,7 @@ def test_garbage_is_counted(record: StudyRecord, mlpsearch: Command) -> None:
         "deleted 0 files, 0 bytes\n"
         f"left {orphan}: nothing says that it was this storage's; delete it yourself if nobody needs it\n"
     )
-    record.place.mark(orphan.name, "gone")
+    record.file_store.mark(orphan.name, "gone")
     size = 1234 + (orphan / "study.json").stat().st_size
     assert mlpsearch("gc").err == f"deleted 2 files, {size:,} bytes\n"
     assert not orphan.exists()
@@ -345,7 +345,7 @@ def test_looking_does_not_wait_for_who_holds_the_storage(
     record: StudyRecord, mlpsearch: Command, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
     create_or_resume(record.url, spec(name="mine2"), trials=None, source=SOURCE)
-    monkeypatch.setattr("mlpsearch.studies.sqlite.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("mlpsearch.studies.storage.sqlite.BUSY_SECONDS", 0.1)
     holder = sqlite3.connect(sqlite_path(record.url), isolation_level=None)
     with closing(holder):
         holder.execute("BEGIN IMMEDIATE")
@@ -356,7 +356,7 @@ def test_looking_does_not_wait_for_who_holds_the_storage(
 def test_a_storage_that_stays_locked_is_one_line(
     record: StudyRecord, mlpsearch: Command, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
-    monkeypatch.setattr("mlpsearch.studies.sqlite.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("mlpsearch.studies.storage.sqlite.BUSY_SECONDS", 0.1)
     holder = sqlite3.connect(sqlite_path(record.url), isolation_level=None)
     with closing(holder):
         holder.execute("BEGIN IMMEDIATE")

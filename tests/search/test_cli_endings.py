@@ -8,7 +8,7 @@ import pytest
 from mlpsearch.search.finalize import evaluate
 from mlpsearch.search.trial_queue import TrialQueue
 from mlpsearch.studies.record import StudyRecord, open_study
-from mlpsearch.studies.storage import ENVIRONMENT
+from mlpsearch.studies.storage.opening import ENVIRONMENT
 from tests.search.cli_cases import STUDY_FILE
 from tests.search.conftest import Command
 from tests.search.makers import claim, digits_study, same_study

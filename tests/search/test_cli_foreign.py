@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 from mlpsearch.search.trial_queue import TrialQueue
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.record import StudyRecord
-from mlpsearch.studies.storage import ENVIRONMENT
+from mlpsearch.studies.storage.opening import ENVIRONMENT
 from tests.search.conftest import Command
 from tests.search.foreign import trial_of
 from tests.studies.stores import spec

@@ -14,7 +14,7 @@ from mlpsearch.search.hits import keep_hits
 from mlpsearch.search.report.comparison import Comparison, compare, curves, rows
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.record import StudyRecord
-from mlpsearch.studies.storage import ENVIRONMENT
+from mlpsearch.studies.storage.opening import ENVIRONMENT
 from tests.search.conftest import Command
 from tests.search.makers import TESTED, add_own
 from tests.studies.stores import SOURCE, new_storage, spec

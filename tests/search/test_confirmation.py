@@ -26,7 +26,7 @@ from mlpsearch.search.objective import Objective
 from mlpsearch.search.seeds import derived_seed
 from mlpsearch.search.trial_queue import TrialQueue
 from mlpsearch.search.wording import bias
-from mlpsearch.search.worker import Worker, load_study_data
+from mlpsearch.search.worker import Worker
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.garbage import collect_garbage
 from mlpsearch.studies.record import (
@@ -37,8 +37,9 @@ from mlpsearch.studies.record import (
     open_study,
     study_names,
 )
-from mlpsearch.studies.spec import Confirm
-from mlpsearch.studies.storage import stored_names
+from mlpsearch.studies.spec.study import Confirm
+from mlpsearch.studies.storage.opening import stored_names
+from mlpsearch.studies.study_data import load_study_data
 from tests.search.conftest import Command
 from tests.search.makers import claim, kept_weights, never, same_study
 from tests.studies.stores import SOURCE, folder_of, new_storage, spec

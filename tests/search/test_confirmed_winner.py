@@ -17,10 +17,11 @@ from mlpsearch.search.finalize import confirm, evaluate, load_winner
 from mlpsearch.search.headline import Headline, headline
 from mlpsearch.search.status import study_status
 from mlpsearch.search.trial_queue import TrialQueue
-from mlpsearch.search.worker import Worker, load_study_data
+from mlpsearch.search.worker import Worker
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.record import StudyRecord, confirmation_of
-from mlpsearch.studies.spec import Confirm
+from mlpsearch.studies.spec.study import Confirm
+from mlpsearch.studies.study_data import load_study_data
 from tests.search.makers import confirmation_runs, never, same_study
 
 ASKED = Confirm(top=2, seeds=2, report=3)

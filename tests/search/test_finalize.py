@@ -22,14 +22,14 @@ from mlpsearch.search.finalize import evaluate, load_winner, report_of
 from mlpsearch.search.hits import kept_hits
 from mlpsearch.search.seeds import trial_seed
 from mlpsearch.search.trial_queue import TrialQueue
-from mlpsearch.search.worker import load_study_data
-from mlpsearch.studies import holdout
 from mlpsearch.studies.creation import create_or_resume
-from mlpsearch.studies.datasets import load_training
-from mlpsearch.studies.holdout import open_test_split
+from mlpsearch.studies.data import holdout
+from mlpsearch.studies.data.holdout import open_test_split
+from mlpsearch.studies.data.training import load_training
 from mlpsearch.studies.record import StudyRecord, study_names
-from mlpsearch.studies.space import suggest
-from mlpsearch.studies.storage import open_storage
+from mlpsearch.studies.spec.space import suggest
+from mlpsearch.studies.storage.opening import open_storage
+from mlpsearch.studies.study_data import load_study_data
 from tests.search.makers import NETS, claim, digits_study, same_study, weights_path
 from tests.studies.stores import folder_of
 

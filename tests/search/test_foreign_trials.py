@@ -16,8 +16,8 @@ from mlpsearch.search.strategy import make_sampler
 from mlpsearch.search.trial_queue import MAX_FAILED_IN_A_ROW, TrialLost, TrialQueue
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.record import StudyRecord
-from mlpsearch.studies.space import suggest
-from mlpsearch.studies.spec import Confirm
+from mlpsearch.studies.spec.space import suggest
+from mlpsearch.studies.spec.study import Confirm
 from tests.search.foreign import PARAMS, as_before_marks, ask, trial_of
 from tests.search.makers import add_own, claim, same_study, silence, started_earlier, states
 from tests.studies.stores import SOURCE, new_study, spec

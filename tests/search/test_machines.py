@@ -20,12 +20,14 @@ from mlpsearch.models.weights import pack_arrays, unpack_arrays
 from mlpsearch.search.checkpoints import checkpoint_name
 from mlpsearch.search.finalize import evaluate
 from mlpsearch.search.serving import serve_all
-from mlpsearch.search.worker import load_spec_data, load_study_data, serve_one
-from mlpsearch.studies import datasets, places
+from mlpsearch.search.worker import serve_one
 from mlpsearch.studies.creation import create_or_resume
+from mlpsearch.studies.data import training as datasets
+from mlpsearch.studies.files import file_store as places
+from mlpsearch.studies.files.s3 import S3Files
 from mlpsearch.studies.record import StudyRecord, open_study
-from mlpsearch.studies.s3 import S3Files
-from mlpsearch.studies.spec import StudySpec
+from mlpsearch.studies.spec.study import StudySpec
+from mlpsearch.studies.study_data import load_spec_data, load_study_data
 from tests.search.behaviours import stops_after
 from tests.search.conftest import Command
 from tests.search.makers import NETS, content, never, same_study, silence, states
@@ -174,10 +176,10 @@ def test_what_one_machine_found_another_tests_and_exports(
     for arguments in (("evaluate", "mine"), ("export", "mine", "-o", "best"), ("report", "mine")):
         assert mlpsearch(*arguments, *storage).code == 0
     assert "the same weights bit for bit" in mlpsearch("train", "best").out
-    found = sorted(file.name.partition("/")[0] for file in record.place.files.found())
+    found = sorted(file.name.partition("/")[0] for file in record.file_store.files.found())
     assert found == sorted([*["dashboard"] * 3, *[record.id] * 2])
     assert mlpsearch("delete", "mine", "--yes", *storage).err == "deleted mine: 2 trials, and its files\n"
-    assert record.place.files.found() == []
+    assert record.file_store.files.found() == []
 
 
 # ---- images ----

@@ -13,7 +13,7 @@ from mlpsearch.search.note import note
 from mlpsearch.search.publish import publish, write_note
 from mlpsearch.search.trial_queue import TrialQueue
 from mlpsearch.studies.record import StudyRecord
-from mlpsearch.studies.spec import Confirm
+from mlpsearch.studies.spec.study import Confirm
 from tests.search.makers import TESTED, confirmation_runs, confirmed_as, files_of, open_once_more
 from tests.studies.stores import new_study, spec
 

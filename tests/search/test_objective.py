@@ -23,10 +23,10 @@ from mlpsearch.search.checkpoints import Checkpoint
 from mlpsearch.search.objective import Interrupted, Objective, Outcome
 from mlpsearch.search.seeds import derived_seed, trial_seed
 from mlpsearch.search.strategy import make_pruner, make_sampler
-from mlpsearch.studies.datasets import TrainingData
-from mlpsearch.studies.files import FolderFiles
-from mlpsearch.studies.space import suggest
-from mlpsearch.studies.spec import StudySpec
+from mlpsearch.studies.data.training import TrainingData
+from mlpsearch.studies.files.base import FolderFiles
+from mlpsearch.studies.spec.space import suggest
+from mlpsearch.studies.spec.study import StudySpec
 from tests.search.makers import NETS
 from tests.studies.stores import spec
 

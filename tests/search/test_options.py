@@ -13,8 +13,9 @@ from mlpsearch.search.export.prediction import load_classifier
 from mlpsearch.search.export.retraining import Retraining
 from mlpsearch.search.export.winner import export_winner, write_folder
 from mlpsearch.search.finalize import evaluate, load_winner
-from mlpsearch.search.worker import Worker, load_study_data
+from mlpsearch.search.worker import Worker
 from mlpsearch.studies.record import StudyRecord
+from mlpsearch.studies.study_data import load_study_data
 from tests.models.cases import EVERYTHING
 from tests.search.makers import NETS, digits_study, never, weights_path
 from tests.studies.stores import folder_of

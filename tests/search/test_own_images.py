@@ -12,10 +12,11 @@ from mlpsearch.search.finalize import evaluate
 from mlpsearch.search.note import note
 from mlpsearch.search.report.comparison import compare
 from mlpsearch.search.report.study import report_page
-from mlpsearch.search.worker import load_spec_data, load_study_data, serve_one
+from mlpsearch.search.worker import serve_one
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.record import StudyRecord, open_study, source_of, study_names
-from mlpsearch.studies.storage import open_storage
+from mlpsearch.studies.storage.opening import open_storage
+from mlpsearch.studies.study_data import load_spec_data, load_study_data
 from tests.search.conftest import Command
 from tests.search.makers import never
 from tests.studies.image_makers import colour_pixels, encode, image_files, turned, without_pixels, write_folder

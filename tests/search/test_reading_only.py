@@ -16,7 +16,7 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from mlpsearch.studies.creation import create_or_resume
-from mlpsearch.studies.storage import open_storage, sqlite_path
+from mlpsearch.studies.storage.opening import open_storage, sqlite_path
 from tests.search.dashboard.makers import study_to_see
 from tests.studies.stores import SOURCE, spec
 

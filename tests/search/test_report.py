@@ -18,7 +18,7 @@ from mlpsearch.models.errors import StudyError
 from mlpsearch.search.finalize import evaluate
 from mlpsearch.search.report.study import report_page
 from mlpsearch.studies.record import StudyRecord
-from mlpsearch.studies.storage import ENVIRONMENT
+from mlpsearch.studies.storage.opening import ENVIRONMENT
 from tests.search.conftest import Command
 from tests.search.makers import add_own, confirmed_as, kept_weights
 from tests.search.pages import CONFIRMATION, TEST, Page

@@ -79,7 +79,7 @@ def test_the_tree_keeps_its_contracts(copy: Path) -> None:
 
 
 def test_imports_that_break_the_seal_break_contracts(copy: Path) -> None:
-    plant(copy, "search/objective.py", "from mlpsearch.studies.holdout import open_test_split")
+    plant(copy, "search/objective.py", "from mlpsearch.studies.data.holdout import open_test_split")
     assert OPENS in broken_contracts(copy)
 
 
@@ -91,8 +91,8 @@ def test_what_was_right_on_test_images_is_sealed_as_they_are(copy: Path) -> None
 def test_decoding_where_only_headers_are_looked_at_breaks_a_contract(copy: Path) -> None:
     plant(
         copy,
-        "studies/image_headers.py",
-        "def peek():\n    from mlpsearch.studies.image_decoding import decode_image",
+        "studies/data/images/headers.py",
+        "def peek():\n    from mlpsearch.studies.data.images.decoding import decode_image",
     )
     assert HEADERS in broken_contracts(copy)
 
@@ -117,16 +117,16 @@ def test_every_module_that_searches_is_in_the_contract() -> None:
 
 
 PLANTED = [
-    ("search/objective.py", "from mlpsearch.studies.holdout import open_test_split"),
-    ("search/objective.py", "import mlpsearch.studies.holdout"),
+    ("search/objective.py", "from mlpsearch.studies.data.holdout import open_test_split"),
+    ("search/objective.py", "import mlpsearch.studies.data.holdout"),
     ("search/objective.py", "from mlpsearch.studies import holdout"),
-    ("search/worker.py", "peek = __import__('importlib').import_module('mlpsearch.studies.holdout')"),
+    ("search/worker.py", "peek = __import__('importlib').import_module('mlpsearch.studies.data.holdout')"),
     ("search/worker.py", "import mlpsearch.search.finalize\npeek = search.finalize.open_test_split"),
     ("search/worker.py", "peek = open('cache/test-images.npy', 'rb')"),
     ("search/objective.py", "import glob\npeek = glob.glob('/cache/test-*/images.npy')"),
     ("search/objective.py", "peek = open_split('digits', None, 'test')"),
-    ("studies/datasets.py", "peek = open_split('digits', None, split='test')"),
-    ("studies/datasets.py", "def peek(source):\n    return source.decode('test')"),
+    ("studies/data/training.py", "peek = open_split('digits', None, split='test')"),
+    ("studies/data/training.py", "def peek(source):\n    return source.decode('test')"),
     ("models/training.py", "peek = 'cifar-10-batches-py/test_batch'"),
     ("models/training.py", "peek = b't10k-images-idx3-ubyte'"),
     ("search/objective.py", "import torchvision\npeek = torchvision.datasets.CIFAR10('.', train=False)"),
@@ -137,16 +137,16 @@ PLANTED = [
         "peek = Subset(CIFAR10('.', train=False), range(1000))",
     ),
     ("search/worker.py", "def peek(data_set, options):\n    return data_set('.', train=options)"),
-    ("studies/image_check.py", "from mlpsearch.studies.image_decoding import decode_image"),
-    ("studies/image_check.py", "import mlpsearch.studies.image_files"),
-    ("studies/image_check.py", "def peek(source):\n    return source.decode('test')"),
-    ("studies/image_headers.py", "def peek(image):\n    return image.load()"),
-    ("studies/image_headers.py", "def peek(image):\n    return image.getexif()"),
-    ("studies/image_headers.py", "def peek(image):\n    return image.anything"),
-    ("studies/image_headers.py", "def peek(other):\n    return other.convert('L')"),
-    ("studies/image_headers.py", "import numpy"),
-    ("studies/image_headers.py", "from PIL import ImageOps"),
-    ("studies/image_layout.py", "def peek(one):\n    return one.tobytes()"),
+    ("studies/data/images/check.py", "from mlpsearch.studies.data.images.decoding import decode_image"),
+    ("studies/data/images/check.py", "import mlpsearch.studies.data.images.image_files"),
+    ("studies/data/images/check.py", "def peek(source):\n    return source.decode('test')"),
+    ("studies/data/images/headers.py", "def peek(image):\n    return image.load()"),
+    ("studies/data/images/headers.py", "def peek(image):\n    return image.getexif()"),
+    ("studies/data/images/headers.py", "def peek(image):\n    return image.anything"),
+    ("studies/data/images/headers.py", "def peek(other):\n    return other.convert('L')"),
+    ("studies/data/images/headers.py", "import numpy"),
+    ("studies/data/images/headers.py", "from PIL import ImageOps"),
+    ("studies/data/images/layout.py", "def peek(one):\n    return one.tobytes()"),
 ]
 
 
@@ -165,7 +165,9 @@ def test_what_only_speaks_of_tests_is_no_violation() -> None:
 
 
 def test_a_planted_file_is_found(copy: Path) -> None:
-    (copy / "search" / "cli" / "peek.py").write_text("from mlpsearch.studies.holdout import open_test_split\n")
+    (copy / "search" / "cli" / "peek.py").write_text(
+        "from mlpsearch.studies.data.holdout import open_test_split\n"
+    )
     assert [str(violation) for violation in violations(copy)] == [
         "search/cli/peek.py:1: names the module that opens the test split"
     ]

@@ -7,9 +7,10 @@ import pytest
 import tomli_w
 from sqlalchemy import text
 
-from mlpsearch.search.worker import Worker, load_study_data
+from mlpsearch.search.worker import Worker
 from mlpsearch.studies.record import StudyRecord
-from mlpsearch.studies.storage import ENVIRONMENT, shown
+from mlpsearch.studies.storage.opening import ENVIRONMENT, without_password
+from mlpsearch.studies.study_data import load_study_data
 from tests.postgres import ESCAPED, PASSWORD, Server
 from tests.search.conftest import Command
 from tests.search.makers import digits_study, never
@@ -53,7 +54,7 @@ def test_a_study_from_making_to_export(finished_study: StudyRecord, mlpsearch: C
         ("report", "mine", "-o", "report.html"),
         ("gc",),
     ]
-    place = shown(finished_study.url)
+    place = without_password(finished_study.url)
     seen = ""
     for words in commands:
         answer = mlpsearch(*words)

@@ -18,7 +18,7 @@ import pytest
 
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.record import StudyRecord
-from mlpsearch.studies.storage import sqlite_path
+from mlpsearch.studies.storage.opening import sqlite_path
 from tests.search.makers import checkpoints, digits_study, states
 from tests.studies.stores import spec
 

@@ -23,7 +23,6 @@ from mlpsearch.search.service import (
 )
 from mlpsearch.search.trial_queue import TrialQueue
 from mlpsearch.search.worker import serve_one
-from mlpsearch.studies.counts import Counts, TrialKey
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.record import (
     PLANNED_SEED,
@@ -33,8 +32,9 @@ from mlpsearch.studies.record import (
     load_study,
     study_names,
 )
-from mlpsearch.studies.spec import Confirm
-from mlpsearch.studies.storage import Storage
+from mlpsearch.studies.spec.study import Confirm
+from mlpsearch.studies.storage.counts import Counts, TrialKey
+from mlpsearch.studies.storage.opening import Storage
 from tests.search.makers import claim, digits_study, never, same_study
 
 Finished = Callable[..., StudyRecord]

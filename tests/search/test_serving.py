@@ -15,10 +15,11 @@ from mlpsearch.models.errors import DataError
 from mlpsearch.search.objective import Objective, Outcome
 from mlpsearch.search.serving import serve_all
 from mlpsearch.search.trial_queue import MAX_FAILED_IN_A_ROW, MAX_FAILURES, TrialQueue
-from mlpsearch.search.worker import Worker, load_study_data, serve_one
+from mlpsearch.search.worker import Worker, serve_one
 from mlpsearch.studies.creation import create_or_resume
-from mlpsearch.studies.datasets import TrainingData
+from mlpsearch.studies.data.training import TrainingData
 from mlpsearch.studies.record import StudyRecord, delete_study
+from mlpsearch.studies.study_data import load_study_data
 from tests.search.behaviours import behave, well
 from tests.search.makers import claim, digits_study, never, states
 from tests.studies.stores import SOURCE, new_study, spec

@@ -13,8 +13,8 @@ from mlpsearch.models.config import TrainConfig
 from mlpsearch.search import strategy
 from mlpsearch.search.own_study import OwnHyperband
 from mlpsearch.search.strategy import SeededByTrial, make_pruner, make_sampler
-from mlpsearch.studies.space import distributions, suggest
-from mlpsearch.studies.spec import StudySpec, parse_spec
+from mlpsearch.studies.spec.space import distributions, suggest
+from mlpsearch.studies.spec.study import StudySpec, parse_spec
 
 TEXT = """
 name = "mine"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from mlpsearch.models.errors import StudyError
-from mlpsearch.search.supervisor import MAX_DEATHS_IN_A_ROW, End, Supervisor
+from mlpsearch.search.supervisor import MAX_DEATHS_IN_A_ROW, Supervisor, WorkerEnd
 from mlpsearch.search.trial_queue import TrialQueue
 from mlpsearch.studies.record import StudyRecord
 from tests.search.makers import claim, facts, states
@@ -17,15 +17,15 @@ class Fake:
     """A worker that runs one trial, or none, and ends as `how` says."""
 
     name: str | None = "fake"
-    how: End | None = None
+    how: WorkerEnd | None = None
     heard: list[str] = field(default_factory=list)
 
-    def end(self) -> End | None:
+    def end(self) -> WorkerEnd | None:
         return self.how
 
     def ask_to_end(self) -> None:
         self.heard.append("ask")
-        self.how = End()
+        self.how = WorkerEnd()
 
     def end_now(self) -> None:
         self.heard.append("now")
@@ -67,7 +67,7 @@ def test_the_trial_of_one_that_died_is_given_back_where_its_name_is_known(
     record: StudyRecord, queue: TrialQueue, name: str | None, left: str
 ) -> None:
     claim(queue, "fake")
-    workers = [Fake(name, End(death="killed")), Fake()]
+    workers = [Fake(name, WorkerEnd(death="killed")), Fake()]
 
     def stop() -> None:
         if len(seen) == 1:
@@ -82,7 +82,7 @@ def test_the_trial_of_one_that_died_is_given_back_where_its_name_is_known(
 
 
 def test_workers_that_die_again_and_again_are_given_up(record: StudyRecord) -> None:
-    workers = [Fake(how=End(death=f"death {number}")) for number in range(100)]
+    workers = [Fake(how=WorkerEnd(death=f"death {number}")) for number in range(100)]
     with pytest.raises(StudyError) as caught:
         supervise(record, workers).run()
     last = f"the last one: death {MAX_DEATHS_IN_A_ROW - 1}"
@@ -93,7 +93,7 @@ def test_workers_that_die_again_and_again_are_given_up(record: StudyRecord) -> N
 
 def test_not_as_long_as_trials_end_between(record: StudyRecord, queue: TrialQueue) -> None:
     record.set("budget", {"trials": 50, "epochs": 3})
-    workers = [Fake(how=End(death="killed")) for _ in range(100)]
+    workers = [Fake(how=WorkerEnd(death="killed")) for _ in range(100)]
     assert supervise(record, workers, 1, finishing(queue, 1)).run()
 
 
@@ -101,7 +101,7 @@ def test_what_a_person_must_mend_ends_them_all(record: StudyRecord, queue: Trial
     claim(queue, "other")
     other = Fake("other")
     with pytest.raises(StudyError, match=r"^no images$"):
-        supervise(record, [other, Fake(how=End(error="no images"))], 2).run()
+        supervise(record, [other, Fake(how=WorkerEnd(error="no images"))], 2).run()
     assert other.heard == ["now"]
     assert states(record) == {"WAITING": 1}
     assert "deaths" not in facts(record)

@@ -19,11 +19,11 @@ from mlpsearch.search.trial_queue import (
     MAX_FAILURES,
     TrialQueue,
 )
-from mlpsearch.studies.backend import Change
-from mlpsearch.studies.counts import Counts, TrialKey
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.record import StudyRecord
-from mlpsearch.studies.space import suggest
+from mlpsearch.studies.spec.space import suggest
+from mlpsearch.studies.storage.backend import TrialChange
+from mlpsearch.studies.storage.counts import Counts, TrialKey
 from tests.search.foreign import as_before_marks
 from tests.search.makers import claim, facts, same_study, started_earlier, states
 from tests.studies.stores import SOURCE, new_study, spec
@@ -278,7 +278,10 @@ def test_starting_points_of_studies_of_older_versions_are_known_by_their_numbers
     record = new_study(tmp_path, spec(trials=6, start=(same, same, {"hidden_size": 7})))
     backend = record.storage.backend
     owner = {"worker": "w"}
-    for change in (Change(TrialState.FAIL, attributes=owner), Change(TrialState.RUNNING, attributes=owner)):
+    for change in (
+        TrialChange(TrialState.FAIL, attributes=owner),
+        TrialChange(TrialState.RUNNING, attributes=owner),
+    ):
         old = create_trial(state=TrialState.WAITING, system_attrs={"fixed_params": same})
         trial_id = backend.create_new_trial(record.study_id, old)
         assert backend.change_trial(trial_id, partial(lambda change, _: change, change))

@@ -17,11 +17,11 @@ from mlpsearch.search.trial_queue import (
     TrialLost,
     TrialQueue,
 )
-from mlpsearch.studies.backend import Change
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.record import StudyRecord, delete_study
-from mlpsearch.studies.space import suggest
-from mlpsearch.studies.spec import Confirm
+from mlpsearch.studies.spec.space import suggest
+from mlpsearch.studies.spec.study import Confirm
+from mlpsearch.studies.storage.backend import TrialChange
 from tests.search.makers import claim, facts, same_study, silence, states
 from tests.studies.stores import SOURCE, new_study, spec
 
@@ -223,7 +223,7 @@ def do_all_twice(record: StudyRecord, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every change be made twice, as where a server's answer to the first time is lost."""
     change_trial = record.storage.backend.change_trial
 
-    def twice(trial_id: int, decide: Callable[[FrozenTrial], Change | None]) -> bool:
+    def twice(trial_id: int, decide: Callable[[FrozenTrial], TrialChange | None]) -> bool:
         assert change_trial(trial_id, decide)
         return change_trial(trial_id, decide)
 
@@ -309,7 +309,7 @@ def test_a_worker_that_lost_its_trial_cannot_end_it_while_it_is_claimed(
         with pytest.raises(TrialLost):
             queue.finish(old, 0.5)
 
-    def disturbed(trial_id: int, decide: Callable[[FrozenTrial], Change | None]) -> bool:
+    def disturbed(trial_id: int, decide: Callable[[FrozenTrial], TrialChange | None]) -> bool:
         monkeypatch.undo()
         disturb()
         changed = change_trial(trial_id, decide)

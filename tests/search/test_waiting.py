@@ -8,8 +8,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import TrialState, create_trial
 
 from mlpsearch.search.waiting import is_whole, misfit
-from mlpsearch.studies.ownership import CLAIMED, Ownership
 from mlpsearch.studies.record import PlannedRun
+from mlpsearch.studies.storage.ownership import CLAIMED, Ownership
 from tests.studies.stores import spec
 
 SPEC = spec(

@@ -12,8 +12,8 @@ from mlpsearch.models.weights import load_arrays
 from mlpsearch.search.trial_queue import TrialQueue
 from mlpsearch.search.worker import Worker, worker_name
 from mlpsearch.studies.creation import create_or_resume
-from mlpsearch.studies.datasets import TrainingData
-from mlpsearch.studies.places import ENVIRONMENT
+from mlpsearch.studies.data.training import TrainingData
+from mlpsearch.studies.files.file_store import ENVIRONMENT
 from mlpsearch.studies.record import StudyRecord, open_study
 from tests.search.behaviours import behave, raising, reaching, stops_after
 from tests.search.makers import (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from mlpsearch.search import worker_pool
-from mlpsearch.search.supervisor import End
+from mlpsearch.search.supervisor import WorkerEnd
 from mlpsearch.search.worker_pool import WorkerPool
 
 
@@ -17,20 +17,20 @@ class Fake:
     """A worker that ends when it is told to, and how it is told to."""
 
     started: float
-    how: End | None = None
+    how: WorkerEnd | None = None
     obeys: bool = True
     killed: bool = False
 
-    def end(self) -> End | None:
+    def end(self) -> WorkerEnd | None:
         return self.how
 
     def ask_to_end(self) -> None:
         if self.obeys:
-            self.how = End()
+            self.how = WorkerEnd()
 
     def end_now(self) -> None:
         self.killed = self.how is None
-        self.how = self.how or End(death="killed")
+        self.how = self.how or WorkerEnd(death="killed")
 
 
 class Running:
@@ -70,7 +70,7 @@ def two(monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
 
 def test_one_that_dies_is_replaced_and_the_others_stay(two: Running) -> None:
     assert two.pool.alive == 2
-    two.workers[0].how = End(death="ended with exit code -9")
+    two.workers[0].how = WorkerEnd(death="ended with exit code -9")
     two.wait_for(3)
     assert len(two.workers) == 3
     assert two.said == ["a worker ended with exit code -9; another takes its place in 0.01 s"]
@@ -79,7 +79,7 @@ def test_one_that_dies_is_replaced_and_the_others_stay(two: Running) -> None:
 def test_one_that_died_does_not_count(two: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_pool, "_LONGEST_PAUSE", 3600.0)
     monkeypatch.setattr(worker_pool, "_SHORTEST_PAUSE", 3600.0)
-    two.workers[0].how = End(death="died")
+    two.workers[0].how = WorkerEnd(death="died")
     deadline = time.monotonic() + 30
     while not two.said:
         assert time.monotonic() < deadline
@@ -89,7 +89,7 @@ def test_one_that_died_does_not_count(two: Running, monkeypatch: pytest.MonkeyPa
 
 def test_one_that_dies_again_and_again_is_replaced_less_and_less_often(two: Running) -> None:
     for number in range(2, 10):
-        two.workers[-1 if number > 2 else 0].how = End(death="died")
+        two.workers[-1 if number > 2 else 0].how = WorkerEnd(death="died")
         two.wait_for(number + 1)
     pauses = [float(line.split()[-2]) for line in two.said]
     assert pauses == [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.6, 0.6]
@@ -99,10 +99,10 @@ def test_one_that_dies_again_and_again_is_replaced_less_and_less_often(two: Runn
 
 def test_one_that_lived_long_is_replaced_soon(two: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in (2, 3):
-        two.workers[0 if number == 2 else -1].how = End()
+        two.workers[0 if number == 2 else -1].how = WorkerEnd()
         two.wait_for(number + 1)
     monkeypatch.setattr(worker_pool, "_SOON_SECONDS", 0.0)
-    two.workers[-1].how = End()
+    two.workers[-1].how = WorkerEnd()
     two.wait_for(5)
     assert [line.split()[-2] for line in two.said] == ["0.01", "0.02", "0.01"]
 

@@ -12,7 +12,7 @@ from mlpsearch.models.errors import StorageError, StudyError
 from mlpsearch.search.objective import Objective, Outcome
 from mlpsearch.search.trial_queue import MAX_FAILED_IN_A_ROW, MAX_FAILURES, Claim, TrialQueue
 from mlpsearch.search.worker import Worker, worker_name
-from mlpsearch.studies.datasets import TrainingData
+from mlpsearch.studies.data.training import TrainingData
 from mlpsearch.studies.record import StudyRecord, delete_study
 from tests.search.behaviours import behave, raising, stops_after, well
 from tests.search.makers import (

@@ -14,7 +14,7 @@ from mlpsearch.models.errors import StudyError
 from mlpsearch.search import ray_worker
 from mlpsearch.search.placement import Placement
 from mlpsearch.search.ray_worker import RayWorker, starting_on_ray
-from mlpsearch.search.supervisor import End, Supervisor
+from mlpsearch.search.supervisor import Supervisor, WorkerEnd
 from mlpsearch.studies.record import StudyRecord, delete_study
 from tests.postgres import ESCAPED, Server
 from tests.stress.conftest import NewDriver, Reference
@@ -215,7 +215,7 @@ def work_is(monkeypatch: pytest.MonkeyPatch, work: Work) -> None:
     monkeypatch.setattr(ray_worker, "_work", work)
 
 
-def end_of(worker: RayWorker) -> End:
+def end_of(worker: RayWorker) -> WorkerEnd:
     return wait_until(worker.end, "a worker to end", 120)
 
 
@@ -239,7 +239,7 @@ def test_workers_share_gpus(
     with starting_on_ray(cluster.address, record, gpus=0.5) as start:
         assert signal.getsignal(signal.SIGTERM) == before, "that Ray takes for itself"
         workers = [start() for _ in range(count)]
-        assert [end_of(worker) for worker in workers] == [End(error="0")] * count
+        assert [end_of(worker) for worker in workers] == [WorkerEnd(error="0")] * count
 
 
 def test_a_worker_that_dies_is_restarted_by_ray_but_not_for_ever(
@@ -273,7 +273,7 @@ def test_a_worker_that_waits_for_its_place_can_be_asked_to_end(
         wait_until(lambda: len([*tmp_path.glob("*.started")]) == NODES or None, "the workers", 120)
         waiting = start()
         waiting.ask_to_end()
-        assert end_of(waiting) == End()
+        assert end_of(waiting) == WorkerEnd()
         assert [worker.end() for worker in running] == [None] * NODES
         for worker in running:
             worker.end_now()
@@ -288,7 +288,7 @@ def test_what_raises_is_known_by_its_last_line(
 
     work_is(monkeypatch, fail)
     with starting_on_ray(cluster.address, record, gpus=0) as start:
-        assert end_of(start()) == End(death="ValueError: a bug")
+        assert end_of(start()) == WorkerEnd(death="ValueError: a bug")
 
 
 def test_what_a_person_must_mend_is_one_line(cluster: Cluster, record: StudyRecord) -> None:

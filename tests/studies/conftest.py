@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from mlpsearch.studies.datasets import TrainingData, load_training
+from mlpsearch.studies.data.training import TrainingData, load_training
 
 CIFAR10_IMAGES = Path(__file__).parents[2] / ".." / "shared" / "data" / "cifar10-images.tar.gz"
 

@@ -6,8 +6,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from mlpsearch.models.config import ALLOWED, TYPES
-from mlpsearch.studies.dimensions import FIELDS, Choices, Dimension, Range
-from mlpsearch.studies.spec import Budget, StudySpec
+from mlpsearch.studies.spec.dimensions import FIELDS, Choices, Dimension, Range
+from mlpsearch.studies.spec.study import Budget, StudySpec
 
 MINIMAL = """
 name = "mine"

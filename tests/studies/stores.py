@@ -12,11 +12,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from mlpsearch.studies.creation import create_or_resume
-from mlpsearch.studies.files import FolderFiles
-from mlpsearch.studies.places import place_for
+from mlpsearch.studies.files.base import FolderFiles
+from mlpsearch.studies.files.file_store import file_store_for
 from mlpsearch.studies.record import StudyRecord
-from mlpsearch.studies.spec import Budget, StudySpec, parse_spec
-from mlpsearch.studies.storage import open_storage
+from mlpsearch.studies.spec.study import Budget, StudySpec, parse_spec
+from mlpsearch.studies.storage.opening import open_storage
 from tests.postgres import Server
 
 SOURCE = {"data": None, "fingerprint": "f" * 64}
@@ -71,7 +71,7 @@ def new_storage(folder: Path) -> str:
     """The URL of an empty storage, just made; its files will be in the folder."""
     folder.mkdir(exist_ok=True)
     if _server is not None:
-        _set_artifacts(str(folder / "mlpsearch.studies.artifacts"))
+        _set_artifacts(str(folder / "mlpsearch.studies.files.artifacts"))
         return _server.url(_server.new_database(_template(_server)))
     path = folder / "studies.db"
     path.write_bytes(_empty())
@@ -97,7 +97,7 @@ def _template(server: Server) -> str:
 
 def folder_of(record: StudyRecord) -> Path:
     """The folder of a study's files, also where the study was deleted."""
-    files = place_for(record.url, None).files.within(record.id)
+    files = file_store_for(record.url, None).files.within(record.id)
     assert isinstance(files, FolderFiles)
     return files.path
 

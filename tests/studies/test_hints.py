@@ -2,8 +2,9 @@
 
 import pytest
 
-from mlpsearch.studies import places, storage
+from mlpsearch.studies.files import file_store as places
 from mlpsearch.studies.hints import command
+from mlpsearch.studies.storage import opening as storage
 
 
 @pytest.fixture(autouse=True)

@@ -12,13 +12,14 @@ from optuna.study import StudyDirection
 from optuna.trial import create_trial
 
 from mlpsearch.models.errors import StorageError, StudyError
-from mlpsearch.studies import catalog, datasets
 from mlpsearch.studies.creation import create_or_resume
-from mlpsearch.studies.dimensions import Range
+from mlpsearch.studies.data import training as datasets
 from mlpsearch.studies.garbage import collect_garbage
 from mlpsearch.studies.record import StudyRecord, delete_study, find_spec, open_study, study_names
-from mlpsearch.studies.spec import StudySpec
-from mlpsearch.studies.storage import is_server, shown
+from mlpsearch.studies.spec import catalog
+from mlpsearch.studies.spec.dimensions import Range
+from mlpsearch.studies.spec.study import StudySpec
+from mlpsearch.studies.storage.opening import is_server, without_password
 from tests.studies.stores import SOURCE, folder_of, new_storage, new_study, spec
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -100,9 +101,9 @@ def test_making_it_again_goes_on_with_it(url: str, record: StudyRecord) -> None:
 
 
 def test_a_study_that_is_not_there_is_named_with_those_that_are(url: str, record: StudyRecord) -> None:
-    assert refusal(open_study, url, "yours") == f"study 'yours': not in {shown(url)} (there: mine)"
+    assert refusal(open_study, url, "yours") == f"study 'yours': not in {without_password(url)} (there: mine)"
     delete_study(record)
-    assert refusal(open_study, url, "yours") == f"study 'yours': not in {shown(url)} (there: none)"
+    assert refusal(open_study, url, "yours") == f"study 'yours': not in {without_password(url)} (there: none)"
 
 
 def test_a_study_is_found_by_its_name_in_the_storage_or_the_catalog(url: str, record: StudyRecord) -> None:
@@ -152,7 +153,7 @@ def test_a_changed_specification_is_refused(
 ) -> None:
     before = record.attributes()
     assert refusal(make, url, spec(**changes), trials=50) == (
-        f"study 'mine' in {shown(url)} was made from another specification ({said}); "
+        f"study 'mine' in {without_password(url)} was made from another specification ({said}); "
         "give yours a new name, or go on with the old one"
     )
     assert record.attributes() == before
@@ -225,7 +226,7 @@ def test_studies_of_others_are_left_alone(url: str, record: StudyRecord) -> None
     other = record.storage.optuna.create_new_study([StudyDirection.MINIMIZE], "theirs")
     record.storage.optuna.set_study_user_attr(other, "note", "keep")
     assert study_names(record.storage) == ["mine"]
-    assert refusal(open_study, url, "theirs") == f"study 'theirs': not in {shown(url)} (there: mine)"
+    assert refusal(open_study, url, "theirs") == f"study 'theirs': not in {without_password(url)} (there: mine)"
     assert refusal(make, url, spec(name="theirs")) == (
         "study 'theirs': the storage has one that mlpsearch did not make; rename yours"
     )
@@ -289,7 +290,7 @@ def test_deleting_takes_the_study_and_its_folder_alone(url: str, record: StudyRe
 
 def test_a_deleted_study_says_so(record: StudyRecord) -> None:
     delete_study(record)
-    deleted = f"study mine: was deleted from {shown(record.url)}"
+    deleted = f"study mine: was deleted from {without_password(record.url)}"
     assert refusal(record.attributes) == deleted
     assert refusal(lambda: record.budget) == deleted
 
@@ -297,7 +298,7 @@ def test_a_deleted_study_says_so(record: StudyRecord) -> None:
 def test_a_study_made_after_a_deleted_one_is_another(url: str, record: StudyRecord) -> None:
     delete_study(record)
     make(url, spec(seed=1))
-    assert refusal(record.attributes) == f"study mine: was deleted from {shown(record.url)}"
+    assert refusal(record.attributes) == f"study mine: was deleted from {without_password(record.url)}"
 
 
 def test_garbage_is_what_no_study_owns(url: str, record: StudyRecord) -> None:

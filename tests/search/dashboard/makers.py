@@ -23,7 +23,7 @@ from mlpsearch.search.dashboard import Server, artifact_store
 from mlpsearch.search.dashboard.address import Address
 from mlpsearch.search.dashboard.guard import Rules
 from mlpsearch.studies.record import StudyRecord
-from mlpsearch.studies.storage import sqlite_path
+from mlpsearch.studies.storage.opening import sqlite_path
 from tests.search.makers import add_own
 from tests.studies.stores import new_study
 

@@ -13,9 +13,9 @@ from optuna.study import StudyDirection
 from mlpsearch.models.errors import StorageError
 from mlpsearch.search.dashboard import artifact_store, guarded, serve
 from mlpsearch.search.dashboard.artifacts import TYPES
-from mlpsearch.studies import places
-from mlpsearch.studies.artifacts import dashboard_files
-from mlpsearch.studies.places import artifact_folder
+from mlpsearch.studies.files import file_store as places
+from mlpsearch.studies.files.artifacts import dashboard_files
+from mlpsearch.studies.files.file_store import artifact_folder
 from mlpsearch.studies.record import StudyRecord
 from tests.search.dashboard.makers import PNG, READ_ONLY, WRITABLE, ask, attach, running, study_to_see
 
@@ -144,10 +144,10 @@ def test_files_are_uploaded_to_any_place_and_deleted(placed: StudyRecord) -> Non
     file = {"file": "data:text/csv;base64,YQ==", "filename": "a.csv"}
     artifact = json.loads(ask(app, "/api/artifacts/1", "POST", json_body=file).body)["artifact_id"]
     assert ask(app, f"/artifacts/1/{artifact}").body == b"a"
-    assert dashboard_files(placed.place).read(artifact, 1) == b"a"
+    assert dashboard_files(placed.file_store).read(artifact, 1) == b"a"
     assert ask(app, f"/api/artifacts/1/{artifact}", "DELETE").status == 200
     assert ask(app, f"/artifacts/1/{artifact}").status == 404
-    assert dashboard_files(placed.place).found() == []
+    assert dashboard_files(placed.file_store).found() == []
 
 
 def test_a_place_that_cannot_be_used_is_one_line(placed: StudyRecord, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +157,7 @@ def test_a_place_that_cannot_be_used_is_one_line(placed: StudyRecord, monkeypatc
     def out_of_order(*_: object) -> None:
         raise StorageError("s3://b/p: cannot be read (SlowDown)")
 
-    monkeypatch.setattr(type(placed.place.files), "open", out_of_order)
+    monkeypatch.setattr(type(placed.file_store.files), "open", out_of_order)
     reply = ask(app, path)
     assert (reply.status, reply.text) == (503, "s3://b/p: cannot be read (SlowDown)\n")
 

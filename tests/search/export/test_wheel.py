@@ -31,7 +31,7 @@ def test_the_wheel_holds_the_rooms_in_one_package_and_nothing_else(wheel: Path) 
     assert {
         f"mlpsearch/{name}"
         for name in (
-            "studies/catalog/digits-numpy.toml",
+            "studies/spec/catalog/digits-numpy.toml",
             "models/numpy_net/backpropagation.md",
             "search/cli/__init__.py",
         )

@@ -18,7 +18,7 @@ from mlpsearch.search.export.retraining import Retraining
 from mlpsearch.search.export.winner import ONNX, export_winner, write_folder
 from mlpsearch.search.finalize import confirm, evaluate, load_winner
 from mlpsearch.studies.record import StudyRecord
-from mlpsearch.studies.spec import Confirm
+from mlpsearch.studies.spec.study import Confirm
 from tests.search.makers import NETS, confirmation_runs
 
 Finished = Callable[..., StudyRecord]

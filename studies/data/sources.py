@@ -1,0 +1,179 @@
+"""From the name of a data set, and a path where there is one, to its decoded images.
+
+    digits          scikit-learn's 8×8 digits; takes no path
+    cifar10         --data: images in a folder or an archive, or torchvision's layout; else see find_cifar10
+    fashion-mnist   --data: the same, or the folder with its four files; else see find_fashion_mnist
+    images          --data: images in a folder or an archive
+
+Only studies.datasets and studies.holdout import this module: each opens its own split and no other.
+"""
+
+import hashlib
+import json
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from mlpsearch.models.errors import DataError
+from mlpsearch.models.paths import write_atomically
+from mlpsearch.studies.data.decoded import DataSource, DecodedImages, Source, SplitName
+from mlpsearch.studies.data.image_cache import CachedImages, cache_folder, open_cached
+from mlpsearch.studies.data.images.image_files import ImageFiles
+from mlpsearch.studies.data.images.torchvision_datasets import CIFAR10_FOLDER, find_cifar10, find_fashion_mnist
+from mlpsearch.studies.data.images.trees import open_tree
+from mlpsearch.studies.data.stratified import split_rows
+
+DATASETS = ("digits", "cifar10", "fashion-mnist", "images")
+_DIGITS_TEST_IMAGES = 360
+_CHECK_VERSION = 1  # counts what check_images looks at
+_DIGITS_SEED = 20_240_607  # with the number above it defines the test split: never change either
+_CLASSES_AND_SHAPE = {"cifar10": (10, (32, 32, 3)), "fashion-mnist": (10, (28, 28, 1))}
+
+
+def open_split(dataset: str, data: Path | None, split: SplitName) -> CachedImages:
+    """One split of a data set, through the cache.
+
+    dataset: one of DATASETS.
+    data: the user's folder or archive, or None.
+    Raises DataError for an unknown name, a path that is missing or not allowed, and images that are not.
+    """
+    cached = open_cached(find_source(dataset, data), split)
+    found = len(cached.classes), cached.shape
+    if found != _CLASSES_AND_SHAPE.get(dataset, found):
+        classes, shape = _CLASSES_AND_SHAPE[dataset]
+        raise DataError(
+            f"{data}: {found[0]} classes of images of shape {found[1]} (height, width, channels): "
+            f"{dataset} has {classes} classes of {shape}"
+        )
+    return cached
+
+
+def open_beside(dataset: str, data: Path | None, split: SplitName, training: CachedImages) -> CachedImages:
+    """Another split than train; grey images beside training images in colour get three equal channels.
+
+    training: the split train of the same data set.
+    Raises DataError, as open_split does, and for images unlike the training images.
+    """
+    source = find_source(dataset, data)
+    cached = open_cached(source, split)
+    if (*cached.shape[:2], 3) == training.shape != cached.shape:
+        cached = open_cached(_InColour(source), split)
+    if (cached.classes, cached.shape) != (training.classes, training.shape):
+        raise DataError(
+            f"{data or dataset}: {split} images of shape {cached.shape} (height, width, channels), "
+            f"training images of {training.shape}: must be the same"
+        )
+    return cached
+
+
+def check_images(dataset: str, data: Path | None) -> list[str]:
+    """Look at all splits without decoding a pixel; return remarks for people, a line each.
+
+    What was looked at once, and found to be right, is not looked at again while it stays as it is.
+    Raises DataError for what would come up only after the search: splits, classes or images that are missing or
+    not allowed.
+    """
+    source = find_source(dataset, data)
+    remarks = _checked(source) if isinstance(source, ImageFiles) else source.check()
+    return [f"{data}: {remark}" for remark in remarks]
+
+
+def _checked(source: ImageFiles) -> list[str]:
+    """What its check says, from the cache where it was made before."""
+    key = hashlib.sha256(json.dumps([_CHECK_VERSION, source.fingerprint_of_all()]).encode()).hexdigest()
+    path = cache_folder() / f"check-{key[:32]}.json"
+    remarks = _remembered(path)
+    if remarks is None:
+        remarks = source.check()
+        with suppress(OSError):  # who cannot write the cache hears of it when the images are decoded
+            write_atomically(path, json.dumps(remarks).encode())
+    return remarks
+
+
+def _remembered(path: Path) -> list[str] | None:
+    try:
+        remarks = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    sound = isinstance(remarks, list) and all(isinstance(remark, str) for remark in remarks)
+    return remarks if sound else None
+
+
+def find_source(dataset: str, data: Path | None) -> DataSource:
+    """Where a data set comes from; nothing is decoded or downloaded yet. Raises DataError."""
+    if dataset not in DATASETS:
+        raise DataError(f"dataset {dataset!r}: must be one of {', '.join(map(repr, DATASETS))}")
+    if data is not None:
+        data = _existing(data.expanduser(), dataset)
+    if dataset == "digits":
+        if data is not None:
+            raise DataError(f"{data}: dataset 'digits' comes with scikit-learn and takes no folder or archive")
+        return Digits()
+    source: DataSource | None = None
+    if dataset == "cifar10":
+        source = find_cifar10(data)
+    elif dataset == "fashion-mnist":
+        source = find_fashion_mnist(data)
+    return source or _find_images(dataset, data)
+
+
+def _existing(data: Path, dataset: str) -> Path:
+    try:
+        data.stat()
+    except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"{data}: {reason} (the images of dataset {dataset!r})") from error
+    return data
+
+
+def _find_images(dataset: str, data: Path | None) -> DataSource:
+    if data is None:
+        raise DataError(f"dataset {dataset!r} needs a folder or an archive of images: name it with --data PATH")
+    if dataset == "cifar10" and data.name.startswith("cifar-10-python.tar"):
+        raise DataError(f"{data}: unpack it, and name the folder that {CIFAR10_FOLDER} is in")
+    return ImageFiles(open_tree(data))
+
+
+@dataclass(frozen=True, slots=True)
+class _InColour:
+    """A source whose grey images have three equal channels."""
+
+    source: Source
+
+    def fingerprint(self, split: SplitName) -> str:
+        """That of the source, in other words."""
+        return f"in colour: {self.source.fingerprint(split)}"
+
+    def decode(self, split: SplitName) -> DecodedImages:
+        """All images of one split."""
+        decoded = self.source.decode(split)
+        return replace(decoded, images=np.repeat(decoded.images, 3, axis=1), shape=(*decoded.shape[:2], 3))
+
+
+class Digits:
+    """scikit-learn's digits as a source: 1,797 images of 8×8, their pixels 0–16 rescaled to 0–255.
+
+    They come in one piece: 360 of them, stratified, are held out by a constant seed as the test split.
+    """
+
+    def check(self) -> list[str]:
+        """Nothing can be wrong with them."""
+        return []
+
+    def fingerprint(self, split: SplitName) -> str:  # noqa: ARG002 - one version of scikit-learn holds both
+        """scikit-learn's version."""
+        return f"scikit-learn {version('scikit-learn')} digits"
+
+    def decode(self, split: SplitName) -> DecodedImages:
+        """All images of one split."""
+        from sklearn.datasets import load_digits
+
+        digits = load_digits()
+        images = np.rint(digits.data * (255 / 16)).astype(np.uint8)
+        labels = digits.target.astype(np.int64)
+        training, test = split_rows(labels, _DIGITS_TEST_IMAGES, _DIGITS_SEED, "digits held out")
+        rows = training if split == "train" else test
+        return DecodedImages(images[rows], labels[rows], tuple(str(digit) for digit in range(10)), (8, 8, 1))

@@ -1,0 +1,134 @@
+"""The images that a search works on: those for training, of which some are split off for validation."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mlpsearch.models.errors import DataError
+from mlpsearch.models.inputs.data import Split
+from mlpsearch.models.paths import expanded
+from mlpsearch.studies.data.duplicates import count_known
+from mlpsearch.studies.data.image_cache import CachedImages
+from mlpsearch.studies.data.sources import DATASETS, check_images, open_beside, open_split
+from mlpsearch.studies.data.stratified import split_rows
+from mlpsearch.studies.spec.study import VALIDATION
+
+__all__ = [
+    "DATASETS",
+    "ENVIRONMENT",
+    "TrainingData",
+    "check_images",
+    "load_training",
+    "own_copy",
+    "why_changed",
+]
+
+ENVIRONMENT = "MLPSEARCH_DATA"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingData:
+    """What a search may see of a data set.
+
+    training, validation: disjoint; together all images of train, whose memory-mapped images they share. Where the
+        data set has a validation split of its own, each has all images of its folder.
+    classes: the name of each class number.
+    shape: (height, width, channels) of every image.
+    fingerprint: SHA-256 of all images of train, before the split, in hexadecimal digits; the same for the
+        same images, labels and class names, whatever form they came in. A validation split of the data set's own
+        counts too.
+    validation_folder: the folder of the data set's own validation split; None where it was split off train.
+    """
+
+    training: Split
+    validation: Split
+    classes: tuple[str, ...]
+    shape: tuple[int, int, int]
+    fingerprint: str
+    validation_folder: str | None = None
+
+
+def own_copy(dataset: str, recorded: str | None) -> Path | None:
+    """Return where this machine has the images of a data set; None where they are found or downloaded by its name.
+
+    That is the environment's MLPSEARCH_DATA, else the recorded path if it is there. The digits need no path.
+    """
+    given = None if dataset == "digits" else os.environ.get(ENVIRONMENT)
+    path = given or recorded
+    if path is None:
+        return None
+    # The images of a data set without a name are nowhere else: whoever looks there says that they are missing.
+    return expanded(path) if given or dataset == "images" or os.path.exists(path) else None  # noqa: PTH110 - as in catalog
+
+
+def why_changed(dataset: str, data: Path | None) -> str:
+    """Return why images may have another fingerprint than under an earlier version, as part of an error."""
+    try:
+        remarks = check_images(dataset, data)
+    except DataError:
+        return ""
+    if not remarks:
+        return ""
+    return f"; {'; '.join(remarks)} (versions up to 0.1 read such images otherwise: then make a new study)"
+
+
+def remarks_on_validation(data: TrainingData) -> list[str]:
+    """Return remarks for people on a validation split of the data set's own, a line each."""
+    if data.validation_folder is None:
+        return []
+    known, total = count_known(data.validation.images, [data.training.images]), len(data.validation)
+    if not known:
+        return []
+    where = f"images in {data.validation_folder}/ are also in train/"
+    return [f"{known:,} of {total:,} {where}: they favour what is learnt by heart"]
+
+
+def load_training(dataset: str, data: Path | None, *, validation: int | None, split_seed: int) -> TrainingData:
+    """The training images of a data set, from the cache or decoded into it.
+
+    dataset: one of DATASETS.
+    data: the folder or archive to take it from; None where the data set is found or downloaded by its name.
+    validation: how many images to split off, stratified: each class gives its share, rounded by largest
+        remainder (classes of one size differ by at most one), and keeps at least one image for training. None for
+        the data set's own validation split, or VALIDATION images where it has none.
+    split_seed: from 0; decides which images those are.
+
+    Raises DataError for images that are missing, corrupt or not allowed, for a validation split that is too small
+    or too large, and for a number where the data set has a validation split of its own.
+    """
+    cached = open_split(dataset, data, "train")
+    if cached.validation_folder is not None:
+        own = open_beside(dataset, data, "validation", cached)
+        if validation is not None:
+            raise DataError(
+                f"{data}: has a validation split, {cached.validation_folder}/ with {len(own.labels):,} images, "
+                f"and validation = {validation} asks for images of train: leave that out, or take the folder away"
+            )
+        return _with_own_validation(cached, own)
+    count = VALIDATION if validation is None else validation
+    rows, validation_rows = split_rows(cached.labels, count, split_seed, "validation")
+    return TrainingData(
+        training=Split(cached.images, cached.labels, rows, cached.shape),
+        validation=Split(cached.images, cached.labels, validation_rows, cached.shape),
+        classes=cached.classes,
+        shape=cached.shape,
+        fingerprint=cached.fingerprint,
+    )
+
+
+def _with_own_validation(cached: CachedImages, own: CachedImages) -> TrainingData:
+    return TrainingData(
+        training=_whole(cached),
+        validation=_whole(own),
+        classes=cached.classes,
+        shape=cached.shape,
+        fingerprint=hashlib.sha256(f"{cached.fingerprint} {own.fingerprint}".encode()).hexdigest(),
+        validation_folder=cached.validation_folder,
+    )
+
+
+def _whole(cached: CachedImages) -> Split:
+    return Split(cached.images, cached.labels, np.arange(len(cached.labels), dtype=np.int64), cached.shape)

@@ -1,0 +1,166 @@
+"""Where the files of a storage's studies are: one place for all of them.
+
+It is the folder beside a SQLite file, or what --artifacts named (MLPSEARCH_ARTIFACTS) as the first study was made:
+a folder that all machines share, or s3://BUCKET/PREFIX. Each study remembers that. A name given later is where
+this machine finds the same place.
+
+    <place>/<id of a study>/study.json                      says whose they are (studies/files/marks.py)
+    <place>/<id of a study>/checkpoints/…, weights/…        see search/checkpoints.py
+    <place>/dashboard/…                                     see studies/files/artifacts.py
+
+The folder beside a.db is a.db.artifacts; older versions named it a.artifacts, and one that has the storage's
+studies stays in use.
+
+In a place that was named and has none of the storage's studies, nothing is touched: it belongs to another storage,
+or is not mounted here, or the storage comes from elsewhere and names what is not its own.
+"""
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlpsearch.models.errors import StorageError
+from mlpsearch.studies.files.base import Files, FolderFiles
+from mlpsearch.studies.files.location import files_at, location_of
+from mlpsearch.studies.files.marks import MARK, Claim, claim, database_file, new_mark, read_mark, sharing_database
+from mlpsearch.studies.storage.opening import Storage, is_server, sqlite_path, without_password
+from mlpsearch.studies.storage.own_studies import STUDY_ID, own_studies
+
+ENVIRONMENT = "MLPSEARCH_ARTIFACTS"
+
+_SUFFIX = ".artifacts"
+
+
+@dataclass(frozen=True, slots=True)
+class FileStore:
+    """A place and its files. name: as location_of gives it; None beside the SQLite file.  url: of the storage."""
+
+    name: str | None
+    files: Files
+    url: str
+
+    def ids(self) -> set[str]:
+        """Return the ids of the studies that have files here."""
+        return {folder for folder in self.files.folders() if STUDY_ID.fullmatch(folder)}
+
+    def mark(self, known: str, study: str) -> None:
+        """Make the folder of the study with this id, or say anew whose it is. Raises StorageError."""
+        mark = new_mark(self.url, study, self.name)
+        files = self.files.within(known)
+        try:
+            files.write(MARK, mark.model_dump_json(exclude_none=True).encode())
+        except OSError as error:
+            raise StorageError(f"{files.where}: cannot be written ({error.strerror})") from error
+
+    def has(self, known: str) -> bool:
+        """Whether the study with this id has its files here; beside the file it need not have any yet."""
+        return self.name is None or bool(self.files.within(known).found())
+
+    def claim(self, known: str) -> Claim:
+        """Return whose the files of the study with this id are."""
+        whose = claim(read_mark(self.files.within(known)), self.url, self.name, self.files)
+        # No other database can have the folder of this one's name beside it: its files were copied with it.
+        return "own" if whose == "another" and self._is_beside() else whose
+
+    def owner(self, known: str) -> str:
+        """Return the database that the files of the study with this id are marked with."""
+        mark = read_mark(self.files.within(known))
+        name = mark.database if mark else None
+        return repr(name) if name is None or not name.isprintable() else name
+
+    def objection(self, known: str) -> str | None:
+        """Return why this storage may not delete the files of one of its studies, in one line; None if it may."""
+        files = self.files.within(known)
+        if not files.found():
+            return None
+        whose = self.claim(known)
+        if whose == "another":
+            return f"its files stay in {files.where}: they belong to the database {self.owner(known)}"
+        if whose == "unmarked" and self.name is None and isinstance(self.files, FolderFiles):
+            other = sharing_database(self.url, self.files.path, known)
+            return f"its files stay in {files.where}: {other} has this study, too" if other else None
+        if whose == "unmarked" and not is_server(self.url):  # a file is soon copied
+            return f"its files stay in {files.where}: nothing there says which database they belong to"
+        return None
+
+    def stray(self, known: str, remembered: object) -> Path | None:
+        """Return where the files of a study stayed as its SQLite file was moved or renamed, if they did.
+
+        remembered: the folder beside the file as the study was made, if it says so.
+        """
+        if self.name is not None or self.files.within(known).found():
+            return None
+        folders = sorted(database_file(self.url).parent.glob(f"*{_SUFFIX}"))
+        if isinstance(remembered, str) and remembered.isprintable():
+            folders = [Path(remembered), *folders]
+        with suppress(OSError):
+            return next((folder for folder in folders if (folder / known).is_dir()), None)
+        return None
+
+    def _is_beside(self) -> bool:
+        return self.name is None and self.files.where == str(artifact_folder(self.url))
+
+
+def artifact_folder(url: str) -> Path:
+    """Return the folder beside a SQLite file, named after it."""
+    path = database_file(url)
+    return path.with_name(path.name + _SUFFIX)
+
+
+def _beside(url: str, ids: Callable[[], set[str]]) -> Path:
+    """Return the folder beside a SQLite file; an older one while that has files of these studies."""
+    folder, older = artifact_folder(url), sqlite_path(url).absolute().with_suffix(_SUFFIX)
+    if older.is_dir() and not folder.is_dir() and any((older / known).is_dir() for known in ids()):
+        return older
+    return folder
+
+
+def file_store_for(url: str, recorded: object, ids: Callable[[], set[str]] = set) -> FileStore:
+    """Return the place that this process was given, else the recorded one, else the one beside the SQLite file.
+
+    ids: gives those of the storage's studies.
+    Raises StorageError where that is none.
+    """
+    given = os.environ.get(ENVIRONMENT)
+    name = location_of(given) if given else _trusted(recorded)
+    beside = None if is_server(url) else _beside(url, ids)
+    if name is not None and (beside is None or Path(name).resolve() != beside.resolve()):
+        return FileStore(name, files_at(name), url)
+    if beside is None:
+        raise StorageError(
+            f"{without_password(url)}: where shall weights and checkpoints be? "
+            "Name a folder that all machines share, or s3://BUCKET/PREFIX, with --artifacts"
+        )
+    return FileStore(None, FolderFiles(beside), url)
+
+
+def file_store_of(storage: Storage) -> FileStore:
+    """Return the place of a storage's studies. Raises StorageError for one that is not theirs, or not there."""
+    studies = own_studies(storage)
+    recorded = [study.user_attrs["artifacts"] for study in studies if "artifacts" in study.user_attrs]
+    known = {study.user_attrs["id"] for study in studies}
+    place = file_store_for(storage.url, recorded[0] if recorded else None, lambda: known)
+    if place.name is not None:
+        found = place.ids()
+        if known and not known & found:
+            home = repr(recorded[0]) if recorded else "the folder beside it"
+            raise StorageError(
+                f"artifacts {place.name}: has no files of the studies in {without_password(storage.url)}, "
+                f"whose place is {home}; name where this machine has that with --artifacts"
+            )
+        if found and not known:
+            raise StorageError(
+                f"artifacts {place.name}: has files of studies that are not in {without_password(storage.url)}, "
+                "but in another storage, or deleted; remove them, or name another place or a new folder in it"
+            )
+    return place
+
+
+def _trusted(recorded: object) -> str | None:
+    if recorded is None:
+        return None
+    if not isinstance(recorded, str) or location_of(recorded) != recorded:
+        raise StorageError(f"artifacts {recorded!r}: no place of files; name it with --artifacts")
+    return recorded

@@ -1,0 +1,142 @@
+"""One searched field: the range or the choices it may have, and whether they make sense."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, PlainValidator, Tag
+
+from mlpsearch.models.config import TYPES, check_value, describe_allowed
+from mlpsearch.models.errors import ConfigError
+from mlpsearch.studies.spec.messages import key_path, nearest, show
+
+# Fields of TrainConfig that the study sets itself -> what a file says instead.
+NOT_SEARCHED = {
+    "epochs": "the epochs are set by budget.epochs",
+    "seed": "each trial's seed is derived from the seed of the study",
+}
+FIELDS = tuple(name for name in TYPES if name not in NOT_SEARCHED)
+
+
+def _number(value: object) -> object:
+    if type(value) in (int, float):
+        return value
+    raise ValueError("must be a number")
+
+
+def _single_value(value: object) -> object:
+    if type(value) in (bool, int, float, str):
+        return value
+    raise ValueError("must be one number, one string, true or false")
+
+
+Number = Annotated[int | float, PlainValidator(_number)]
+Value = Annotated[bool | int | float | str, PlainValidator(_single_value)]
+
+
+class Table(BaseModel):
+    """A table of the study file; the description of a key completes "must be ..." in error messages."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Range(Table):
+    """The numbers from low to high, both included; with log their logarithm is searched evenly."""
+
+    low: Number = Field(description="a number")
+    high: Number = Field(description="a number")
+    log: bool = Field(default=False, description="true or false")
+
+
+class Choices(Table):
+    """A list of values to choose from."""
+
+    choices: tuple[Value, ...] = Field(strict=False, description="a list of values")
+
+
+def _form(dimension: object) -> str:
+    if isinstance(dimension, dict):
+        return "choices" if "choices" in dimension else "range"
+    return "choices" if isinstance(dimension, Choices) else "range"
+
+
+Dimension = Annotated[Annotated[Range, Tag("range")] | Annotated[Choices, Tag("choices")], Discriminator(_form)]
+
+
+def why_no_field(name: str) -> str:
+    """Why a name, which is none of FIELDS, cannot be searched or fixed."""
+    return NOT_SEARCHED.get(name) or f"unknown field{nearest(name, FIELDS)}"
+
+
+def fits(name: str, value: Value) -> bool:
+    """Whether a field of TrainConfig may have a value."""
+    try:
+        check_value(name, value)
+    except ConfigError:
+        return False
+    return True
+
+
+def as_float(name: str, value: Value) -> Value:
+    """The value, as a float where it is a whole number for a field of floats."""
+    return float(value) if TYPES.get(name) is float and type(value) is int and fits(name, value) else value
+
+
+def with_floats(name: str, dimension: Dimension) -> Dimension:
+    """The dimension, with all its values made floats where the field is one of floats."""
+    if isinstance(dimension, Range):
+        ends = {"low": as_float(name, dimension.low), "high": as_float(name, dimension.high)}
+        return dimension.model_copy(update=ends)
+    return dimension.model_copy(update={"choices": tuple(as_float(name, c) for c in dimension.choices)})
+
+
+def mistakes(name: str, dimension: Dimension) -> Iterator[str]:
+    """What is wrong with one entry of [search], a sentence a mistake."""
+    key = key_path("search", name)
+    if name not in FIELDS:
+        yield f"{key}: {why_no_field(name)}"
+    elif isinstance(dimension, Range):
+        yield from _range_mistakes(key, name, dimension)
+    else:
+        yield from _choices_mistakes(key, name, dimension.choices)
+
+
+def _range_mistakes(key: str, name: str, dimension: Range) -> Iterator[str]:
+    if TYPES[name] in (str, bool):
+        yield f"{key}: has no range; give choices, {describe_allowed(name)}"
+        return
+    ends = {"low": dimension.low, "high": dimension.high}
+    wrong = {end: value for end, value in ends.items() if not fits(name, value)}
+    for end, value in wrong.items():
+        yield f"{key}.{end} = {show(value)}: must be {describe_allowed(name)}"
+    if wrong:
+        return
+    if dimension.low > dimension.high:
+        yield f"{key}: is empty: low = {dimension.low} is above high = {dimension.high}"
+    elif dimension.low == dimension.high:
+        yield f"{key}: low and high are both {dimension.low}; a single value belongs under [fixed]"
+    if dimension.log and dimension.low <= 0:
+        yield f"{key}.low = {dimension.low}: must be above 0, because log = true"
+
+
+def _choices_mistakes(key: str, name: str, choices: tuple[Value, ...]) -> Iterator[str]:
+    if len(choices) < 2:
+        yield f"{key}.choices: must list at least two values; a single value belongs under [fixed]"
+    for number, value in enumerate(choices, 1):
+        if not fits(name, value):
+            yield f"{key}.choices[{number}] = {show(value)}: must be {describe_allowed(name)}"
+        elif value in choices[: number - 1]:
+            yield f"{key}.choices[{number}] = {show(value)}: is listed twice"
+
+
+def inside(dimension: Dimension, value: Value) -> bool:
+    """Whether a value can come out of a dimension."""
+    if isinstance(dimension, Choices):
+        return value in dimension.choices
+    return not isinstance(value, str) and dimension.low <= value <= dimension.high
+
+
+def extent(dimension: Dimension) -> str:
+    """The values of a dimension in words, for messages."""
+    if isinstance(dimension, Choices):
+        return "one of " + ", ".join(show(choice) for choice in dimension.choices)
+    return f"from {show(dimension.low)} to {show(dimension.high)}"

@@ -1,0 +1,51 @@
+"""The search space as Optuna sees it, and back: from a trial's parameters to a training configuration."""
+
+from typing import Any
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import BaseTrial
+
+from mlpsearch.models.config import TYPES, TrainConfig
+from mlpsearch.studies.spec.dimensions import FIELDS, Choices, Dimension
+from mlpsearch.studies.spec.study import StudySpec
+
+
+def distributions(spec: StudySpec) -> dict[str, BaseDistribution]:
+    """The distribution of each searched field, in the order of TrainConfig's fields.
+
+    The order of the study file does not matter: moving a line there changes nothing in the study.
+    """
+    return {name: _distribution(name, spec.search[name]) for name in FIELDS if name in spec.search}
+
+
+def suggest(trial: BaseTrial, spec: StudySpec, *, seed: int) -> TrainConfig:
+    """The configuration of a trial; for a finished trial, with the same seed, the one it ran with.
+
+    seed: of the training run, fixed by whoever runs the trial.
+    """
+    searched = {name: _suggest(trial, name, space) for name, space in distributions(spec).items()}
+    values: dict[str, Any] = {**spec.fixed, **searched}
+    return TrainConfig(epochs=spec.budget.epochs, seed=seed, **values)
+
+
+def _distribution(name: str, dimension: Dimension) -> BaseDistribution:
+    if isinstance(dimension, Choices):
+        return CategoricalDistribution(dimension.choices)
+    if TYPES[name] is int:
+        return IntDistribution(int(dimension.low), int(dimension.high), log=dimension.log)
+    return FloatDistribution(dimension.low, dimension.high, log=dimension.log)
+
+
+def _suggest(trial: BaseTrial, name: str, space: BaseDistribution) -> object:
+    if isinstance(space, CategoricalDistribution):
+        return trial.suggest_categorical(name, space.choices)
+    if isinstance(space, IntDistribution):
+        return trial.suggest_int(name, space.low, space.high, log=space.log)
+    assert isinstance(space, FloatDistribution)  # noqa: S101 - the last of the three that _distribution makes
+    # Not a float for every range: Optuna lets one of NumPy's through.
+    return float(trial.suggest_float(name, space.low, space.high, log=space.log))

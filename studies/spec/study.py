@@ -1,0 +1,291 @@
+"""The study file: what a study searches, on which data and for how long, checked before anything is created.
+
+studies/README.md lists every key.
+"""
+
+import json
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+
+from mlpsearch.models.config import ALLOWED, describe_allowed
+from mlpsearch.models.errors import SpecError
+from mlpsearch.models.paths import expanded
+from mlpsearch.studies.spec.dimensions import (
+    FIELDS,
+    Choices,
+    Dimension,
+    Range,
+    Table,
+    Value,
+    as_float,
+    extent,
+    fits,
+    inside,
+    mistakes,
+    why_no_field,
+    with_floats,
+)
+from mlpsearch.studies.spec.messages import explain, key_path, nearest, one_line, show
+
+MAX_FILE_BYTES = 1_000_000
+VALIDATION = 1000  # validation images, where neither a study nor its data set says how many
+
+# A study may go on with these changed: they say how long it runs and where its images lie (which are
+# compared by their fingerprint), and what is done after the search, not what is searched.
+MAY_DIFFER = {
+    *("budget.trials", "budget.seconds", "budget.total_epochs"),
+    *("confirm.top", "confirm.seeds", "confirm.report"),
+    "data",
+}
+
+
+class Budget(Table):
+    """When a study is over: after its trials, or sooner by one of the two optional limits."""
+
+    trials: int = Field(ge=1, description="a whole number of at least 1")
+    epochs: int = Field(ge=ALLOWED["epochs"][0], le=ALLOWED["epochs"][1], description=describe_allowed("epochs"))
+    seconds: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, description="a number of seconds above 0"
+    )
+    total_epochs: int | None = Field(default=None, ge=1, description="a whole number of at least 1")
+
+
+class Confirm(Table):
+    """What is trained again once the search is over.
+
+    top, seeds: so many of its best trials, each with so many fresh seeds, to choose one of them.
+    report: with so many further fresh seeds the chosen one is trained once more; only these nets are reported.
+    """
+
+    top: int = Field(default=5, ge=1, le=100, description="a whole number from 1 to 100")
+    seeds: int = Field(default=5, ge=2, le=100, description="a whole number from 2 to 100")
+    report: int = Field(default=5, ge=2, le=100, description="a whole number from 2 to 100")
+
+
+class StudySpec(Table):
+    """What one study is; every instance makes sense, however it was made.
+
+    The fields are the keys of the study file, described in studies/README.md. Whole numbers given for a field
+    of floats are kept as floats, so that equal settings compare equal.
+    """
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
+        description="1 to 100 letters, digits, '.', '_' or '-', the first a letter or digit",
+    )
+    net: Literal["numpy", "torch"] = Field(description="'numpy' or 'torch'")
+    dataset: Literal["digits", "cifar10", "fashion-mnist", "images"] = Field(
+        description="one of 'digits', 'cifar10', 'fashion-mnist', 'images'"
+    )
+    data: str | None = Field(default=None, pattern=r"^[^\x00]+$", description="the path of images")
+    validation: int | None = Field(default=None, ge=1, description="a whole number of at least 1")
+    seed: int = Field(
+        default=0, ge=ALLOWED["seed"][0], le=ALLOWED["seed"][1], description=describe_allowed("seed")
+    )
+    sampler: Literal["tpe", "gp", "random"] = Field(default="tpe", description="one of 'tpe', 'gp', 'random'")
+    pruner: Literal["median", "hyperband", "none"] = Field(
+        default="median", description="one of 'median', 'hyperband', 'none'"
+    )
+    budget: Budget = Field(description="a table with trials and epochs")
+    confirm: Confirm | None = Field(default=None, description="a table with top, seeds and report")
+    search: dict[str, Dimension] = Field(
+        description="a table: field = { low = .., high = .. } or { choices = [..] }"
+    )
+    fixed: dict[str, Value] = Field(default_factory=dict, description="a table: field = value")
+    start: tuple[dict[str, Value], ...] = Field(
+        default=(), strict=False, description="a list of tables: [[start]]"
+    )
+
+    @field_validator("search")
+    @classmethod
+    def _floats_in_search(cls, search: dict[str, Dimension]) -> dict[str, Dimension]:
+        return {name: with_floats(name, dimension) for name, dimension in search.items()}
+
+    @field_validator("fixed")
+    @classmethod
+    def _floats_in_fixed(cls, fixed: dict[str, Value]) -> dict[str, Value]:
+        return {name: as_float(name, value) for name, value in fixed.items()}
+
+    @field_validator("start")
+    @classmethod
+    def _floats_in_start(cls, start: tuple[dict[str, Value], ...]) -> tuple[dict[str, Value], ...]:
+        return tuple({name: as_float(name, value) for name, value in point.items()} for point in start)
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        if mistakes := list(_mistakes(self)):
+            raise ValueError(*mistakes)
+        return self
+
+    def to_json(self) -> dict[str, Any]:
+        """The specification as JSON values, defaults included; from_json makes an equal one of them."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+    @classmethod
+    def from_json(cls, document: object, where: str = "the stored specification") -> "StudySpec":
+        """The specification that to_json wrote; SpecError, which names `where`, if it makes no sense."""
+        try:
+            return cls.model_validate(document)
+        except ValidationError as error:
+            mistakes = explain(error, _TABLES)
+            if isinstance(document, dict):
+                mistakes += _beside(document, error)
+            raise SpecError(one_line(where, list(dict.fromkeys(mistakes)))) from None
+
+
+_TABLES: dict[str, type[BaseModel]] = {
+    "": StudySpec,
+    "budget": Budget,
+    "confirm": Confirm,
+    "range": Range,
+    "choices": Choices,
+}
+
+
+# To look at the other values of a document in which some of these are missing or wrong.
+_SOUND = {"name": "any", "net": "torch", "dataset": "digits", "budget": {"trials": 1, "epochs": 1}}
+
+
+def load_spec(path: str | Path, data: str | Path | None = None) -> StudySpec:
+    """Read a study file.
+
+    data: the images to use instead of those the file names. A relative path in the file is relative to the
+        file's folder, this one to the current folder; `StudySpec.data` is absolute.
+
+    Raises SpecError, which names the file and the key.
+    """
+    path = Path(path)
+    document = _parse(_read(path), str(path))
+    if data is not None:
+        document["data"] = str(expanded(data).absolute())
+    elif isinstance(document.get("data"), str) and document["data"]:
+        document["data"] = str((path.parent / expanded(document["data"])).absolute())
+    return StudySpec.from_json(document, str(path))
+
+
+def parse_spec(text: str, where: str) -> StudySpec:
+    """The specification in the text of a study file; SpecError names `where` and the key."""
+    return StudySpec.from_json(_parse(text, where), where)
+
+
+def differences(old: StudySpec, new: StudySpec) -> list[str]:
+    """What another specification changes in what is searched, a line a key; MAY_DIFFER is left out."""
+    # Specifications of earlier versions state the number that is meant where there is none.
+    before, after = ({"validation": VALIDATION} | dict(_leaves(spec.to_json())) for spec in (old, new))
+    return [
+        f"{key}: {_written(before, key)} → {_written(after, key)}"
+        for key in before | after
+        if key not in MAY_DIFFER and before.get(key) != after.get(key)
+    ]
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise SpecError(one_line(str(path), [f"cannot be read: {error.strerror or error}"])) from None
+    if len(content) > MAX_FILE_BYTES:
+        raise SpecError(one_line(str(path), [f"is larger than {MAX_FILE_BYTES:,} bytes: not a study file"]))
+    try:
+        return content.decode("utf-8-sig")  # Some editors put a byte order mark in front.
+    except UnicodeDecodeError as error:
+        raise SpecError(one_line(str(path), [f"is not UTF-8 text (byte {error.start})"])) from None
+
+
+def _parse(text: str, where: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise SpecError(one_line(where, ["is nested too deeply"])) from None
+    except tomllib.TOMLDecodeError as error:
+        raise SpecError(one_line(where, [f"is not valid TOML: {error}"])) from None
+    except ValueError:  # What int() says of thousands of digits.
+        raise SpecError(one_line(where, ["holds a number with too many digits"])) from None
+
+
+def _beside(document: dict[str, Any], error: ValidationError) -> list[str]:
+    """What makes no sense among the values that are right by themselves, in a document where others are not.
+
+    A start point is left out where a search entry is wrong: it may speak of that one.
+    """
+    wrong = {details["loc"] for details in error.errors() if details["loc"]}
+    keys = {location[0] for location in wrong}
+    entries = {location[1] for location in wrong if location[0] == "search" and len(location) > 1}
+    parts = {key: document[key] for key in ("net", "fixed", "dataset", "data", "start") if key in document}
+    parts = {key: value for key, value in parts.items() if key not in keys}
+    if "data" in keys:
+        parts.pop("dataset", None)
+    if not wrong or not isinstance(document.get("search"), dict):
+        return []
+    search = {name: entry for name, entry in document["search"].items() if name not in entries}
+    if entries:
+        if not search:
+            return []
+        parts.pop("start", None)
+    try:
+        StudySpec.model_validate(_SOUND | parts | {"search": search})
+    except ValidationError as other:
+        return explain(other, _TABLES)
+    return []
+
+
+def _mistakes(spec: StudySpec) -> Iterator[str]:
+    if spec.dataset == "images" and spec.data is None:
+        yield "data: is missing: dataset = 'images' needs the path of a folder or archive of images"
+    if not spec.search:
+        yield f"search: must name at least one of {', '.join(FIELDS)}"
+    for name, dimension in spec.search.items():
+        yield from mistakes(name, dimension)
+    for name, value in spec.fixed.items():
+        yield from _fixed_mistakes(name, value, spec.search)
+    for index, point in enumerate(spec.start):
+        yield from _start_mistakes(index, point, spec.search)
+    if spec.net == "numpy" and "bfloat16" in _precisions(spec):
+        yield "precision = 'bfloat16': needs net = 'torch'"
+
+
+def _precisions(spec: StudySpec) -> tuple[Value | None, ...]:
+    """The precisions that a study gives its trials, None for the default."""
+    dimension = spec.search.get("precision")
+    return dimension.choices if isinstance(dimension, Choices) else (spec.fixed.get("precision"),)
+
+
+def _fixed_mistakes(name: str, value: Value, search: dict[str, Dimension]) -> Iterator[str]:
+    key = key_path("fixed", name)
+    if name not in FIELDS:
+        yield f"{key}: {why_no_field(name)}"
+    elif name in search:
+        yield f"{key}: is also under [search]; a field is either searched or fixed"
+    elif not fits(name, value):
+        yield f"{key} = {show(value)}: must be {describe_allowed(name)}"
+
+
+def _start_mistakes(index: int, point: dict[str, Value], search: dict[str, Dimension]) -> Iterator[str]:
+    if not point:
+        yield f"{key_path('start', index)}: must give at least one of {', '.join(search)}"
+    for name, value in point.items():
+        key = key_path("start", index, name)
+        if name not in search:
+            yield f"{key}: is not under [search]{nearest(name, search)}"
+        elif name in FIELDS and not (fits(name, value) and inside(search[name], value)):
+            yield f"{key} = {show(value)}: must be {extent(search[name])}, as search.{name} says"
+
+
+def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _leaves(item, f"{key}.{name}" if key else name)
+    elif key == "start":
+        for number, point in enumerate(value, 1):
+            yield from _leaves(point, f"start[{number}]")
+    else:
+        yield key, value
+
+
+def _written(leaves: dict[str, Any], key: str) -> str:
+    return json.dumps(leaves[key], ensure_ascii=False) if key in leaves else "(not set)"

@@ -1,0 +1,215 @@
+"""Counting a study's trials in the database itself: a study of 10,000 trials is counted, not loaded.
+
+Plain SQL over the tables of Optuna's storage, whose layout its schema version pins.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from optuna.trial import TrialState
+from sqlalchemy import Connection, DateTime, Executable, Integer, TextClause, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from mlpsearch.models.errors import StorageError, innermost
+from mlpsearch.studies.storage.opening import Storage, without_password
+from mlpsearch.studies.storage.ownership import Ownership
+from mlpsearch.studies.storage.reconnecting import repeated
+from mlpsearch.studies.storage.rows import utc_now
+from mlpsearch.studies.storage.spans import (
+    EARLIER,
+    GRACE_SECONDS,
+    Span,
+    covered,
+    fell_silent,
+    from_json,
+    last_seen,
+)
+from mlpsearch.studies.storage.sqlite import READ_ONLY
+
+_SPANS = (
+    "SELECT datetime_start, datetime_complete, heartbeat FROM trials"
+    " LEFT JOIN trial_heartbeats ON trial_heartbeats.trial_id = trials.trial_id"
+    " WHERE study_id = :study AND datetime_start IS NOT NULL AND state <> 'WAITING' AND {own}"
+)
+_MOMENTS = {"datetime_start": DateTime, "datetime_complete": DateTime, "heartbeat": DateTime}
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class TrialKey:
+    """A trial: its number in the study, and its id in the storage."""
+
+    number: int
+    trial_id: int
+
+
+class Counts:
+    """Counts over a study's own trials; every call asks the database anew.
+
+    own: tells its own trials from others; without it all are its own. WAITING trials count, whoever added them.
+    """
+
+    def __init__(self, storage: Storage, study_id: int, own: Ownership | None = None):
+        self._url = storage.url
+        self._engine = storage.engine
+        self._conditions = ("1 = 1", "1 = 0") if own is None else (own.condition, own.refused)
+        self._parameters = {"study": study_id, **({} if own is None else own.parameters)}
+
+    def by_state(self) -> dict[TrialState, int]:
+        """Return how many trials are in each state."""
+        return self._by_state(
+            "SELECT state, COUNT(*) FROM trials"
+            " WHERE study_id = :study AND (state = 'WAITING' OR {own}) GROUP BY state"
+        )
+
+    def foreign(self) -> dict[TrialState, int]:
+        """Return how many trials of others are in each state; none is WAITING."""
+        return self._by_state(
+            "SELECT state, COUNT(*) FROM trials"
+            " WHERE study_id = :study AND state <> 'WAITING' AND NOT {own} GROUP BY state"
+        )
+
+    def _by_state(self, query: str) -> dict[TrialState, int]:
+        counts = {str(state): int(count) for state, count in self._rows(query)}
+        return {state: counts.get(state.name, 0) for state in TrialState}
+
+    def begun(self) -> int:
+        """Return how many trials there are but those that failed; so many end, if no more are added."""
+        counts = self.by_state()
+        return sum(counts.values()) - counts[TrialState.FAIL]
+
+    def in_state(self, state: TrialState) -> list[TrialKey]:
+        """Return the trials in one state, by number."""
+        rows = self._rows(
+            "SELECT number, trial_id FROM trials WHERE study_id = :study AND CAST(state AS TEXT) = :state"
+            " AND (state = 'WAITING' OR {own}) ORDER BY number",
+            state=state.name,
+        )
+        return [TrialKey(number, trial_id) for number, trial_id in rows]
+
+    def waiting(self, most: int) -> list[TrialKey]:
+        """Return the WAITING trials that a budget of `most` trials has room for, those that were begun first.
+
+        In one look: a trial that moves from one state to another meanwhile is counted once.
+        """
+        rows = self._rows(
+            "SELECT number, trial_id, (SELECT COUNT(*) FROM trials WHERE study_id = :study"
+            " AND state IN ('RUNNING', 'COMPLETE', 'PRUNED') AND {own}) FROM trials"
+            " WHERE study_id = :study AND state = 'WAITING'"
+            " ORDER BY CASE WHEN {own} THEN 0 ELSE 1 END, number"
+        )
+        return [
+            TrialKey(number, trial_id)
+            for place, (number, trial_id, used) in enumerate(rows)
+            if used + place < most
+        ]
+
+    def without_heartbeat(self) -> set[int]:
+        """Return the ids of the running trials that never had a heartbeat, and are older than GRACE_SECONDS.
+
+        Optuna takes such a trial for alive for ever. Workers never leave one, but a copy of a study has them.
+        """
+        rows = self._fetch(
+            self._query(
+                "SELECT trial_id, datetime_start FROM trials WHERE study_id = :study AND state = 'RUNNING'"
+                " AND NOT EXISTS (SELECT 1 FROM trial_heartbeats AS beats WHERE beats.trial_id = trials.trial_id)"
+                " AND {own}"
+            ).columns(trial_id=Integer, datetime_start=DateTime)
+        )
+        latest = self._ask(utc_now) - timedelta(seconds=GRACE_SECONDS)
+        return {trial_id for trial_id, start in rows if start is None or start < latest}
+
+    def refused(self, count: int) -> list[tuple[int, str]]:
+        """Return the numbers of the trials that were queued and refused last, with the reasons; newest first."""
+        rows = self._rows(
+            "SELECT number, value_json FROM trials JOIN trial_user_attributes AS attributes"
+            " ON attributes.trial_id = trials.trial_id AND attributes.key = 'error'"
+            " WHERE study_id = :study AND state = 'FAIL' AND {refused}"
+            " ORDER BY number DESC LIMIT :count",
+            count=count,
+        )
+        return [(number, str(json.loads(reason))) for number, reason in rows]
+
+    def best(self, count: int = 1, after: int = 0) -> list[TrialKey]:
+        """Return the complete trials of the highest values, best first; of equals the earlier one is better.
+
+        Values are accuracies: what is not from 0 to 1 is none.  after: how many of the best are left out.
+        """
+        rows = self._rows(
+            "SELECT trials.number, trials.trial_id FROM trials"
+            " JOIN trial_values ON trial_values.trial_id = trials.trial_id"
+            " WHERE trials.study_id = :study AND trials.state = 'COMPLETE'"
+            " AND trial_values.value BETWEEN 0 AND 1 AND {own}"
+            " ORDER BY trial_values.value DESC, trials.number LIMIT :count OFFSET :after",
+            count=count,
+            after=after,
+        )
+        return [TrialKey(number, trial_id) for number, trial_id in rows]
+
+    def last_ended(self, count: int) -> list[tuple[TrialState, TrialKey]]:
+        """Return the trials that ended last, newest first."""
+        rows = self._rows(
+            "SELECT state, number, trial_id FROM trials"
+            " WHERE study_id = :study AND state IN ('COMPLETE', 'PRUNED', 'FAIL') AND {own}"
+            " ORDER BY datetime_complete DESC, number DESC LIMIT :count",
+            count=count,
+        )
+        return [(TrialState[state], TrialKey(number, trial_id)) for state, number, trial_id in rows]
+
+    def epochs(self) -> int:
+        """Return the epochs reported by all trials together."""
+        rows = self._rows(
+            "SELECT COUNT(*) FROM trial_intermediate_values AS reports"
+            " JOIN trials ON trials.trial_id = reports.trial_id WHERE trials.study_id = :study AND {own}"
+        )
+        return int(rows[0][0])
+
+    def seconds(self) -> float:
+        """Return the wall-clock seconds during which at least one trial ran: breaks between runs cost nothing."""
+        return covered(self._spans())
+
+    def _spans(self) -> list[Span]:
+        attempts = self._query(_SPANS).columns(**_MOMENTS)
+        rows = self._fetch(attempts)
+        now = self._ask(utc_now) if any(complete is None for _, complete, _ in rows) else datetime.min
+        spans = [(start, complete or _running_until(start, heartbeat, now)) for start, complete, heartbeat in rows]
+        for (earlier,) in self._rows(
+            "SELECT value_json FROM trial_user_attributes AS attributes"
+            " JOIN trials ON trials.trial_id = attributes.trial_id"
+            " WHERE trials.study_id = :study AND attributes.key = :key AND {own}",
+            key=EARLIER,
+        ):
+            spans += map(from_json, json.loads(earlier))
+        return spans
+
+    def _query(self, query: str) -> TextClause:
+        """The query, with the conditions in their places that a trial is the study's own, or was refused."""
+        own, refused = self._conditions
+        return text(query.replace("{own}", own).replace("{refused}", refused))
+
+    def _rows(self, query: str, **values: Any) -> list[Any]:
+        return self._fetch(self._query(query), **values)
+
+    def _fetch(self, query: Executable, **values: Any) -> list[Any]:
+        parameters = self._parameters | values
+        return self._ask(lambda connection: list(connection.execute(query, parameters)))
+
+    def _ask(self, question: Callable[[Connection], T]) -> T:
+        def answer() -> T:
+            reading = self._engine.connect().execution_options(**{READ_ONLY: True})  # waits for nobody who writes
+            with reading as connection, connection.begin():
+                return question(connection)
+
+        try:
+            return repeated(answer)
+        except SQLAlchemyError as error:
+            raise StorageError(f"{without_password(self._url)}: cannot be read ({innermost(error)})") from error
+
+
+def _running_until(start: datetime, heartbeat: datetime | None, now: datetime) -> datetime:
+    """When a running trial was last known to run: now, unless its worker's heartbeat stopped."""
+    return last_seen(start, heartbeat, now) if fell_silent(heartbeat, now) else now

@@ -1,0 +1,57 @@
+"""studies/README.md says what a study file may hold."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from mlpsearch import models
+from mlpsearch.models.config import TYPES, describe_allowed
+from mlpsearch.studies.spec.dimensions import FIELDS, Choices, Range
+from mlpsearch.studies.spec.study import (
+    VALIDATION,
+    Budget,
+    Confirm,
+    StudySpec,
+    parse_spec,
+)
+
+README = Path(__file__).parents[3] / "studies" / "README.md"
+
+
+def table_rows() -> dict[str, str]:
+    rows = re.findall(r"^\| `([^`]+)` \|(.*)\|$", README.read_text(), re.MULTILINE)
+    return dict(rows)
+
+
+def test_the_example_of_the_documentation_is_a_study_file() -> None:
+    (example,) = re.findall(r"```toml\n(.*?)```", README.read_text(), re.DOTALL)
+    spec = parse_spec(example, "README.md")
+    assert spec.fixed
+    assert spec.start
+    assert {type(dimension) for dimension in spec.search.values()} == {Range, Choices}
+
+
+def test_the_documentation_lists_exactly_the_keys_there_are() -> None:
+    tables = ("budget", "confirm", "search", "fixed", "start")
+    keys = {key for key in StudySpec.model_fields if key not in tables}
+    keys |= {f"budget.{key}" for key in Budget.model_fields}
+    keys |= {f"confirm.{key}" for key in Confirm.model_fields}
+    keys |= {f"search.FIELD.{key}" for model in (Range, Choices) for key in model.model_fields}
+    assert set(table_rows()) == keys | {"fixed.FIELD", "[[start]]"} | set(FIELDS)
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_the_documentation_tells_what_a_field_may_be(name: str) -> None:
+    _, allowed, default, *_ = ("|" + table_rows()[name]).split("|")
+    default_value = models.config.TrainConfig.__dataclass_fields__[name].default
+    words = describe_allowed(name).removeprefix("one of ").replace("'", "`")
+    assert allowed.strip() == words.replace("a whole number", "whole number").replace("a number", "number")
+    written = default.strip(" `")
+    assert (written == "true" if TYPES[name] is bool else TYPES[name](written)) == default_value
+
+
+@pytest.mark.parametrize("key", ["validation", "seed", "sampler", "pruner"])
+def test_the_documentation_tells_the_defaults(key: str) -> None:
+    default = VALIDATION if key == "validation" else StudySpec.model_fields[key].default
+    assert table_rows()[key].split("|")[1].strip(" `") == str(default)
