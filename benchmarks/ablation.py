@@ -15,11 +15,11 @@ from typing import Any
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.search.cli.common import err
 from mlpsearch.search.cli.display import SearchProgress
-from mlpsearch.search.local_worker import LocalWorker
-from mlpsearch.search.next_trial import start_of
-from mlpsearch.search.status import study_status
-from mlpsearch.search.supervisor import Supervisor
-from mlpsearch.search.trial_queue import TrialQueue
+from mlpsearch.search.results.status import study_status
+from mlpsearch.search.trials.ledger import Ledger
+from mlpsearch.search.trials.next_trial import start_of
+from mlpsearch.search.workers.local_worker import LocalWorker
+from mlpsearch.search.workers.supervisor import Supervisor
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.spec.catalog import find
@@ -135,13 +135,13 @@ def main() -> None:
     spec = ablation_spec(study, given.epochs, given.seeds, given.validation)
     source = {"data": given.data, "fingerprint": load_spec_data(spec, given.data).fingerprint}
     record = create_or_resume(storage_url(given.storage), spec, trials=None, source=source)
-    queue = TrialQueue(record)
+    ledger = Ledger(record)
     with SearchProgress(err()).shown() as progress:
         Supervisor(
             record,
             given.workers,
             start=lambda: LocalWorker(record.url, record.name, given.workers),
-            watch=lambda: progress.update(study_status(record, queue)),
+            watch=lambda: progress.update(study_status(record, ledger)),
         ).run()
     print_table(rows_of(record, changes_around(base_of(study))))
 

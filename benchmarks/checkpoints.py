@@ -19,7 +19,7 @@ from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.inputs.data import Split
 from mlpsearch.models.inputs.preprocessing import PixelStatistics
 from mlpsearch.models.training import train
-from mlpsearch.search.checkpoints import Checkpoint, Progress
+from mlpsearch.search.trials.checkpoints import Checkpoint, Progress
 from mlpsearch.studies.files.base import FolderFiles
 
 _IMAGES, _INPUTS = 49_000, 3_072

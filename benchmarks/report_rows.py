@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from mlpsearch.search.finalize import evaluate
-from mlpsearch.search.worker import serve_one
+from mlpsearch.search.results.finalize import evaluate
+from mlpsearch.search.workers.worker import serve_one
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.spec.study import StudySpec
 from mlpsearch.studies.storage.opening import storage_url

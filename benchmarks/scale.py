@@ -20,9 +20,9 @@ from pathlib import Path
 
 from optuna.trial import TrialState
 
-from mlpsearch.search.lease import Lease
-from mlpsearch.search.trial_queue import TrialQueue
-from mlpsearch.search.worker import worker_name
+from mlpsearch.search.trials.queue import TrialQueue
+from mlpsearch.search.workers.lease import Lease
+from mlpsearch.search.workers.worker import worker_name
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.files.file_store import ENVIRONMENT as ARTIFACTS
 from mlpsearch.studies.record import StudyRecord, open_study

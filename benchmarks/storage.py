@@ -29,8 +29,9 @@ from optuna.pruners import MedianPruner
 from optuna.samplers import RandomSampler
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 
-from mlpsearch.search.status import study_status
-from mlpsearch.search.trial_queue import TrialQueue
+from mlpsearch.search.results.status import study_status
+from mlpsearch.search.trials.ledger import Ledger
+from mlpsearch.search.trials.queue import TrialQueue
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.record import StudyRecord, open_study
 from mlpsearch.studies.spec.dimensions import Choices, Range
@@ -188,7 +189,7 @@ def measure_status(record: StudyRecord) -> dict[str, list[float]]:
         times["process"].append(1000 * (time.perf_counter() - started))
         opened = open_study(record.url, record.name)
         started = time.perf_counter()
-        study_status(opened, TrialQueue(opened))
+        study_status(opened, Ledger(opened))
         times["snapshot"].append(1000 * (time.perf_counter() - started))
     return times
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mlpsearch.models import NETS
-from mlpsearch.search.worker import serve_one
+from mlpsearch.search.workers.worker import serve_one
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.spec import catalog
 from mlpsearch.studies.spec.study import Budget, StudySpec

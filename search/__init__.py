@@ -1,0 +1,1 @@
+"""Running studies: from the next trial to the tested winner."""

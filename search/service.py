@@ -12,12 +12,13 @@ from collections.abc import Callable
 from pydantic import ValidationError
 
 from mlpsearch.models.errors import MlpsearchError
-from mlpsearch.search.confirmation import confirmed, plan, refuse_runs
-from mlpsearch.search.finalize import confirm, evaluate
-from mlpsearch.search.publish import publish, write_note
-from mlpsearch.search.serving import serve_all
-from mlpsearch.search.trial_queue import TrialQueue
-from mlpsearch.search.worker import serve_one
+from mlpsearch.search.dashboard.publish import publish, write_note
+from mlpsearch.search.results import finalize
+from mlpsearch.search.results.confirmation import Confirmation, confirmed, plan, refuse_runs
+from mlpsearch.search.results.openings import TestReport
+from mlpsearch.search.trials.ledger import Ledger
+from mlpsearch.search.workers.serving import serve_all
+from mlpsearch.search.workers.worker import serve_one
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.data.training import check_images, remarks_on_validation
 from mlpsearch.studies.record import StudyRecord, confirmation_of, find_spec, load_study, source_of
@@ -78,7 +79,7 @@ def reopen(record: StudyRecord, *, evaluate: bool, command: str) -> None:
         record.set("ending", None)
     elif not record.attributes()["tests"]:
         record.set("ending", Ending(confirm=record.spec.confirm, command=command).model_dump())
-    elif not TrialQueue(record).is_complete():
+    elif not Ledger(record).is_complete():
         record.set("ending", None)
     _let_work(record)
 
@@ -127,8 +128,8 @@ def next_runs(record: StudyRecord) -> StudyRecord | None:
 
 
 def _next_runs(record: StudyRecord) -> StudyRecord | None:
-    ending, queue = _ending_of(record), TrialQueue(record)
-    if queue.is_stopped() or not queue.is_complete():
+    ending, ledger = _ending_of(record), Ledger(record)
+    if ledger.is_stopped() or not ledger.is_complete():
         return None
     if ending is None:
         if record.attributes()["tests"]:
@@ -139,7 +140,7 @@ def _next_runs(record: StudyRecord) -> StudyRecord | None:
     else:
         for _ in range(2):  # others may do the last run that chooses while the first look plans
             runs = plan(record, ending.confirm)
-            if not TrialQueue(runs).is_complete():
+            if not Ledger(runs).is_complete():
                 return runs
         confirm(record, confirmed(record, ending.confirm), ending.command)
     # Unless somebody asked for something else meanwhile.
@@ -147,10 +148,30 @@ def _next_runs(record: StudyRecord) -> StudyRecord | None:
     return None
 
 
+def evaluate(record: StudyRecord, command: str) -> TestReport:
+    """Evaluate the winner of a study on its test split, once, and show it on the dashboard.
+
+    command: what opened the test split, for the record. Raises what `finalize.evaluate` and `publish` raise.
+    """
+    report = finalize.evaluate(record, command)
+    publish(record)
+    return report
+
+
+def confirm(record: StudyRecord, confirmation: Confirmation, command: str) -> TestReport:
+    """Record a confirmation, evaluate its winner once, and show both on the dashboard.
+
+    command: as for `evaluate`. Raises what `finalize.confirm` and `publish` raise.
+    """
+    report = finalize.confirm(record, confirmation, command)
+    publish(record)
+    return report
+
+
 def going_on(record: StudyRecord) -> str:
     """Return the command that goes on with a study: with the numbers of its confirmation where one has its own."""
     ending, own = _ending_of(record), record.spec.confirm or Confirm()
-    if ending is None or ending.confirm is None or not TrialQueue(record).is_complete():
+    if ending is None or ending.confirm is None or not Ledger(record).is_complete():
         return record.command("resume")
     asked = ending.confirm.model_dump()
     options = [(f"--{name}", str(number)) for name, number in asked.items() if number != getattr(own, name)]
@@ -163,7 +184,7 @@ def closing_remark(record: StudyRecord) -> str:
     if not tests or _ending_of(record) is not None:
         return ""
     name, newest = record.name, tests[-1]
-    if TrialQueue(record).is_complete():
+    if Ledger(record).is_complete():
         return (
             f"{name}: nothing to do, it was tested at {newest['when']} by `{newest['command']}`; "
             f"`{record.command('run', '--trials', 'N')}` searches on"

@@ -10,11 +10,11 @@ source        {"data": path or None, "fingerprint": of the training images}; eac
 stopped       whether workers shall leave it alone
 resumed_at    how many trials it had when somebody last went on with it: what failed before does not count any more
 tests         every opening of the test split, oldest first (TestReport as JSON)
-              with which images were right in system attributes beside (search/hits.py)
+              with which images were right in system attributes beside (search/results/hits.py)
 ending        what is done once the search is over (search/service.py); null where nothing is, or all of it was
 confirmation  what training its best trials again over fresh seeds said (Confirmation as JSON), if that was done
 marked        whether workers mark its trials as its own (studies/storage/ownership.py); earlier versions did not
-published     SHA-256 of the note that the dashboard was last given (search/publish.py), if it was
+published     SHA-256 of the note that the dashboard was last given (search/dashboard/publish.py), if it was
 
 The runs of a confirmation are trials of a study of their own beside it, which no sampler sees. It has two more:
 

@@ -16,7 +16,7 @@ ROOMS = ("models", "studies", "search")
 
 _OPENER = "studies/data/holdout.py"
 _OPENER_NAMED = re.compile(r"\bholdout\b|\bopen_test_split\b")
-_FINALIZE = "search/finalize.py"
+_FINALIZE = "search/results/finalize.py"
 # They hand a split's name on from holdout or datasets, or hold the names of its files.
 _DECODERS = frozenset(
     {

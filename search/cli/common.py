@@ -14,7 +14,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mlpsearch.search.status import StudyStatus
+    from mlpsearch.search.results.status import StudyStatus
     from mlpsearch.studies.record import StudyRecord
 
 INTERRUPTED = 130
@@ -89,10 +89,10 @@ def find_study(study: str, storage: str | None, *, read_only: bool = False) -> "
 
 def status_of(record: "StudyRecord") -> "StudyStatus":
     """Return how a study stands now."""
-    from mlpsearch.search.status import study_status
-    from mlpsearch.search.trial_queue import TrialQueue
+    from mlpsearch.search.results.status import study_status
+    from mlpsearch.search.trials.ledger import Ledger
 
-    return study_status(record, TrialQueue(record))
+    return study_status(record, Ledger(record))
 
 
 def show_study(record: "StudyRecord", as_json: bool) -> None:

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from mlpsearch.search.headline import Headline
-from mlpsearch.search.status import StudyStatus
-from mlpsearch.search.wording import (
+from mlpsearch.search.results.headline import Headline
+from mlpsearch.search.results.status import StudyStatus
+from mlpsearch.search.results.wording import (
     MOST_CLASSES,
     bias,
     duration,

@@ -49,7 +49,7 @@ def export(
         raise click.UsageError("--onnx needs -o FOLDER, a name without a suffix")
     record = find_study(study, storage, read_only=True)
     if trials is not None:
-        from mlpsearch.search.export.trials import write_trials
+        from mlpsearch.search.export.trial_table import write_trials
 
         write_trials(record, trials)
         tell(f"wrote {trials}")
@@ -60,9 +60,9 @@ def export(
 def _export_winner(record: "StudyRecord", output: Path | None, weights: Path | None, onnx: bool) -> None:
     from mlpsearch.models.prediction import prediction_arrays
     from mlpsearch.search.export.document import write_export
+    from mlpsearch.search.export.exporting import ONNX, export_winner, taken, write_folder
     from mlpsearch.search.export.parameters import write_parameters
-    from mlpsearch.search.export.winner import ONNX, export_winner, taken, write_folder
-    from mlpsearch.search.finalize import MissingWeightsError, load_winner
+    from mlpsearch.search.results.winner import MissingWeightsError, load_winner
 
     try:
         winner = load_winner(record)
@@ -99,7 +99,7 @@ def train(export: Path, data: str | None, as_json: bool) -> None:
     """Train an exported configuration again, and say whether it is the same bit for bit."""
     from mlpsearch.search.export.document import read_export
     from mlpsearch.search.export.retraining import Retraining
-    from mlpsearch.search.wording import percent
+    from mlpsearch.search.results.wording import percent
 
     exported = read_export(export)
     retraining = Retraining(exported, data)
@@ -134,7 +134,7 @@ def predict(export: Path, images: tuple[Path, ...], top: int, as_json: bool) -> 
 
 
 def _comparison_text(comparison: "Comparison") -> str:
-    from mlpsearch.search.wording import percent
+    from mlpsearch.search.results.wording import percent
 
     accuracy = f"validation accuracy {percent(comparison.validation_accuracy)}"
     accuracy += ", the same as exported" if comparison.same else f", exported was {percent(comparison.exported)}"
@@ -150,7 +150,7 @@ def _predictions_table(predictions: "list[Prediction]") -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    from mlpsearch.search.wording import percent
+    from mlpsearch.search.results.wording import percent
 
     table = Table(box=None, pad_edge=False)
     table.add_column("file", overflow="fold")

@@ -38,7 +38,7 @@ def report(study: str, output: Path | None, open_it: bool, storage: str | None) 
     record = find_study(study, storage, read_only=True)
     path = output or Path(f"{record.name}.html")
     with err().status("making the report"):
-        from mlpsearch.search.report.study import write_report
+        from mlpsearch.search.report.study_report import write_report
 
         write_report(record, path)
     tell(f"wrote {path}")

@@ -21,7 +21,7 @@ from mlpsearch.search.cli.common import (
 @json_option
 def evaluate(study: str, storage: str | None, as_json: bool) -> None:
     """Evaluate the winner on the test split; every opening of it is recorded."""
-    from mlpsearch.search.finalize import evaluate as evaluate_winner
+    from mlpsearch.search.service import evaluate as evaluate_winner
 
     record = find_study(study, storage)
     before = len(record.attributes()["tests"])

@@ -20,10 +20,10 @@ from mlpsearch.search.cli.common import (
     tell,
     tell_if_nothing_was_opened,
 )
-from mlpsearch.search.cli.placement import placement_options
+from mlpsearch.search.cli.worker_options import placement_options
 
 if TYPE_CHECKING:
-    from mlpsearch.search.placement import Placement
+    from mlpsearch.search.workers.placement import Placement
     from mlpsearch.studies.record import StudyRecord
 
 trials_option = click.option(
@@ -164,7 +164,7 @@ def worker(
     """Work on a study until it is done and tested; without STUDY on every open study, in turn, until Ctrl-C."""
     from mlpsearch.models.threads import use_threads
     from mlpsearch.search.service import serve_everything, serve_to_the_end
-    from mlpsearch.search.worker import serve_one, worker_name
+    from mlpsearch.search.workers.worker import serve_one, worker_name
     from mlpsearch.studies.storage.opening import storage_url
 
     if threads is not None:
@@ -234,10 +234,10 @@ def _run_to_the_end(record: "StudyRecord", placement: "Placement", again: str) -
     complete, stops = _supervise(record, placement)
     if complete:
         return
-    from mlpsearch.search.trial_queue import TrialQueue
+    from mlpsearch.search.trials.ledger import Ledger
 
     what = "interrupted" if stops else "stopped"
-    ended, total = TrialQueue(record).ended(), record.budget.trials
+    ended, total = Ledger(record).ended(), record.budget.trials
     tell(f"{what}: {ended} of {total} trials are done and kept; `{again}` goes on")
     sys.exit(INTERRUPTED if stops else 0)
 
@@ -245,14 +245,14 @@ def _run_to_the_end(record: "StudyRecord", placement: "Placement", again: str) -
 def _supervise(record: "StudyRecord", placement: "Placement") -> tuple[bool, int]:
     """Run the workers; return whether the budget is spent, and how often the user asked to stop."""
     from mlpsearch.search.cli.display import SearchProgress
-    from mlpsearch.search.status import study_status
-    from mlpsearch.search.supervisor import Supervisor
-    from mlpsearch.search.trial_queue import TrialQueue
+    from mlpsearch.search.results.status import study_status
+    from mlpsearch.search.trials.ledger import Ledger
+    from mlpsearch.search.workers.supervisor import Supervisor
 
-    queue, stops = TrialQueue(record), 0
+    ledger, stops = Ledger(record), 0
     with placement.starting(record) as start, SearchProgress(err()).shown() as progress:
         supervisor = Supervisor(
-            record, placement.workers, start, lambda: progress.update(study_status(record, queue))
+            record, placement.workers, start, lambda: progress.update(study_status(record, ledger))
         )
 
         def ask(*_: Any) -> None:
@@ -264,7 +264,7 @@ def _supervise(record: "StudyRecord", placement: "Placement") -> tuple[bool, int
 
         with on_signals(ask):
             complete = supervisor.run()
-        progress.update(study_status(record, queue))  # what came after its last look
+        progress.update(study_status(record, ledger))  # what came after its last look
         return complete, stops
 
 

@@ -14,7 +14,7 @@ from mlpsearch.search.cli.common import (
     storage_option,
     tell,
 )
-from mlpsearch.search.cli.placement import workers_option
+from mlpsearch.search.cli.worker_options import workers_option
 
 host_option = click.option(
     "--host", default="127.0.0.1", show_default=True, help="Any but this machine's own needs a token."
@@ -33,7 +33,7 @@ writes_option = click.option("--allow-writes", is_flag=True, help="Let the dashb
 @artifacts_option
 def dashboard(host: str, port: int, allow_writes: bool, storage: str | None) -> None:
     """Browse the studies in optuna-dashboard; it reads only, and only this machine reaches it."""
-    from mlpsearch.search.dashboard import serve as make_server
+    from mlpsearch.search.dashboard.server import serve as make_server
     from mlpsearch.studies.storage.opening import open_storage, storage_url
 
     opened = open_storage(storage_url(storage), read_only=not allow_writes)
@@ -53,9 +53,9 @@ def dashboard(host: str, port: int, allow_writes: bool, storage: str | None) -> 
 @own_data_option
 def serve(workers: int, host: str, port: int, allow_writes: bool, storage: str | None) -> None:
     """Run the dashboard and workers for every open study until SIGTERM or Ctrl-C; /healthz says how they are."""
-    from mlpsearch.search.dashboard import serve as make_server
     from mlpsearch.search.dashboard.health import Health, StorageWatch
-    from mlpsearch.search.worker_pool import WorkerPool
+    from mlpsearch.search.dashboard.server import serve as make_server
+    from mlpsearch.search.workers.worker_pool import WorkerPool
     from mlpsearch.studies.storage.opening import open_storage, storage_url
 
     opened = open_storage(storage_url(storage))

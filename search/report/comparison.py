@@ -10,9 +10,17 @@ from numpy.typing import NDArray
 
 from mlpsearch.models.errors import StudyError
 from mlpsearch.models.statistics import difference_interval
-from mlpsearch.search.hits import kept_hits
 from mlpsearch.search.report.summary import StudySummary, summarize
-from mlpsearch.search.wording import duration, interval, known_images, mean_and_deviation, percent, points, short
+from mlpsearch.search.results.hits import kept_hits
+from mlpsearch.search.results.wording import (
+    duration,
+    interval,
+    known_images,
+    mean_and_deviation,
+    percent,
+    points,
+    short,
+)
 from mlpsearch.studies.record import StudyRecord
 
 _ERROR = 0.05  # how often all intervals of a comparison together may miss the truth

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlpsearch.models.metrics import probabilities
-from mlpsearch.search.finalize import Winner
 from mlpsearch.search.report.pictures import data_uri, image_picture
+from mlpsearch.search.results.winner import Winner
 
 
 @dataclass(frozen=True, slots=True)

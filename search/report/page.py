@@ -20,7 +20,7 @@ from plotly.offline import get_plotlyjs
 
 from mlpsearch.models.errors import ReportError
 from mlpsearch.models.paths import write_atomically
-from mlpsearch.search.wording import (
+from mlpsearch.search.results.wording import (
     bias,
     duration,
     interval,

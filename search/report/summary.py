@@ -6,8 +6,8 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from mlpsearch.models.config import TrainConfig
-from mlpsearch.search.status import study_status
-from mlpsearch.search.trial_queue import TrialQueue
+from mlpsearch.search.results.status import study_status
+from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.spec.study import StudySpec
 
@@ -62,7 +62,7 @@ class StudySummary:
 
 def summarize(record: StudyRecord, trials: list[FrozenTrial]) -> StudySummary:
     """Return the summary of a study with these trials."""
-    status, attributes = study_status(record, TrialQueue(record)), record.attributes()
+    status, attributes = study_status(record, Ledger(record)), record.attributes()
     confirmation, first = status.confirmation, status.headline
     confirmed = first if first and first.confirmed else None
     winner = next((trial for trial in trials if first and trial.number == first.trial), None)

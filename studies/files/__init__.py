@@ -1,0 +1,1 @@
+"""Files of studies, in a folder or in a bucket: weights, checkpoints, what the dashboard shows."""

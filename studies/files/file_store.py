@@ -5,7 +5,7 @@ a folder that all machines share, or s3://BUCKET/PREFIX. Each study remembers th
 this machine finds the same place.
 
     <place>/<id of a study>/study.json                      says whose they are (studies/files/marks.py)
-    <place>/<id of a study>/checkpoints/…, weights/…        see search/checkpoints.py
+    <place>/<id of a study>/checkpoints/…, weights/…        see search/trials/checkpoints.py
     <place>/dashboard/…                                     see studies/files/artifacts.py
 
 The folder beside a.db is a.db.artifacts; older versions named it a.artifacts, and one that has the storage's

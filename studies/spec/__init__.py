@@ -1,0 +1,1 @@
+"""The file that a person writes: what a study searches, on which data and for how long."""

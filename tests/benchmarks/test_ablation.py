@@ -5,7 +5,7 @@ from pathlib import Path
 from optuna.trial import TrialState
 
 from benchmarks.ablation import ablation_spec, base_of, changes_around, rows_of
-from mlpsearch.search.trial_queue import MAX_FAILURES, Claim, TrialQueue
+from mlpsearch.search.trials.queue import MAX_FAILURES, Claim, TrialQueue
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.spec.catalog import find
@@ -35,7 +35,7 @@ def test_a_row_has_the_trials_of_its_configuration_whatever_failed(tmp_path: Pat
     queue = TrialQueue(record)
     for number in range(3 * MAX_FAILURES):
         queue.fail(claim(queue), f"no {number}")  # of one configuration twice, and once of the next
-    while not queue.is_complete():
+    while not queue.ledger.is_complete():
         claimed = claim(queue)
         queue.finish(claimed, accuracy_of(claimed, record), {"seconds": 1.0})
     assert record.counts.by_state()[TrialState.FAIL] == 3

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 from optuna_dashboard import get_note, save_note
 
-from mlpsearch.search.confirmation import confirmed
-from mlpsearch.search.dashboard import serve
-from mlpsearch.search.finalize import confirm
-from mlpsearch.search.worker import Worker
+from mlpsearch.search.dashboard.server import serve
+from mlpsearch.search.results.confirmation import confirmed
+from mlpsearch.search.service import confirm
+from mlpsearch.search.workers.worker import Worker
 from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.spec.study import Confirm
 from mlpsearch.studies.study_data import load_study_data

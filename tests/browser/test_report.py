@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from optuna.trial import TrialState
 
-from mlpsearch.search.finalize import evaluate
 from mlpsearch.search.report.comparison import compare, write_comparison
-from mlpsearch.search.report.study import write_report
-from mlpsearch.search.worker import Worker
+from mlpsearch.search.report.study_report import write_report
+from mlpsearch.search.service import evaluate
+from mlpsearch.search.workers.worker import Worker
 from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.study_data import load_study_data
 from tests.search.makers import digits_study, never
-from tests.search.test_compare import study
-from tests.search.test_report import HOSTILE, add
+from tests.search.report.test_compare import study
+from tests.search.report.test_report import HOSTILE, add
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -6,7 +6,7 @@ from dataclasses import replace
 import optuna
 import pytest
 
-from mlpsearch.search.objective import Objective, Outcome
+from mlpsearch.search.trials.objective import Objective, Outcome
 
 Behaviour = Callable[[Objective, optuna.Trial, Callable[[], bool]], Outcome]
 

@@ -12,10 +12,11 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from mlpsearch.models.threads import use_threads
-from mlpsearch.search import finalize
 from mlpsearch.search.cli import main
-from mlpsearch.search.trial_queue import TrialQueue
-from mlpsearch.search.worker import Worker
+from mlpsearch.search.results import finalize
+from mlpsearch.search.service import evaluate
+from mlpsearch.search.trials.queue import TrialQueue
+from mlpsearch.search.workers.worker import Worker
 from mlpsearch.studies.data import holdout
 from mlpsearch.studies.data import training as datasets
 from mlpsearch.studies.data.holdout import open_test_split
@@ -61,7 +62,7 @@ def _home_and_no_idling(tmp_path: Path, image_cache: Path, monkeypatch: pytest.M
         monkeypatch.setenv(variable, "")  # so that it is as before when the test ends
         monkeypatch.delenv(variable)
     for module in ("worker", "serving"):
-        monkeypatch.setattr(f"mlpsearch.search.{module}.IDLE_SECONDS", 0.01)
+        monkeypatch.setattr(f"mlpsearch.search.workers.{module}.IDLE_SECONDS", 0.01)
 
 
 @pytest.fixture(autouse=True)
@@ -128,7 +129,7 @@ def finished(searched: Callable[[str], Path], tmp_path: Path) -> Callable[[str],
 def tested(finished: Callable[..., StudyRecord]) -> StudyRecord:
     """A study that was tested and published."""
     record = finished()
-    finalize.evaluate(record, "mlpsearch run mine")
+    evaluate(record, "mlpsearch run mine")
     return record
 
 

@@ -9,12 +9,12 @@ from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import select, update
 
-from mlpsearch.search.checkpoints import weights_name
-from mlpsearch.search.confirmation import plan
-from mlpsearch.search.dashboard import artifact_store
-from mlpsearch.search.publish import publish
-from mlpsearch.search.trial_queue import ATTEMPT, Claim, TrialQueue
-from mlpsearch.search.worker import Worker
+from mlpsearch.search.dashboard.publish import publish
+from mlpsearch.search.dashboard.server import artifact_store
+from mlpsearch.search.results.confirmation import plan
+from mlpsearch.search.trials.checkpoints import weights_name
+from mlpsearch.search.trials.queue import ATTEMPT, Claim, TrialQueue
+from mlpsearch.search.workers.worker import Worker
 from mlpsearch.studies.creation import create_or_resume, plan_confirmation
 from mlpsearch.studies.data.training import load_training
 from mlpsearch.studies.record import PLANNED_SEED, StudyRecord, open_study

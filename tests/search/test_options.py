@@ -9,11 +9,12 @@ import pytest
 from mlpsearch.models.metrics import accuracy, predict_split, probabilities
 from mlpsearch.models.weights import load_arrays, save_arrays
 from mlpsearch.search.export.document import read_export
+from mlpsearch.search.export.exporting import export_winner, write_folder
 from mlpsearch.search.export.prediction import load_classifier
 from mlpsearch.search.export.retraining import Retraining
-from mlpsearch.search.export.winner import export_winner, write_folder
-from mlpsearch.search.finalize import evaluate, load_winner
-from mlpsearch.search.worker import Worker
+from mlpsearch.search.results.winner import load_winner
+from mlpsearch.search.service import evaluate
+from mlpsearch.search.workers.worker import Worker
 from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.study_data import load_study_data
 from tests.models.cases import EVERYTHING

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from mlpsearch.models.errors import DataError
+from mlpsearch.search.dashboard.note import note
 from mlpsearch.search.export.document import read_export
-from mlpsearch.search.finalize import evaluate
-from mlpsearch.search.note import note
 from mlpsearch.search.report.comparison import compare
-from mlpsearch.search.report.study import report_page
-from mlpsearch.search.worker import serve_one
+from mlpsearch.search.report.study_report import report_page
+from mlpsearch.search.service import evaluate
+from mlpsearch.search.workers.worker import serve_one
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.record import StudyRecord, open_study, source_of, study_names
 from mlpsearch.studies.storage.opening import open_storage

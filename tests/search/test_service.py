@@ -9,7 +9,7 @@ import pytest
 
 from mlpsearch.models.errors import StudyError
 from mlpsearch.search import service
-from mlpsearch.search.confirmation import last_confirmation, plan
+from mlpsearch.search.results.confirmation import last_confirmation, plan
 from mlpsearch.search.service import (
     ask_to_confirm,
     closing_remark,
@@ -21,8 +21,8 @@ from mlpsearch.search.service import (
     serve_to_the_end,
     stop,
 )
-from mlpsearch.search.trial_queue import TrialQueue
-from mlpsearch.search.worker import serve_one
+from mlpsearch.search.trials.queue import TrialQueue
+from mlpsearch.search.workers.worker import serve_one
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.record import (
     PLANNED_SEED,
@@ -77,7 +77,7 @@ def test_a_worker_for_all_confirms_and_tests_what_was_submitted(record: StudyRec
     told: list[str] = []
     serve_everything(record.url, is_done(record), told.append)
     assert told == []
-    assert TrialQueue(record).ended() == 3
+    assert TrialQueue(record).ledger.ended() == 3
     assert len(done_runs(record)) == 2 * 2 + 2
     (test,) = record.attributes()["tests"]
     assert (test["command"], len(test["seeds"])) == ("mlpsearch submit mine", 2)
@@ -98,7 +98,7 @@ def test_without_a_confirm_table_the_best_of_the_search_is_tested(finished: Fini
     record = finished()
     reopen(record, evaluate=True, command="c")
     serve_to_the_end(record, never)
-    best = TrialQueue(record).best()
+    best = TrialQueue(record).ledger.best()
     (test,) = record.attributes()["tests"]
     assert best is not None
     assert (test["trial"], test["seeds"]) == (best.number, [])
@@ -233,7 +233,7 @@ def test_a_tested_study_that_grows_is_not_tested_again(record: StudyRecord, open
         "mine: the test split was opened before and stays closed now; `mlpsearch confirm mine` opens it again"
     )
     serve_to_the_end(record, never)
-    assert TrialQueue(record).ended() == 3
+    assert TrialQueue(record).ledger.ended() == 3
     assert openings == ["digits"]
     assert "nothing to do, it was tested at " in closing_remark(record)
     ask_to_confirm(record, Confirm(top=3, seeds=2, report=3), "explicit")

@@ -11,10 +11,10 @@ import psutil
 import pytest
 
 from mlpsearch.models.errors import StudyError
-from mlpsearch.search import ray_worker
-from mlpsearch.search.placement import Placement
-from mlpsearch.search.ray_worker import RayWorker, starting_on_ray
-from mlpsearch.search.supervisor import Supervisor, WorkerEnd
+from mlpsearch.search.workers import ray_worker
+from mlpsearch.search.workers.placement import Placement
+from mlpsearch.search.workers.ray_worker import RayWorker, starting_on_ray
+from mlpsearch.search.workers.supervisor import Supervisor, WorkerEnd
 from mlpsearch.studies.record import StudyRecord, delete_study
 from tests.postgres import ESCAPED, Server
 from tests.stress.conftest import NewDriver, Reference

@@ -1,0 +1,1 @@
+"""Images as a source of data: folders, archives, torchvision's layouts."""

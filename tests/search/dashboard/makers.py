@@ -19,9 +19,9 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from PIL import Image
 
-from mlpsearch.search.dashboard import Server, artifact_store
 from mlpsearch.search.dashboard.address import Address
 from mlpsearch.search.dashboard.guard import Rules
+from mlpsearch.search.dashboard.server import Server, artifact_store
 from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.storage.opening import sqlite_path
 from tests.search.makers import add_own

@@ -13,9 +13,9 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
 from mlpsearch.models.errors import StorageError
-from mlpsearch.search.dashboard import guarded
 from mlpsearch.search.dashboard.guard import Rules
 from mlpsearch.search.dashboard.health import Health, health_page
+from mlpsearch.search.dashboard.server import guarded
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.record import StudyRecord, delete_study
 from mlpsearch.studies.storage.opening import Storage, open_storage, sqlite_path

@@ -16,9 +16,9 @@ import pytest
 from sqlalchemy import text
 
 from mlpsearch.models.errors import StudyError
-from mlpsearch.search.dashboard import guarded, serve
 from mlpsearch.search.dashboard.address import Address, listen
-from mlpsearch.search.publish import publish
+from mlpsearch.search.dashboard.publish import publish
+from mlpsearch.search.dashboard.server import guarded, serve
 from mlpsearch.studies.record import StudyRecord
 from tests.search.conftest import Command
 from tests.search.dashboard.makers import READ_ONLY, ask, running, study_to_see

@@ -11,8 +11,8 @@ from wsgiref.types import WSGIApplication
 import pytest
 from optuna_dashboard import wsgi
 
-from mlpsearch.search.dashboard import artifact_store, guarded
 from mlpsearch.search.dashboard.guard import Rules
+from mlpsearch.search.dashboard.server import artifact_store, guarded
 from mlpsearch.studies.record import StudyRecord
 from tests.search.dashboard.makers import HERE, PNG, READ_ONLY, WRITABLE, Reply, ask, attach, content
 from tests.studies.stores import folder_of

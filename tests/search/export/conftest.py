@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mlpsearch.search.export.winner import export_winner, write_folder
-from mlpsearch.search.finalize import evaluate, load_winner
+from mlpsearch.search.export.exporting import export_winner, write_folder
+from mlpsearch.search.results.winner import load_winner
+from mlpsearch.search.service import evaluate
 from mlpsearch.studies.record import open_study
 
 Folder = Callable[..., Path]

@@ -23,7 +23,7 @@ from mlpsearch.models.weights import digest, load_arrays
 from mlpsearch.search.export.document import DOCUMENT, read_export, write_export
 from mlpsearch.search.export.parameters import WEIGHTS
 from mlpsearch.search.export.prediction import classify, load_classifier, read_images
-from mlpsearch.search.finalize import load_winner
+from mlpsearch.search.results.winner import load_winner
 from mlpsearch.studies.data.holdout import open_test_split
 from mlpsearch.studies.data.training import load_training
 from mlpsearch.studies.record import StudyRecord

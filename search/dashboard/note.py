@@ -1,0 +1,190 @@
+"""The note of a study, in Markdown: what it is about, what it found, and what to do next.
+
+Names that come from a study are written such that they are text and nothing else.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from mlpsearch.search.results.confirmation import Confirmation, last_confirmation, to_json
+from mlpsearch.search.results.headline import Headline, headline
+from mlpsearch.search.results.wording import (
+    MOST_CLASSES,
+    NETS,
+    bias,
+    duration,
+    interval,
+    known_images,
+    lead,
+    mean_and_deviation,
+    moment,
+    percent,
+    short,
+)
+from mlpsearch.search.trials.ledger import Ledger
+from mlpsearch.studies.record import StudyRecord
+from mlpsearch.studies.spec.dimensions import Choices, Dimension
+
+_MARKUP = re.compile(r"([\\`*_\[\]<>|~$&])")
+
+
+def note(record: StudyRecord) -> str:
+    """Return the note as it has to be now."""
+    attributes = record.attributes()
+    tests, confirmation = attributes["tests"], last_confirmation(record)
+    winner = headline(record, Ledger(record))
+    test = winner.test if winner else None
+    net, dataset = NETS[record.spec.net], record.spec.dataset
+    parts = [
+        f"# {_text(record.name)}",
+        f"Which hyperparameters give the {net} the highest validation accuracy on {dataset}?",
+        *(_result(winner, confirmation) if winner and tests else ["Nothing is tested yet."]),
+        "## What to do next",
+        _table(("command", ""), _commands(record.name, bool(tests), confirmation is not None)),
+        "## Specification",
+        _table(("", ""), _specification(record, attributes["source"])),
+        *(_openings(tests) if tests else []),
+        *(_confusion(test) if test else []),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _result(winner: Headline, confirmation: Confirmation | None) -> list[str]:
+    over = f" over {len(winner.seeds)} seeds" if winner.confirmed else " in the search"
+    accuracies = [(f"validation{over}", mean_and_deviation(winner.validation, winner.deviation))]
+    if winner.test is not None:
+        several = f", the mean of {len(winner.seeds)} nets" if winner.confirmed else ""
+        accuracies += [
+            (
+                f"**test**, {winner.test['images']:,} images that no search has seen{several}",
+                f"**{mean_and_deviation(winner.test['accuracy'], winner.test.get('deviation'))}**",
+            ),
+            ("its 95% interval", interval(winner.test["interval"])),
+        ]
+    known = known_images(winner.test or {})
+    return [
+        f"## Trial {winner.trial} is the winner",
+        *([f"{winner.remark[0].upper()}{winner.remark[1:]}."] if winner.remark else []),
+        _table(("", "accuracy"), accuracies),
+        *([f"**Beware:** {known}."] if known else []),
+        *(_confirmed(confirmation) if confirmation else []),
+        "The winner's hyperparameters:",
+        _table(
+            ("hyperparameter", "value"), ((_code(name), _code(short(it))) for name, it in winner.params.items())
+        ),
+    ]
+
+
+def _confirmed(confirmation: Confirmation) -> list[str]:
+    candidates, runs = confirmation.candidates, len(confirmation.result.seeds)
+    best = bias(confirmation.search_best, confirmation.selection_bias, confirmation.winner, runs)
+    return [*(_choice(confirmation) if len(candidates) > 1 else []), f"Selection bias: {best}."]
+
+
+def _choice(confirmation: Confirmation) -> list[str]:
+    rows = [
+        (str(one.trial), percent(one.search_accuracy), mean_and_deviation(one.mean, one.deviation))
+        for one in confirmation.candidates
+    ]
+    further = ", and the winner over further ones, which are reported above" if confirmation.reported else ""
+    return [
+        f"The best trials of the search were trained again over {len(confirmation.seeds)} fresh seeds, "
+        f"to choose by their means{further}:",
+        _table(("trial", "in the search", "mean ± standard deviation"), rows),
+        lead(to_json(confirmation)),
+    ]
+
+
+def _commands(name: str, tested: bool, confirmed: bool) -> list[tuple[str, str]]:
+    commands = [
+        ("status", "", "how far it is", not tested),
+        ("run", "", "goes on to the end of its budget, then tests its best trial", not tested),
+        (
+            "confirm",
+            "",
+            "trains the best trials again over fresh seeds, to choose by more than luck",
+            not confirmed,
+        ),
+        ("report", "", "one HTML file with all plots", True),
+        ("export", " -o best", "the winner with its weights, to train it again or to classify images", tested),
+    ]
+    return [(_code(f"mlpsearch {verb} {name}{rest}"), what) for verb, rest, what, due in commands if due]
+
+
+def _specification(record: StudyRecord, source: dict[str, Any]) -> list[tuple[str, str]]:
+    spec, budget = record.spec, record.budget
+    limits = [
+        f"{budget.trials} trials of {budget.epochs} epochs",
+        *([f"at most {duration(budget.seconds)}"] if budget.seconds else []),
+        *([f"at most {budget.total_epochs:,} epochs in all"] if budget.total_epochs else []),
+    ]
+    from_where = f", from {_code(source['data'])}" if source["data"] else ""
+    return [
+        *((_code(name), f"searched: {_extent(dimension)}") for name, dimension in spec.search.items()),
+        *((_code(name), f"fixed: {_code(short(value))}") for name, value in spec.fixed.items()),
+        *([("start points", f"{len(spec.start)}, tried first")] if spec.start else []),
+        ("images", f"{spec.dataset}{from_where}"),
+        ("validation", _validation(record)),
+        ("budget", ", ".join(limits)),
+        ("sampler, pruner", f"{spec.sampler}, {spec.pruner}"),
+    ]
+
+
+def _validation(record: StudyRecord) -> str:
+    count, folder = record.validation_split()
+    if folder is not None:
+        return f"{count:,} images, those in {_code(folder + '/')}"
+    return f"{count:,} of the training images, drawn by seed {record.spec.seed}"
+
+
+def _extent(dimension: Dimension) -> str:
+    if isinstance(dimension, Choices):
+        return ", ".join(_code(short(choice)) for choice in dimension.choices)
+    return f"{short(dimension.low)} – {short(dimension.high)}{', on a logarithmic scale' if dimension.log else ''}"
+
+
+def _openings(tests: Sequence[dict[str, Any]]) -> list[str]:
+    rows = [
+        (
+            str(test["opening"]),
+            moment(test["when"]),
+            _code(test["command"]),
+            str(test["trial"]),
+            mean_and_deviation(test["accuracy"], test.get("deviation")),
+        )
+        for test in tests
+    ]
+    return [
+        "## Openings of the test split",
+        "A test split that is looked at often no longer tests. Each time is on record:",
+        _table(("", "when", "by", "trial", "test accuracy"), rows),
+    ]
+
+
+def _confusion(test: dict[str, Any]) -> list[str]:
+    if len(test["classes"]) > MOST_CLASSES:
+        return []
+    names = [_text(name) for name in test["classes"]]
+    together = f"; of all {len(test['seeds'])} nets together" if test.get("seeds") else ""
+    rows = ((f"**{name}**", *map(str, counts)) for name, counts in zip(names, test["confusion"], strict=True))
+    return [
+        "## Confusion matrix",
+        f"Test images; rows are true classes, columns predicted ones{together}.",
+        _table(("", *names), rows),
+    ]
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, [":---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _text(name: str) -> str:
+    """A name as text, with nothing that Markdown takes for more."""
+    return _MARKUP.sub(r"\\\1", " ".join(str(name).split()))
+
+
+def _code(name: str) -> str:
+    """A name, value or command as code in a cell of a table."""
+    return "`" + " ".join(name.split()).replace("`", "´").replace("|", r"\|") + "`"

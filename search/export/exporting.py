@@ -1,0 +1,161 @@
+"""Exporting the winner of a study: the document about it, and a folder with its weights."""
+
+import shlex
+from dataclasses import asdict
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from mlpsearch.models.errors import ExportError
+from mlpsearch.models.paths import folder_written_atomically, write_atomically
+from mlpsearch.models.prediction import prediction_arrays
+from mlpsearch.models.weights import digest
+from mlpsearch.search.export.document import (
+    DOCUMENT,
+    Export,
+    ExportedAccuracy,
+    ExportedConfirmation,
+    ExportedData,
+    ExportedTest,
+    first_mistake,
+    write_export,
+)
+from mlpsearch.search.export.parameters import WEIGHTS, write_parameters
+from mlpsearch.search.export.versions import versions
+from mlpsearch.search.results.confirmation import Confirmation, last_confirmation
+from mlpsearch.search.results.headline import headline
+from mlpsearch.search.results.openings import TestReport, report_of
+from mlpsearch.search.results.winner import Choice, Winner
+from mlpsearch.search.trials.ledger import Ledger
+from mlpsearch.studies.record import StudyRecord
+
+ONNX = "model.onnx"  # in an exported folder
+
+
+def export_winner(record: StudyRecord, winner: Choice, path: Path) -> Export:
+    """Return the export of a study's winner; where its weights are missing, so is their digest.
+
+    path: where it will be; the command that trains it again names it.
+    Raises ExportError where a name or a value of the study, or the path, may not stand in a document.
+    """
+    try:
+        return _export(record, winner, path)
+    except ValidationError as error:
+        raise ExportError(f"study {record.name}: cannot be exported ({first_mistake(error)})") from error
+
+
+def _export(record: StudyRecord, winner: Choice, path: Path) -> Export:
+    arrays = prediction_arrays(winner.net, winner.preprocessing) if isinstance(winner, Winner) else None
+    return Export(
+        study=record.name,
+        taken=taken(record, winner),
+        trial=winner.trial,
+        run=winner.run,
+        net=record.spec.net,
+        threads=winner.threads,
+        command=shlex.join(["mlpsearch", "train", path.name]),
+        weights_digest=None if arrays is None else digest(arrays),
+        config=asdict(winner.config),
+        data=ExportedData(
+            dataset=record.spec.dataset,
+            source=record.attributes()["source"]["data"],
+            validation=len(winner.data.validation),
+            validation_folder=winner.data.validation_folder,
+            split_seed=record.spec.seed,
+            fingerprint=winner.data.fingerprint,
+            classes=list(winner.data.classes),
+            shape=winner.data.shape,
+        ),
+        accuracy=_accuracy(record, winner),
+        versions=versions(),
+    )
+
+
+def write_folder(export: Export, winner: Winner, folder: Path, *, onnx: bool = False) -> None:
+    """Write a folder with the document, the weights and, if asked for, an ONNX model; all of it or nothing.
+
+    It takes the place of an earlier export. Raises ExportError for any other folder that is there.
+    """
+    arrays = prediction_arrays(winner.net, winner.preprocessing)
+    model = None
+    if onnx:
+        from mlpsearch.search.export.onnx_model import onnx_model
+
+        model = onnx_model(export, arrays)
+    try:
+        _refuse_other_content(folder)
+        with folder_written_atomically(folder) as new:
+            write_export(export, new / DOCUMENT)
+            write_parameters(arrays, new / WEIGHTS)
+            if model is not None:
+                write_atomically(new / ONNX, model)
+    except OSError as error:
+        raise ExportError(f"{folder}: cannot be written ({error.strerror})") from error
+
+
+def _refuse_other_content(folder: Path) -> None:
+    if Path.cwd().is_relative_to(folder.resolve()):
+        raise ExportError(f"{folder}: is the current folder, or one above it; name a new folder")
+    found = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
+    others = found - {DOCUMENT, WEIGHTS, ONNX}
+    if others or (found and DOCUMENT not in found):
+        raise ExportError(
+            f"{folder}: is there and is no export (it has {min(others or found)!r}); name a new folder"
+        )
+
+
+def taken(record: StudyRecord, winner: Choice) -> str:
+    """Return which net of the study it is, and what is to be said of it."""
+    first = headline(record, Ledger(record))
+    if first is not None and winner.run is not None:
+        nets = f"of its {len(first.seeds)} reported nets the one of the highest validation accuracy"
+        what = f"trial {winner.trial}, the confirmed winner: {nets}"
+    else:
+        what = f"trial {winner.trial}, the best of the search"
+    return f"{what}; {first.remark}" if first is not None and first.remark else what
+
+
+def _accuracy(record: StudyRecord, winner: Choice) -> ExportedAccuracy:
+    # A run is of a confirmation, whose nets were tested together; else the net is the search's own.
+    confirmation = last_confirmation(record) if winner.run is not None else None
+    seeds = confirmation.result.seeds if confirmation else []
+    report = report_of(record, winner.trial, seeds)
+    return ExportedAccuracy(
+        validation=winner.validation_accuracy,
+        this_net_on_test=_own(report, winner) if report else None,
+        test=_test(report) if report else None,
+        confirmation=_confirmation(confirmation) if confirmation else None,
+    )
+
+
+def _own(report: TestReport, winner: Choice) -> float:
+    return report.accuracies[report.seeds.index(winner.config.seed)] if report.seeds else report.accuracy
+
+
+def _test(report: TestReport) -> ExportedTest:
+    return ExportedTest(
+        accuracy=report.accuracy,
+        interval=report.interval,
+        images=report.images,
+        also_in_training=report.also_in_training,
+        opening=report.opening,
+        seeds=report.seeds,
+        accuracies=report.accuracies or [report.accuracy],  # older studies have none
+        deviation=report.deviation,
+        confusion=report.confusion,
+    )
+
+
+def _confirmation(confirmation: Confirmation) -> ExportedConfirmation:
+    best, result = confirmation.candidates[0], confirmation.result
+    return ExportedConfirmation(
+        seeds=result.seeds,
+        accuracies=result.accuracies,
+        mean=result.mean,
+        deviation=result.deviation,
+        candidates=len(confirmation.candidates),
+        choice_seeds=confirmation.seeds if confirmation.reported else [],
+        choice_mean=best.mean if confirmation.reported else None,
+        selection_bias=confirmation.selection_bias,
+        chance=confirmation.chance,
+    )

@@ -1,0 +1,172 @@
+"""The report of one study: what is known of it, put onto one page."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import plotly.graph_objects as go
+import tomli_w
+from optuna.trial import FrozenTrial, TrialState
+
+from mlpsearch.models.errors import MlpsearchError
+from mlpsearch.search.export.versions import versions
+from mlpsearch.search.report import figures
+from mlpsearch.search.report.mistakes import Mistake, most_confident_mistakes
+from mlpsearch.search.report.optuna_figures import OptunaFigures
+from mlpsearch.search.report.page import Plot, refuse_other_endings, render, write_page
+from mlpsearch.search.report.pictures import data_uri, first_layer_picture
+from mlpsearch.search.report.summary import StudySummary, summarize
+from mlpsearch.search.results.confirmation import last_confirmation
+from mlpsearch.search.results.winner import load_winner
+from mlpsearch.search.results.wording import NETS, duration, moment
+from mlpsearch.search.strategy.own_study import OwnStudy
+from mlpsearch.studies.record import StudyRecord
+
+_IMPORTANCES = "How much each decides whether a trial is among the best (PED-ANOVA); all add up to 1."
+_PARALLEL = "A line a finished trial: the stronger its colour, the better."
+_SLICES = "Validation accuracy by each hyperparameter; the stronger a colour, the later the trial."
+_WIDE = "wide"
+_MOST_MISTAKES = 18
+_MOST_FAILED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Plots under one heading. kind: "wide" for those that a phone shows a part of at a time."""
+
+    id: str
+    title: str
+    note: str
+    plots: list[Plot]
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NetView:
+    """What the winner's net looks like; trouble says why it cannot be shown."""
+
+    trouble: str = ""
+    trial: int | None = None
+    weights: str = ""
+    mistakes: list[Mistake] = field(default_factory=list)
+
+
+def write_report(record: StudyRecord, path: Path) -> None:
+    """Write a study's report. Raises ReportError for a file that cannot be written, or is named as no page is."""
+    refuse_other_endings(path)  # before the work
+    write_page(path, report_page(record))
+
+
+def report_page(record: StudyRecord) -> bytes:
+    """Return a study's report as one HTML file."""
+    trials = record.own_trials()
+    study, attributes = summarize(record, trials), record.attributes()
+    sections = _sections(record, study, trials)
+    net = _net_view(record) if study.winner is not None else NetView()
+    confirmation = last_confirmation(record)
+    return render(
+        "report.html",
+        study=study,
+        net_name=NETS[study.net],
+        ended=study.trials["finished"] + study.trials["pruned"],
+        contents=_contents(study, sections),
+        sections=sections,
+        test=study.test,
+        reported=confirmation and confirmation.result,
+        search_best=confirmation and confirmation.search_best,
+        tests=attributes["tests"],
+        net=net,
+        failed=_failed(trials),
+        refused=record.counts.refused(_MOST_FAILED),
+        provenance=_provenance(record, study),
+        specification=tomli_w.dumps(record.spec.to_json()),
+    )
+
+
+def _sections(record: StudyRecord, study: StudySummary, trials: list[FrozenTrial]) -> list[Section]:
+    optuna = OptunaFigures(OwnStudy(record), list(record.spec.search))
+    search = [
+        _plot(optuna.history(), "Optimisation history", "Each finished trial, and the best so far."),
+        _plot(_curves(trials), "Learning curves", "A line a trial; pruned ones end where they were stopped."),
+        _plot(_timed(trials), "Time against accuracy", "Seconds of training, on a logarithmic scale."),
+    ]
+    slices = [Plot(name, figure, height=260, half=True) for name, figure in optuna.slices()]
+    contours = [Plot(name, figure, height=380) for name, figure in optuna.contours()]
+    matrix = figures.confusion(study.test) if study.test else None
+    sections = [
+        Section("search", "The search", "", _present(*search)),
+        Section("importances", "Importances", _IMPORTANCES, _present(_plot(optuna.importance()))),
+        Section(
+            "parallel", "Parallel coordinates", _PARALLEL, _present(_plot(optuna.parallel(), height=420)), _WIDE
+        ),
+        Section("slices", "Slices", _SLICES, slices),
+        Section("contours", "Contours", "Pairs of the most important hyperparameters.", contours),
+        Section("confusion", "Confusion matrix", _tested(study), _present(_plot(matrix, height=600)), _WIDE),
+    ]
+    return [section for section in sections if section.plots]
+
+
+def _plot(figure: go.Figure | None, title: str = "", note: str = "", height: int = 360) -> Plot | None:
+    return None if figure is None else Plot(title, figure, note, height)
+
+
+def _present(*plots: Plot | None) -> list[Plot]:
+    return [plot for plot in plots if plot is not None]
+
+
+def _curves(trials: list[FrozenTrial]) -> go.Figure | None:
+    return figures.learning_curves(trials) if any(trial.intermediate_values for trial in trials) else None
+
+
+def _timed(trials: list[FrozenTrial]) -> go.Figure | None:
+    timed = any("seconds" in trial.user_attrs for trial in trials if trial.value is not None)
+    return figures.time_against_accuracy(trials) if timed else None
+
+
+def _tested(study: StudySummary) -> str:
+    if study.test is None:
+        return ""
+    test = study.test
+    nets = f" over {len(test['seeds'])} seeds" if test.get("seeds") else ""
+    what = f"{test['images']:,} test images by true and predicted class"
+    return f"{what}: trial {test['trial']}{nets}, {moment(test['when'])}."
+
+
+def _net_view(record: StudyRecord) -> NetView:
+    try:
+        winner = load_winner(record)
+    except MlpsearchError as error:  # its weights or its images are gone; all the rest can be shown
+        return NetView(trouble=str(error))
+    picture = first_layer_picture(winner.first_layer, winner.data.shape)
+    return NetView("", winner.trial, data_uri(picture), most_confident_mistakes(winner, _MOST_MISTAKES))
+
+
+def _failed(trials: list[FrozenTrial]) -> list[tuple[int, str]]:
+    failed = [trial for trial in trials if trial.state == TrialState.FAIL][-_MOST_FAILED:]
+    return [(trial.number, trial.user_attrs.get("error", "no message")) for trial in failed]
+
+
+def _contents(study: StudySummary, sections: list[Section]) -> list[tuple[str, str]]:
+    return [
+        *([("winner", "Winner")] if study.winner is not None else []),
+        *([("confirmation", "Confirmation")] if study.confirmation else []),
+        *((section.id, section.title) for section in sections),
+        *([("net", "The net")] if study.winner is not None else []),
+        ("tests", "Test openings"),
+        ("provenance", "Provenance"),
+    ]
+
+
+def _drawn(study: StudySummary) -> str:
+    return f"those in {study.validation_folder}/" if study.validation_folder else f"seed {study.split_seed}"
+
+
+def _provenance(record: StudyRecord, study: StudySummary) -> list[tuple[str, str]]:
+    source = record.attributes()["source"]["data"]
+    return [
+        ("images", f"{study.dataset}{f', from {source}' if source else ''}"),
+        ("fingerprint of the training images", study.fingerprint),
+        ("validation split", f"{study.validation:,} images, {_drawn(study)}"),
+        ("trials", ", ".join(f"{count} {state}" for state, count in study.trials.items())),
+        ("time of the search", duration(study.seconds)),
+        ("versions where this page was made", ", ".join(f"{name} {it}" for name, it in versions().items())),
+    ]

@@ -1,0 +1,1 @@
+"""What a search found, how sure that is, and the one opener of test splits."""

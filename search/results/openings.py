@@ -1,0 +1,54 @@
+"""What each opening of a study's test split said; finalize.py opens it and puts a report on record."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from mlpsearch.studies.record import StudyRecord
+
+
+@dataclass(frozen=True, slots=True)
+class TestReport:
+    """What one opening of the test split said of one trial; accuracies are shares of 1.
+
+    validation_accuracy: of the tested net, or the mean over the seeds of a confirmation.
+    accuracy, interval: test accuracy, the mean over seeds, and its 95% interval
+        (models.statistics.accuracy_interval).
+    accuracies: of each net, one a seed.  deviation: their standard deviation, None for one.
+    images: of the test split.
+    classes, confusion: counts, confusion[true class][predicted class], of all tested nets together.
+    opening: how many openings of the study's test split this was, from 1.
+    search_trials: how many trials the search had by then.
+    hits: names which images each net got right (search/results/hits.py); empty in older studies.
+    also_in_training: how many of the images are training or validation images too; None where nobody counted.
+    """
+
+    trial: int
+    validation_accuracy: float
+    accuracy: float
+    interval: list[float]
+    images: int
+    classes: list[str]
+    confusion: list[list[int]]
+    fingerprint: str
+    when: str
+    command: str
+    opening: int
+    seeds: list[int] = field(default_factory=list)
+    accuracies: list[float] = field(default_factory=list)
+    deviation: float | None = None
+    search_trials: int = 0
+    hits: str = ""
+    also_in_training: int | None = None
+
+
+def test_of(tests: Iterable[dict[str, Any]], trial: int, seeds: list[int]) -> dict[str, Any] | None:
+    """Return the newest opening for a trial's nets; seeds: theirs, empty for the net of the search."""
+    own = [test for test in tests if test["trial"] == trial and (test.get("seeds") or []) == seeds]
+    return own[-1] if own else None
+
+
+def report_of(record: StudyRecord, trial: int, seeds: list[int]) -> TestReport | None:
+    """Return what the newest opening for a trial's nets said; seeds: theirs, empty for the net of the search."""
+    test = test_of(record.attributes()["tests"], trial, seeds)
+    return TestReport(**test) if test else None

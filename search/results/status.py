@@ -1,0 +1,156 @@
+"""How a study stands: one frozen snapshot for the progress bar, `status`, and JSON."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from mlpsearch.search.results.confirmation import last_confirmation, no_winner, to_json
+from mlpsearch.search.results.headline import Headline, headline
+from mlpsearch.search.trials.ledger import Ledger
+from mlpsearch.studies.record import StudyRecord, confirmation_of
+
+_MOST_REFUSED = 5  # that a status names
+
+
+@dataclass(frozen=True, slots=True)
+class RunningTrial:
+    """A trial that a worker has now.
+
+    alive: whether the worker's heartbeat is fresh.
+    """
+
+    number: int
+    worker: str
+    epoch: int
+    alive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BestTrial:
+    """The best trial of the search. validation_accuracy: 0 to 1."""
+
+    number: int
+    validation_accuracy: float
+    params: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedTrial:
+    """A trial that somebody queued with Optuna, and that does not fit the study. reason: why, in a sentence."""
+
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StudyStatus:
+    """A study at one moment.
+
+    state: "complete", "stopped", "running" (a live worker has a trial) or "open".
+    trials: counts by state: finished, pruned, failed, running, waiting; and foreign: those in any state that
+        somebody added with Optuna itself, which count for nothing.
+    foreign_running: how many of the foreign trials run.
+    refused: the newest trials that somebody queued and that do not fit the study, with the reasons.
+    seconds: wall clock during which trials ran.  seconds_left: an estimate, None where there is nothing to go by.
+    best: of the search; the headline may be of another trial.
+    headline: the winner with its own figures, None where no trial is finished; then `trouble` says why, once the
+        search is over.
+    tests: every opening of the test split.
+    confirming: runs of the confirmation that are done and planned so far, None where there is none.
+    confirmation: what the last one said; the search may have gone on since.
+    """
+
+    name: str
+    net: str
+    state: str
+    budget: dict[str, Any]
+    trials: dict[str, int]
+    epochs: int
+    seconds: float
+    trials_per_minute: float | None
+    seconds_left: float | None
+    best: BestTrial | None
+    headline: Headline | None
+    trouble: str
+    running: list[RunningTrial]
+    tests: list[dict[str, Any]]
+    confirming: dict[str, int] | None
+    confirmation: dict[str, Any] | None
+    foreign_running: int
+    refused: list[RefusedTrial]
+
+    @property
+    def ended(self) -> int:
+        """Trials that count towards the budget."""
+        return self.trials["finished"] + self.trials["pruned"]
+
+
+def study_status(record: StudyRecord, ledger: Ledger) -> StudyStatus:
+    """Return the snapshot of now. Raises StudyError when the study was deleted."""
+    attributes, budget = record.attributes(), record.budget
+    # Before the counts: what ended in between is counted, but never shown as ended while it is not counted.
+    complete, best, first = ledger.is_complete(), ledger.best(), headline(record, ledger)
+    foreign = record.counts.foreign()
+    trials = {**_trials_by_state(record), "foreign": sum(foreign.values())}
+    if record.plan is not None:
+        trials["finished"] = ledger.ended()  # those that are asked for now
+    running = [_running(trial, alive) for trial, alive in ledger.running()]
+    seconds = record.counts.seconds()
+    ended = trials["finished"] + trials["pruned"]
+    rate = ended / seconds if ended and seconds else None
+    return StudyStatus(
+        name=record.name,
+        net=record.spec.net,
+        state=_state(complete, attributes["stopped"], running),
+        budget=budget.model_dump(mode="json"),
+        trials=trials,
+        epochs=record.counts.epochs(),
+        seconds=round(seconds, 1),
+        trials_per_minute=round(60 * rate, 2) if rate else None,
+        seconds_left=round(max(0, budget.trials - ended) / rate, 1) if rate and not complete else None,
+        best=_best(best),
+        headline=first,
+        trouble=str(no_winner(record, ledger)) if first is None and complete else "",
+        running=running,
+        tests=attributes["tests"],
+        confirming=_confirming(record),
+        confirmation=to_json(confirmation) if (confirmation := last_confirmation(record)) else None,
+        foreign_running=foreign[TrialState.RUNNING],
+        refused=[RefusedTrial(number, reason) for number, reason in record.counts.refused(_MOST_REFUSED)],
+    )
+
+
+def _confirming(record: StudyRecord) -> dict[str, int] | None:
+    runs = confirmation_of(record)
+    return None if runs is None else {"done": Ledger(runs).ended(), "planned": runs.budget.trials}
+
+
+def _state(complete: bool, stopped: bool, running: list[RunningTrial]) -> str:
+    if complete:
+        return "complete"
+    if stopped:
+        return "stopped"
+    return "running" if any(trial.alive for trial in running) else "open"
+
+
+def _trials_by_state(record: StudyRecord) -> dict[str, int]:
+    counts = record.counts.by_state()
+    return {
+        "finished": counts[TrialState.COMPLETE],
+        "pruned": counts[TrialState.PRUNED],
+        "failed": counts[TrialState.FAIL],
+        "running": counts[TrialState.RUNNING],
+        "waiting": counts[TrialState.WAITING],
+    }
+
+
+def _running(trial: FrozenTrial, alive: bool) -> RunningTrial:
+    worker = trial.user_attrs.get("worker", "unknown")
+    return RunningTrial(trial.number, worker, max(trial.intermediate_values, default=0), alive)
+
+
+def _best(trial: FrozenTrial | None) -> BestTrial | None:
+    if trial is None or trial.value is None:
+        return None
+    return BestTrial(trial.number, trial.value, trial.params)

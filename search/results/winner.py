@@ -1,0 +1,117 @@
+"""The winner of a study, with its trained net as it was kept."""
+
+from dataclasses import dataclass, fields
+from math import prod
+from typing import Any
+
+from numpy.typing import NDArray
+from optuna.trial import FrozenTrial
+
+from mlpsearch.models.arrays import Floats
+from mlpsearch.models.config import TrainConfig
+from mlpsearch.models.errors import StorageError, StudyError, WeightsError
+from mlpsearch.models.inputs.preprocessing import PixelStatistics, Preprocessing
+from mlpsearch.models.net import Net
+from mlpsearch.models.prediction import prediction_shapes, preprocessing_arrays, trained_net
+from mlpsearch.models.weights import check_shapes
+from mlpsearch.search.results.confirmation import Confirmation, last_confirmation, no_winner, runs_of
+from mlpsearch.search.trials.checkpoints import load_kept, weights_name
+from mlpsearch.search.trials.ledger import Ledger
+from mlpsearch.search.trials.seeds import trial_seed
+from mlpsearch.studies.data.training import TrainingData
+from mlpsearch.studies.record import StudyRecord, confirmation_of
+from mlpsearch.studies.spec.space import suggest
+from mlpsearch.studies.study_data import load_study_data
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What training a study's winner again needs.
+
+    trial: of the search.  run: of its confirmation, None where the net is the search's own.
+    validation_accuracy: that this very net reached.
+    threads: that its matrix products used.
+    """
+
+    trial: int
+    run: int | None
+    validation_accuracy: float
+    config: TrainConfig
+    data: TrainingData
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Winner(Choice):
+    """The winner of a study, with one trained net."""
+
+    net: Net
+    preprocessing: Preprocessing
+
+    @property
+    def first_layer(self) -> Floats:
+        """The first layer's weights as weights of the pixels, (pixels, hidden units)."""
+        return self.preprocessing.seen_from_pixels(self.net.weights[0])
+
+
+class MissingWeightsError(WeightsError):
+    """The winner is known, but its weights cannot be read."""
+
+    def __init__(self, message: str, choice: Choice):
+        super().__init__(message)
+        self.choice = choice
+
+
+def load_winner(record: StudyRecord) -> Winner:
+    """Return the winner and its net: the best of the reported runs on validation, else the best of the search.
+
+    Raises StudyError where no trial is finished, WeightsError where its weights are gone.
+    """
+    confirmation = last_confirmation(record)
+    if confirmation is not None:
+        runs = runs_of(record, confirmation)
+        return with_net(record, max(runs, key=lambda run: run.value or 0), load_study_data(record), confirmation)
+    return with_net(record, best_of_search(record), load_study_data(record))
+
+
+def best_of_search(record: StudyRecord) -> FrozenTrial:
+    """The best trial of the search."""
+    ledger = Ledger(record)
+    best = ledger.best()
+    if best is None:
+        raise no_winner(record, ledger)
+    return best
+
+
+def with_net(
+    record: StudyRecord, trial: FrozenTrial, data: TrainingData, confirmation: Confirmation | None = None
+) -> Winner:
+    """Load the net of a trial; confirmation: where it is one of its runs."""
+    assert trial.value is not None  # noqa: S101 - as do all finished trials
+    choice = Choice(
+        trial=trial.number if confirmation is None else confirmation.winner,
+        run=None if confirmation is None else trial.number,
+        validation_accuracy=trial.value,
+        config=suggest(trial, record.spec, seed=trial_seed(record.spec, trial)),
+        data=data,
+        threads=trial.user_attrs.get("threads", 1),
+    )
+    home = record if confirmation is None else confirmation_of(record)
+    assert home is not None  # noqa: S101 - whoever has a run has its study
+    try:
+        arrays = _weights(home, trial.number, choice)
+    except (WeightsError, StudyError, StorageError) as error:
+        raise MissingWeightsError(str(error), choice) from error
+    net, preprocessing = trained_net(record.spec.net, arrays, choice.config)
+    known = {one.name: getattr(choice, one.name) for one in fields(choice)}
+    return Winner(**known, net=net, preprocessing=preprocessing)
+
+
+def _weights(home: StudyRecord, number: int, choice: Choice) -> dict[str, NDArray[Any]]:
+    training, config = choice.data.training, choice.config
+    name, shapes = weights_name(number), prediction_shapes(training.inputs, len(choice.data.classes), config)
+    arrays, _ = load_kept(home.files, name, sum(4 * prod(shape) for shape in shapes.values()))
+    if not arrays.keys() & {"offset", "scale"}:  # older files have none
+        arrays |= preprocessing_arrays(PixelStatistics(training).preprocessing(config))
+    check_shapes(f"{home.files.where}/{name}", arrays, shapes)
+    return arrays

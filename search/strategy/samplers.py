@@ -1,0 +1,29 @@
+"""Which points a search tries: the sampler that a specification names."""
+
+from collections.abc import Callable
+
+from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
+
+from mlpsearch.search.strategy.seeded import SeededByTrial
+from mlpsearch.studies.spec.space import distributions
+from mlpsearch.studies.spec.study import StudySpec
+
+
+def _tpe(seed: int) -> BaseSampler:
+    return TPESampler(seed=seed)
+
+
+def _gp(seed: int) -> BaseSampler:
+    return GPSampler(seed=seed)
+
+
+def _random(seed: int) -> BaseSampler:
+    return RandomSampler(seed=seed)
+
+
+_SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {"tpe": _tpe, "gp": _gp, "random": _random}
+
+
+def make_sampler(spec: StudySpec) -> BaseSampler:
+    """The sampler of a study: equal histories and trial numbers give equal points, in any process."""
+    return SeededByTrial(_SAMPLERS[spec.sampler], seed=spec.seed, space=distributions(spec))

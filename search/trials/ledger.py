@@ -1,0 +1,88 @@
+"""What became of a study's trials, for whoever only looks: the queue (queue.py) is where they are changed.
+
+The database counts them; of 10,000 trials none is loaded that is not asked for.
+"""
+
+from optuna.trial import FrozenTrial, TrialState
+
+from mlpsearch.search.trials.planned_runs import PlannedRuns
+from mlpsearch.search.trials.waiting import is_whole
+from mlpsearch.studies.record import StudyRecord
+
+
+class Ledger:
+    """The trials of one study that count, as they are now."""
+
+    def __init__(self, record: StudyRecord):
+        self._record = record
+        self._own = record.own
+        self._counts = record.counts
+        self._storage = record.storage.optuna
+        self._planned = None if record.plan is None else PlannedRuns(record)
+
+    def ended(self) -> int:
+        """Return how many trials count towards the budget so far; of a confirmation, those that are asked for."""
+        if self._planned is not None:
+            return self._planned.count_done()
+        counts = self._counts.by_state()
+        return counts[TrialState.COMPLETE] + counts[TrialState.PRUNED]
+
+    def is_stopped(self) -> bool:
+        """Whether workers shall leave the study alone. Raises StudyError when it was deleted."""
+        return bool(self._record.attributes()["stopped"])
+
+    def is_complete(self) -> bool:
+        """Whether the budget is spent and no trial runs any more; of a confirmation, whether its runs are done."""
+        if self._planned is not None:
+            return self._planned.count_done() == len(self._record.plan or [])
+        counts = self._counts.by_state()
+        if counts[TrialState.RUNNING]:
+            return False
+        ended = counts[TrialState.COMPLETE] + counts[TrialState.PRUNED]
+        return ended >= self._record.budget.trials or self.is_used_up()
+
+    def is_used_up(self) -> bool:
+        """Whether the study's seconds or epochs are used up, so that no further trial may start."""
+        budget = self._record.budget
+        if budget.total_epochs is not None and self._counts.epochs() >= budget.total_epochs:
+            return True
+        return budget.seconds is not None and self._counts.seconds() >= budget.seconds
+
+    def best(self) -> FrozenTrial | None:
+        """Return the complete trial of the highest validation accuracy, the first of equals, if there is any."""
+        return next(iter(self.top(1)), None)
+
+    def top(self, count: int) -> list[FrozenTrial]:
+        """Return the complete trials of the highest validation accuracies, best first."""
+        found: list[FrozenTrial] = []
+        seen = 0
+        while len(found) < count and (keys := self._counts.best(count, after=seen)):
+            seen += len(keys)
+            trials = [self._storage.get_trial(key.trial_id) for key in keys]
+            found += [trial for trial in trials if self._is_sound(trial)]
+        return found[:count]
+
+    def _is_sound(self, trial: FrozenTrial) -> bool:
+        # Earlier versions let others have a say in what was tried.
+        return self._planned is not None or self._own.has_mark(trial) or is_whole(trial.params, self._record.spec)
+
+    def in_state(self, state: TrialState) -> list[FrozenTrial]:
+        """Return the study's trials that are in this state."""
+        return [self._storage.get_trial(key.trial_id) for key in self._counts.in_state(state)]
+
+    def stale_ids(self) -> set[int]:
+        """Return the ids of running trials whose worker is silent, or that somebody runs with Optuna itself."""
+        return self._record.storage.stale_trial_ids(self._record.study_id) | self._counts.without_heartbeat()
+
+    def running(self) -> list[tuple[FrozenTrial, bool]]:
+        """Return the running trials, each with whether its worker's heartbeat is fresh."""
+        stale = self.stale_ids()
+        return [(trial, trial._trial_id not in stale) for trial in self.in_state(TrialState.RUNNING)]
+
+    def is_ended(self, number: int) -> bool:
+        """Whether the trial of that number ended, or never was."""
+        try:
+            trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._record.study_id, number)
+            return self._storage.get_trial(trial_id).state.is_finished()
+        except KeyError:
+            return True

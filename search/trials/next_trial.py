@@ -1,0 +1,63 @@
+"""What a study's next trial tries: one of the specification's starts, a planned run, or what its sampler says."""
+
+from collections import Counter
+
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from mlpsearch.search.trials.planned_runs import PlannedRuns, own_or_waiting
+from mlpsearch.search.trials.waiting import FIXED
+from mlpsearch.studies.record import OF_TRIAL, PLANNED_SEED, StudyRecord
+from mlpsearch.studies.spec.study import StudySpec
+
+START = "start"  # the attribute of a trial that says which of the specification's starts it tries
+MAX_START_TRIALS = 2  # that fail, of one start: it may be what fails, and shall not hold up all others
+
+
+def start_of(trial: FrozenTrial, spec: StudySpec) -> int | None:
+    """Return which of the specification's starts a trial tries, None where it is none."""
+    # Older versions gave each start to the trial of its number.
+    start = trial.user_attrs.get(START, trial.number)
+    is_start = type(start) is int and 0 <= start < len(spec.start)
+    return start if is_start and trial.system_attrs.get(FIXED) == spec.start[start] else None
+
+
+class NothingMissing(Exception):  # noqa: N818 - an event, not a mistake
+    """Every planned run has a trial."""
+
+
+def next_trial(record: StudyRecord, planned: PlannedRuns | None) -> FrozenTrial:
+    """Return the trial to be added. A start or run whose trial failed comes again.
+
+    planned: the study's runs, where it is a confirmation. Raises NothingMissing where none of them lacks a trial.
+    """
+    if planned is not None:
+        return _planned(planned)
+    start = _missing_start(own_or_waiting(record), record)
+    if start is None:
+        return create_trial(state=TrialState.WAITING)
+    return create_trial(
+        state=TrialState.WAITING,
+        system_attrs={FIXED: record.spec.start[start]},
+        user_attrs={START: start},
+    )
+
+
+def _planned(runs: PlannedRuns) -> FrozenTrial:
+    run = next(iter(runs.missing()), None)
+    if run is None:
+        raise NothingMissing
+    return create_trial(
+        state=TrialState.WAITING,
+        system_attrs={FIXED: run.params},
+        user_attrs={OF_TRIAL: run.trial, PLANNED_SEED: run.seed},
+    )
+
+
+def _missing_start(trials: list[FrozenTrial], record: StudyRecord) -> int | None:
+    """The first start that no trial tries or tried, but those that failed too often since the last resumption."""
+    starts = [(start_of(trial, record.spec), trial) for trial in trials]
+    tried = {start for start, trial in starts if trial.state != TrialState.FAIL}
+    since = record.resumed_at
+    failed = Counter(start for start, trial in starts if start not in tried and trial.number >= since)
+    left = (start for start in range(len(record.spec.start)) if start not in tried)
+    return next((start for start in left if failed[start] < MAX_START_TRIALS), None)

@@ -1,0 +1,1 @@
+"""The processes that train, here or on a cluster, and who watches them."""

@@ -1,0 +1,286 @@
+"""Studies side by side: what the table says, and what may be said of their difference."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from optuna.trial import TrialState, create_trial
+
+from mlpsearch.search.report.comparison import Comparison, compare, curves, rows
+from mlpsearch.search.results.hits import keep_hits
+from mlpsearch.studies.creation import create_or_resume
+from mlpsearch.studies.record import StudyRecord
+from mlpsearch.studies.storage.opening import ENVIRONMENT
+from tests.search.conftest import Command
+from tests.search.makers import TESTED, add_own
+from tests.studies.stores import SOURCE, new_storage, spec
+
+SPACE: dict[str, BaseDistribution] = {
+    "hidden_size": IntDistribution(4, 16),
+    "learning_rate": FloatDistribution(1e-3, 0.1, log=True),
+}
+TEST = TESTED | {
+    "accuracy": 0.5,
+    "interval": [0.48, 0.52],
+    "images": 2500,
+    "confusion": [[625, 625], [625, 625]],
+    "command": "mlpsearch run one",
+}
+BETTER = {"accuracy": 0.55, "interval": [0.53, 0.57]}
+ENDS = re.compile(r"interval (\S+) to (\S+) points")
+CLOSE = {"accuracy": 0.51, "interval": [0.49, 0.53]}
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return new_storage(tmp_path / "storage")
+
+
+def study(
+    url: str,
+    name: str,
+    *curve: float,
+    test: dict[str, Any] | None = None,
+    fingerprint: str = "f" * 64,
+    **changes: Any,
+) -> StudyRecord:
+    """A study of one finished trial with this curve, and one pruned trial."""
+    source = SOURCE | {"fingerprint": fingerprint}
+    record = create_or_resume(url, spec(name=name, trials=3, **changes), trials=None, source=source)
+    if curve:
+        for state in (TrialState.COMPLETE, TrialState.PRUNED):
+            trial = create_trial(
+                state=state,
+                value=curve[-1],
+                params={"hidden_size": 7, "learning_rate": 0.0123456},
+                distributions=SPACE,
+                intermediate_values=dict(enumerate(curve, 1)),
+                user_attrs={"seconds": 75.2, "images_per_second": 12345, "parameters": 6789},
+            )
+            add_own(record, trial)
+    if test is not None:
+        record.set("tests", [TEST | test])
+    return record
+
+
+def compared(*records: StudyRecord) -> Comparison:
+    return compare(records)
+
+
+# ---- what may be said ----
+
+
+def test_intervals_that_do_not_overlap_show_a_difference(url: str) -> None:
+    comparison = compared(study(url, "one", 0.5, test={}), study(url, "two", 0.5, test=BETTER))
+    (finding,) = comparison.findings
+    assert finding.startswith("two is 5.00 points better than one on the test images; the 95% intervals do not")
+    assert finding.endswith(
+        "The intervals are all there is: which images each net got right was not kept for both."
+    )
+    assert comparison.warnings == []
+
+
+def test_intervals_that_overlap_show_none(url: str) -> None:
+    comparison = compared(study(url, "one", 0.5, test=CLOSE), study(url, "two", 0.5, test={}))
+    (finding,) = comparison.findings
+    assert finding.startswith("one is 1.00 points ahead of two on the test images, but the 95% intervals overlap")
+
+
+def test_the_best_is_set_against_each_other_one(url: str) -> None:
+    tests = {"one": {}, "two": BETTER, "three": CLOSE, "four": None}
+    comparison = compared(*(study(url, name, 0.5, test=test) for name, test in tests.items()))
+    first, second, third = comparison.findings
+    assert first == "Not tested: four."
+    assert second.startswith("two is 4.00 points ahead of three")
+    assert third.startswith("two is 5.00 points better than one")
+
+
+def test_other_test_images_are_not_compared(url: str) -> None:
+    other = BETTER | {"fingerprint": "d" * 64}
+    comparison = compared(study(url, "one", 0.5, test={}), study(url, "two", 0.5, test=other))
+    assert comparison.findings == [
+        "two and one were tested on different images: their test accuracies cannot be compared."
+    ]
+
+
+def test_what_the_studies_do_not_share_is_said(url: str) -> None:
+    one = study(url, "one", 0.5)
+    cases = {
+        "They were trained on different images": study(url, "two", 0.5, fingerprint="a" * 64),
+        "They split off different validation images": study(url, "three", 0.5, validation=900),
+        "They split off different validation": study(url, "four", 0.5, seed=1),
+    }
+    for said, other in cases.items():
+        (warning,) = compared(one, other).warnings
+        assert warning.startswith(said)
+
+
+def test_what_a_winner_lacks_is_said_and_no_other_trials_test_is_shown(url: str) -> None:
+    one = study(url, "one", 0.5, test={"trial": 1}, confirm={})
+    one.set("budget", {"trials": 2, "epochs": 3})
+    comparison = compared(one, study(url, "two", 0.5, test={}))
+    assert comparison.warnings == ["one: not confirmed: `mlpsearch confirm one`."]
+    assert dict(rows(comparison.studies))["test ± sd"][0] == "–"
+
+
+# ---- what may be said where it is kept which images each net got right ----
+
+
+def answered(url: str, name: str, *wrong: range) -> StudyRecord:
+    """A tested study with a net for each range of wrong images, of 1,000."""
+    hits = np.array([~np.isin(np.arange(1000), one) for one in wrong])
+    accuracy = float(hits.mean())
+    record = study(url, name, 0.5)
+    test = {
+        "accuracy": accuracy,
+        "interval": [accuracy - 0.03, accuracy + 0.03],
+        "images": 1000,
+        "accuracies": [float(share) for share in hits.mean(axis=1)],
+        "seeds": [],
+        "hits": keep_hits(record, hits),
+    }
+    record.set("tests", [TEST | test])
+    return record
+
+
+def test_the_same_images_show_a_difference_though_the_intervals_overlap(url: str) -> None:
+    nets = answered(url, "one", range(450), range(452)), answered(url, "two", range(480), range(482))
+    (finding,) = compared(*nets).findings
+    found = re.fullmatch(
+        r"one is 3\.00 points better than two on the same test images "
+        r"\(95% interval (\S+) to (\S+) points\)\.",
+        finding,
+    )
+    assert found
+    assert 0 < float(found[1]) < 3 < float(found[2]) < 6
+
+
+def test_the_same_accuracy_on_other_images_shows_less(url: str) -> None:
+    """Each is right where the other is wrong, but for a few."""
+    nets = answered(url, "one", range(450), range(452)), answered(url, "two", range(520, 1000), range(518, 1000))
+    (finding,) = compared(*nets).findings
+    assert re.fullmatch(
+        r"one is 3\.00 points ahead of two on the same test images "
+        r"\(95% interval -\S+ to \S+ points\): this alone does not show which is better\.",
+        finding,
+    )
+
+
+def test_one_net_says_nothing_of_other_seeds(url: str) -> None:
+    one, two = answered(url, "one", range(450)), answered(url, "two", range(480), range(480))
+    assert (
+        compared(one, two).findings[0].endswith("points). Only one net of one was tested; other seeds may differ.")
+    )
+    three = answered(url, "three", range(480))
+    assert (
+        compared(one, three)
+        .findings[0]
+        .endswith(" Only one net of one and of three was tested; other seeds may differ.")
+    )
+
+
+def test_of_several_studies_all_intervals_hold_together(url: str) -> None:
+    names = {"one": range(450), "two": range(480), "three": range(500)}
+    records = [answered(url, name, wrong, wrong) for name, wrong in names.items()]
+    alone, together = compared(*records[:2]).findings[0], compared(*records).findings[0]
+    assert "points, for all pairs together)" in together
+    width = [float(ends[2]) - float(ends[1]) for it in (alone, together) if (ends := ENDS.search(it))]
+    assert width[0] < width[1]
+
+
+def test_one_study_without_them_leaves_the_intervals(url: str) -> None:
+    nets = answered(url, "one", range(450)), study(url, "two", 0.5, test={"images": 1000})
+    assert "which images each net got right was not kept for both." in compared(*nets).findings[0]
+
+
+# ---- the table ----
+
+
+def test_the_table_has_a_column_a_study(url: str) -> None:
+    confirmed = study(url, "one", 0.5, 0.6, test={"deviation": 0.0123, "opening": 2})
+    table = dict(rows(compared(confirmed, study(url, "two", net="torch")).studies))
+    assert table["net"] == ["numpy", "torch"]
+    assert table["trials (finished, pruned, failed)"] == ["2/3 (1, 1, 0)", "0/3 (0, 0, 0)"]
+    assert table["best validation of the search"] == ["60.00%", "–"]
+    assert table["confirmed validation ± sd"] == ["–", "–"]
+    assert table["test ± sd"] == ["50.00% ± 1.23 (opening 2)", "–"]
+    assert table["its 95% interval"] == ["48.0% – 52.0%", "–"]
+    assert table["learning_rate"] == ["0.0123", "–"]
+    assert table["optimizer"] == ["sgd", "–"]
+    assert table["time of the winner"] == ["1 min 15 s", "–"]
+    assert (table["parameters"], table["images a second"]) == (["6,789", "–"], ["12,345", "–"])
+    assert "seed" not in table
+
+
+def test_curves_share_one_scale(url: str) -> None:
+    one, two = study(url, "one", 0.1, 0.2, 0.8), study(url, "two", *(0.4 + 0.001 * step for step in range(100)))
+    name, (first, second) = curves(compared(one, two).studies)
+    assert name == "validation by epoch, 10% – 80%"
+    assert first == "▁▂█"
+    assert (len(second), second[0], second[-1]) == (30, "▄", "▅")
+    assert curves(compared(study(url, "three"), study(url, "four", 0.5)).studies)[1] == ["–", "▁"]
+
+
+# ---- the command ----
+
+
+@pytest.fixture
+def stored(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two studies in the storage that the environment names."""
+    study(url, "one", 0.4, 0.5, test={})
+    study(url, "two", 0.4, 0.6, test=BETTER)
+    monkeypatch.setenv(ENVIRONMENT, url)
+
+
+def test_the_command_prints_the_table(stored: None, mlpsearch: Command) -> None:
+    answer = mlpsearch("compare", "one", "two")
+    assert (answer.code, answer.err) == (0, "")
+    lines = [line.split() for line in answer.out.splitlines()]
+    assert ["one", "two"] in lines
+    assert ["winner", "trial", "0", "trial", "0"] in lines
+    assert ["hidden_size", "7", "7"] in lines
+    assert "so chance hardly explains it. The intervals are all" in answer.out
+
+
+def test_the_command_prints_one_document(stored: None, mlpsearch: Command) -> None:
+    answer = mlpsearch("compare", "one", "two", "--json")
+    document = json.loads(answer.out)
+    assert [one["name"] for one in document["studies"]] == ["one", "two"]
+    assert document["studies"][1]["search_best"] == 0.6
+    assert document["studies"][1]["test"]["accuracy"] == 0.55
+    assert document["studies"][1]["curve"] == [0.4, 0.6]
+    assert (len(document["findings"]), document["warnings"]) == (1, [])
+
+
+def test_the_command_writes_a_page(stored: None, mlpsearch: Command) -> None:
+    answer = mlpsearch("compare", "one", "two", "-o", "both.html")
+    assert (answer.code, answer.err) == (0, "wrote both.html\n")
+    page = Path("both.html").read_text("utf-8")
+    assert "<h1>one · two</h1>" in page
+    assert '<script type="application/json">' in page
+
+
+@pytest.mark.parametrize(
+    ("studies", "said"),
+    [
+        (("one",), "error: compare: needs at least two studies, got 1\n"),
+        (("one", "two", "one"), "error: compare: study 'one' is given twice\n"),
+        (("one", "none"), "error: study 'none': not in sqlite:"),
+        (
+            ("one", "two", "-o", "/dev/null/x.html"),
+            "error: /dev/null/x.html: cannot be written (",
+        ),
+        (("one", "two", "-o", "both.pdf"), "error: both.pdf: must end in .html or .htm\n"),
+    ],
+)
+def test_what_cannot_be_compared_is_one_line(
+    stored: None, mlpsearch: Command, studies: tuple[str, ...], said: str
+) -> None:
+    answer = mlpsearch("compare", *studies)
+    assert (answer.code, answer.out) == (1, "")
+    assert said in answer.err
+    assert answer.err.count("\n") == 1
