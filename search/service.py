@@ -6,29 +6,21 @@ may be done by several at once, or again after a crash. The test split is opened
 has to be asked for by `confirm` or `evaluate`.
 """
 
-import time
 from collections.abc import Callable
 
 from pydantic import ValidationError
 
-from mlpsearch.models.errors import MlpsearchError
 from mlpsearch.search.dashboard.publish import publish, write_note
 from mlpsearch.search.results import finalize
 from mlpsearch.search.results.confirmation import Confirmation, confirmed, plan, refuse_runs
 from mlpsearch.search.results.openings import TestReport
 from mlpsearch.search.trials.ledger import Ledger
-from mlpsearch.search.workers.serving import serve_all
-from mlpsearch.search.workers.worker import serve_one
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.data.training import check_images, remarks_on_validation
-from mlpsearch.studies.record import StudyRecord, confirmation_of, find_spec, load_study, source_of
+from mlpsearch.studies.record import StudyRecord, confirmation_of, find_spec, source_of
 from mlpsearch.studies.spec.dimensions import Table
 from mlpsearch.studies.spec.study import Confirm
-from mlpsearch.studies.storage.opening import Storage, open_storage
-from mlpsearch.studies.storage.own_studies import own_studies
 from mlpsearch.studies.study_data import load_spec_data
-
-_AGAIN_SECONDS = 60.0  # until a worker tries again what it could not finish
 
 
 class Ending(Table):
@@ -191,51 +183,6 @@ def closing_remark(record: StudyRecord) -> str:
         )
     again = record.command("confirm")
     return f"{name}: the test split was opened before and stays closed now; `{again}` opens it again"
-
-
-def serve_to_the_end(record: StudyRecord, stopping: Callable[[], bool], worker: str | None = None) -> None:
-    """Work on one study, its confirmation and its test until all is done, it is stopped, or `stopping` is true.
-
-    worker: the name under which trials are claimed, by default this process's.
-    """
-    serve_one(record, stopping, worker)
-    while record.plan is None and not stopping() and (runs := next_runs(record)) is not None:
-        serve_one(runs, stopping, worker)
-
-
-def serve_everything(
-    url: str, stopping: Callable[[], bool], tell: Callable[[str], None], worker: str | None = None
-) -> None:
-    """Work on every open study of the storage, its confirmation and its test, until `stopping` is true.
-
-    tell: is told of what this worker cannot do.  worker: as for serve_to_the_end.
-    """
-    serve_all(url, stopping, tell, worker, _Rest(open_storage(url), tell))
-
-
-class _Rest:
-    """Called now and then, sees to what studies whose search is over still lack."""
-
-    def __init__(self, storage: Storage, tell: Callable[[str], None]):
-        self._storage = storage
-        self._tell = tell
-        self._told: set[str] = set()
-        self._not_before: dict[str, float] = {}
-
-    def __call__(self) -> None:
-        pending = [study.study_name for study in own_studies(self._storage) if study.user_attrs.get("ending")]
-        for name in pending:
-            if time.monotonic() < self._not_before.get(name, 0.0):
-                continue
-            try:
-                next_runs(load_study(self._storage, name))
-            except KeyError:  # deleted meanwhile
-                continue
-            except MlpsearchError as error:
-                self._not_before[name] = time.monotonic() + _AGAIN_SECONDS
-                if str(error) not in self._told:
-                    self._tell(str(error))
-                self._told.add(str(error))
 
 
 def _ending_of(record: StudyRecord) -> Ending | None:

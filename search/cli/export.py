@@ -53,42 +53,36 @@ def export(
 
         write_trials(record, trials)
         tell(f"wrote {trials}")
-    if output is not None or weights is not None:
-        _export_winner(record, output, weights, onnx)
-
-
-def _export_winner(record: "StudyRecord", output: Path | None, weights: Path | None, onnx: bool) -> None:
-    from mlpsearch.models.prediction import prediction_arrays
-    from mlpsearch.search.export.document import write_export
-    from mlpsearch.search.export.exporting import ONNX, export_winner, taken, write_folder
-    from mlpsearch.search.export.parameters import write_parameters
-    from mlpsearch.search.results.winner import MissingWeightsError, load_winner
-
-    try:
-        winner = load_winner(record)
-    except MissingWeightsError as error:
-        if output is None or not output.suffix or weights is not None:
-            raise
-        write_export(export_winner(record, error.choice, output), output)
-        tell(f"wrote {output}; `mlpsearch train {output}` trains it again")
-        tell(f"taken: {taken(record, error.choice)}")
-        tell(f"it lacks the weights' digest, so train cannot tell whether they are the same: {error}")
-        return
     if output is not None:
-        document = export_winner(record, winner, output)
-        if output.suffix:
-            write_export(document, output)
-        else:
-            model_goes = not onnx and (output / ONNX).exists()  # with the earlier export, whose net it is
-            write_folder(document, winner, output, onnx=onnx)
-            if model_goes:
-                tell(f"removed {output / ONNX} of the earlier export; --onnx writes that of this one")
-        predict = "" if output.suffix else f"; `mlpsearch predict {output} IMAGE…` classifies images with it"
-        tell(f"wrote {output}; `mlpsearch train {output}` trains it again{predict}")
+        _export_winner(record, output, onnx)
     if weights is not None:
-        write_parameters(prediction_arrays(winner.net, winner.preprocessing), weights)
-        tell(f"wrote {weights}")
-    tell(f"taken: {taken(record, winner)}")
+        _write_weights(record, weights, telling_which=output is None)
+
+
+def _export_winner(record: "StudyRecord", output: Path, onnx: bool) -> None:
+    from mlpsearch.search.export.exporting import export_study
+
+    exported = export_study(record, output, onnx=onnx)
+    if exported.removed is not None:
+        tell(f"removed {exported.removed} of the earlier export; --onnx writes that of this one")
+    predict = "" if output.suffix else f"; `mlpsearch predict {output} IMAGE…` classifies images with it"
+    tell(f"wrote {output}; `mlpsearch train {output}` trains it again{predict}")
+    tell(f"taken: {exported.taken}")
+    if exported.missing:
+        tell(f"it lacks the weights' digest, so train cannot tell whether they are the same: {exported.missing}")
+
+
+def _write_weights(record: "StudyRecord", path: Path, *, telling_which: bool) -> None:
+    from mlpsearch.models.prediction import prediction_arrays
+    from mlpsearch.search.export.exporting import taken
+    from mlpsearch.search.export.parameters import write_parameters
+    from mlpsearch.search.results.winner import load_winner
+
+    winner = load_winner(record)
+    write_parameters(prediction_arrays(winner.net, winner.preprocessing), path)
+    tell(f"wrote {path}")
+    if telling_which:
+        tell(f"taken: {taken(record, winner)}")
 
 
 @click.command()

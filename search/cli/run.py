@@ -20,9 +20,11 @@ from mlpsearch.search.cli.common import (
     tell,
     tell_if_nothing_was_opened,
 )
+from mlpsearch.search.cli.terminal import TerminalDisplay
 from mlpsearch.search.cli.worker_options import placement_options
 
 if TYPE_CHECKING:
+    from mlpsearch.search.running import Leftover
     from mlpsearch.search.workers.placement import Placement
     from mlpsearch.studies.record import StudyRecord
 
@@ -107,6 +109,7 @@ def confirm(
     as_json: bool,
 ) -> None:
     """Train the best trials again to choose one, then that one; evaluate it on the test split."""
+    from mlpsearch.search.running import finish
     from mlpsearch.search.service import ask_to_confirm
     from mlpsearch.studies.spec.study import Confirm
 
@@ -115,7 +118,7 @@ def confirm(
     asked = Confirm(top=top or own.top, seeds=seeds or own.seeds, report=report or own.report)
     ask_to_confirm(record, asked, f"mlpsearch confirm {study}")
     before = len(record.attributes()["tests"])
-    _finish(record, placement)
+    _end_if_left(finish(record, placement, TerminalDisplay()))
     show_result(record, as_json)
     tell_if_nothing_was_opened(record, before)
 
@@ -163,7 +166,7 @@ def worker(
 ) -> None:
     """Work on a study until it is done and tested; without STUDY on every open study, in turn, until Ctrl-C."""
     from mlpsearch.models.threads import use_threads
-    from mlpsearch.search.service import serve_everything, serve_to_the_end
+    from mlpsearch.search.running import serve_everything, serve_to_the_end
     from mlpsearch.search.workers.worker import serve_one, worker_name
     from mlpsearch.studies.storage.opening import storage_url
 
@@ -202,70 +205,24 @@ def _submit(
 
 def _work_off(record: "StudyRecord", placement: "Placement", as_json: bool) -> None:
     """Run workers to the end of the budget, do what the study ends with, show the result."""
+    from mlpsearch.search.running import run_to_the_end
     from mlpsearch.search.service import closing_remark
     from mlpsearch.studies.hints import command
 
     remark = closing_remark(record)
-    _run_to_the_end(record, placement, record.command("resume"))
-    _finish(record, placement)
+    _end_if_left(run_to_the_end(record, placement, TerminalDisplay()))
     show_result(record, as_json)
     if remark:
         tell(remark)
     tell(f"Next: {command(record.url, 'dashboard')}, or {record.command('export', '-o', 'best')}")
 
 
-def _finish(record: "StudyRecord", placement: "Placement") -> None:
-    """Confirm and test a study whose search is over, as far as it was asked for."""
-    from mlpsearch.search.service import going_on, next_runs
-
-    while True:
-        with err().status("looking at what was found"):
-            runs = next_runs(record)
-        if runs is None:
-            return
-        _run_to_the_end(runs, placement, going_on(record))
-
-
-def _run_to_the_end(record: "StudyRecord", placement: "Placement", again: str) -> None:
-    """Run workers until the budget is spent; where that is not reached, end here.
-
-    again: the command that goes on.
-    """
-    complete, stops = _supervise(record, placement)
-    if complete:
-        return
-    from mlpsearch.search.trials.ledger import Ledger
-
-    what = "interrupted" if stops else "stopped"
-    ended, total = Ledger(record).ended(), record.budget.trials
-    tell(f"{what}: {ended} of {total} trials are done and kept; `{again}` goes on")
-    sys.exit(INTERRUPTED if stops else 0)
-
-
-def _supervise(record: "StudyRecord", placement: "Placement") -> tuple[bool, int]:
-    """Run the workers; return whether the budget is spent, and how often the user asked to stop."""
-    from mlpsearch.search.cli.display import SearchProgress
-    from mlpsearch.search.results.status import study_status
-    from mlpsearch.search.trials.ledger import Ledger
-    from mlpsearch.search.workers.supervisor import Supervisor
-
-    ledger, stops = Ledger(record), 0
-    with placement.starting(record) as start, SearchProgress(err()).shown() as progress:
-        supervisor = Supervisor(
-            record, placement.workers, start, lambda: progress.update(study_status(record, ledger))
-        )
-
-        def ask(*_: Any) -> None:
-            nonlocal stops
-            stops += 1
-            supervisor.stop()
-            if stops == 1:
-                progress.say("ending after the running epochs; once more ends now")
-
-        with on_signals(ask):
-            complete = supervisor.run()
-        progress.update(study_status(record, ledger))  # what came after its last look
-        return complete, stops
+def _end_if_left(left: "Leftover | None") -> None:
+    """End the command where a study was left before its end."""
+    if left is not None:
+        what = "interrupted" if left.interrupted else "stopped"
+        tell(f"{what}: {left.ended} of {left.total} trials are done and kept; `{left.command}` goes on")
+        sys.exit(INTERRUPTED if left.interrupted else 0)
 
 
 def _set_at_end_of_input(event: threading.Event) -> None:

@@ -1,7 +1,7 @@
 """Exporting the winner of a study: the document about it, and a folder with its weights."""
 
 import shlex
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -25,11 +25,47 @@ from mlpsearch.search.export.versions import versions
 from mlpsearch.search.results.confirmation import Confirmation, last_confirmation
 from mlpsearch.search.results.headline import headline
 from mlpsearch.search.results.openings import TestReport, report_of
-from mlpsearch.search.results.winner import Choice, Winner
+from mlpsearch.search.results.winner import Choice, MissingWeightsError, Winner, load_winner
 from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.studies.record import StudyRecord
 
 ONNX = "model.onnx"  # in an exported folder
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What an export wrote.
+
+    taken: which net of the study it is, and what is to be said of it.
+    missing: why the document lacks the weights' digest; empty where it has it.
+    removed: the ONNX model of an earlier export, which was of another net; None where there was none.
+    """
+
+    taken: str
+    missing: str = ""
+    removed: Path | None = None
+
+
+def export_study(record: StudyRecord, path: Path, *, onnx: bool = False) -> Exported:
+    """Export the winner into a folder with its weights, or, where `path` has a suffix, as a document alone.
+
+    A document needs no weights; where they are gone it lacks their digest. Raises StudyError where no trial is
+    finished, WeightsError for a folder where the weights are gone, ExportError for what cannot be written.
+    """
+    try:
+        winner = load_winner(record)
+    except MissingWeightsError as error:
+        if not path.suffix:
+            raise
+        write_export(export_winner(record, error.choice, path), path)
+        return Exported(taken(record, error.choice), missing=str(error))
+    document = export_winner(record, winner, path)
+    if path.suffix:
+        write_export(document, path)
+        return Exported(taken(record, winner))
+    model_goes = not onnx and (path / ONNX).exists()  # with the earlier export, whose net it is
+    write_folder(document, winner, path, onnx=onnx)
+    return Exported(taken(record, winner), removed=path / ONNX if model_goes else None)
 
 
 def export_winner(record: StudyRecord, winner: Choice, path: Path) -> Export:

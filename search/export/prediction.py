@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,25 @@ class Classifier:
     export: Export
     net: Net
     preprocessing: Preprocessing
+
+    @property
+    def classes(self) -> list[str]:
+        """The names of the classes, in the order of the probabilities."""
+        return list(self.export.data.classes)
+
+    def predict_proba(self, images: NDArray[Any] | Sequence[str | Path]) -> NDArray[np.float32]:
+        """Return the probability of each class, (N, classes).
+
+        images: pixels, uint8, (N, height, width, channels), (N, inputs), or (N, height, width) for grey ones; or
+            the paths of N image files.
+        Raises DataError for other arrays, and for a file that is missing, no image or of another size.
+        """
+        pixels = images if isinstance(images, np.ndarray) else read_images(_paths(images), self.export.data.shape)
+        return self.probabilities(_flat(pixels, self.export.data.shape))
+
+    def predict(self, images: NDArray[Any] | Sequence[str | Path]) -> list[str]:
+        """Return the most probable class of each image; images and errors are those of predict_proba."""
+        return [self.classes[best] for best in self.predict_proba(images).argmax(axis=1)]
 
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the probability of each class, (N, classes), for pixels (N, inputs)."""
@@ -104,6 +124,21 @@ def read_images(paths: Sequence[Path], shape: tuple[int, int, int]) -> NDArray[n
     for row, path in enumerate(paths):
         images[row] = _read_image(path, shape).reshape(-1)
     return images
+
+
+def _paths(images: Sequence[str | Path]) -> list[Path]:
+    if isinstance(images, str | Path):
+        raise DataError(f"{images}: must be in a list, or an array of pixels")
+    return [Path(path) for path in images]
+
+
+def _flat(images: NDArray[Any], shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    allowed = [shape, (prod(shape),)] + ([shape[:2]] if shape[2] == 1 else [])
+    if images.dtype != np.uint8 or images.shape[1:] not in allowed:
+        given = f"{images.dtype} {images.shape}"
+        wanted = ", or ".join(str(("N", *one)).replace("'", "") for one in allowed)
+        raise DataError(f"images: must be pixels, uint8 of the shape {wanted}; given was {given}")
+    return images.reshape(len(images), prod(shape))
 
 
 def _read_image(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:

@@ -15,7 +15,6 @@ from contextlib import chdir, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import mlpsearch
 from mlpsearch.models.errors import ClusterError, MlpsearchError, innermost
 from mlpsearch.models.threads import use_threads
 from mlpsearch.search.workers.supervisor import WorkerEnd
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
 _RESTARTS = 3  # by Ray; the supervisor replaces a worker that died more often, until it gives up too
 _PATIENCE_SECONDS = 10.0
-_OURS = Path(mlpsearch.__file__).parents[1]
+_OURS = Path(__file__).parents[3]  # where the package is
 
 
 class RayWorker:

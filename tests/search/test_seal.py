@@ -20,6 +20,8 @@ AFTER = (
     "mlpsearch.search.results.finalize",
     "mlpsearch.search.results.hits",
     "mlpsearch.search.service",
+    "mlpsearch.search.running",
+    "mlpsearch.search.interface",
     "mlpsearch.search.export",
     "mlpsearch.search.report",
     "mlpsearch.search.cli",

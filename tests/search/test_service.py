@@ -10,17 +10,8 @@ import pytest
 from mlpsearch.models.errors import StudyError
 from mlpsearch.search import service
 from mlpsearch.search.results.confirmation import last_confirmation, plan
-from mlpsearch.search.service import (
-    ask_to_confirm,
-    closing_remark,
-    going_on,
-    next_runs,
-    reopen,
-    resume,
-    serve_everything,
-    serve_to_the_end,
-    stop,
-)
+from mlpsearch.search.running import serve_everything, serve_to_the_end
+from mlpsearch.search.service import ask_to_confirm, closing_remark, going_on, next_runs, reopen, resume, stop
 from mlpsearch.search.trials.queue import TrialQueue
 from mlpsearch.search.workers.worker import serve_one
 from mlpsearch.studies.creation import create_or_resume

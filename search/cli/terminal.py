@@ -1,0 +1,50 @@
+"""How work on a study is shown while it goes on: a bar and a line for Ctrl-C, or now and then a plain line."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+from mlpsearch.search.cli.common import err, on_signals
+
+if TYPE_CHECKING:
+    from mlpsearch.search.results.status import StudyStatus
+
+
+class TerminalDisplay:
+    """The command line's Display (search/running.py). Ctrl-C lets the workers end; once more ends them now."""
+
+    @contextmanager
+    def working(self, stop: Callable[[], None]) -> "Iterator[Callable[[StudyStatus], None]]":
+        """Show a bar with the newest status, and take Ctrl-C and SIGTERM, which only the main thread can."""
+        from mlpsearch.search.cli.display import SearchProgress
+
+        asked = False
+
+        def ask(*_: Any) -> None:
+            nonlocal asked
+            stop()
+            if not asked:
+                asked = True
+                progress.say("ending after the running epochs; once more ends now")
+
+        is_main = threading.current_thread() is threading.main_thread()
+        with SearchProgress(err()).shown() as progress, on_signals(ask) if is_main else nullcontext():
+            yield progress.update
+
+    def finishing(self) -> AbstractContextManager[object]:
+        """Show that something goes on."""
+        return err().status("looking at what was found")
+
+
+class NoDisplay:
+    """The Display of who wants to see nothing."""
+
+    @contextmanager
+    def working(self, stop: Callable[[], None]) -> "Iterator[Callable[[StudyStatus], None]]":  # noqa: ARG002
+        """Show nothing; Ctrl-C is a KeyboardInterrupt, which ends the workers now."""
+        yield lambda _: None
+
+    def finishing(self) -> AbstractContextManager[object]:
+        """Show nothing."""
+        return nullcontext()

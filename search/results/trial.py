@@ -1,0 +1,66 @@
+"""The trials of a study as plain objects, for whoever works with them in Python."""
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from mlpsearch.studies.record import StudyRecord
+
+if TYPE_CHECKING:
+    import pandas
+
+_STATES = {
+    TrialState.COMPLETE: "finished",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "running",
+    TrialState.WAITING: "waiting",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One training run of a search.
+
+    state: "finished", "pruned", "failed", "running" or "waiting".
+    params: the searched fields.  validation_accuracy: the last, 0 to 1; None before the first epoch's.
+    curve: the validation accuracy after each epoch.
+    facts: what its worker noted besides: seconds, seed, parameters, threads, …; of a failed trial the error.
+    """
+
+    number: int
+    state: str
+    params: dict[str, Any]
+    validation_accuracy: float | None
+    curve: list[float]
+    facts: dict[str, Any]
+
+
+class Trials(list[Trial]):
+    """Trials, by number."""
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """Return a data frame with a row a trial, and a column for each searched field. Needs pandas.
+
+        Raises ImportError where pandas is not installed.
+        """
+        import pandas
+
+        rows = [{**asdict(trial), **trial.params, "epochs": len(trial.curve)} for trial in self]
+        frame = pandas.DataFrame(
+            rows, columns=None if rows else ["number", "state", "validation_accuracy", "epochs"]
+        )
+        return frame.drop(columns=["params", "curve", "facts"], errors="ignore").set_index("number")
+
+
+def plain(trial: FrozenTrial) -> Trial:
+    """Return an Optuna trial of ours as a plain object."""
+    curve = [value for _, value in sorted(trial.intermediate_values.items())]
+    accuracy = trial.value if trial.value is not None else next(reversed(curve), None)
+    return Trial(trial.number, _STATES[trial.state], dict(trial.params), accuracy, curve, dict(trial.user_attrs))
+
+
+def trials_of(record: StudyRecord) -> Trials:
+    """Return a study's own trials, by number."""
+    return Trials(plain(trial) for trial in record.own_trials())
