@@ -1,5 +1,6 @@
 """A PostgreSQL and an S3 server for all tests that want one, storages on both databases, places of both kinds."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,10 @@ from tests.s3 import S3, running_s3
 from tests.studies.stores import on
 
 DATABASES = ("sqlite", "postgresql")
+
+# A shell without job control starts what it puts in the background with Ctrl-C ignored, and all commands that the
+# tests start from there would ignore it, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
