@@ -21,6 +21,8 @@ _MARK_SECONDS = 1e6
 # So many workers die before another trial must have ended; the supervisor gives up after ten that die in a row
 # with none. Only a machine that takes longer to start workers than to kill them is ever waited for.
 _KILLS_A_TRIAL = 4
+# So often one trial is cut off: at the tenth time it would fail for good.
+_MOST_KILLS_OF_A_TRIAL = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,12 @@ def kill_workers(driver: Driver, command: Command, count: int, *, every: float) 
     ended = driver.ledger.ended()
     while len(kills) < count:
         assert command.popen.poll() is None, f"over after {len(kills)} kills: {command.errors()}"
-        running = driver.ledger.in_state("RUNNING")
+        often = {
+            number
+            for number, count in Counter(kill.number for kill in kills).items()
+            if count >= _MOST_KILLS_OF_A_TRIAL
+        }
+        running = [row for row in driver.ledger.in_state("RUNNING") if row.number not in often]
         workers = [process for process in command.workers() if any(_runs(process, row) for row in running)]
         kill = _kill_in_trial(driver, generator.choice(workers), any_time=bool(kills)) if workers else None
         if kill is None:
