@@ -1,6 +1,6 @@
 """The study file: what a study searches, on which data and for how long, checked before anything is created.
 
-studies/README.md lists every key.
+docs/study-file.md lists every key.
 """
 
 import json
@@ -69,7 +69,7 @@ class Confirm(Table):
 class StudySpec(Table):
     """What one study is; every instance makes sense, however it was made.
 
-    The fields are the keys of the study file, described in studies/README.md. Whole numbers given for a field
+    The fields are the keys of the study file, described in docs/study-file.md. Whole numbers given for a field
     of floats are kept as floats, so that equal settings compare equal.
     """
 

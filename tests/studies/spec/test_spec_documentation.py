@@ -1,4 +1,4 @@
-"""studies/README.md says what a study file may hold."""
+"""docs/study-file.md says what a study file may hold."""
 
 import re
 from pathlib import Path
@@ -16,17 +16,17 @@ from mlpsearch.studies.spec.study import (
     parse_spec,
 )
 
-README = Path(__file__).parents[3] / "studies" / "README.md"
+PAGE = Path(__file__).parents[3] / "docs" / "study-file.md"
 
 
 def table_rows() -> dict[str, str]:
-    rows = re.findall(r"^\| `([^`]+)` \|(.*)\|$", README.read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| `([^`]+)` \|(.*)\|$", PAGE.read_text("utf-8"), re.MULTILINE)
     return dict(rows)
 
 
 def test_the_example_of_the_documentation_is_a_study_file() -> None:
-    (example,) = re.findall(r"```toml\n(.*?)```", README.read_text(), re.DOTALL)
-    spec = parse_spec(example, "README.md")
+    (example,) = re.findall(r"```toml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    spec = parse_spec(example, "study-file.md")
     assert spec.fixed
     assert spec.start
     assert {type(dimension) for dimension in spec.search.values()} == {Range, Choices}
