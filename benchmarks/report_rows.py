@@ -1,4 +1,4 @@
-"""The nets of the report this project grew from, trained and tested: a row of the README's table each.
+"""The nets of the report this project grew from, trained and tested: a row each of a table in ACCURACY.md.
 
     python -m benchmarks.report_rows --data cifar10-images.tar.gz
 

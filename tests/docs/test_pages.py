@@ -1,0 +1,83 @@
+"""What the pages list is what there is: rooms, keys of JSON documents, keys of exports."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel
+
+from mlpsearch.search.export.document import Export
+from mlpsearch.search.export.retraining import Comparison as RetrainingComparison
+from mlpsearch.search.report.summary import StudySummary
+from mlpsearch.search.results import openings
+from mlpsearch.search.results.confirmation import Confirmation
+from mlpsearch.search.results.headline import Headline
+from mlpsearch.search.results.status import StudyStatus
+from mlpsearch.studies.spec.study import parse_spec
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOMS = ("models", "search", "studies")
+
+
+def text_of(name: str) -> str:
+    return (ROOT / name).read_text("utf-8")
+
+
+def section(page: str, heading: str) -> str:
+    """What stands below a heading, up to the next one."""
+    return re.split(r"^#+ ", page.split(f"# {heading}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def keys(text: str) -> set[str]:
+    """The keys in the first column of a table; `a.b`, `.c` is short for a.b and a.c."""
+    found: list[str] = []
+    for row in re.findall(r"^\| (`.*?) \|", text, re.MULTILINE):
+        for key in re.findall(r"`([^`]+)`", row):
+            found.append(found[-1].rpartition(".")[0] + key if key.startswith(".") else key)
+    return set(found)
+
+
+def test_the_readme_names_every_room() -> None:
+    named = re.findall(r"^\| \[([^\]]+)/\]", section(text_of("README.md"), "Rooms"), re.MULTILINE)
+    packages = (path.parent.relative_to(ROOT) for room in ROOMS for path in (ROOT / room).rglob("__init__.py"))
+    others = {"src/mlpsearch", "tests", "benchmarks", "findings", "docs"}
+    assert sorted(named) == sorted({package.as_posix() for package in packages} | others)
+
+
+def test_the_study_file_of_the_readme_is_one() -> None:
+    (example,) = re.findall(r"```toml\n(.*?)```", text_of("README.md"), re.DOTALL)
+    assert parse_spec(example, "README.md").confirm is not None
+
+
+@pytest.mark.parametrize(
+    ("heading", "kind", "others"),
+    [
+        ("A study", StudyStatus, {"storage"}),
+        ("The winner", Headline, set()),
+        ("An opening", openings.TestReport, set()),
+        ("A confirmation", Confirmation, set()),
+        ("A comparison", StudySummary, set()),
+        ("A training", RetrainingComparison, {"same"}),
+    ],
+)
+def test_the_keys_of_a_json_document_are_listed(heading: str, kind: Any, others: set[str]) -> None:
+    listed = keys(section(text_of("docs/json.md"), heading))
+    assert listed == {field.name for field in fields(kind)} | others
+
+
+def export_keys(model: type[BaseModel], before: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        kinds = (field.annotation, *get_args(field.annotation))
+        inner = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        if inner:
+            yield from export_keys(inner[0], f"{before}{name}.")
+        else:
+            yield f"{before}{name}"
+
+
+def test_the_keys_of_an_export_are_listed() -> None:
+    listed = keys(section(text_of("docs/export.md"), "export.toml"))
+    assert listed == set(export_keys(Export)) - {"config", "versions"} | {"config.FIELD", "versions.NAME"}
