@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -55,3 +56,9 @@ def test_the_documentation_tells_what_a_field_may_be(name: str) -> None:
 def test_the_documentation_tells_the_defaults(key: str) -> None:
     default = VALIDATION if key == "validation" else StudySpec.model_fields[key].default
     assert table_rows()[key].split("|")[1].strip(" `") == str(default)
+
+
+@pytest.mark.parametrize("key", ["net", "dataset", "sampler", "pruner"])
+def test_the_documentation_tells_the_names(key: str) -> None:
+    allowed = table_rows()[key].split("|")[0]
+    assert allowed.strip() == ", ".join(f"`{name}`" for name in get_args(StudySpec.model_fields[key].annotation))
