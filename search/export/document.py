@@ -122,7 +122,7 @@ class ExportedAccuracy(_Table):
 class Export(_Table):
     """A trained net, but for its weights.
 
-    taken: which net of the study it is, in words.  format: 2 of mlpsearch 0.1.0, which says less, or 3.
+    taken: which net of the study it is, in words.  format: 2 of versions before 0.2.0, which says less, or 3.
     trial: of the search.  run: of its confirmation, where the net is from there.
     command: trains it again.  weights_digest: models.weights.digest of what the weights file holds; None where the
         weights were not there.

@@ -5,7 +5,7 @@
     fashion-mnist   --data: the same, or the folder with its four files; else see find_fashion_mnist
     images          --data: images in a folder or an archive
 
-Only studies.datasets and studies.holdout import this module: each opens its own split and no other.
+Only training.py and holdout.py import this module: each opens its own split and no other.
 """
 
 import hashlib

@@ -1,6 +1,7 @@
-"""What the pages list is what there is: rooms, keys of JSON documents, keys of exports."""
+"""What the pages list is what there is: rooms, the version, keys of JSON documents, keys of exports."""
 
 import re
+import tomllib
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -45,6 +46,11 @@ def test_the_readme_names_every_room() -> None:
     packages = (path.parent.relative_to(ROOT) for room in ROOMS for path in (ROOT / room).rglob("__init__.py"))
     others = {"src/mlpsearch", "tests", "benchmarks", "findings", "docs"}
     assert sorted(named) == sorted({package.as_posix() for package in packages} | others)
+
+
+def test_the_newest_release_of_the_changelog_is_this_version() -> None:
+    newest = re.findall(r"^## \[(\d.*?)\] - \d{4}-\d\d-\d\d$", text_of("CHANGELOG.md"), re.MULTILINE)[0]
+    assert newest == tomllib.loads(text_of("pyproject.toml"))["project"]["version"]
 
 
 def test_the_study_file_of_the_readme_is_one() -> None:
