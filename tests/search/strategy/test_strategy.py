@@ -10,7 +10,7 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from mlpsearch.models.config import TrainConfig
-from mlpsearch.search.strategy import samplers as strategy
+from mlpsearch.search.strategy import seeded
 from mlpsearch.search.strategy.own_study import OwnHyperband
 from mlpsearch.search.strategy.pruners import make_pruner
 from mlpsearch.search.strategy.samplers import make_sampler
@@ -286,8 +286,8 @@ def test_the_sampler_is_shown_the_best_and_the_newest_of_many_trials(
     pruner: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Under Hyperband too those of all brackets, as of few trials."""
-    monkeypatch.setattr(strategy, "_SHOWN", 6)
-    monkeypatch.setattr(strategy, "_SHOWN_BEST", 2)
+    monkeypatch.setattr(seeded, "_SHOWN", 6)
+    monkeypatch.setattr(seeded, "_SHOWN_BEST", 2)
     spy = Spy()
     study = optuna.create_study(
         study_name="mine",
@@ -310,8 +310,8 @@ def test_the_sampler_is_shown_the_best_and_the_newest_of_many_trials(
 def test_every_sampler_goes_on_under_every_pruner_when_it_is_shown_some_of_many_trials(
     sampler: str, pruner: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(strategy, "_SHOWN", 12)  # past the ten random trials that TPE and GP begin with
-    monkeypatch.setattr(strategy, "_SHOWN_BEST", 4)
+    monkeypatch.setattr(seeded, "_SHOWN", 12)  # past the ten random trials that TPE and GP begin with
+    monkeypatch.setattr(seeded, "_SHOWN_BEST", 4)
     spec, storage = spec_of(sampler, pruner), InMemoryStorage()
     for trials in (15, 3):  # under Hyperband more than are shown in its largest bracket
         run(open_study(spec, storage), spec, 2 * trials if sampler != "gp" else trials)
