@@ -1,9 +1,14 @@
-# Two commands do everything: `make search` and `make test`. Both make .venv first where there is none.
+# Two commands do everything: `make search` and `make test`. Both make .venv first where there is none, with the exact
+# versions of constraints.txt. `make help`, or `make` alone, prints all targets with the comments that they have here.
 PYTHON ?= python3
 BIN := .venv/bin
+INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt
 
-.PHONY: search test check bench stress clean
+.PHONY: help search test coverage check bench stress clean
 .DELETE_ON_ERROR:
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-10s%s\n", $$1, $$2}' Makefile
 
 search: .venv/installed ## search both nets on the digits, confirm and test both winners
 	$(BIN)/mlpsearch run digits-numpy > /dev/null
@@ -12,6 +17,12 @@ search: .venv/installed ## search both nets on the digits, confirm and test both
 
 test: .venv/installed-dev ## the whole test suite; arguments for pytest in ARGS
 	$(BIN)/python -m pytest -m "not stress" $(ARGS)
+
+coverage: .venv/installed-dev ## the same, and which share of the lines of each room ran; slower
+	$(BIN)/coverage run -m pytest -m "not stress" $(ARGS)
+	@for room in models studies search; do \
+		printf '%-10s%3s%%\n' $$room "$$($(BIN)/coverage report --format=total --include="$$room/*")"; done
+	@printf '%-10s%3s%%\n' total "$$($(BIN)/coverage report --format=total)"
 
 bench: .venv/installed-dev ## how fast the nets train, beside others and the limit
 	$(BIN)/python -m benchmarks.training
@@ -26,15 +37,15 @@ check: .venv/installed-dev ## lint, types, import contracts
 	$(BIN)/lint-imports
 
 clean: ## everything that the other targets made, but not your studies
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
-.venv/installed: .venv/bin/python pyproject.toml
-	$(BIN)/pip install --quiet --editable .
+.venv/installed: .venv/bin/python pyproject.toml constraints.txt
+	$(INSTALL) --editable .
 	touch $@
 
-.venv/installed-dev: .venv/bin/python pyproject.toml
-	$(BIN)/pip install --quiet --editable '.[dev]'
+.venv/installed-dev: .venv/bin/python pyproject.toml constraints.txt
+	$(INSTALL) --editable '.[dev]'
 	touch .venv/installed $@

@@ -131,5 +131,6 @@ def _multiplies_bfloat16(device: str) -> bool:
     """Whether a device has instructions for it: without, torch's own way is many times slower than float32."""
     if device == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    can = torch.cpu.get_capabilities()
+    capabilities = getattr(torch.cpu, "get_capabilities", None)  # torch before 2.11 does not tell
+    can = capabilities() if capabilities else {}
     return bool(can.get("avx512_bf16") or can.get("amx_bf16"))
