@@ -7,7 +7,7 @@ from mlpsearch.models.arrays import Floats, Labels
 from mlpsearch.models.inputs.data import Split
 from mlpsearch.models.inputs.preprocessing import Preprocessing, View
 from mlpsearch.models.net import Net
-from mlpsearch.models.numpy_net.numpy_mlp import softmax
+from mlpsearch.models.numpy_net.loss import softmax
 
 
 def predict_split(net: Net, split: Split, preprocessing: Preprocessing) -> Labels:

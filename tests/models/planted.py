@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from mlpsearch.models.arrays import Floats, Labels
-from mlpsearch.models.numpy_net.numpy_mlp import NumpyNet, softmax
+from mlpsearch.models.numpy_net.loss import softmax
+from mlpsearch.models.numpy_net.numpy_mlp import NumpyNet
 
 NO_ERROR = "no error"
 SWAPPED_CASES = "slip: swapped cases of the softmax derivative"
@@ -25,8 +26,8 @@ def planted(error: str) -> type[NumpyNet]:
             super().__init__(**arguments)
             self.penalty: float = arguments["config"].regularization
 
-        def _backward(self, images: Floats, labels: Labels) -> float:
-            loss = super()._backward(images, labels)
+        def _fill_gradients(self, images: Floats, labels: Labels) -> float:
+            loss = super()._fill_gradients(images, labels)
             weights, biases = _planted_gradients(self, self.penalty, images, labels, error)
             for gradient, wrong in zip(self._gradients.weights, weights, strict=True):
                 gradient[...] = wrong

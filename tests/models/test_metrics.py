@@ -7,7 +7,7 @@ import numpy as np
 from mlpsearch.models.inputs.augmentation import mirrored
 from mlpsearch.models.inputs.data import Split
 from mlpsearch.models.metrics import accuracy, confusion_matrix, predict_split, probabilities
-from mlpsearch.models.numpy_net.numpy_mlp import softmax
+from mlpsearch.models.numpy_net.loss import softmax
 from tests.models.blobs import blobs
 from tests.models.cases import configuration, net_of, preprocessing_of
 

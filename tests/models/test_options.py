@@ -14,6 +14,7 @@ from mlpsearch.models.draws import DropoutMasks
 from mlpsearch.models.gradient_check import check_autograd, check_numeric
 from mlpsearch.models.initialization import parameter_shapes, trained_shapes
 from mlpsearch.models.net import Net
+from mlpsearch.models.numpy_net.normalization import Normalization
 from mlpsearch.models.numpy_net.numpy_mlp import NumpyNet
 from tests.models.cases import (
     CLASSES,
@@ -174,29 +175,29 @@ def test_a_batch_of_one_image_is_no_reason_to_stop(net_name: str) -> None:
     assert all(np.isfinite(array).all() for array in net.state().values())
 
 
-def without_mean(delta: Floats, normalized: Floats, gamma: Floats, deviations: Floats, *gradients: Floats) -> None:
+def without_mean(
+    layer: Normalization, delta: Floats, bias_gradient: Floats, gamma: Floats, gamma_gradient: Floats
+) -> None:
     """The slip of taking the batch's mean for a constant."""
-    gradients[1][...] = delta.sum(axis=0)
-    gradients[0][...] = (delta * normalized).sum(axis=0)
-    delta -= normalized * gradients[0] / len(delta)
-    delta *= gamma / deviations
+    gamma_gradient[...] = (delta * layer.normalized).sum(axis=0)
+    delta -= layer.normalized * gamma_gradient / len(delta)
+    delta *= gamma / layer.deviations
 
 
 def without_deviation(
-    delta: Floats, normalized: Floats, gamma: Floats, deviations: Floats, *gradients: Floats
+    layer: Normalization, delta: Floats, bias_gradient: Floats, gamma: Floats, gamma_gradient: Floats
 ) -> None:
     """The slip of taking the batch's deviation for a constant."""
-    gradients[1][...] = delta.sum(axis=0)
-    gradients[0][...] = (delta * normalized).sum(axis=0)
+    gamma_gradient[...] = (delta * layer.normalized).sum(axis=0)
     delta -= delta.mean(axis=0)
-    delta *= gamma / deviations
+    delta *= gamma / layer.deviations
 
 
 @pytest.mark.parametrize("slip", [without_mean, without_deviation])
 def test_slips_in_the_gradient_of_batch_normalisation_are_caught(
     slip: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mlpsearch.models.numpy_net.numpy_mlp.normalize_backward", slip)
+    monkeypatch.setattr(Normalization, "backward", slip)
     for check in (check_numeric, check_autograd):
         failed = {one.parameter for one in check(3, 0.1, "batch normalisation") if not one.passed}
         assert {"weight.0", "weight.1"} <= failed <= {"weight.0", "weight.1", "bias.0", "gamma.0"}

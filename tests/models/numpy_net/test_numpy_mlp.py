@@ -7,15 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from mlpsearch.models.arrays import Floats
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.numpy_net import numpy_mlp
-from mlpsearch.models.numpy_net.numpy_mlp import NumpyNet, cross_entropy, softmax
-from tests.models.cases import CLASSES, INPUTS, batch, configuration, patiently
+from mlpsearch.models.numpy_net.loss import cross_entropy
+from mlpsearch.models.numpy_net.numpy_mlp import NumpyNet
+from tests.models.cases import CLASSES, INPUTS, batch, configuration
 
 DERIVATION = Path(numpy_mlp.__file__).with_name("backpropagation.md").read_text(encoding="utf-8")
 
@@ -54,31 +52,7 @@ def test_all_arithmetic_has_one_dtype_and_it_is_float32_by_default(
     assert {array.dtype for array in results} == {np.dtype(dtype)}
 
 
-# ---- softmax and cross-entropy -----------------------------------------------------------------------------
-
-some_logits = arrays(np.float64, (3, 4), elements=st.floats(-1e4, 1e4))
-
-
-@patiently
-@given(some_logits, st.floats(-100, 100))
-def test_softmax_gives_probabilities_that_a_shift_does_not_change(logits: Floats, shift: float) -> None:
-    probabilities = softmax(logits)
-    assert ((probabilities >= 0) & (probabilities <= 1)).all()
-    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-12)
-    np.testing.assert_allclose(softmax(logits + shift), probabilities, rtol=1e-9, atol=1e-300)
-
-
-@patiently
-@given(some_logits)
-def test_the_gradient_by_the_logits_has_rows_of_sum_0_with_one_negative_entry(logits: Floats) -> None:
-    labels, gradient = np.array([0, 3, 1]), np.empty((3, 4))
-    loss = cross_entropy(logits, labels, out=gradient)
-    assert np.isfinite(loss)
-    assert loss >= 0
-    np.testing.assert_allclose(gradient.sum(axis=1), 0, atol=1e-15)
-    true_class = np.eye(4, dtype=bool)[labels]
-    assert (gradient[true_class] <= 0).all()
-    assert (gradient[~true_class] >= 0).all()
+# ---- the loss ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -231,3 +205,10 @@ def test_the_code_cites_every_equation_of_the_derivation_and_no_other() -> None:
     cited = re.findall(r"\((\d+)\)", " ".join(re.findall(r"  # (.*)", code)))
     assert written == [str(number) for number in range(1, 18)]
     assert set(cited) == set(written)
+
+
+def test_every_file_that_the_derivation_points_to_is_there() -> None:
+    linked = [link for link in re.findall(r"\]\(([^)]+)\)", DERIVATION) if "://" not in link]
+    assert linked
+    for link in linked:
+        assert Path(numpy_mlp.__file__).parent.joinpath(link).is_file(), link
