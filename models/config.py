@@ -145,7 +145,7 @@ def check_value(name: str, value: Any) -> None:
     right_type = type(value) is kind or (kind is float and type(value) is int)
     if right_type and (value in allowed if kind is str else allowed[0] <= value <= allowed[1]):
         return
-    raise ConfigError(f"{name} = {value!r}: must be {describe_allowed(name)}")
+    raise ConfigError(f"{name} = {value!r}: must be {describe_allowed(name)}", key=name)
 
 
 def describe_allowed(name: str) -> str:

@@ -53,7 +53,9 @@ def _readable(where: Path | str) -> Iterator[None]:
         yield
     # AttributeError, KeyError: of a dtype that NumPy has no name for, such as the 8-bit floats.
     except (OSError, SafetensorError, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise WeightsError(f"{where}: not a readable safetensors file ({_first_line(error)})") from error
+        raise WeightsError(
+            f"{where}: not a readable safetensors file ({_first_line(error)})", path=where
+        ) from error
 
 
 def check_shapes(where: Path | str, arrays: dict[str, NDArray[Any]], expected: dict[str, tuple[int, ...]]) -> None:
@@ -65,11 +67,11 @@ def check_shapes(where: Path | str, arrays: dict[str, NDArray[Any]], expected: d
     for name in sorted(expected.keys() | found.keys()):
         if found.get(name) != expected.get(name):
             given, wanted = found.get(name, "nothing"), expected.get(name, "nothing")
-            raise WeightsError(f"{where}: {name} is {given}, must be {wanted}")
+            raise WeightsError(f"{where}: {name} is {given}, must be {wanted}", path=where)
         if arrays[name].dtype != np.float32:
-            raise WeightsError(f"{where}: {name} is of type {arrays[name].dtype}, must be float32")
+            raise WeightsError(f"{where}: {name} is of type {arrays[name].dtype}, must be float32", path=where)
         if not np.isfinite(arrays[name]).all():
-            raise WeightsError(f"{where}: {name} has values that are not finite")
+            raise WeightsError(f"{where}: {name} has values that are not finite", path=where)
 
 
 def digest(arrays: dict[str, NDArray[Any]]) -> str:

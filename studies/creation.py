@@ -102,7 +102,9 @@ def _empty_study(storage: Storage, name: str) -> int:
         if study.study_name == name:
             study_id = study._study_id
             if storage.optuna.get_n_trials(study_id) or study.directions != [StudyDirection.MAXIMIZE]:
-                raise StudyError(f"study {name!r}: the storage has one that mlpsearch did not make; rename yours")
+                raise StudyError(
+                    f"study {name!r}: the storage has one that mlpsearch did not make; rename yours", study=name
+                )
             return study_id
     try:
         return storage.optuna.create_new_study([StudyDirection.MAXIMIZE], name)
@@ -120,7 +122,9 @@ def _refuse_drift(record: StudyRecord, spec: StudySpec, source: dict[str, Any]) 
     if changes:
         raise StudyError(
             f"study {spec.name!r} in {without_password(record.url)} was made from another specification "
-            f"({'; '.join(changes)}); give yours a new name, or go on with the old one"
+            f"({'; '.join(changes)}); give yours a new name, or go on with the old one",
+            study=spec.name,
+            url=without_password(record.url),
         )
 
 
@@ -128,7 +132,8 @@ def _enlarge(record: StudyRecord, spec: StudySpec, trials: int | None) -> None:
     now, begun = record.budget, record.counts.begun()
     if trials is not None and trials < min(begun, now.trials):
         raise StudyError(
-            f"study {record.name}: --trials {trials} is less than it has begun; it can end with {begun} trials"
+            f"study {record.name}: --trials {trials} is less than it has begun; it can end with {begun} trials",
+            study=record.name,
         )
     wanted = spec.budget.model_copy(update={"trials": trials or max(spec.budget.trials, now.trials)})
     if wanted != now:

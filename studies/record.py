@@ -96,11 +96,13 @@ class StudyRecord:
         place = _place(self)
         stray = place.stray(self.id, self.attributes().get("beside"))
         if stray is not None:
-            raise StudyError(f"study {self.name}: {_stayed(place, stray)}")
+            raise StudyError(f"study {self.name}: {_stayed(place, stray)}", study=self.name)
         if not place.has(self.id):
             raise StudyError(
                 f"study {self.name}: its files are not in {place.name}; "
-                "name where this machine has them with --artifacts"
+                "name where this machine has them with --artifacts",
+                study=self.name,
+                path=place.name,
             )
         return place
 
@@ -127,7 +129,9 @@ class StudyRecord:
             raise StudyError(
                 f"study {self.name}: its files in {place.files.where} belong to the database "
                 f"{place.owner(self.id)}, of which {without_password(self.url)} seems to be a copy; "
-                "copy the files, too, and name the new place with --artifacts"
+                "copy the files, too, and name the new place with --artifacts",
+                study=self.name,
+                path=place.files.where,
             )
         if place.name is None and self.attributes().get("beside") != place.files.where:
             self.set("beside", place.files.where)
@@ -139,7 +143,8 @@ class StudyRecord:
         except KeyError:
             attributes = {}
         if attributes.get("id") != self.id:  # the database may give a deleted study's number to another
-            raise StudyError(f"study {self.name}: was deleted from {without_password(self.url)}")
+            url = without_password(self.url)
+            raise StudyError(f"study {self.name}: was deleted from {url}", study=self.name, url=url)
         return attributes
 
     @contextmanager
@@ -211,7 +216,8 @@ def open_study(url: str, name: str, *, read_only: bool = False) -> StudyRecord:
     storage = open_storage(url, read_only=read_only)
     known = study_names(storage)
     if name not in study_names(storage, confirmations=True):
-        raise StudyError(f"study {name!r}: not in {without_password(url)}{nearest(name, known, which='there')}")
+        url = without_password(url)
+        raise StudyError(f"study {name!r}: not in {url}{nearest(name, known, which='there')}", study=name, url=url)
     return load_study(storage, name)
 
 

@@ -22,6 +22,8 @@ def load_study_data(record: StudyRecord) -> TrainingData:
     if data.fingerprint != source["fingerprint"]:
         raise DataError(
             f"study {record.name}: its training images had the fingerprint {source['fingerprint'][:12]}, "
-            f"those at {path or 'the cache'} have {data.fingerprint[:12]}{why_changed(record.spec.dataset, path)}"
+            f"those at {path or 'the cache'} have {data.fingerprint[:12]}{why_changed(record.spec.dataset, path)}",
+            study=record.name,
+            path=path,
         )
     return data

@@ -36,7 +36,7 @@ class NumpyNet:
 
     def __init__(self, *, inputs: int, classes: int, config: TrainConfig, dtype: type[np.floating] = np.float32):
         if config.precision != "float32":
-            raise ConfigError(f"precision = {config.precision!r}: only the PyTorch net has it")
+            raise ConfigError(f"precision = {config.precision!r}: only the PyTorch net has it", key="precision")
         self.learning_rate = config.learning_rate
         self._config = config
         self._dtype = dtype

@@ -58,7 +58,8 @@ def publish(record: StudyRecord) -> None:
             raise
         raise StorageError(
             f"study {record.name}: its test result is kept, but what the dashboard shows of it cannot be written "
-            f"({innermost(error)}); `{record.command('evaluate')}` tries again"
+            f"({innermost(error)}); `{record.command('evaluate')}` tries again",
+            study=record.name,
         ) from error
 
 

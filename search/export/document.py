@@ -146,18 +146,22 @@ class Export(_Table):
         """Return the configuration, checked. Raises ConfigError; a field that is missing has no default here."""
         names = {field.name for field in fields(TrainConfig)}
         for key in sorted(names ^ self.config.keys()):
-            raise ConfigError(f"config.{key}: {'is missing' if key in names else 'unknown key'}")
+            raise ConfigError(
+                f"config.{key}: {'is missing' if key in names else 'unknown key'}", key=f"config.{key}"
+            )
         return TrainConfig(**self.config)
 
 
 def write_export(export: Export, path: Path) -> None:
     """Write a .toml or .json file. Raises ExportError for another suffix, and where it cannot be written."""
     if path.suffix not in SUFFIXES:
-        raise ExportError(f"{path}: must end in {' or '.join(SUFFIXES)}, or name a folder, without a suffix")
+        raise ExportError(
+            f"{path}: must end in {' or '.join(SUFFIXES)}, or name a folder, without a suffix", path=path
+        )
     try:
         write_atomically(path, export_text(export, path.suffix).encode())
     except OSError as error:
-        raise ExportError(f"{path}: cannot be written ({error.strerror})") from error
+        raise ExportError(f"{path}: cannot be written ({error.strerror})", path=path) from error
 
 
 def export_text(export: Export, suffix: str) -> str:
@@ -170,24 +174,30 @@ def read_export(path: Path) -> Export:
     """Return the export of a file or an exported folder. Raises ExportError naming the file and the wrong key."""
     if path.is_dir():
         path = path / DOCUMENT
+    key = None
     try:
         return _parse(_read(path), path.suffix)
     except OSError as error:
         problem = f"cannot be read ({error.strerror})"
     except ValidationError as error:
-        problem = first_mistake(error)
+        problem, key = first_mistake(error), _first_key(error)
     except RecursionError:
         problem = "is nested too deeply"
-    except (ConfigError, ValueError) as error:
+    except ConfigError as error:
+        problem, key = str(error), error.key
+    except ValueError as error:
         problem = str(error)
-    raise ExportError(f"{path}: {_one_line(problem)}")
+    raise ExportError(f"{path}: {_one_line(problem)}", path=path, key=key)
 
 
 def first_mistake(error: ValidationError) -> str:
     """Return the first of the mistakes in a document, with its key."""
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
-    return f"{key or 'the document'}: {first['msg'][0].lower()}{first['msg'][1:]}"
+    message = error.errors()[0]["msg"]
+    return f"{_first_key(error) or 'the document'}: {message[0].lower()}{message[1:]}"
+
+
+def _first_key(error: ValidationError) -> str | None:
+    return ".".join(str(part) for part in error.errors()[0]["loc"]) or None
 
 
 def _read(path: Path) -> str:

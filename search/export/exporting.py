@@ -77,7 +77,9 @@ def export_winner(record: StudyRecord, winner: Choice, path: Path) -> Export:
     try:
         return _export(record, winner, path)
     except ValidationError as error:
-        raise ExportError(f"study {record.name}: cannot be exported ({first_mistake(error)})") from error
+        raise ExportError(
+            f"study {record.name}: cannot be exported ({first_mistake(error)})", study=record.name, path=path
+        ) from error
 
 
 def _export(record: StudyRecord, winner: Choice, path: Path) -> Export:
@@ -126,17 +128,18 @@ def write_folder(export: Export, winner: Winner, folder: Path, *, onnx: bool = F
             if model is not None:
                 write_atomically(new / ONNX, model)
     except OSError as error:
-        raise ExportError(f"{folder}: cannot be written ({error.strerror})") from error
+        raise ExportError(f"{folder}: cannot be written ({error.strerror})", path=folder) from error
 
 
 def _refuse_other_content(folder: Path) -> None:
     if Path.cwd().is_relative_to(folder.resolve()):
-        raise ExportError(f"{folder}: is the current folder, or one above it; name a new folder")
+        raise ExportError(f"{folder}: is the current folder, or one above it; name a new folder", path=folder)
     found = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
     others = found - {DOCUMENT, WEIGHTS, ONNX}
     if others or (found and DOCUMENT not in found):
         raise ExportError(
-            f"{folder}: is there and is no export (it has {min(others or found)!r}); name a new folder"
+            f"{folder}: is there and is no export (it has {min(others or found)!r}); name a new folder",
+            path=folder,
         )
 
 

@@ -17,11 +17,11 @@ WEIGHTS = "weights.safetensors"  # in an exported folder
 def write_parameters(arrays: dict[str, NDArray[Any]], path: Path) -> None:
     """Write the file. Raises ExportError where that cannot be done, or its name does not say what it is."""
     if path.suffix.lower() != ".safetensors":
-        raise ExportError(f"{path}: must end in .safetensors")
+        raise ExportError(f"{path}: must end in .safetensors", path=path)
     try:
         save_arrays(path, arrays, {})
     except OSError as error:
-        raise ExportError(f"{path}: cannot be written ({error.strerror})") from error
+        raise ExportError(f"{path}: cannot be written ({error.strerror})", path=path) from error
 
 
 def read_parameters(path: Path, export: Export) -> dict[str, NDArray[Any]]:
@@ -30,5 +30,5 @@ def read_parameters(path: Path, export: Export) -> dict[str, NDArray[Any]]:
     shapes = prediction_shapes(prod(export.data.shape), len(export.data.classes), export.train_config())
     check_shapes(path, arrays, shapes)
     if digest(arrays) != export.weights_digest:
-        raise WeightsError(f"{path}: not the weights of this export (their digest is another)")
+        raise WeightsError(f"{path}: not the weights of this export (their digest is another)", path=path)
     return arrays

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpsearch.models.errors import DataError, ExportError
+from mlpsearch.models.errors import DataError, ExportError, about
 from mlpsearch.models.inputs.data import Split
 from mlpsearch.models.inputs.preprocessing import Preprocessing
 from mlpsearch.models.metrics import probabilities
@@ -93,7 +93,7 @@ def classify(
         return []
     shares = classifier.probabilities(np.concatenate(list(usable.values())))
     if not np.isfinite(shares).all():
-        raise ExportError(f"{folder}: its net gives no finite numbers for these images")
+        raise ExportError(f"{folder}: its net gives no finite numbers for these images", path=folder)
     best = np.argsort(-shares, axis=1, kind="stable")[:, :top]
     return [
         Prediction(str(path), [ClassProbability(names[i], float(row[i])) for i in order])
@@ -105,7 +105,9 @@ def load_classifier(folder: Path) -> Classifier:
     """Return the net of an exported folder. Raises ExportError or WeightsError for what is no sound export."""
     export = read_export(folder)
     if not folder.is_dir():
-        raise ExportError(f"{folder}: has no weights; `mlpsearch export STUDY -o FOLDER` exports both in a folder")
+        raise ExportError(
+            f"{folder}: has no weights; `mlpsearch export STUDY -o FOLDER` exports both in a folder", path=folder
+        )
     arrays = read_parameters(folder / WEIGHTS, export)
     use_threads(export.threads)
     net, preprocessing = trained_net(export.net, arrays, export.train_config())
@@ -122,7 +124,8 @@ def read_images(paths: Sequence[Path], shape: tuple[int, int, int]) -> NDArray[n
     """
     images = np.empty((len(paths), prod(shape)), np.uint8)
     for row, path in enumerate(paths):
-        images[row] = _read_image(path, shape).reshape(-1)
+        with about(path=path):
+            images[row] = _read_image(path, shape).reshape(-1)
     return images
 
 

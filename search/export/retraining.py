@@ -88,6 +88,8 @@ def _load_images(export: Export, data: str | None) -> TrainingData:
         raise DataError(
             f"training images at {path or 'the cache'}: their fingerprint is {images.fingerprint[:12]}, "
             f"the export's {export.data.fingerprint[:12]}; name the right ones with --data"
-            f"{why_changed(export.data.dataset, path)}"
+            f"{why_changed(export.data.dataset, path)}",
+            study=export.study,
+            path=path,
         )
     return images

@@ -29,7 +29,7 @@ def write_trials(record: StudyRecord, path: Path) -> None:
     before it. Raises ExportError for a file that cannot be written, or is not named as such a file is.
     """
     if path.suffix.lower() != ".csv":
-        raise ExportError(f"{path}: must end in .csv")
+        raise ExportError(f"{path}: must end in .csv", path=path)
     trials = record.optuna_study().get_trials(deepcopy=False)
     searched = list(distributions(record.spec))
     known = {"number", "state", "value", *searched, *_FACTS, *_TIMES, ATTEMPT, "foreign"}
@@ -44,7 +44,7 @@ def write_trials(record: StudyRecord, path: Path) -> None:
     try:
         write_atomically(path, text.getvalue().encode())
     except OSError as error:
-        raise ExportError(f"{path}: cannot be written ({error.strerror})") from error
+        raise ExportError(f"{path}: cannot be written ({error.strerror})", path=path) from error
 
 
 def _values(trial: FrozenTrial) -> dict[str, Any]:

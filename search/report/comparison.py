@@ -60,7 +60,7 @@ def compare(records: Sequence[StudyRecord]) -> Comparison:
         raise StudyError(f"compare: needs at least two studies, got {len(names)}")
     for name in names:
         if names.count(name) > 1:
-            raise StudyError(f"compare: study {name!r} is given twice")
+            raise StudyError(f"compare: study {name!r} is given twice", study=name)
     studies = [summarize(record, record.own_trials()) for record in records]
     tested = [
         _Tested(study.name, study.test, kept_hits(record, study.test))

@@ -92,7 +92,7 @@ def render(template: str, **values: Any) -> bytes:
 def refuse_other_endings(path: Path) -> None:
     """Raise ReportError where the name of a page would say that it is something else."""
     if path.suffix.lower() not in _SUFFIXES:
-        raise ReportError(f"{path}: must end in {' or '.join(_SUFFIXES)}")
+        raise ReportError(f"{path}: must end in {' or '.join(_SUFFIXES)}", path=path)
 
 
 def write_page(path: Path, page: bytes) -> None:
@@ -101,7 +101,7 @@ def write_page(path: Path, page: bytes) -> None:
     try:
         write_atomically(path, page)
     except OSError as error:
-        raise ReportError(f"{path}: cannot be written ({error.strerror})") from error
+        raise ReportError(f"{path}: cannot be written ({error.strerror})", path=path) from error
 
 
 @cache

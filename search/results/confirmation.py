@@ -119,7 +119,8 @@ def plan(record: StudyRecord, asked: Confirm) -> StudyRecord:
     if not ledger.is_complete():
         raise StudyError(
             f"study {record.name}: its search is not over ({ledger.ended()} of {record.budget.trials} trials); "
-            f"`{record.command('run')}` goes on, and with --trials {record.counts.begun()} it ends here"
+            f"`{record.command('run')}` goes on, and with --trials {record.counts.begun()} it ends here",
+            study=record.name,
         )
     best, done = _candidates(record, ledger, asked.top), _done(record)
     choosing = _choosing_seeds(record, asked, best)
@@ -137,7 +138,8 @@ def refuse_runs(record: StudyRecord) -> None:
         name = record.name.removesuffix(confirmation_name(""))
         raise StudyError(
             f"study {record.name!r}: holds the runs of a confirmation; "
-            f"`{command(record.url, 'confirm', name)}` goes on"
+            f"`{command(record.url, 'confirm', name)}` goes on",
+            study=record.name,
         )
 
 
@@ -145,22 +147,26 @@ def no_winner(record: StudyRecord, ledger: Ledger) -> StudyError:
     """Return the error that says why no trial of a study can win, and what a person can do about it."""
     name = record.name
     if not ledger.is_complete():
-        return StudyError(f"study {name}: no trial is finished yet; `{record.command('run')}` goes on")
+        return StudyError(f"study {name}: no trial is finished yet; `{record.command('run')}` goes on", study=name)
     ended = [trial for trial in record.own_trials() if trial.state == TrialState.PRUNED]
     diverged = sum("diverged" in trial.user_attrs for trial in ended)
     if not ended:
-        return StudyError(f"study {name}: its budget is used up and no trial is finished; give it a larger one")
+        return StudyError(
+            f"study {name}: its budget is used up and no trial is finished; give it a larger one", study=name
+        )
     if diverged == len(ended):
         return StudyError(
             f"study {name}: all {len(ended)} trials diverged, so there is no winner; "
-            "search smaller learning rates in a study of another name"
+            "search smaller learning rates in a study of another name",
+            study=name,
         )
     also = f", {diverged} of them because they diverged" if diverged else ""
     larger = record.command("run", "--trials", str(2 * len(ended)))
     more = "a larger budget" if ledger.is_used_up() else f"`{larger}`"
     return StudyError(
         f"study {name}: all {len(ended)} trials were pruned{also}, so there is no winner; "
-        f"{more} searches on, a study of another name with pruner = 'none' lets all of them finish"
+        f"{more} searches on, a study of another name with pruner = 'none' lets all of them finish",
+        study=name,
     )
 
 
@@ -267,7 +273,9 @@ def _refuse_missing(record: StudyRecord, trial: int, seeds: Sequence[int], done:
     if missing:
         raise StudyError(
             f"study {record.name}: {missing} of the runs that confirm trial {trial} are not done; "
-            f"`{record.command('confirm')}` goes on"
+            f"`{record.command('confirm')}` goes on",
+            study=record.name,
+            trial=trial,
         )
 
 

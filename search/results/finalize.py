@@ -77,7 +77,9 @@ def _open(winners: list[Winner], record: StudyRecord, command: str) -> TestRepor
     held_out = open_test_split(dataset, data := own_copy(dataset, recorded))
     if held_out.classes != winners[0].data.classes or held_out.shape != winners[0].data.shape:
         raise DataError(
-            f"study {record.name}: its test images have other classes or another size than its training images"
+            f"study {record.name}: its test images have other classes or another size than its training images",
+            study=record.name,
+            path=data,
         )
     _refuse_other_images(record, held_out.fingerprint, str(data or dataset))
     labels = held_out.test.labels[held_out.test.rows]
@@ -115,7 +117,8 @@ def _refuse_other_images(record: StudyRecord, fingerprint: str, where: str) -> N
     if tests and (first := tests[0].get("fingerprint", fingerprint)) != fingerprint:
         raise DataError(
             f"study {record.name}: its test images had the fingerprint {first[:12]} when they were first tested, "
-            f"those at {where} have {fingerprint[:12]}; nothing was tested"
+            f"those at {where} have {fingerprint[:12]}; nothing was tested",
+            study=record.name,
         )
 
 

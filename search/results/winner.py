@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial
 
 from mlpsearch.models.arrays import Floats
 from mlpsearch.models.config import TrainConfig
-from mlpsearch.models.errors import StorageError, StudyError, WeightsError
+from mlpsearch.models.errors import MlpsearchError, StorageError, StudyError, WeightsError
 from mlpsearch.models.inputs.preprocessing import PixelStatistics, Preprocessing
 from mlpsearch.models.net import Net
 from mlpsearch.models.prediction import prediction_shapes, preprocessing_arrays, trained_net
@@ -57,8 +57,9 @@ class Winner(Choice):
 class MissingWeightsError(WeightsError):
     """The winner is known, but its weights cannot be read."""
 
-    def __init__(self, message: str, choice: Choice):
-        super().__init__(message)
+    def __init__(self, why: MlpsearchError, study: str, choice: Choice):
+        trial = choice.trial if choice.run is None else choice.run
+        super().__init__(str(why), study=study, trial=trial, path=why.path, url=why.url)
         self.choice = choice
 
 
@@ -101,7 +102,7 @@ def with_net(
     try:
         arrays = _weights(home, trial.number, choice)
     except (WeightsError, StudyError, StorageError) as error:
-        raise MissingWeightsError(str(error), choice) from error
+        raise MissingWeightsError(error, home.name, choice) from error
     net, preprocessing = trained_net(record.spec.net, arrays, choice.config)
     known = {one.name: getattr(choice, one.name) for one in fields(choice)}
     return Winner(**known, net=net, preprocessing=preprocessing)

@@ -118,7 +118,7 @@ def load_kept(files: Files, name: str, most: int) -> tuple[dict[str, NDArray[Any
     try:
         content = files.read(name, most + _MOST_HEADER)
     except OSError as error:
-        raise WeightsError(f"{where}: cannot be read ({error.strerror})") from error
+        raise WeightsError(f"{where}: cannot be read ({error.strerror})", path=where) from error
     return unpack_arrays(content, where)
 
 

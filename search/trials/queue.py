@@ -162,7 +162,9 @@ class TrialQueue:
         again = command(self._record.url, "resume" if self._planned is None else "confirm", name)
         raise StudyError(
             f"study {self._record.name}: the last {MAX_FAILED_IN_A_ROW} trials failed, the newest with: "
-            f"{newest.user_attrs.get('error', 'no message')}; `{again}` goes on once that is mended"
+            f"{newest.user_attrs.get('error', 'no message')}; `{again}` goes on once that is mended",
+            study=self._record.name,
+            trial=newest.number,
         )
 
     # ---- giving back -----------------------------------------------------------------------------------------

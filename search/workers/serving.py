@@ -78,7 +78,8 @@ class _Served:
             except KeyError:
                 record = None
             if record is None or record.id != self._id:
-                raise StudyError(f"study {self._study}: was deleted from {without_password(self._storage.url)}")
+                url = without_password(self._storage.url)
+                raise StudyError(f"study {self._study}: was deleted from {url}", study=self._study, url=url)
             self._queue = TrialQueue(record)
         return self._queue
 

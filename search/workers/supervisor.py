@@ -108,7 +108,7 @@ class Supervisor:
                 continue
             self._workers.remove(worker)
             if end.error is not None:
-                raise StudyError(end.error)
+                raise StudyError(end.error, study=self._record.name)
             if end.death is not None:
                 if worker.name is not None:
                     self._queue.release(worker.name)
@@ -121,7 +121,8 @@ class Supervisor:
         if self._deaths >= MAX_DEATHS_IN_A_ROW:
             raise StudyError(
                 f"study {self._record.name}: {self._deaths} workers died in a row with no trial ended, "
-                f"the last one: {message}"
+                f"the last one: {message}",
+                study=self._record.name,
             )
 
     def _ask_to_end(self) -> None:

@@ -94,7 +94,12 @@ class Worker:
             raise
         except (StorageInternalError, OSError) as error:
             url, number = without_password(self._record.url), claim.number
-            raise StorageError(f"{url}: trial {number} was cut off ({innermost(error)})") from error
+            raise StorageError(
+                f"{url}: trial {number} was cut off ({innermost(error)})",
+                study=self._record.name,
+                trial=number,
+                url=url,
+            ) from error
         except Exception as error:
             self._record.attributes()  # raises for a deleted study, which explains any error
             self._queue.fail(claim, f"{type(error).__name__}: {innermost(error)}")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mlpsearch.models.errors import DataError
+from mlpsearch.models.errors import DataError, about
 from mlpsearch.models.paths import write_atomically
 from mlpsearch.studies.data.decoded import DataSource, DecodedImages, Source, SplitName
 from mlpsearch.studies.data.image_cache import CachedImages, cache_folder, open_cached
@@ -40,6 +40,11 @@ def open_split(dataset: str, data: Path | None, split: SplitName) -> CachedImage
     data: the user's folder or archive, or None.
     Raises DataError for an unknown name, a path that is missing or not allowed, and images that are not.
     """
+    with about(path=data):
+        return _open_split(dataset, data, split)
+
+
+def _open_split(dataset: str, data: Path | None, split: SplitName) -> CachedImages:
     cached = open_cached(find_source(dataset, data), split)
     found = len(cached.classes), cached.shape
     if found != _CLASSES_AND_SHAPE.get(dataset, found):
@@ -57,6 +62,11 @@ def open_beside(dataset: str, data: Path | None, split: SplitName, training: Cac
     training: the split train of the same data set.
     Raises DataError, as open_split does, and for images unlike the training images.
     """
+    with about(path=data):
+        return _open_beside(dataset, data, split, training)
+
+
+def _open_beside(dataset: str, data: Path | None, split: SplitName, training: CachedImages) -> CachedImages:
     source = find_source(dataset, data)
     cached = open_cached(source, split)
     if (*cached.shape[:2], 3) == training.shape != cached.shape:
@@ -76,8 +86,9 @@ def check_images(dataset: str, data: Path | None) -> list[str]:
     Raises DataError for what would come up only after the search: splits, classes or images that are missing or
     not allowed.
     """
-    source = find_source(dataset, data)
-    remarks = _checked(source) if isinstance(source, ImageFiles) else source.check()
+    with about(path=data):
+        source = find_source(dataset, data)
+        remarks = _checked(source) if isinstance(source, ImageFiles) else source.check()
     return [f"{data}: {remark}" for remark in remarks]
 
 

@@ -105,7 +105,9 @@ def load_training(dataset: str, data: Path | None, *, validation: int | None, sp
         if validation is not None:
             raise DataError(
                 f"{data}: has a validation split, {cached.validation_folder}/ with {len(own.labels):,} images, "
-                f"and validation = {validation} asks for images of train: leave that out, or take the folder away"
+                f"and validation = {validation} asks for images of train: leave that out, or take the folder away",
+                key="validation",
+                path=data,
             )
         return _with_own_validation(cached, own)
     count = VALIDATION if validation is None else validation

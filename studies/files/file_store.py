@@ -52,7 +52,7 @@ class FileStore:
         try:
             files.write(MARK, mark.model_dump_json(exclude_none=True).encode())
         except OSError as error:
-            raise StorageError(f"{files.where}: cannot be written ({error.strerror})") from error
+            raise StorageError(f"{files.where}: cannot be written ({error.strerror})", path=files.where) from error
 
     def has(self, known: str) -> bool:
         """Whether the study with this id has its files here; beside the file it need not have any yet."""
@@ -131,7 +131,8 @@ def file_store_for(url: str, recorded: object, ids: Callable[[], set[str]] = set
     if beside is None:
         raise StorageError(
             f"{without_password(url)}: where shall weights and checkpoints be? "
-            "Name a folder that all machines share, or s3://BUCKET/PREFIX, with --artifacts"
+            "Name a folder that all machines share, or s3://BUCKET/PREFIX, with --artifacts",
+            url=without_password(url),
         )
     return FileStore(None, FolderFiles(beside), url)
 
@@ -148,12 +149,16 @@ def file_store_of(storage: Storage) -> FileStore:
             home = repr(recorded[0]) if recorded else "the folder beside it"
             raise StorageError(
                 f"artifacts {place.name}: has no files of the studies in {without_password(storage.url)}, "
-                f"whose place is {home}; name where this machine has that with --artifacts"
+                f"whose place is {home}; name where this machine has that with --artifacts",
+                path=place.name,
+                url=without_password(storage.url),
             )
         if found and not known:
             raise StorageError(
                 f"artifacts {place.name}: has files of studies that are not in {without_password(storage.url)}, "
-                "but in another storage, or deleted; remove them, or name another place or a new folder in it"
+                "but in another storage, or deleted; remove them, or name another place or a new folder in it",
+                path=place.name,
+                url=without_password(storage.url),
             )
     return place
 

@@ -17,7 +17,7 @@ def location_of(text: str) -> str:
     """
     found = _S3.fullmatch(text)
     if not text.isprintable() or ("://" in text and found is None):
-        raise StorageError(f"artifacts {text!r}: must be a folder or s3://BUCKET/PREFIX")
+        raise StorageError(f"artifacts {text!r}: must be a folder or s3://BUCKET/PREFIX", path=text)
     if found is None:
         return str(expanded(text).absolute())
     prefix = "/".join(part for part in (found["prefix"] or "").split("/") if part)

@@ -72,7 +72,7 @@ def read_mark(files: Files) -> Mark | None:
     except (FileNotFoundError, NotADirectoryError, ValidationError):
         return None
     except OSError as error:
-        raise StorageError(f"{files.where}/{MARK}: cannot be read ({error.strerror})") from error
+        raise StorageError(f"{files.where}/{MARK}: cannot be read ({error.strerror})", path=files.where) from error
 
 
 def claim(mark: Mark | None, url: str, place: str | None, files: Files) -> Claim:

@@ -37,7 +37,9 @@ class S3Files(Files):
             try:
                 self._store = _store(bucket)
             except ValueError:
-                raise StorageError(f"{self.where}: cannot be used (AWS_ENDPOINT_URL is no URL)") from None
+                raise StorageError(
+                    f"{self.where}: cannot be used (AWS_ENDPOINT_URL is no URL)", path=self.where
+                ) from None
             self._client = self._store.client
 
     def open(self, name: str) -> tuple[BinaryIO, int]:
@@ -111,7 +113,9 @@ class S3Files(Files):
             from boto3.exceptions import Boto3Error
             from botocore.exceptions import BotoCoreError, ClientError
         except ImportError as error:
-            raise StorageError(f"{self.where}: S3 needs boto3: pip install 'mlpsearch[s3]'") from error
+            raise StorageError(
+                f"{self.where}: S3 needs boto3: pip install 'mlpsearch[s3]'", path=self.where
+            ) from error
         try:
             yield
         except ClientError as error:
@@ -119,9 +123,11 @@ class S3Files(Files):
             if code in ("404", "NoSuchKey"):
                 raise _not_found(self.where) from None
             reason = code if _CODE.fullmatch(code) else "ClientError"
-            raise StorageError(f"{self.where}: cannot be {done} ({reason})") from None
+            raise StorageError(f"{self.where}: cannot be {done} ({reason})", path=self.where) from None
         except (Boto3Error, BotoCoreError) as error:
-            raise StorageError(f"{self.where}: cannot be {done} ({type(error).__name__})") from None
+            raise StorageError(
+                f"{self.where}: cannot be {done} ({type(error).__name__})", path=self.where
+            ) from None
 
 
 def _not_found(name: str) -> FileNotFoundError:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, PlainValidator
 
 from mlpsearch.models.config import TYPES, check_value, describe_allowed
 from mlpsearch.models.errors import ConfigError
-from mlpsearch.studies.spec.messages import key_path, nearest, show
+from mlpsearch.studies.spec.messages import Mistake, key_path, nearest, show
 
 # Fields of TrainConfig that the study sets itself -> what a file says instead.
 NOT_SEARCHED = {
@@ -89,43 +89,43 @@ def with_floats(name: str, dimension: Dimension) -> Dimension:
     return dimension.model_copy(update={"choices": tuple(as_float(name, c) for c in dimension.choices)})
 
 
-def mistakes(name: str, dimension: Dimension) -> Iterator[str]:
-    """What is wrong with one entry of [search], a sentence a mistake."""
+def mistakes(name: str, dimension: Dimension) -> Iterator[Mistake]:
+    """What is wrong with one entry of [search]."""
     key = key_path("search", name)
     if name not in FIELDS:
-        yield f"{key}: {why_no_field(name)}"
+        yield Mistake(why_no_field(name), key)
     elif isinstance(dimension, Range):
         yield from _range_mistakes(key, name, dimension)
     else:
         yield from _choices_mistakes(key, name, dimension.choices)
 
 
-def _range_mistakes(key: str, name: str, dimension: Range) -> Iterator[str]:
+def _range_mistakes(key: str, name: str, dimension: Range) -> Iterator[Mistake]:
     if TYPES[name] in (str, bool):
-        yield f"{key}: has no range; give choices, {describe_allowed(name)}"
+        yield Mistake(f"has no range; give choices, {describe_allowed(name)}", key)
         return
     ends = {"low": dimension.low, "high": dimension.high}
     wrong = {end: value for end, value in ends.items() if not fits(name, value)}
     for end, value in wrong.items():
-        yield f"{key}.{end} = {show(value)}: must be {describe_allowed(name)}"
+        yield Mistake(f"must be {describe_allowed(name)}", f"{key}.{end}", show(value))
     if wrong:
         return
     if dimension.low > dimension.high:
-        yield f"{key}: is empty: low = {dimension.low} is above high = {dimension.high}"
+        yield Mistake(f"is empty: low = {dimension.low} is above high = {dimension.high}", key)
     elif dimension.low == dimension.high:
-        yield f"{key}: low and high are both {dimension.low}; a single value belongs under [fixed]"
+        yield Mistake(f"low and high are both {dimension.low}; a single value belongs under [fixed]", key)
     if dimension.log and dimension.low <= 0:
-        yield f"{key}.low = {dimension.low}: must be above 0, because log = true"
+        yield Mistake("must be above 0, because log = true", f"{key}.low", str(dimension.low))
 
 
-def _choices_mistakes(key: str, name: str, choices: tuple[Value, ...]) -> Iterator[str]:
+def _choices_mistakes(key: str, name: str, choices: tuple[Value, ...]) -> Iterator[Mistake]:
     if len(choices) < 2:
-        yield f"{key}.choices: must list at least two values; a single value belongs under [fixed]"
+        yield Mistake("must list at least two values; a single value belongs under [fixed]", f"{key}.choices")
     for number, value in enumerate(choices, 1):
         if not fits(name, value):
-            yield f"{key}.choices[{number}] = {show(value)}: must be {describe_allowed(name)}"
+            yield Mistake(f"must be {describe_allowed(name)}", f"{key}.choices[{number}]", show(value))
         elif value in choices[: number - 1]:
-            yield f"{key}.choices[{number}] = {show(value)}: is listed twice"
+            yield Mistake("is listed twice", f"{key}.choices[{number}]", show(value))
 
 
 def inside(dimension: Dimension, value: Value) -> bool:

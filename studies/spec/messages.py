@@ -3,17 +3,43 @@
 import difflib
 import re
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
+
+from mlpsearch.models.errors import SpecError
 
 LONGEST_SHOWN = 80
 _MOST_MISTAKES = 20  # that are told of a file
 
 
-def one_line(where: str, mistakes: Sequence[str]) -> str:
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One mistake in a study file; as text, a sentence.
+
+    key: where, as key_path writes it; "" for the whole file.  given: the wrong value, as `show` writes it.
+    """
+
+    problem: str
+    key: str = ""
+    given: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.key} = {self.given}" if self.given else self.key
+        return f"{where}: {self.problem}" if where else self.problem
+
+
+def spec_error(where: str | Path, mistakes: Sequence[Mistake]) -> SpecError:
+    """The error of a study file. where: its path, or words for what is no file."""
+    path = where if isinstance(where, Path) else None
+    return SpecError(_one_line(str(where), mistakes), key=mistakes[0].key or None, path=path)
+
+
+def _one_line(where: str, mistakes: Sequence[Mistake]) -> str:
     """The message for one file: all its mistakes, of very many the first and how many more there are."""
-    told = list(mistakes[:_MOST_MISTAKES])
+    told = [str(mistake) for mistake in mistakes[:_MOST_MISTAKES]]
     if len(mistakes) > _MOST_MISTAKES:
         told.append(f"and {len(mistakes) - _MOST_MISTAKES} more")
     # A path can hold line breaks too.
@@ -52,31 +78,31 @@ def key_path(*parts: str | int) -> str:
     return path
 
 
-def explain(error: ValidationError, tables: Mapping[str, type[BaseModel]]) -> list[str]:
-    """What is wrong, a sentence a mistake, unknown keys first: a misspelt key is often missing as well.
+def explain(error: ValidationError, tables: Mapping[str, type[BaseModel]]) -> list[Mistake]:
+    """What is wrong, unknown keys first: a misspelt key is often missing as well.
 
     tables: the model of the whole file under "", of a [budget] under "budget", and those of the two forms of
         a [search] entry under their tags. The description of a field completes "must be ...".
     """
     errors = error.errors(include_url=False)
     errors.sort(key=lambda details: details["type"] != "extra_forbidden")
-    return [sentence for details in errors for sentence in _sentences(details, tables)]
+    return [mistake for details in errors for mistake in _mistakes(details, tables)]
 
 
-def _sentences(details: ErrorDetails, tables: Mapping[str, type[BaseModel]]) -> list[str]:
+def _mistakes(details: ErrorDetails, tables: Mapping[str, type[BaseModel]]) -> list[Mistake]:
     location, kind = details["loc"], details["type"]
     if not location:  # The whole file: either it is no table, or StudySpec found it to make no sense.
-        return list(details["ctx"]["error"].args) if kind == "value_error" else ["must be a table"]
+        return list(details["ctx"]["error"].args) if kind == "value_error" else [Mistake("must be a table")]
     # Of search, field, form, key the form is pydantic's tag, not a key of the file.
     key = key_path(*(location[:2] + location[3:] if location[0] == "search" else location))
     model, name = _table_of(location, tables)
     if kind == "extra_forbidden":
-        return [f"{key}: unknown key{nearest(name, model.model_fields)}"]
+        return [Mistake(f"unknown key{nearest(name, model.model_fields)}", key)]
     field = model.model_fields[name]
     if kind == "missing":
-        return [f"{key}: is missing; it must be {field.description}"]
+        return [Mistake(f"is missing; it must be {field.description}", key)]
     must = str(details["ctx"]["error"]) if kind == "value_error" else f"must be {field.description}"
-    return [f"{key} = {show(details['input'])}: {must}"]
+    return [Mistake(must, key, show(details["input"]))]
 
 
 def _table_of(

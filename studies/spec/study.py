@@ -12,7 +12,6 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from mlpsearch.models.config import ALLOWED, describe_allowed
-from mlpsearch.models.errors import SpecError
 from mlpsearch.models.paths import expanded
 from mlpsearch.studies.spec.dimensions import (
     FIELDS,
@@ -29,7 +28,7 @@ from mlpsearch.studies.spec.dimensions import (
     why_no_field,
     with_floats,
 )
-from mlpsearch.studies.spec.messages import explain, key_path, nearest, one_line, show
+from mlpsearch.studies.spec.messages import Mistake, explain, key_path, nearest, show, spec_error
 
 MAX_FILE_BYTES = 1_000_000
 VALIDATION = 1000  # validation images, where neither a study nor its data set says how many
@@ -126,7 +125,7 @@ class StudySpec(Table):
         return self.model_dump(mode="json", exclude_none=True)
 
     @classmethod
-    def from_json(cls, document: object, where: str = "the stored specification") -> "StudySpec":
+    def from_json(cls, document: object, where: str | Path = "the stored specification") -> "StudySpec":
         """The specification that to_json wrote; SpecError, which names `where`, if it makes no sense."""
         try:
             return cls.model_validate(document)
@@ -134,7 +133,7 @@ class StudySpec(Table):
             mistakes = explain(error, _TABLES)
             if isinstance(document, dict):
                 mistakes += _beside(document, error)
-            raise SpecError(one_line(where, list(dict.fromkeys(mistakes)))) from None
+            raise spec_error(where, list(dict.fromkeys(mistakes))) from None
 
 
 _TABLES: dict[str, type[BaseModel]] = {
@@ -156,15 +155,15 @@ def load_spec(path: str | Path, data: str | Path | None = None) -> StudySpec:
     data: the images to use instead of those the file names. A relative path in the file is relative to the
         file's folder, this one to the current folder; `StudySpec.data` is absolute.
 
-    Raises SpecError, which names the file and the key.
+    Raises SpecError, which names the file and the keys, those of the first mistake also in its fields.
     """
     path = Path(path)
-    document = _parse(_read(path), str(path))
+    document = _parse(_read(path), path)
     if data is not None:
         document["data"] = str(expanded(data).absolute())
     elif isinstance(document.get("data"), str) and document["data"]:
         document["data"] = str((path.parent / expanded(document["data"])).absolute())
-    return StudySpec.from_json(document, str(path))
+    return StudySpec.from_json(document, path)
 
 
 def parse_spec(text: str, where: str) -> StudySpec:
@@ -188,27 +187,27 @@ def _read(path: Path) -> str:
         with path.open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        raise SpecError(one_line(str(path), [f"cannot be read: {error.strerror or error}"])) from None
+        raise spec_error(path, [Mistake(f"cannot be read: {error.strerror or error}")]) from None
     if len(content) > MAX_FILE_BYTES:
-        raise SpecError(one_line(str(path), [f"is larger than {MAX_FILE_BYTES:,} bytes: not a study file"]))
+        raise spec_error(path, [Mistake(f"is larger than {MAX_FILE_BYTES:,} bytes: not a study file")])
     try:
         return content.decode("utf-8-sig")  # Some editors put a byte order mark in front.
     except UnicodeDecodeError as error:
-        raise SpecError(one_line(str(path), [f"is not UTF-8 text (byte {error.start})"])) from None
+        raise spec_error(path, [Mistake(f"is not UTF-8 text (byte {error.start})")]) from None
 
 
-def _parse(text: str, where: str) -> dict[str, Any]:
+def _parse(text: str, where: str | Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except RecursionError:
-        raise SpecError(one_line(where, ["is nested too deeply"])) from None
+        raise spec_error(where, [Mistake("is nested too deeply")]) from None
     except tomllib.TOMLDecodeError as error:
-        raise SpecError(one_line(where, [f"is not valid TOML: {error}"])) from None
+        raise spec_error(where, [Mistake(f"is not valid TOML: {error}")]) from None
     except ValueError:  # What int() says of thousands of digits.
-        raise SpecError(one_line(where, ["holds a number with too many digits"])) from None
+        raise spec_error(where, [Mistake("holds a number with too many digits")]) from None
 
 
-def _beside(document: dict[str, Any], error: ValidationError) -> list[str]:
+def _beside(document: dict[str, Any], error: ValidationError) -> list[Mistake]:
     """What makes no sense among the values that are right by themselves, in a document where others are not.
 
     A start point is left out where a search entry is wrong: it may speak of that one.
@@ -234,11 +233,11 @@ def _beside(document: dict[str, Any], error: ValidationError) -> list[str]:
     return []
 
 
-def _mistakes(spec: StudySpec) -> Iterator[str]:
+def _mistakes(spec: StudySpec) -> Iterator[Mistake]:
     if spec.dataset == "images" and spec.data is None:
-        yield "data: is missing: dataset = 'images' needs the path of a folder or archive of images"
+        yield Mistake("is missing: dataset = 'images' needs the path of a folder or archive of images", "data")
     if not spec.search:
-        yield f"search: must name at least one of {', '.join(FIELDS)}"
+        yield Mistake(f"must name at least one of {', '.join(FIELDS)}", "search")
     for name, dimension in spec.search.items():
         yield from mistakes(name, dimension)
     for name, value in spec.fixed.items():
@@ -246,7 +245,7 @@ def _mistakes(spec: StudySpec) -> Iterator[str]:
     for index, point in enumerate(spec.start):
         yield from _start_mistakes(index, point, spec.search)
     if spec.net == "numpy" and "bfloat16" in _precisions(spec):
-        yield "precision = 'bfloat16': needs net = 'torch'"
+        yield Mistake("needs net = 'torch'", "precision", show("bfloat16"))
 
 
 def _precisions(spec: StudySpec) -> tuple[Value | None, ...]:
@@ -255,25 +254,25 @@ def _precisions(spec: StudySpec) -> tuple[Value | None, ...]:
     return dimension.choices if isinstance(dimension, Choices) else (spec.fixed.get("precision"),)
 
 
-def _fixed_mistakes(name: str, value: Value, search: dict[str, Dimension]) -> Iterator[str]:
+def _fixed_mistakes(name: str, value: Value, search: dict[str, Dimension]) -> Iterator[Mistake]:
     key = key_path("fixed", name)
     if name not in FIELDS:
-        yield f"{key}: {why_no_field(name)}"
+        yield Mistake(why_no_field(name), key)
     elif name in search:
-        yield f"{key}: is also under [search]; a field is either searched or fixed"
+        yield Mistake("is also under [search]; a field is either searched or fixed", key)
     elif not fits(name, value):
-        yield f"{key} = {show(value)}: must be {describe_allowed(name)}"
+        yield Mistake(f"must be {describe_allowed(name)}", key, show(value))
 
 
-def _start_mistakes(index: int, point: dict[str, Value], search: dict[str, Dimension]) -> Iterator[str]:
+def _start_mistakes(index: int, point: dict[str, Value], search: dict[str, Dimension]) -> Iterator[Mistake]:
     if not point:
-        yield f"{key_path('start', index)}: must give at least one of {', '.join(search)}"
+        yield Mistake(f"must give at least one of {', '.join(search)}", key_path("start", index))
     for name, value in point.items():
         key = key_path("start", index, name)
         if name not in search:
-            yield f"{key}: is not under [search]{nearest(name, search)}"
+            yield Mistake(f"is not under [search]{nearest(name, search)}", key)
         elif name in FIELDS and not (fits(name, value) and inside(search[name], value)):
-            yield f"{key} = {show(value)}: must be {extent(search[name])}, as search.{name} says"
+            yield Mistake(f"must be {extent(search[name])}, as search.{name} says", key, show(value))
 
 
 def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:

@@ -32,7 +32,6 @@ from sqlalchemy import Connection, Executable, Table, and_, bindparam, event, fu
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
-from mlpsearch.models.errors import StorageError
 from mlpsearch.studies.storage.listing import Listing, refreshed
 from mlpsearch.studies.storage.ownership import Ownership
 from mlpsearch.studies.storage.reconnecting import repeated
@@ -50,7 +49,7 @@ from mlpsearch.studies.storage.rows import (
     utc_now,
 )
 from mlpsearch.studies.storage.spans import EARLIER, fell_silent, last_seen, to_json
-from mlpsearch.studies.storage.sqlite import GONE, READ_ONLY, begin, begin_reading, identity
+from mlpsearch.studies.storage.sqlite import GONE, READ_ONLY, begin, begin_reading, file_error, identity
 
 _STUDIES: Table = models.StudyModel.__table__
 _STUDY_USER: Table = models.StudyUserAttributeModel.__table__
@@ -124,8 +123,8 @@ class Backend(RDBStorage):
 
     def _require_same_file(self, *_: Any) -> None:
         trouble = self.trouble()
-        if trouble is not None:
-            raise StorageError(f"{self._file}: {trouble}")
+        if self._file is not None and trouble is not None:
+            raise file_error(self._file, trouble)
 
     def trouble(self) -> str | None:
         """Say what became of the file: None where it is there, and no other; a server's is never looked at."""

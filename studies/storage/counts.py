@@ -207,7 +207,8 @@ class Counts:
         try:
             return repeated(answer)
         except SQLAlchemyError as error:
-            raise StorageError(f"{without_password(self._url)}: cannot be read ({innermost(error)})") from error
+            url = without_password(self._url)
+            raise StorageError(f"{url}: cannot be read ({innermost(error)})", url=url) from error
 
 
 def _running_until(start: datetime, heartbeat: datetime | None, now: datetime) -> datetime:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mlpsearch.models.errors import StorageError, innermost
+from mlpsearch.models.errors import StorageError, about, innermost
 from mlpsearch.models.paths import expanded
 from mlpsearch.studies.storage.reconnecting import repeated
 from mlpsearch.studies.storage.spans import GRACE_SECONDS, HEARTBEAT_SECONDS
@@ -62,13 +62,13 @@ def storage_url(given: str | None) -> str:
         scheme = url.partition("://")[0]
         raise StorageError(f"storage {scheme}://…: must be a file, sqlite:///FILE or postgresql+psycopg://…")
     if sqlite_path(url).name in ("", ":memory:"):
-        raise StorageError(f"storage {text}: must name a file; studies in memory would be lost")
+        raise StorageError(f"storage {text}: must name a file; studies in memory would be lost", url=url)
     if url.endswith(_BESIDE):
         raise StorageError(
-            f"storage {text}: must not end in {', '.join(_BESIDE)}: such files lie beside a storage"
+            f"storage {text}: must not end in {', '.join(_BESIDE)}: such files lie beside a storage", url=url
         )
     if "?" in url or "%" in url:  # SQLAlchemy would read options and escapes there, and open another file
-        raise StorageError(f"storage {text}: the path of a storage must not have ? or % in it")
+        raise StorageError(f"storage {text}: the path of a storage must not have ? or % in it", url=url)
     return url
 
 
@@ -136,7 +136,9 @@ def open_storage(url: str, *, create: bool = False, read_only: bool = False) -> 
     StorageError.
     """
     if not create and not exists(url):
-        raise StorageError(f"{_place(url)}: no such storage; `mlpsearch run STUDY` makes one")
+        raise StorageError(
+            f"{_place(url)}: no such storage; `mlpsearch run STUDY` makes one", url=without_password(url)
+        )
     with _clear_errors(url):
         if is_server(url):
             return repeated(lambda: _open_postgresql(url, read_only), opening=True)
@@ -146,18 +148,19 @@ def open_storage(url: str, *, create: bool = False, read_only: bool = False) -> 
 @contextmanager
 def _clear_errors(url: str) -> Iterator[None]:
     """Turn whatever goes wrong with opening a storage into a StorageError of one line."""
-    try:
-        yield
-    except StorageError:
-        raise
-    except ModuleNotFoundError as error:
-        if error.name != "psycopg":
+    with about(url=without_password(url)):
+        try:
+            yield
+        except StorageError:
             raise
-        raise StorageError(
-            f"{_place(url)}: needs the package psycopg: pip install 'mlpsearch[postgres]'"
-        ) from error
-    except Exception as error:
-        raise StorageError(f"{_place(url)}: cannot be opened as a storage ({innermost(error)})") from error
+        except ModuleNotFoundError as error:
+            if error.name != "psycopg":
+                raise
+            raise StorageError(
+                f"{_place(url)}: needs the package psycopg: pip install 'mlpsearch[postgres]'"
+            ) from error
+        except Exception as error:
+            raise StorageError(f"{_place(url)}: cannot be opened as a storage ({innermost(error)})") from error
 
 
 def _place(url: str) -> str:

@@ -49,12 +49,17 @@ class _Unlocked(sqlite3.Connection):
             raise Disturbed(f"{self.path}: was written to while it was read")
 
 
+def file_error(path: Path, problem: str) -> StorageError:
+    """Return the error of a storage in a file; problem: what is wrong with it, as the message ends."""
+    return StorageError(f"{path}: {problem}", url=f"sqlite:///{path}")
+
+
 def reader(path: Path) -> sqlite3.Connection:
     """Return a connection that reads only, and makes no file. Raises StorageError where there is no file."""
     state = _state(path)
     file, log, index, journal = state
     if file is None:
-        raise StorageError(f"{path}: {GONE}")
+        raise file_error(path, GONE)
     in_use = journal is not None or (log is not None and index is not None)
     if in_use:
         return _connected(path, "mode=ro", sqlite3.Connection)
@@ -71,7 +76,7 @@ def reader(path: Path) -> sqlite3.Connection:
 def writer(path: Path) -> sqlite3.Connection:
     """Return a connection that may write. Raises StorageError where there is no file."""
     if not path.exists():
-        raise StorageError(f"{path}: {GONE}")
+        raise file_error(path, GONE)
     connection = _connected(path, "mode=rw", sqlite3.Connection)
     try:
         connection.execute("PRAGMA journal_mode=WAL")
@@ -148,7 +153,7 @@ def require_writable(path: Path) -> None:
     """Raise StorageError where this process may not write to the file, or not make files beside it."""
     for needed in (path, path.absolute().parent):
         if needed.exists() and not os.access(needed, os.W_OK):
-            raise StorageError(f"{path}: can only be read here ({needed} cannot be written), and this would write")
+            raise file_error(path, f"can only be read here ({needed} cannot be written), and this would write")
 
 
 def identity(path: Path) -> tuple[int, int] | None:
@@ -170,7 +175,7 @@ def exclusive(path: Path, purpose: str) -> Iterator[None]:
         lock = FileLock(path.with_name(path.name + suffix))
         lock.acquire()
     except OSError as error:
-        raise StorageError(f"{path}: cannot be locked ({innermost(error)})") from error
+        raise file_error(path, f"cannot be locked ({innermost(error)})") from error
     try:
         yield
     finally:

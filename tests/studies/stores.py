@@ -71,7 +71,7 @@ def new_storage(folder: Path) -> str:
     """The URL of an empty storage, just made; its files will be in the folder."""
     folder.mkdir(exist_ok=True)
     if _server is not None:
-        _set_artifacts(str(folder / "mlpsearch.studies.files.artifacts"))
+        _set_artifacts(str(folder / "studies.artifacts"))
         return _server.url(_server.new_database(_template(_server)))
     path = folder / "studies.db"
     path.write_bytes(_empty())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mlpsearch.models.errors import SpecError
 from mlpsearch.models.paths import expanded
-from mlpsearch.studies.spec.messages import nearest, one_line, show
+from mlpsearch.studies.spec.messages import nearest, show
 from mlpsearch.studies.spec.study import StudySpec, load_spec, parse_spec
 
 
@@ -30,4 +30,4 @@ def find(study: str, data: str | Path | None = None, *, stored: Sequence[str] = 
     if "/" in study or study.endswith(".toml") or os.path.exists(study):  # noqa: PTH110 - Path raises for a name too long
         return load_spec(study, data)
     allowed = [*names(), *stored]
-    raise SpecError(one_line(show(study), [f"no study of the catalog and no file{nearest(study, allowed)}"]))
+    raise SpecError(f"{show(study)}: no study of the catalog and no file{nearest(study, allowed)}", study=study)

@@ -117,6 +117,7 @@ def refusal(path: Path) -> str:
     with pytest.raises(ExportError) as caught:
         read_export(path)
     message = str(caught.value)
+    assert caught.value.path == str(path)
     assert message.startswith(f"{path}: ")
     assert message.isprintable()
     return message.removeprefix(f"{path}: ")
@@ -181,6 +182,17 @@ def test_a_file_with_a_mistake_is_refused_with_its_key(
     path = tmp_path / f"changed{suffix}"
     path.write_text(json.dumps(document) if suffix == ".json" else tomli_w.dumps(document), "utf-8")
     assert refusal(path).startswith(message)
+
+
+@pytest.mark.parametrize("key", ["data.fingerprint", "accuracy.validation", "config.seed"])
+def test_the_key_of_a_mistake_stands_in_a_field(document: dict[str, Any], tmp_path: Path, key: str) -> None:
+    table, name = key.split(".")
+    del document[table][name]
+    path = tmp_path / "changed.toml"
+    path.write_text(tomli_w.dumps(document))
+    with pytest.raises(ExportError) as caught:
+        read_export(path)
+    assert caught.value.key == key
 
 
 @pytest.mark.parametrize(

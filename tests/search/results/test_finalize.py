@@ -241,6 +241,8 @@ def test_weights_that_are_not_what_they_should_be(
         evaluate(record, "c")
     assert str(path) in str(caught.value)
     assert message in str(caught.value)
+    assert (caught.value.study, caught.value.path) == (record.name, str(path))
+    assert caught.value.trial == int(path.stem)
     assert "\n" not in str(caught.value)
     assert openings == []
     assert not (tmp_path / "pwned").exists()
