@@ -35,8 +35,8 @@ def create_or_resume(url: str, spec: StudySpec, *, trials: int | None, source: d
     storage = open_storage(url, create=True)
     with exclusive(url):
         if spec.name not in study_names(storage):
-            place = file_store_of(storage)
-            _create(storage, spec.name, spec, source, place, _whereabouts(place))
+            store = file_store_of(storage)
+            _create(storage, spec.name, spec, source, store, _whereabouts(store))
         record = load_study(storage, spec.name)
         _refuse_drift(record, spec, source)
         record.claim_files()
@@ -72,7 +72,7 @@ def plan_confirmation(record: StudyRecord, runs: list[PlannedRun]) -> StudyRecor
 
 
 def _create(
-    storage: Storage, name: str, spec: StudySpec, source: dict[str, Any], place: FileStore, more: dict[str, Any]
+    storage: Storage, name: str, spec: StudySpec, source: dict[str, Any], store: FileStore, more: dict[str, Any]
 ) -> None:
     study_id = _empty_study(storage, name)
     storage.optuna.set_study_system_attr(study_id, "study:metric_names", ["validation accuracy"])
@@ -86,14 +86,14 @@ def _create(
         ("spec", spec.to_json()),
     ):
         storage.optuna.set_study_user_attr(study_id, key, value)
-    known = uuid.uuid4().hex
-    place.mark(known, name)
+    uid = uuid.uuid4().hex
+    store.mark(uid, name)
     # Last: a study without it was left unfinished by a crash, see is_ours.
-    storage.optuna.set_study_user_attr(study_id, "id", known)
+    storage.optuna.set_study_user_attr(study_id, "id", uid)
 
 
-def _whereabouts(place: FileStore) -> dict[str, Any]:
-    return {"artifacts": place.name} if place.name else {"beside": place.files.where}
+def _whereabouts(store: FileStore) -> dict[str, Any]:
+    return {"artifacts": store.name} if store.name else {"beside": store.files.where}
 
 
 def _empty_study(storage: Storage, name: str) -> int:

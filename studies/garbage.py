@@ -15,16 +15,16 @@ def collect_garbage(storage: Storage) -> tuple[int, int]:
     What another database made, or nobody knows who, stays: see folders_of_others.
     """
     with exclusive(storage.url):  # no study is made meanwhile
-        place, studies = file_store_of(storage), own_studies(storage)
-        known = {study.user_attrs["id"] for study in studies}
-        owned = {one.user_attrs["id"] for one in studies if one.user_attrs.get("confirms") in {None, *known}}
+        store, studies = file_store_of(storage), own_studies(storage)
+        ids = {study.user_attrs["id"] for study in studies}
+        owned = {one.user_attrs["id"] for one in studies if one.user_attrs.get("confirms") in {None, *ids}}
         for study in studies:
             if study.user_attrs["id"] not in owned:
                 storage.optuna.delete_study(study._study_id)
-        others = _of_others(place, known)
-        folders = [place.files.within(folder) for folder in place.ids() - owned - others]
+        others = _of_others(store, ids)
+        folders = [store.files.within(folder) for folder in store.ids() - owned - others]
     # Who shares the place may have files there that no study here knows.
-    shown, artifacts = dashboard_files(place), [] if others else artifact_garbage(storage, place)
+    shown, artifacts = dashboard_files(store), [] if others else artifact_garbage(storage, store)
     files = [*artifacts, *(file for folder in folders for file in folder.found())]
     for file in artifacts:
         shown.remove(file.name)
@@ -35,13 +35,13 @@ def collect_garbage(storage: Storage) -> tuple[int, int]:
 
 def folders_of_others(storage: Storage) -> list[str]:
     """Return the folders that no study of the storage has, and of which nothing says that one had them."""
-    place, known = file_store_of(storage), {study.user_attrs["id"] for study in own_studies(storage)}
-    return sorted(place.files.within(folder).where for folder in _of_others(place, known) - known)
+    store, ids = file_store_of(storage), {study.user_attrs["id"] for study in own_studies(storage)}
+    return sorted(store.files.within(folder).where for folder in _of_others(store, ids) - ids)
 
 
-def _of_others(place: FileStore, known: Set[str]) -> set[str]:
+def _of_others(store: FileStore, ids: Set[str]) -> set[str]:
     return {
         folder
-        for folder in place.ids()
-        if (place.objection(folder) if folder in known else place.claim(folder) != "same")
+        for folder in store.ids()
+        if (store.objection(folder) if folder in ids else store.claim(folder) != "same")
     }

@@ -93,18 +93,18 @@ class StudyRecord:
     @cached_property
     def file_store(self) -> FileStore:
         """Where its files are, and those that the dashboard shows. Raises StudyError where they are not there."""
-        place = _place(self)
-        stray = place.stray(self.id, self.attributes().get("beside"))
+        store = _file_store(self)
+        stray = store.stray(self.id, self.attributes().get("beside"))
         if stray is not None:
-            raise StudyError(f"study {self.name}: {_stayed(place, stray)}", study=self.name)
-        if not place.has(self.id):
+            raise StudyError(f"study {self.name}: {_stayed(store, stray)}", study=self.name)
+        if not store.has(self.id):
             raise StudyError(
-                f"study {self.name}: its files are not in {place.name}; "
+                f"study {self.name}: its files are not in {store.name}; "
                 "name where this machine has them with --artifacts",
                 study=self.name,
-                path=place.name,
+                path=store.name,
             )
-        return place
+        return store
 
     @property
     def files(self) -> Files:
@@ -117,24 +117,24 @@ class StudyRecord:
         Raises StudyError where they belong to another, as those of the original do in a copied database.
         """
         try:
-            if not _place(self).has(self.id):
+            if not _file_store(self).has(self.id):
                 return
-            place = self.file_store
-            whose = place.claim(self.id)
+            store = self.file_store
+            whose = store.claim(self.id)
             if whose in ("own", "unmarked"):
-                place.mark(self.id, self.name)
-        except StorageError:  # a place that fails is told of by who reads or writes there
+                store.mark(self.id, self.name)
+        except StorageError:  # a store that fails is told of by who reads or writes there
             return
         if whose == "another":
             raise StudyError(
-                f"study {self.name}: its files in {place.files.where} belong to the database "
-                f"{place.owner(self.id)}, of which {without_password(self.url)} seems to be a copy; "
+                f"study {self.name}: its files in {store.files.where} belong to the database "
+                f"{store.owner(self.id)}, of which {without_password(self.url)} seems to be a copy; "
                 "copy the files, too, and name the new place with --artifacts",
                 study=self.name,
-                path=place.files.where,
+                path=store.files.where,
             )
-        if place.name is None and self.attributes().get("beside") != place.files.where:
-            self.set("beside", place.files.where)
+        if store.name is None and self.attributes().get("beside") != store.files.where:
+            self.set("beside", store.files.where)
 
     def attributes(self) -> dict[str, Any]:
         """All user attributes, read anew. Raises StudyError when the study was deleted."""
@@ -279,36 +279,36 @@ def delete_confirmation(record: StudyRecord) -> None:
 
 
 def _delete(record: StudyRecord) -> str | None:
-    place, artifacts = _place(record), artifacts_of(record.storage, record.study_id)
-    stays = _stays(record, place)
+    store, artifacts = _file_store(record), artifacts_of(record.storage, record.study_id)
+    stays = _stays(record, store)
     with suppress(KeyError):  # it is gone already: deleted by another, or the answer got lost
         record.storage.optuna.delete_study(record.study_id)
     sharing = [study.study_name for study in own_studies(record.storage) if study.user_attrs["id"] == record.id]
     if stays is None and sharing:
         stays = f"its files stay: study {sharing[0]}, a copy of it, has them, too"
     if stays is None:
-        place.files.within(record.id).clear()
-        remove_artifacts(record.storage, place, artifacts)
+        store.files.within(record.id).clear()
+        remove_artifacts(record.storage, store, artifacts)
     return stays
 
 
-def _stays(record: StudyRecord, place: FileStore) -> str | None:
-    stray = place.stray(record.id, record.attributes().get("beside"))
+def _stays(record: StudyRecord, store: FileStore) -> str | None:
+    stray = store.stray(record.id, record.attributes().get("beside"))
     if stray is not None:
         return f"its files stay in {stray / record.id}"
-    if not place.has(record.id):
+    if not store.has(record.id):
         return "its files are not where this machine looks for them"
-    return place.objection(record.id)
+    return store.objection(record.id)
 
 
-def _stayed(place: FileStore, stray: Path) -> str:
+def _stayed(store: FileStore, stray: Path) -> str:
     home = stray.with_suffix("")  # the database whose folder it is, unless an older version named that
     if home.exists():
-        return f"its files are beside {home}, in {stray}; copy that to {place.files.where} if this is a copy, too"
-    return f"its files are in {stray}; rename that to {place.files.where}, or name it with --artifacts"
+        return f"its files are beside {home}, in {stray}; copy that to {store.files.where} if this is a copy, too"
+    return f"its files are in {stray}; rename that to {store.files.where}, or name it with --artifacts"
 
 
-def _place(record: StudyRecord) -> FileStore:
+def _file_store(record: StudyRecord) -> FileStore:
     def ids() -> set[str]:
         return {study.user_attrs["id"] for study in own_studies(record.storage)}
 

@@ -19,7 +19,7 @@ from mlpsearch.models.errors import ClusterError, MlpsearchError, innermost
 from mlpsearch.models.threads import use_threads
 from mlpsearch.search.workers.supervisor import WorkerEnd
 from mlpsearch.search.workers.worker import serve_one
-from mlpsearch.studies.files import file_store as places
+from mlpsearch.studies.files import file_store
 from mlpsearch.studies.record import StudyRecord, open_study
 from mlpsearch.studies.storage.opening import is_server, is_storage_failure, sqlite_path
 
@@ -89,7 +89,7 @@ def starting_on_ray(address: str, record: StudyRecord, gpus: float) -> Iterator[
             max_retries=_RESTARTS,
             scheduling_strategy="SPREAD",
         )
-        yield lambda: RayWorker(task.remote(url, record.name, os.environ.get(places.ENVIRONMENT)))
+        yield lambda: RayWorker(task.remote(url, record.name, os.environ.get(file_store.ENVIRONMENT)))
 
 
 def _work(url: str, study: str, place: str | None) -> str | None:
@@ -102,7 +102,7 @@ def _work(url: str, study: str, place: str | None) -> str | None:
     try:
         use_threads(1)
         if place is not None:
-            os.environ.setdefault(places.ENVIRONMENT, place)
+            os.environ.setdefault(file_store.ENVIRONMENT, place)
         record = open_study(url, study)
         try:
             serve_one(record, asked.is_set)

@@ -19,9 +19,9 @@ _FILE = re.compile(r"[0-9a-fA-F-]+|\.[0-9a-fA-F-]+\..*\.tmp")  # the latter is l
 _NEW_SECONDS = 60  # so long a file may be there before its study or trial says so
 
 
-def dashboard_files(place: FileStore) -> Files:
-    """Return the artifacts of the studies whose files are in this place; each is named after its id."""
-    return place.files.within("dashboard")
+def dashboard_files(store: FileStore) -> Files:
+    """Return the artifacts of the studies whose files are in this store; each is named after its id."""
+    return store.files.within("dashboard")
 
 
 def artifacts_of(storage: Storage, study_id: int) -> set[str]:
@@ -31,23 +31,23 @@ def artifacts_of(storage: Storage, study_id: int) -> set[str]:
     return {name for some in attributes for name in _named(some)}
 
 
-def remove_artifacts(storage: Storage, place: FileStore, names: set[str]) -> None:
+def remove_artifacts(storage: Storage, store: FileStore, names: set[str]) -> None:
     """Remove these files, but those that a study or trial has; what cannot be removed stays for `mlpsearch gc`."""
     if names:
-        for file in _files_of_nobody(storage, place):
+        for file in _files_of_nobody(storage, store):
             if file.name in names:
                 with suppress(OSError):
-                    dashboard_files(place).remove(file.name)
+                    dashboard_files(store).remove(file.name)
 
 
-def artifact_garbage(storage: Storage, place: FileStore) -> list[FoundFile]:
+def artifact_garbage(storage: Storage, store: FileStore) -> list[FoundFile]:
     """Return the files that no study or trial has, but those that somebody may be uploading now."""
-    return [file for file in _files_of_nobody(storage, place) if file.age > _NEW_SECONDS]
+    return [file for file in _files_of_nobody(storage, store) if file.age > _NEW_SECONDS]
 
 
-def _files_of_nobody(storage: Storage, place: FileStore) -> list[FoundFile]:
+def _files_of_nobody(storage: Storage, store: FileStore) -> list[FoundFile]:
     # The files first: what is uploaded from now on is not among them.
-    files = [file for file in dashboard_files(place).found() if _FILE.fullmatch(file.name)]
+    files = [file for file in dashboard_files(store).found() if _FILE.fullmatch(file.name)]
     studies = storage.optuna.get_all_studies() if files else []
     owned = {name for study in studies for name in artifacts_of(storage, study._study_id)}
     return [file for file in files if file.name not in owned]

@@ -45,58 +45,58 @@ class FileStore:
         """Return the ids of the studies that have files here."""
         return {folder for folder in self.files.folders() if STUDY_ID.fullmatch(folder)}
 
-    def mark(self, known: str, study: str) -> None:
+    def mark(self, uid: str, study: str) -> None:
         """Make the folder of the study with this id, or say anew whose it is. Raises StorageError."""
         mark = new_mark(self.url, study, self.name)
-        files = self.files.within(known)
+        files = self.files.within(uid)
         try:
             files.write(MARK, mark.model_dump_json(exclude_none=True).encode())
         except OSError as error:
             raise StorageError(f"{files.where}: cannot be written ({error.strerror})", path=files.where) from error
 
-    def has(self, known: str) -> bool:
+    def has(self, uid: str) -> bool:
         """Whether the study with this id has its files here; beside the file it need not have any yet."""
-        return self.name is None or bool(self.files.within(known).found())
+        return self.name is None or bool(self.files.within(uid).found())
 
-    def claim(self, known: str) -> Claim:
+    def claim(self, uid: str) -> Claim:
         """Return whose the files of the study with this id are."""
-        whose = claim(read_mark(self.files.within(known)), self.url, self.name, self.files)
+        whose = claim(read_mark(self.files.within(uid)), self.url, self.name, self.files)
         # No other database can have the folder of this one's name beside it: its files were copied with it.
         return "own" if whose == "another" and self._is_beside() else whose
 
-    def owner(self, known: str) -> str:
+    def owner(self, uid: str) -> str:
         """Return the database that the files of the study with this id are marked with."""
-        mark = read_mark(self.files.within(known))
+        mark = read_mark(self.files.within(uid))
         name = mark.database if mark else None
         return repr(name) if name is None or not name.isprintable() else name
 
-    def objection(self, known: str) -> str | None:
+    def objection(self, uid: str) -> str | None:
         """Return why this storage may not delete the files of one of its studies, in one line; None if it may."""
-        files = self.files.within(known)
+        files = self.files.within(uid)
         if not files.found():
             return None
-        whose = self.claim(known)
+        whose = self.claim(uid)
         if whose == "another":
-            return f"its files stay in {files.where}: they belong to the database {self.owner(known)}"
+            return f"its files stay in {files.where}: they belong to the database {self.owner(uid)}"
         if whose == "unmarked" and self.name is None and isinstance(self.files, FolderFiles):
-            other = sharing_database(self.url, self.files.path, known)
+            other = sharing_database(self.url, self.files.path, uid)
             return f"its files stay in {files.where}: {other} has this study, too" if other else None
         if whose == "unmarked" and not is_server(self.url):  # a file is soon copied
             return f"its files stay in {files.where}: nothing there says which database they belong to"
         return None
 
-    def stray(self, known: str, remembered: object) -> Path | None:
+    def stray(self, uid: str, remembered: object) -> Path | None:
         """Return where the files of a study stayed as its SQLite file was moved or renamed, if they did.
 
         remembered: the folder beside the file as the study was made, if it says so.
         """
-        if self.name is not None or self.files.within(known).found():
+        if self.name is not None or self.files.within(uid).found():
             return None
         folders = sorted(database_file(self.url).parent.glob(f"*{_SUFFIX}"))
         if isinstance(remembered, str) and remembered.isprintable():
             folders = [Path(remembered), *folders]
         with suppress(OSError):
-            return next((folder for folder in folders if (folder / known).is_dir()), None)
+            return next((folder for folder in folders if (folder / uid).is_dir()), None)
         return None
 
     def _is_beside(self) -> bool:
@@ -112,7 +112,7 @@ def artifact_folder(url: str) -> Path:
 def _beside(url: str, ids: Callable[[], set[str]]) -> Path:
     """Return the folder beside a SQLite file; an older one while that has files of these studies."""
     folder, older = artifact_folder(url), sqlite_path(url).absolute().with_suffix(_SUFFIX)
-    if older.is_dir() and not folder.is_dir() and any((older / known).is_dir() for known in ids()):
+    if older.is_dir() and not folder.is_dir() and any((older / uid).is_dir() for uid in ids()):
         return older
     return folder
 
@@ -141,26 +141,26 @@ def file_store_of(storage: Storage) -> FileStore:
     """Return the place of a storage's studies. Raises StorageError for one that is not theirs, or not there."""
     studies = own_studies(storage)
     recorded = [study.user_attrs["artifacts"] for study in studies if "artifacts" in study.user_attrs]
-    known = {study.user_attrs["id"] for study in studies}
-    place = file_store_for(storage.url, recorded[0] if recorded else None, lambda: known)
-    if place.name is not None:
-        found = place.ids()
-        if known and not known & found:
+    ids = {study.user_attrs["id"] for study in studies}
+    store = file_store_for(storage.url, recorded[0] if recorded else None, lambda: ids)
+    if store.name is not None:
+        found = store.ids()
+        if ids and not ids & found:
             home = repr(recorded[0]) if recorded else "the folder beside it"
             raise StorageError(
-                f"artifacts {place.name}: has no files of the studies in {without_password(storage.url)}, "
+                f"artifacts {store.name}: has no files of the studies in {without_password(storage.url)}, "
                 f"whose place is {home}; name where this machine has that with --artifacts",
-                path=place.name,
+                path=store.name,
                 url=without_password(storage.url),
             )
-        if found and not known:
+        if found and not ids:
             raise StorageError(
-                f"artifacts {place.name}: has files of studies that are not in {without_password(storage.url)}, "
+                f"artifacts {store.name}: has files of studies that are not in {without_password(storage.url)}, "
                 "but in another storage, or deleted; remove them, or name another place or a new folder in it",
-                path=place.name,
+                path=store.name,
                 url=without_password(storage.url),
             )
-    return place
+    return store
 
 
 def _trusted(recorded: object) -> str | None:

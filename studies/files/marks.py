@@ -110,7 +110,7 @@ def _server_database(url: str) -> str:
     return f"{_SERVER}{system}/{database}"
 
 
-def sharing_database(url: str, folder: Path, known: str) -> Path | None:
+def sharing_database(url: str, folder: Path, uid: str) -> Path | None:
     """Return another SQLite file that has the study with this id and, by older versions' rule, the same folder.
 
     They left the last part of a file's name out: a.db, a.sqlite and a.bak had the folder a.artifacts.
@@ -118,17 +118,17 @@ def sharing_database(url: str, folder: Path, known: str) -> Path | None:
     mine = database_file(url)
     for path in sorted(folder.parent.iterdir()):
         is_other = path.is_file() and path.resolve() != mine and path.with_suffix(folder.suffix) == folder
-        if is_other and _has_study(path, known):
+        if is_other and _has_study(path, uid):
             return path
     return None
 
 
-def _has_study(path: Path, known: str) -> bool:
+def _has_study(path: Path, uid: str) -> bool:
     import sqlite3
 
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as reader:
-            return reader.execute(_HAS_STUDY, (f'"{known}"',)).fetchone() is not None
+            return reader.execute(_HAS_STUDY, (f'"{uid}"',)).fetchone() is not None
     except sqlite3.DatabaseError as error:
         # It is no database, or none of studies; where it cannot be asked it may have the study.
         return error.sqlite_errorcode not in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)

@@ -19,5 +19,5 @@ def own_studies(storage: "Storage") -> "list[FrozenStudy]":
 def is_ours(attributes: dict[str, Any]) -> bool:
     """Whether these are the user attributes of a study that mlpsearch made, and made to the end."""
     # The id names a folder, so what a storage from elsewhere says is not taken on trust.
-    known = attributes.get("id")
-    return isinstance(attributes.get("spec"), dict) and isinstance(known, str) and bool(STUDY_ID.fullmatch(known))
+    uid = attributes.get("id")
+    return isinstance(attributes.get("spec"), dict) and isinstance(uid, str) and bool(STUDY_ID.fullmatch(uid))

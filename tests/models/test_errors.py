@@ -31,7 +31,7 @@ def test_fields_survive_the_way_to_another_process() -> None:
 
 
 def test_who_called_fills_what_is_empty_and_nothing_else() -> None:
-    with pytest.raises(DataError, match="^no$") as caught, about(path="outer", study="mine"):
+    with pytest.raises(DataError, match=r"^no$") as caught, about(path="outer", study="mine"):
         raise DataError("no", path="inner")
     assert fields(caught.value) == {"path": "inner", "study": "mine"}
     with pytest.raises(KeyError), about(path="outer"):

@@ -21,7 +21,7 @@ from mlpsearch.studies.data import holdout
 from mlpsearch.studies.data import training as datasets
 from mlpsearch.studies.data.holdout import open_test_split
 from mlpsearch.studies.data.training import TrainingData
-from mlpsearch.studies.files import file_store as places
+from mlpsearch.studies.files import file_store
 from mlpsearch.studies.record import StudyRecord, open_study
 from mlpsearch.studies.storage.opening import ENVIRONMENT
 from mlpsearch.studies.study_data import load_study_data
@@ -58,7 +58,7 @@ def _home_and_no_idling(tmp_path: Path, image_cache: Path, monkeypatch: pytest.M
     monkeypatch.setenv("MLPSEARCH_CACHE", str(image_cache))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # so that it is as before when the test ends
     use_threads(1)
-    for variable in (ENVIRONMENT, places.ENVIRONMENT, datasets.ENVIRONMENT):
+    for variable in (ENVIRONMENT, file_store.ENVIRONMENT, datasets.ENVIRONMENT):
         monkeypatch.setenv(variable, "")  # so that it is as before when the test ends
         monkeypatch.delenv(variable)
     for module in ("worker", "serving"):

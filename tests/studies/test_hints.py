@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlpsearch.studies.files import file_store as places
+from mlpsearch.studies.files import file_store
 from mlpsearch.studies.hints import command
 from mlpsearch.studies.storage import opening as storage
 
@@ -10,7 +10,7 @@ from mlpsearch.studies.storage import opening as storage
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(storage.ENVIRONMENT, raising=False)
-    monkeypatch.delenv(places.ENVIRONMENT, raising=False)
+    monkeypatch.delenv(file_store.ENVIRONMENT, raising=False)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_the_environments_storage_need_not_be_named(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_place_of_files_and_odd_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(places.ENVIRONMENT, "/shared/files")
+    monkeypatch.setenv(file_store.ENVIRONMENT, "/shared/files")
     assert (
         command("sqlite:///mlpsearch.db", "status", "a study")
         == "mlpsearch status 'a study' --artifacts /shared/files"

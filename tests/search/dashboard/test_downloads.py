@@ -13,7 +13,7 @@ from optuna.study import StudyDirection
 from mlpsearch.models.errors import StorageError
 from mlpsearch.search.dashboard.downloads import TYPES
 from mlpsearch.search.dashboard.server import artifact_store, guarded, serve
-from mlpsearch.studies.files import file_store as places
+from mlpsearch.studies.files import file_store
 from mlpsearch.studies.files.artifacts import dashboard_files
 from mlpsearch.studies.files.file_store import artifact_folder
 from mlpsearch.studies.record import StudyRecord
@@ -124,7 +124,7 @@ def test_looking_makes_no_folder_but_an_upload_does(record: StudyRecord) -> None
 def placed(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StudyRecord:
     """A finished study whose files are in a place that was named as it was made."""
     with monkeypatch.context() as patch:
-        patch.setenv(places.ENVIRONMENT, place)
+        patch.setenv(file_store.ENVIRONMENT, place)
         return study_to_see(tmp_path / "seen")
 
 
@@ -163,6 +163,6 @@ def test_a_place_that_cannot_be_used_is_one_line(placed: StudyRecord, monkeypatc
 
 
 def test_a_dashboard_without_its_place_says_so(placed: StudyRecord, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(places.ENVIRONMENT, "none")
+    monkeypatch.setenv(file_store.ENVIRONMENT, "none")
     with pytest.raises(StorageError, match=r"/none: has no files of the studies in "):
         guarded(placed.storage, READ_ONLY)

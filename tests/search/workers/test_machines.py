@@ -23,7 +23,7 @@ from mlpsearch.search.workers.serving import serve_all
 from mlpsearch.search.workers.worker import serve_one
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.data import training as datasets
-from mlpsearch.studies.files import file_store as places
+from mlpsearch.studies.files import file_store
 from mlpsearch.studies.files.s3 import S3Files
 from mlpsearch.studies.record import StudyRecord, open_study
 from mlpsearch.studies.spec.study import StudySpec
@@ -105,7 +105,7 @@ def test_a_trial_killed_on_one_machine_goes_on_on_another(
     serve_one(whole, never)
 
     with monkeypatch.context() as patch:
-        patch.setenv(places.ENVIRONMENT, place)
+        patch.setenv(file_store.ENVIRONMENT, place)
         record = digits_study(new_storage(tmp_path / "storage"), EPOCHS)
     other = place
     if not place.startswith("s3://"):
@@ -132,7 +132,7 @@ def test_while_a_place_cannot_be_used_nothing_is_lost(
 ) -> None:
     """Above all no trial begins anew because its checkpoint could not be read."""
     with monkeypatch.context() as patch:
-        patch.setenv(places.ENVIRONMENT, bucket)
+        patch.setenv(file_store.ENVIRONMENT, bucket)
         record = digits_study(new_storage(tmp_path / "storage"), 4)
     serve_one(record, stops_after(4))  # in the first trial
     assert states(record) == {"WAITING": 1}
@@ -167,7 +167,7 @@ def test_what_one_machine_found_another_tests_and_exports(
     place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mlpsearch: Command
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setenv(places.ENVIRONMENT, place)
+        patch.setenv(file_store.ENVIRONMENT, place)
         record = digits_study(new_storage(tmp_path / "storage"), 2)
     serve_one(record, never)
     (tmp_path / "two").mkdir()
