@@ -34,11 +34,11 @@ class Parameters:
         return dict(self._named)
 
     def zeros(self) -> "Parameters":
-        """Arrays of the same shapes, all 0."""
+        """Arrays of the same shapes, all 0, in memory of their own."""
         return Parameters(np.zeros_like(self.flat), self._shapes)
 
     def copy(self) -> "Parameters":
-        """Copies of all."""
+        """Arrays of the same values, in memory of their own."""
         return Parameters(self.flat.copy(), self._shapes)
 
     def _of_kind(self, kind: str) -> list[Floats]:

@@ -34,7 +34,7 @@ def prediction_shapes(pixels: int, classes: int, config: TrainConfig) -> dict[st
 
 
 def prediction_arrays(net: Net, preprocessing: Preprocessing) -> dict[str, NDArray[Any]]:
-    """Return copies of the arrays by name."""
+    """Return copies of all that predictions need, by the names of prediction_shapes."""
     return net.parameters() | preprocessing_arrays(preprocessing)
 
 

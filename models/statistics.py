@@ -12,7 +12,7 @@ _SAME = 1e-9  # accuracies are multiples of one image's share; what is less apar
 
 
 def mean(values: Sequence[float]) -> float:
-    """Return the mean."""
+    """Return the mean, of at least one value, without the rounding of a sum term by term."""
     return math.fsum(values) / len(values)
 
 

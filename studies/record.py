@@ -78,7 +78,7 @@ class StudyRecord:
 
     @property
     def url(self) -> str:
-        """Where the study is."""
+        """The URL of its storage, with the password, if it has one: print `without_password(url)`."""
         return self.storage.url
 
     def command(self, verb: str, *options: str) -> str:
@@ -108,7 +108,7 @@ class StudyRecord:
 
     @property
     def files(self) -> Files:
-        """Its weights and checkpoints."""
+        """Its weights and checkpoints, in the folder of its id. Raises StudyError where they are not there."""
         return self.file_store.files.within(self.id)
 
     def claim_files(self) -> None:
@@ -157,7 +157,7 @@ class StudyRecord:
             raise
 
     def set(self, key: str, value: Any) -> None:
-        """Set one user attribute."""
+        """Set one user attribute to a JSON value, whatever it was."""
         self.storage.optuna.set_study_user_attr(self.study_id, key, value)
 
     def change(self, key: str, change: Callable[[Any], Any]) -> None:
@@ -321,7 +321,7 @@ def confirmation_name(study: str) -> str:
 
 
 def load_study(storage: Storage, name: str) -> StudyRecord:
-    """Return one of study_names."""
+    """Return a study of an open storage; name: one of study_names, or of a confirmation."""
     study_id = storage.optuna.get_study_id_from_name(name)
     attributes = storage.optuna.get_study_user_attrs(study_id)
     spec = StudySpec.from_json(attributes["spec"])

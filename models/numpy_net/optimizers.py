@@ -27,7 +27,7 @@ class Optimizer(Protocol):
 
 
 def make_optimizer(parameters: Parameters, gradients: Parameters, config: TrainConfig) -> Optimizer:
-    """Return the optimiser of a configuration."""
+    """Return SGD, SGD with momentum, Adam or AdamW, as the configuration says, ready for its first step."""
     if config.optimizer == "sgd" and config.momentum:
         return Momentum(parameters, gradients, config.momentum, nesterov=config.nesterov)
     if config.optimizer == "sgd":

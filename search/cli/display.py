@@ -69,7 +69,7 @@ def confusion_table(test: dict[str, Any]) -> Table:
 
 
 def test_text(test: dict[str, Any] | None) -> str:
-    """Return the test accuracy with its interval."""
+    """Return the test accuracy, over several nets with its deviation, and its 95% interval; a dash for None."""
     if test is None:
         return "–"
     low, high = test["interval"]

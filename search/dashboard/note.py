@@ -30,7 +30,7 @@ _MARKUP = re.compile(r"([\\`*_\[\]<>|~$&])")
 
 
 def note(record: StudyRecord) -> str:
-    """Return the note as it has to be now."""
+    """Return a study's note in Markdown: its result so far, what to do next, and its specification."""
     attributes = record.attributes()
     tests, confirmation = attributes["tests"], last_confirmation(record)
     winner = headline(record, Ledger(record))

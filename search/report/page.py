@@ -75,7 +75,7 @@ _TEMPLATE: dict[str, Any] = {
 
 
 def render(template: str, **values: Any) -> bytes:
-    """Return the page of a template."""
+    """Return a template filled with values, as HTML; a value that the template needs and lacks is an error."""
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )

@@ -76,7 +76,7 @@ def load_winner(record: StudyRecord) -> Winner:
 
 
 def best_of_search(record: StudyRecord) -> FrozenTrial:
-    """The best trial of the search."""
+    """The search's finished trial of the highest validation accuracy. Raises StudyError where there is none."""
     ledger = Ledger(record)
     best = ledger.best()
     if best is None:

@@ -10,7 +10,7 @@ _SIGNIFICANT = 0.05
 
 
 def percent(share: float | None, digits: int = 2) -> str:
-    """Return a share of 1 as a percentage."""
+    """Return a share, 0 to 1, as a percentage with so many digits after the point; a dash for None."""
     return "–" if share is None else f"{share:.{digits}%}"
 
 

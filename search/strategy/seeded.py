@@ -37,7 +37,7 @@ class SeededByTrial(BaseSampler):
         self._space = space
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:  # noqa: ARG002
-        """The whole search space."""
+        """The whole search space, in each study: what other trials there had in common plays no part."""
         return dict(self._space)
 
     def sample_relative(

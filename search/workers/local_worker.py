@@ -57,7 +57,7 @@ class LocalWorker:
             self._popen.stdin.close()
 
     def end_now(self) -> None:
-        """Kill it."""
+        """Kill the process, and wait until it is gone."""
         self._popen.kill()
         self._popen.wait()
         self.end()

@@ -63,7 +63,7 @@ class RayWorker:
             ray.cancel(self._task)
 
     def end_now(self) -> None:
-        """Kill it."""
+        """Have Ray kill the task's process; it may take a moment to be gone."""
         import ray
 
         ray.cancel(self._task, force=True)

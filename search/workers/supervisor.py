@@ -40,7 +40,7 @@ class RunningWorker(Protocol):
         """Let it checkpoint its trial and end; may be said again."""
 
     def end_now(self) -> None:
-        """Kill it."""
+        """Kill it, in the middle of whatever it does: its trial goes on from the last checkpoint elsewhere."""
 
 
 class Supervisor:

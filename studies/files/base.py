@@ -60,7 +60,7 @@ class Files(ABC):
 
     @abstractmethod
     def clear(self) -> None:
-        """Remove all files."""
+        """Remove all files, whatever they are; that there are none is no error."""
 
     def read(self, name: str, most: int) -> bytes:
         """Return the content of a file; one of more than `most` bytes is an OSError."""
@@ -80,7 +80,7 @@ class FolderFiles(Files):
         self.where = str(path)
 
     def open(self, name: str) -> tuple[BinaryIO, int]:
-        """Open the file."""
+        """Return the file, open for reading, and its size; FileNotFoundError where there is none."""
         file = self._of(name).open("rb")
         return file, os.fstat(file.fileno()).st_size
 

@@ -43,7 +43,7 @@ class S3Files(Files):
             self._client = self._store.client
 
     def open(self, name: str) -> tuple[BinaryIO, int]:
-        """Open the object."""
+        """Return the object, open for reading, and its size; FileNotFoundError where there is none."""
         from optuna.artifacts.exceptions import ArtifactNotFound
 
         key = self._key(name)
@@ -55,17 +55,17 @@ class S3Files(Files):
             raise _not_found(name) from error
 
     def read(self, name: str, most: int) -> bytes:
-        """Return the content of an object."""
+        """Return the content of an object; a connection that breaks off meanwhile is a StorageError."""
         with self._explained("read"):
             return super().read(name, most)
 
     def write(self, name: str, content: bytes) -> None:
-        """Write the object."""
+        """Write the object, which is whole or not there."""
         with self._explained("written"):
             self._store.write(self._key(name), io.BytesIO(content))
 
     def remove(self, name: str) -> None:
-        """Remove the object."""
+        """Remove the object; that there is none is no error."""
         with self._explained("written"):
             self._store.remove(self._key(name))
 
@@ -86,7 +86,7 @@ class S3Files(Files):
         return S3Files(self._bucket, self._key(folder))
 
     def clear(self) -> None:
-        """Remove all objects."""
+        """Remove all objects under the prefix, one request each."""
         with self._explained("written"):
             for file in self.found():
                 self._store.remove(self._start + file.name)  # whatever its name is

@@ -26,7 +26,7 @@ from optuna.distributions import (
 )
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
-from optuna.storages._rdb import models
+from optuna.storages._rdb import models as optuna_tables
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, Executable, Table, and_, bindparam, event, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -51,9 +51,9 @@ from mlpsearch.studies.storage.rows import (
 from mlpsearch.studies.storage.spans import EARLIER, fell_silent, last_seen, to_json
 from mlpsearch.studies.storage.sqlite import GONE, READ_ONLY, begin, begin_reading, file_error, identity
 
-_STUDIES: Table = models.StudyModel.__table__
-_STUDY_USER: Table = models.StudyUserAttributeModel.__table__
-_HEARTBEATS: Table = models.TrialHeartbeatModel.__table__
+_STUDIES: Table = optuna_tables.StudyModel.__table__
+_STUDY_USER: Table = optuna_tables.StudyUserAttributeModel.__table__
+_HEARTBEATS: Table = optuna_tables.TrialHeartbeatModel.__table__
 
 # Statements are built once: SQLAlchemy takes longer to build one than SQLite to answer it.
 _LOCKED_STATE = select(TRIALS.c.state).where(TRIALS.c.trial_id == bindparam("trial")).with_for_update()
@@ -147,7 +147,7 @@ class Backend(RDBStorage):
         with self._transaction(read_only=True) as connection:
             name = connection.scalar(_STUDY_NAME, {"study": study_id})
         if name is None:
-            raise KeyError(models.NOT_FOUND_MSG)
+            raise KeyError(optuna_tables.NOT_FOUND_MSG)
         return str(name)
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
@@ -257,7 +257,7 @@ class Backend(RDBStorage):
                 attribute = {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
                 connection.execute(_upsert_into(table, self.engine.name), attribute)
         if change.value is not None:
-            stored, kind = models.TrialValueModel.value_to_stored_repr(change.value)
+            stored, kind = optuna_tables.TrialValueModel.value_to_stored_repr(change.value)
             value_row = {"trial_id": trial_id, "objective": 0, "value": stored, "value_type": kind}
             connection.execute(_upsert_into(VALUES, self.engine.name), value_row)
         connection.execute(_UPDATE_TRIAL, {"trial": trial_id, "state": change.state} | times)
@@ -283,17 +283,19 @@ class Backend(RDBStorage):
         return times, spans
 
     def set_trial_intermediate_value(self, trial_id: int, step: int, intermediate_value: float) -> None:
-        """Report one value of a running trial."""
-        stored, kind = models.TrialIntermediateValueModel.intermediate_value_to_stored_repr(intermediate_value)
+        """Report the value of one step, in place of what it had. Raises UpdateFinishedTrialError once it ended."""
+        stored, kind = optuna_tables.TrialIntermediateValueModel.intermediate_value_to_stored_repr(
+            intermediate_value
+        )
         row = {"trial_id": trial_id, "step": step, "intermediate_value": stored, "intermediate_value_type": kind}
         self._upsert(REPORTS, row)
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """Set one user attribute of a trial."""
+        """Set one user attribute to a JSON value. Raises UpdateFinishedTrialError for a trial that has ended."""
         self._upsert(USER, {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)})
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """Set one system attribute of a trial."""
+        """Set one system attribute to a JSON value. Raises UpdateFinishedTrialError for a trial that has ended."""
         self._upsert(SYSTEM, {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)})
 
     def _set_trial_param(
@@ -320,7 +322,7 @@ class Backend(RDBStorage):
         with self._transaction() as connection:
             state = connection.scalar(_LOCKED_STATE, {"trial": trial_id})
             if state is None:
-                raise KeyError(models.NOT_FOUND_MSG)
+                raise KeyError(optuna_tables.NOT_FOUND_MSG)
             if not state.is_finished():
                 check(connection)
                 connection.execute(_upsert_into(table, self.engine.name), row)
@@ -387,4 +389,4 @@ def _used(connection: Connection, study_id: int, own: Ownership | None) -> int:
 
 def _require_study(connection: Connection, study_id: int, query: Executable = _HAS_STUDY) -> None:
     if connection.scalar(query, {"study": study_id}) is None:
-        raise KeyError(models.NOT_FOUND_MSG)
+        raise KeyError(optuna_tables.NOT_FOUND_MSG)

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from optuna.storages._rdb import models
+from optuna.storages._rdb import models as optuna_tables
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, Table, and_, bindparam, func, select
 
 from mlpsearch.studies.storage.rows import TRIALS, trials_of
 
-_STUDIES: Table = models.StudyModel.__table__
-_STUDY_USER: Table = models.StudyUserAttributeModel.__table__
+_STUDIES: Table = optuna_tables.StudyModel.__table__
+_STUDY_USER: Table = optuna_tables.StudyUserAttributeModel.__table__
 _ENDED = [state for state in TrialState if state.is_finished()]
 
 _WHO = (
@@ -59,7 +59,7 @@ def refreshed(connection: Connection, study_id: int, known: Listing) -> Listing:
     """Return a study's trials as they are now, given what was known. Raises KeyError where there is no study."""
     who = connection.execute(_WHO, {"study": study_id}).fetchone()
     if who is None:
-        raise KeyError(models.NOT_FOUND_MSG)
+        raise KeyError(optuna_tables.NOT_FOUND_MSG)
     if known.who == tuple(who) and known.ended == _ended(connection, study_id, known.newest, known.unfinished):
         changed = trials_of(connection, study_id, known.newest, sorted(known.unfinished))
         trials = known.trials | {trial.number: trial for trial in changed} if changed else known.trials

@@ -140,7 +140,7 @@ def schema(url: str) -> str | None:
 
 
 def rows(url: str, query: str) -> list[Any]:
-    """Return what a query says."""
+    """Return all rows of a query, over a connection of its own."""
     with closing(connect(url)) as connection:
         return connection.execute(query.encode()).fetchall()
 

@@ -8,16 +8,16 @@ from functools import cache
 from typing import Any
 
 from optuna.distributions import json_to_distribution
-from optuna.storages._rdb import models
+from optuna.storages._rdb import models as optuna_tables
 from optuna.trial import FrozenTrial
 from sqlalchemy import Connection, Executable, Table, and_, bindparam, or_, select, text
 
-TRIALS: Table = models.TrialModel.__table__
-VALUES: Table = models.TrialValueModel.__table__
-PARAMS: Table = models.TrialParamModel.__table__
-REPORTS: Table = models.TrialIntermediateValueModel.__table__
-USER: Table = models.TrialUserAttributeModel.__table__
-SYSTEM: Table = models.TrialSystemAttributeModel.__table__
+TRIALS: Table = optuna_tables.TrialModel.__table__
+VALUES: Table = optuna_tables.TrialValueModel.__table__
+PARAMS: Table = optuna_tables.TrialParamModel.__table__
+REPORTS: Table = optuna_tables.TrialIntermediateValueModel.__table__
+USER: Table = optuna_tables.TrialUserAttributeModel.__table__
+SYSTEM: Table = optuna_tables.TrialSystemAttributeModel.__table__
 
 # Statements are built once: SQLAlchemy takes longer to build one than SQLite to answer it.
 COLUMNS = {
@@ -65,7 +65,7 @@ def trial_of(connection: Connection, trial_id: int) -> FrozenTrial:
     """Return one trial. Raises KeyError where there is none."""
     found = _with_details(connection, _fetch(connection, _ONE, {"trial": trial_id}), {})
     if not found:
-        raise KeyError(models.NOT_FOUND_MSG)
+        raise KeyError(optuna_tables.NOT_FOUND_MSG)
     return found[0]
 
 
@@ -114,7 +114,7 @@ def _fetch(connection: Connection, query: Executable, parameters: dict[str, Any]
 
 
 def _values(rows: Iterable[Any]) -> dict[int, list[float]]:
-    value_of = models.TrialValueModel.stored_repr_to_value
+    value_of = optuna_tables.TrialValueModel.stored_repr_to_value
     values: dict[int, list[float]] = defaultdict(list)
     for key, _, value, kind in sorted(rows, key=lambda row: row[:2]):  # by trial and objective
         values[key].append(value_of(value, kind))
@@ -122,7 +122,7 @@ def _values(rows: Iterable[Any]) -> dict[int, list[float]]:
 
 
 def _reports(rows: Iterable[Any]) -> dict[int, dict[int, float]]:
-    value_of = models.TrialIntermediateValueModel.stored_repr_to_intermediate_value
+    value_of = optuna_tables.TrialIntermediateValueModel.stored_repr_to_intermediate_value
     reports: dict[int, dict[int, float]] = defaultdict(dict)
     for key, step, value, kind in rows:
         reports[key][step] = value_of(value, kind)

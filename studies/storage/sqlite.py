@@ -127,7 +127,7 @@ def make(path: Path) -> None:
 
 
 def rows(path: Path, query: str) -> list[Any]:
-    """Return what a query says."""
+    """Return all rows of a query, over a connection of its own; again where the file changed while it was read."""
 
     def read() -> list[Any]:
         with closing(reader(path)) as connection:

@@ -16,7 +16,7 @@ from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.study_data import load_study_data
 from tests.search.makers import digits_study, never
 from tests.search.report.test_compare import study
-from tests.search.report.test_report import HOSTILE, add
+from tests.search.report.test_study_report import HOSTILE, add
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

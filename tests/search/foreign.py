@@ -5,7 +5,7 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
-from optuna.storages._rdb import models
+from optuna.storages._rdb import models as optuna_tables
 from optuna.trial import FrozenTrial, create_trial
 from sqlalchemy import delete
 
@@ -30,7 +30,7 @@ def trial_of(value: float | None = 0.999, params: dict[str, Any] | None = None, 
 
 def as_before_marks(record: StudyRecord) -> StudyRecord:
     """The study as a version of mlpsearch would have left it that marked no trial."""
-    marks, studies = models.TrialSystemAttributeModel, models.StudyUserAttributeModel
+    marks, studies = optuna_tables.TrialSystemAttributeModel, optuna_tables.StudyUserAttributeModel
     with record.storage.engine.begin() as connection:
         connection.execute(delete(marks).where(marks.key.in_((CLAIMED, ENDED))))
         connection.execute(delete(studies).where(studies.key == MARKED))

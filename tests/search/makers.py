@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from optuna.artifacts import download_artifact, get_all_artifact_meta
-from optuna.storages._rdb import models
+from optuna.storages._rdb import models as optuna_tables
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import select, update
 
@@ -148,12 +148,12 @@ def silence(record: StudyRecord, seconds: int = 3600) -> None:
     """Let every heartbeat be that long ago."""
     past = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=seconds)
     with record.storage.engine.begin() as connection:
-        assert connection.execute(update(models.TrialHeartbeatModel).values(heartbeat=past)).rowcount > 0
+        assert connection.execute(update(optuna_tables.TrialHeartbeatModel).values(heartbeat=past)).rowcount > 0
 
 
 def started_earlier(record: StudyRecord, seconds: int) -> None:
     """Let every trial have started that much earlier."""
-    trials = models.TrialModel.__table__
+    trials = optuna_tables.TrialModel.__table__
     with record.storage.engine.begin() as connection:
         started = connection.execute(select(trials.c.trial_id, trials.c.datetime_start)).all()
         for key, start in started:

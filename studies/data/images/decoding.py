@@ -21,7 +21,7 @@ def decode_image(content: bytes, where: str) -> NDArray[np.uint8]:
 
     content: a PNG, JPEG or BMP file, untrusted.
     where: names it in errors.
-    Raises DataError for anything that is not such an image (see image_headers.opened_image).
+    Raises DataError for anything that is not such an image (see headers.opened_image).
     """
     with opened_image(content, where) as (image, header):
         pixels = np.asarray(_turned(_opaque(image, header), header.orientation))

@@ -119,7 +119,7 @@ class _Splits:
 
 
 class FolderTree(_Splits):
-    """A folder of images."""
+    """A folder of images. A listing looks at each name; only files that are asked for are opened."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

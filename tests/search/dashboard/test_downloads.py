@@ -1,4 +1,4 @@
-"""The artifacts that are served, and how."""
+"""The files of a study that the dashboard hands out: which, under which type, and to whom."""
 
 import json
 import random

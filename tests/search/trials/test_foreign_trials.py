@@ -8,7 +8,7 @@ from typing import Any
 import optuna
 import pytest
 from optuna.pruners import _filter_study
-from optuna.storages._rdb import models
+from optuna.storages._rdb import models as optuna_tables
 from optuna.trial import TrialState, create_trial
 from sqlalchemy import delete
 
@@ -285,7 +285,7 @@ def test_the_running_trials_of_a_copied_study_go_on(record: StudyRecord) -> None
     queue = TrialQueue(record)
     claim(queue)
     with record.storage.engine.begin() as connection:
-        connection.execute(delete(models.TrialHeartbeatModel))
+        connection.execute(delete(optuna_tables.TrialHeartbeatModel))
     assert queue.reap() == []
     started_earlier(record, 3600)
     assert [alive for _, alive in queue.ledger.running()] == [False]

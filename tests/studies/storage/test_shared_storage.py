@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from optuna.distributions import IntDistribution
 from optuna.exceptions import StorageInternalError
-from optuna.storages._rdb import models
+from optuna.storages._rdb import models as optuna_tables
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import event, update
@@ -43,7 +43,7 @@ def storage(url: str) -> Iterator[Storage]:
 def silence(storage: Storage, seconds: int) -> None:
     past = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=seconds)
     with storage.engine.begin() as connection:
-        connection.execute(update(models.TrialHeartbeatModel).values(heartbeat=past))
+        connection.execute(update(optuna_tables.TrialHeartbeatModel).values(heartbeat=past))
 
 
 def a_running_trial(storage: Storage) -> int:
