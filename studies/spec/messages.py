@@ -15,7 +15,7 @@ LONGEST_SHOWN = 80
 _MOST_MISTAKES = 20  # that are told of a file
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Mistake:
     """One mistake in a study file; as text, a sentence.
 
@@ -29,6 +29,9 @@ class Mistake:
     def __str__(self) -> str:
         where = f"{self.key} = {self.given}" if self.given else self.key
         return f"{where}: {self.problem}" if where else self.problem
+
+    def __repr__(self) -> str:  # pydantic puts several into the message of its own error
+        return repr(str(self))
 
 
 def spec_error(where: str | Path, mistakes: Sequence[Mistake]) -> SpecError:
