@@ -86,7 +86,7 @@ def test_imports_that_break_the_seal_break_contracts(copy: Path) -> None:
 
 def test_what_was_right_on_test_images_is_sealed_as_they_are(copy: Path) -> None:
     plant(copy, "search/trials/objective.py", "from mlpsearch.search.results.hits import kept_hits")
-    assert broken_contracts(copy) == {"Nothing that searches knows which test images were right"}
+    assert "Nothing that searches knows which test images were right" in broken_contracts(copy)
 
 
 def test_decoding_where_only_headers_are_looked_at_breaks_a_contract(copy: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_way_round_through_another_module_breaks_a_contract(copy: Path) -> Non
         "search/workers/worker.py",
         "def peek():\n    from mlpsearch.search.results.finalize import evaluate\n    return evaluate",
     )
-    assert broken_contracts(copy) == {REACHES}
+    assert REACHES in broken_contracts(copy)
 
 
 def test_every_module_that_searches_is_in_the_contract() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mlpsearch.models.errors import StudyError
-from mlpsearch.search import service
+from mlpsearch.search import running, service
 from mlpsearch.search.results.confirmation import last_confirmation, plan
 from mlpsearch.search.running import serve_everything, serve_to_the_end
 from mlpsearch.search.service import ask_to_confirm, closing_remark, going_on, next_runs, reopen, resume, stop
@@ -319,7 +319,7 @@ def test_a_worker_for_all_goes_on_where_a_study_is_deleted_as_it_looks(
             delete_study(same_study(record))
         return load_study(storage, name)
 
-    monkeypatch.setattr(service, "load_study", load_deleted)
+    monkeypatch.setattr(running, "load_study", load_deleted)
     told: list[str] = []
     looks = iter(range(4))
     serve_everything(record.url, lambda: next(looks, None) is None, told.append)
