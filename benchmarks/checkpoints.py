@@ -17,7 +17,7 @@ import numpy as np
 from mlpsearch.models import NETS, build_net
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.inputs.data import Split
-from mlpsearch.models.inputs.preprocessing import PixelStatistics
+from mlpsearch.models.inputs.pixels import PixelStatistics
 from mlpsearch.models.training import train
 from mlpsearch.search.trials.checkpoints import Checkpoint, Progress
 from mlpsearch.studies.files.base import FolderFiles

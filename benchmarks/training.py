@@ -31,7 +31,7 @@ from benchmarks.shapes import CLASSES, INPUTS, RATE, Case, images_of
 from mlpsearch.models import build_net
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.inputs.data import Split
-from mlpsearch.models.inputs.preprocessing import PixelStatistics
+from mlpsearch.models.inputs.pixels import PixelStatistics
 from mlpsearch.models.threads import fitting_threads, limited_threads, threads
 from mlpsearch.models.training import train
 

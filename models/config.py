@@ -5,6 +5,9 @@ from typing import Any
 
 from mlpsearch.models.errors import ConfigError
 
+IMAGE_PREPROCESSING = ("center", "standardize", "scale", "whiten")
+TABLE_PREPROCESSING = ("standardize", "robust", "quantiles", "piecewise")
+
 # field -> allowed values: (low, high) both included for numbers, all of them for strings and booleans.
 ALLOWED: dict[str, tuple[Any, ...]] = {
     "hidden_size": (1, 65_536),
@@ -25,7 +28,8 @@ ALLOWED: dict[str, tuple[Any, ...]] = {
     "dropout": (0.0, 0.95),
     "input_dropout": (0.0, 0.95),
     "label_smoothing": (0.0, 0.9),
-    "preprocessing": ("center", "standardize", "scale", "whiten"),
+    "preprocessing": (*IMAGE_PREPROCESSING, *TABLE_PREPROCESSING[1:]),
+    "bins": (2, 256),
     "components": (1, 1_000_000),
     "whitening_epsilon": (0.0, 1.0),
     "flip": (False, True),
@@ -72,6 +76,8 @@ class TrainConfig:
         mean image; "standardize" also divides by the standard deviation of all pixels about it;
         "scale" maps 0–255 to -1–1; "whiten" keeps principal components and brings their variances together
         (PCA whitening: Kessy et al. 2018, https://arxiv.org/abs/1512.00809).
+        Of a table's columns "standardize", "robust", "quantiles" or "piecewise": see models/inputs/tables.py.
+    bins: of "piecewise", for each column of numbers.
     components: of "whiten", the inputs that it keeps, those of largest variance; at most one a pixel.
     whitening_epsilon: of "whiten", which divides each component by √(its variance + ε): ε as a share of the
         largest variance. 0 makes all variances the same, noise and all; 1 hardly changes their proportions.
@@ -109,6 +115,7 @@ class TrainConfig:
     input_dropout: float = 0.0
     label_smoothing: float = 0.0
     preprocessing: str = "center"
+    bins: int = 32
     components: int = 512
     whitening_epsilon: float = 0.01
     flip: bool = False
@@ -134,6 +141,7 @@ def effective(config: TrainConfig) -> TrainConfig:
         *(() if config.optimizer == "adamw" else ("weight_decay",)),
         *(() if config.schedule == "step" else ("learning_rate_decay",)),
         *(() if config.preprocessing == "whiten" else ("components", "whitening_epsilon")),
+        *(() if config.preprocessing == "piecewise" else ("bins",)),
     }
     defaults: dict[str, Any] = {field.name: field.default for field in fields(config) if field.name in unused}
     return replace(config, **defaults)

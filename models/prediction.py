@@ -7,49 +7,84 @@
     offset, scale            (pixels,) and (): of the pixels 0–255, (pixels - offset) · scale
     projection               (pixels, inputs), with whitening: a net gets the product of that with it
 
-All are float32.
+All are float32. Of a table, in place of the last two, float64 (models/inputs/tables.py):
+
+    center, spread           (columns,)
+    knots, scores            (columns, K)
 """
 
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from mlpsearch.models import build_net
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.initialization import parameter_shapes
+from mlpsearch.models.inputs.data import Column, Split
+from mlpsearch.models.inputs.pixels import PixelPreprocessing, PixelStatistics
 from mlpsearch.models.inputs.preprocessing import Preprocessing
+from mlpsearch.models.inputs.tables import TablePreprocessing, TableStatistics, table_inputs, table_shapes
 from mlpsearch.models.net import Net
 
 
-def prediction_shapes(pixels: int, classes: int, config: TrainConfig) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each array by name.
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What a row of a data set is as it is stored.
 
-    pixels: of an image, all channels counted.
+    stored: numbers of a row: pixels of an image, all channels counted, or columns of a table.
+    columns: of a table; None for images.
     """
+
+    stored: int
+    columns: tuple[Column, ...] | None = None
+
+    @classmethod
+    def of(cls, split: Split) -> "Layout":
+        """Return that of a split."""
+        return cls(split.inputs, split.columns)
+
+
+def statistics(training: Split) -> PixelStatistics | TableStatistics:
+    """Return the statistics of the training rows that preprocessing is made of."""
+    return PixelStatistics(training) if training.columns is None else TableStatistics(training)
+
+
+def prediction_shapes(layout: Layout, classes: int, config: TrainConfig) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each array by name."""
+    if layout.columns is not None:
+        inputs = table_inputs(layout.columns, config)
+        return parameter_shapes(inputs, classes, config) | table_shapes(layout.columns, config)
     whitened = config.preprocessing == "whiten"
-    inputs = min(config.components, pixels) if whitened else pixels
-    shapes = parameter_shapes(inputs, classes, config) | {"offset": (pixels,), "scale": ()}
-    return shapes | ({"projection": (pixels, inputs)} if whitened else {})
+    inputs = min(config.components, layout.stored) if whitened else layout.stored
+    shapes = parameter_shapes(inputs, classes, config) | {"offset": (layout.stored,), "scale": ()}
+    return shapes | ({"projection": (layout.stored, inputs)} if whitened else {})
 
 
 def prediction_arrays(net: Net, preprocessing: Preprocessing) -> dict[str, NDArray[Any]]:
     """Return copies of all that predictions need, by the names of prediction_shapes."""
-    return net.parameters() | preprocessing_arrays(preprocessing)
+    return net.parameters() | preprocessing.arrays()
 
 
-def preprocessing_arrays(preprocessing: Preprocessing) -> dict[str, NDArray[Any]]:
-    """Return those of the arrays that the pixels of the training images decide."""
-    arrays = {"offset": preprocessing.offset, "scale": np.array(preprocessing.scale, np.float32)}
-    return arrays if preprocessing.projection is None else arrays | {"projection": preprocessing.projection}
+def trained_net(
+    name: str, arrays: dict[str, NDArray[Any]], config: TrainConfig, columns: tuple[Column, ...] | None = None
+) -> tuple[Net, Preprocessing]:
+    """Return the net of that name, one of NETS, and its preprocessing, made of arrays of prediction_shapes.
 
-
-def trained_net(name: str, arrays: dict[str, NDArray[Any]], config: TrainConfig) -> tuple[Net, Preprocessing]:
-    """Return the net of that name, one of NETS, and its preprocessing, made of arrays of prediction_shapes."""
-    preprocessing = Preprocessing(
-        arrays["offset"], float(arrays["scale"]), arrays.get("projection"), config.flip_averaging
-    )
+    columns: of a table; None for images.
+    """
+    preprocessing = _preprocessing(arrays, config, columns)
     classes = len(arrays[f"bias.{config.depth - 1}"])
     net = build_net(name, inputs=preprocessing.inputs, classes=classes, config=config)
     net.load_parameters(arrays)
     return net, preprocessing
+
+
+def _preprocessing(
+    arrays: dict[str, NDArray[Any]], config: TrainConfig, columns: tuple[Column, ...] | None
+) -> Preprocessing:
+    if columns is None:
+        offset, projection = arrays["offset"], arrays.get("projection")
+        return PixelPreprocessing(offset, float(arrays["scale"]), projection, config.flip_averaging)
+    knots, scores = arrays.get("knots"), arrays.get("scores")
+    return TablePreprocessing(columns, config.preprocessing, arrays["center"], arrays["spread"], knots, scores)

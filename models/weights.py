@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -58,18 +58,24 @@ def _readable(where: Path | str) -> Iterator[None]:
         ) from error
 
 
-def check_shapes(where: Path | str, arrays: dict[str, NDArray[Any]], expected: dict[str, tuple[int, ...]]) -> None:
+def check_shapes(
+    where: Path | str,
+    arrays: dict[str, NDArray[Any]],
+    expected: dict[str, tuple[int, ...]],
+    float64: Set[str] = frozenset(),
+) -> None:
     """Raise WeightsError unless the arrays have the expected names and shapes, and are float32 and finite.
 
-    where: the name of their file.
+    where: the name of their file.  float64: the names of those that must be float64.
     """
     found = {name: array.shape for name, array in arrays.items()}
     for name in sorted(expected.keys() | found.keys()):
         if found.get(name) != expected.get(name):
             given, wanted = found.get(name, "nothing"), expected.get(name, "nothing")
             raise WeightsError(f"{where}: {name} is {given}, must be {wanted}", path=where)
-        if arrays[name].dtype != np.float32:
-            raise WeightsError(f"{where}: {name} is of type {arrays[name].dtype}, must be float32", path=where)
+        dtype = "float64" if name in float64 else "float32"
+        if arrays[name].dtype != dtype:
+            raise WeightsError(f"{where}: {name} is of type {arrays[name].dtype}, must be {dtype}", path=where)
         if not np.isfinite(arrays[name]).all():
             raise WeightsError(f"{where}: {name} has values that are not finite", path=where)
 

@@ -186,7 +186,7 @@ class StudyRecord:
     def validation_split(self) -> tuple[int, str | None]:
         """How many validation images there are, and their folder; None where they are split off train."""
         own = self.attributes()["source"].get("validation")
-        return (own["images"], own["folder"]) if own else (self.spec.validation or VALIDATION, None)
+        return (own["images"], own["folder"]) if own else (int(self.spec.validation or VALIDATION), None)
 
     @property
     def plan(self) -> list[PlannedRun] | None:
@@ -241,7 +241,7 @@ def find_spec(study: str, url: str, data: str | None) -> tuple[StudySpec, Path |
 def source_of(data: TrainingData, path: Path | None) -> dict[str, Any]:
     """Return what a study keeps of its images, which are at this path."""
     source: dict[str, Any] = {"data": None if path is None else str(path), "fingerprint": data.fingerprint}
-    if data.validation_folder is not None:
+    if data.validation_folder is not None or data.table is not None:
         source["validation"] = {"folder": data.validation_folder, "images": len(data.validation)}
     return source
 

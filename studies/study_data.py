@@ -11,7 +11,9 @@ from mlpsearch.studies.spec.study import StudySpec
 def load_spec_data(spec: StudySpec, source: str | Path | None) -> TrainingData:
     """Return the images of a specification, split as it says; source: the path they are at, if any."""
     path = None if source is None else Path(source)
-    return load_training(spec.dataset, path, validation=spec.validation, split_seed=spec.seed)
+    return load_training(
+        spec.dataset, path, validation=spec.validation, split_seed=spec.seed, table=spec.table_options
+    )
 
 
 def load_study_data(record: StudyRecord) -> TrainingData:

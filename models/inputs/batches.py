@@ -10,6 +10,7 @@ from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.draws import batch_order
 from mlpsearch.models.inputs.augmentation import Augmentation
 from mlpsearch.models.inputs.data import Split
+from mlpsearch.models.inputs.pixels import PixelPreprocessing
 from mlpsearch.models.inputs.preprocessing import Preprocessing
 
 SAMPLE = 5_000  # images: enough for means and variances to within 2% of a deviation
@@ -27,7 +28,7 @@ class Batches:
         self._augmentation = (
             Augmentation(config, training.shape, self._size) if config.flip or config.shift else None
         )
-        once = preprocessing.is_compact and self._augmentation is None  # images that stay as they are
+        once = preprocessing.is_kept(training) and self._augmentation is None  # images that stay as they are
         self._projected = preprocessing.everything(training) if once else None
 
     def __len__(self) -> int:
@@ -49,7 +50,10 @@ class Batches:
     def _images(self, places: NDArray[np.int64], epoch: int, batch: int) -> NDArray[np.float32]:
         if self._projected is not None:
             return np.take(self._projected, places, axis=0, out=self._buffer.inputs[: len(places)], mode="clip")
-        pixels = self._preprocessing.pixels(self._training, self._training.rows[places], self._buffer)
-        if self._augmentation is not None:
-            self._augmentation(pixels, epoch, batch)
+        rows = self._training.rows[places]
+        if self._augmentation is None:
+            return self._preprocessing.batch(self._training, rows, self._buffer)
+        assert isinstance(self._preprocessing, PixelPreprocessing)  # noqa: S101 - nothing else is augmented
+        pixels = self._preprocessing.pixels(self._training, rows, self._buffer)
+        self._augmentation(pixels, epoch, batch)
         return self._preprocessing.apply(pixels, self._buffer)

@@ -1,97 +1,75 @@
-"""From stored pixels (bytes) to the numbers a net sees, with statistics of the training images only."""
+"""From stored rows to the numbers a net sees: what images (pixels.py) and tables (tables.py) have in common."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpsearch.models.arrays import Floats
-from mlpsearch.models.config import TrainConfig
-from mlpsearch.models.inputs.augmentation import mirrored
 from mlpsearch.models.inputs.data import Split
-from mlpsearch.models.threads import limited_threads
 
-_CHUNK = 1_000  # images; bounds the memory of every pass over a split
+_CHUNK = 1_000  # rows; bounds the memory of every pass over a split
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Preprocessing:
-    """x → (x - offset) · scale, on pixels 0–255, and then, if there is a projection, its product with that.
-
-    offset: (pixels,) float32.  scale: float.  projection: (pixels, components) float32.
-    flip_averaging: whether predictions see the mirror image as well.
-    """
-
-    offset: NDArray[np.float32]
-    scale: float
-    projection: NDArray[np.float32] | None = None
-    flip_averaging: bool = False
+class Preprocessing(ABC):
+    """What a net gets of stored rows, by statistics of the training rows alone."""
 
     @property
+    @abstractmethod
     def inputs(self) -> int:
-        """Numbers that a net gets of an image."""
-        return len(self.offset) if self.projection is None else self.projection.shape[1]
+        """Numbers that a net gets of a row."""
 
-    def buffer(self, size: int) -> "BatchBuffer":
-        """Return memory for batches of up to `size` images."""
-        return BatchBuffer(size, len(self.offset), None if self.projection is None else self.inputs)
-
+    @abstractmethod
     def batch(
-        self, split: Split, rows: NDArray[np.int64], buffer: "BatchBuffer | None" = None, *, mirror: bool = False
+        self, split: Split, rows: NDArray[np.int64], buffer: Any = None, *, mirror: bool = False
     ) -> NDArray[np.float32]:
-        """Return the images of these rows, (N, inputs) float32; a buffer's next use overwrites them.
+        """Return what a net gets of these rows, (N, inputs) float32; a buffer's next use overwrites it.
 
-        mirror: their mirror images instead.
+        mirror: of their mirror images instead.
         """
-        buffer = buffer or self.buffer(len(rows))
-        pixels = self.pixels(split, rows, buffer)
-        return self.apply(mirrored(pixels, split.shape) if mirror else pixels, buffer)
 
-    def pixels(self, split: Split, rows: NDArray[np.int64], buffer: "BatchBuffer") -> NDArray[np.uint8]:
-        """Return the pixels of these rows, (N, pixels), in the buffer."""
-        pixels = buffer.pixels[: len(rows)]
-        return np.take(split.images, rows, axis=0, out=pixels, mode="clip")  # "raise" would copy through a buffer
+    @abstractmethod
+    def buffer(self, size: int) -> Any:
+        """Return memory for batches of up to `size` rows."""
 
-    def apply(self, pixels: NDArray[np.uint8], buffer: "BatchBuffer") -> NDArray[np.float32]:
-        """Return what a net gets of images (N, pixels), in the buffer."""
-        numbers = buffer.numbers[: len(pixels)]
-        np.subtract(pixels, self.offset, out=numbers)
-        if self.scale != 1:
-            numbers *= np.float32(self.scale)
-        if self.projection is None:
-            return numbers
-        return np.matmul(numbers, self.projection, out=buffer.inputs[: len(pixels)])
+    @abstractmethod
+    def is_kept(self, split: Split) -> bool:
+        """Whether what a net gets of the split takes little enough memory to be kept."""
+
+    @abstractmethod
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return copies of all that makes it, by the names that files of weights have."""
+
+    @property
+    def mirrors(self) -> bool:
+        """Whether predictions see the mirror image as well."""
+        return False
 
     def chunks(self, split: Split, *, mirror: bool = False) -> Iterator[NDArray[np.float32]]:
-        """Yield the images of the whole split, in order; each chunk overwrites the one before."""
+        """Yield the rows of the whole split, in order; each chunk overwrites the one before."""
         buffer = self.buffer(min(_CHUNK, len(split)))
-        for rows in _row_chunks(split):
+        for rows in row_chunks(split):
             yield self.batch(split, rows, buffer, mirror=mirror)
 
-    @property
-    def is_compact(self) -> bool:
-        """Whether what a net gets of an image takes no more memory than its pixels, so that it may be kept."""
-        return self.projection is not None and 4 * self.inputs <= len(self.offset)
-
     def everything(self, split: Split) -> NDArray[np.float32]:
-        """Return all images of a split, (N, inputs)."""
-        return np.concatenate([images.copy() for images in self.chunks(split)])
+        """Return all rows of a split, (N, inputs)."""
+        whole = np.empty((len(split), self.inputs), np.float32)
+        start = 0
+        for chunk in self.chunks(split):
+            whole[start : start + len(chunk)] = chunk
+            start += len(chunk)
+        return whole
 
     def views(self, split: Split) -> "list[View]":
-        """Return what predictions are made from: the images and, with flip averaging, their mirror images."""
-        return [View(self, split, mirror=mirror) for mirror in (False, True)[: 1 + self.flip_averaging]]
-
-    def seen_from_pixels(self, weights: Floats) -> Floats:
-        """Return a first layer's weights, (inputs, units), as weights of the pixels, (pixels, units)."""
-        return weights if self.projection is None else self.projection @ weights
+        """Return what predictions are made from: the rows and, with flip averaging, their mirror images."""
+        return [View(self, split, mirror=mirror) for mirror in (False, True)[: 1 + self.mirrors]]
 
 
 class View:
-    """The images of a split or their mirror images, chunk by chunk, (N, inputs); the next chunk may overwrite one.
+    """The rows of a split or their mirror images, chunk by chunk, (N, inputs); the next chunk may overwrite one.
 
-    It may be gone through again and again: what is compact is made once.
+    It may be gone through again and again: what is small is made once.
     """
 
     def __init__(self, preprocessing: Preprocessing, split: Split, *, mirror: bool):
@@ -101,93 +79,16 @@ class View:
         self._kept: list[NDArray[np.float32]] = []
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
-        if not self._preprocessing.is_compact:
+        if not self._preprocessing.is_kept(self._split):
             return self._made()
-        self._kept = self._kept or [images.copy() for images in self._made()]
+        self._kept = self._kept or [rows.copy() for rows in self._made()]
         return iter(self._kept)
 
     def _made(self) -> Iterator[NDArray[np.float32]]:
         return self._preprocessing.chunks(self._split, mirror=self._mirror)
 
 
-class BatchBuffer:
-    """Memory for batches of up to `size` images, used again for each.
-
-    pixels: (size, pixels) uint8.  numbers: (size, pixels) float32.
-    inputs: what the net gets, (size, components) float32, or the numbers themselves where `components` is None.
-    """
-
-    def __init__(self, size: int, pixels: int, components: int | None = None):
-        self.pixels = np.empty((size, pixels), np.uint8)
-        self.numbers = np.empty((size, pixels), np.float32)
-        self.inputs = self.numbers if components is None else np.empty((size, components), np.float32)
-
-
-class PixelStatistics:
-    """Statistics of the training images, each computed once and when it is first needed."""
-
-    def __init__(self, training: Split):
-        self._training = training
-
-    @cached_property
-    def mean_image(self) -> NDArray[np.float32]:
-        """The mean of each pixel, (pixels,)."""
-        return self._exact_mean.astype(np.float32)
-
-    @cached_property
-    def deviation(self) -> float:
-        """The standard deviation of all pixels about the mean image; 1 where the images are all the same."""
-        total = 0.0
-        for rows in _row_chunks(self._training):
-            centered = self._training.images[rows] - self.mean_image
-            total += float(np.vdot(centered, centered))
-        variance = total / (len(self._training) * self._training.inputs)
-        return float(np.sqrt(variance)) or 1.0
-
-    @cached_property
-    def principal_components(self) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-        """Variances, (pixels,), the largest first, and their components as columns, (pixels, pixels)."""
-        second_moments = np.zeros((self._training.inputs, self._training.inputs))
-        for rows in _row_chunks(self._training):
-            pixels = self._training.images[rows].astype(np.float64)
-            second_moments += pixels.T @ pixels  # of whole numbers under 2^53: exact, in any order
-        second_moments /= len(self._training)
-        second_moments -= np.outer(self._exact_mean, self._exact_mean)
-        with limited_threads(1):  # more would round otherwise, and each trial may have another number of them
-            variances, components = np.linalg.eigh(second_moments)
-        largest = np.abs(components).argmax(axis=0)
-        signs = np.sign(components[largest, np.arange(len(largest))])  # a component's own sign is arbitrary
-        components *= signs
-        return np.maximum(variances[::-1], 0), np.ascontiguousarray(components[:, ::-1], np.float32)
-
-    @cached_property
-    def _exact_mean(self) -> NDArray[np.float64]:
-        """The mean of each pixel. The sums are of whole numbers, so they are exact."""
-        total = np.zeros(self._training.inputs, np.uint64)
-        for rows in _row_chunks(self._training):
-            total += self._training.images[rows].sum(axis=0, dtype=np.uint64)
-        return total / len(self._training)
-
-    def preprocessing(self, config: TrainConfig) -> Preprocessing:
-        """Return what a configuration says (see TrainConfig.preprocessing)."""
-        name = config.preprocessing
-        projection = self._whitening(config) if name == "whiten" else None
-        offset = np.full(self._training.inputs, 127.5, np.float32) if name == "scale" else self.mean_image
-        scale = 1 / 127.5 if name == "scale" else 1 / self.deviation if name == "standardize" else 1.0
-        return Preprocessing(offset, scale, projection, config.flip_averaging)
-
-    def _whitening(self, config: TrainConfig) -> NDArray[np.float32]:
-        """What projects centred pixels on the components that are kept, their mean variance 1."""
-        variances, components = self.principal_components
-        # At least one grey level: what varies less is the rounding of pixels to whole numbers.
-        epsilon = max(config.whitening_epsilon * variances[0], 1.0)
-        kept = variances[: config.components]
-        scales = 1 / np.sqrt(kept + epsilon)
-        scales /= np.sqrt(np.mean(kept * scales**2)) or 1.0
-        projection: NDArray[np.float32] = (components[:, : config.components] * scales).astype(np.float32)
-        return projection
-
-
-def _row_chunks(split: Split) -> Iterator[NDArray[np.int64]]:
+def row_chunks(split: Split) -> Iterator[NDArray[np.int64]]:
+    """Yield the split's row numbers, some at a time."""
     for start in range(0, len(split), _CHUNK):
         yield split.rows[start : start + _CHUNK]

@@ -4,6 +4,7 @@ The same draws and the same arithmetic, so the same batches; nothing waits for t
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.draws import batch_order, flips_and_shifts
 from mlpsearch.models.inputs.batches import SAMPLE
 from mlpsearch.models.inputs.data import Split
+from mlpsearch.models.inputs.pixels import PixelPreprocessing
 from mlpsearch.models.inputs.preprocessing import Preprocessing
 
 
@@ -25,13 +27,19 @@ class DeviceBatches:
         self._shape = training.shape
         self._device = device
         self._size = min(config.batch_size, len(training))
-        self._images = self._moved(training.images)
         self._labels = self._moved(training.labels)
         self._rows = self._moved(training.rows)
         self._sampled = self._moved(training.sample(SAMPLE).rows)
-        self._offset = self._moved(preprocessing.offset)
-        self._scale = np.float32(preprocessing.scale).item()
-        self._projection = None if preprocessing.projection is None else self._moved(preprocessing.projection)
+        self._pixels: PixelPreprocessing | None = None
+        if isinstance(preprocessing, PixelPreprocessing):
+            self._pixels = preprocessing
+            self._images = self._moved(training.images)
+            self._offset = self._moved(preprocessing.offset)
+            self._scale = np.float32(preprocessing.scale).item()
+            self._projection = None if preprocessing.projection is None else self._moved(preprocessing.projection)
+        else:  # what a net gets of a table's rows is made once
+            whole = replace(training, rows=np.arange(len(training.images)))
+            self._images = self._moved(preprocessing.everything(whole))
 
     def __len__(self) -> int:
         """Batches of an epoch; the last holds what is left."""
@@ -72,6 +80,8 @@ class DeviceBatches:
         return framed.reshape(len(pixels), -1)
 
     def _preprocessed(self, pixels: Tensor) -> Tensor:
+        if self._pixels is None:
+            return pixels
         numbers = pixels - self._offset
         if self._scale != 1:
             numbers *= self._scale

@@ -108,14 +108,42 @@ def train(export: Path, data: str | None, as_json: bool) -> None:
 
 @click.command()
 @click.argument("export", type=_PATH)
-@click.argument("images", type=_PATH, nargs=-1, required=True)
+@click.argument("files", type=_PATH, nargs=-1, required=True)
+@click.option("-o", "--output", type=_PATH, help="The .csv or .json file to write, for the rows of a table.")
 @click.option("--top", type=click.IntRange(min=1), default=3, show_default=True, help="How many classes to show.")
 @json_option
-def predict(export: Path, images: tuple[Path, ...], top: int, as_json: bool) -> None:
-    """Classify image files with the net of an exported folder.
+def predict(export: Path, files: tuple[Path, ...], output: Path | None, top: int, as_json: bool) -> None:
+    """Classify image files, or the rows of a table, with the net of an exported folder.
 
-    A file that cannot be used is named, the others are classified; the exit code is then 1.
+    An image file that cannot be used is named, the others are classified; the exit code is then 1.
     """
+    from mlpsearch.search.export.document import read_export
+
+    if read_export(export).data.table is not None:
+        _predict_rows(export, files, output, as_json)
+        return
+    if output is not None:
+        raise click.UsageError("-o is for the rows of a table")
+    _predict_images(export, files, top, as_json)
+
+
+def _predict_rows(export: Path, files: tuple[Path, ...], output: Path | None, as_json: bool) -> None:
+    from mlpsearch.search.export.prediction import load_classifier
+    from mlpsearch.search.export.table_prediction import classify_rows, write_predictions
+
+    if len(files) > 1:
+        raise click.UsageError("name one table")
+    predictions = classify_rows(load_classifier(export), files[0], tell)
+    if output is not None:
+        write_predictions(predictions, output)
+        tell(f"wrote {output}: {len(predictions.labels):,} rows")
+    elif as_json:
+        print_json(predictions.to_frame().to_dicts())
+    else:
+        click.echo(predictions.to_frame().write_csv(), nl=False)
+
+
+def _predict_images(export: Path, images: tuple[Path, ...], top: int, as_json: bool) -> None:
     from mlpsearch.search.export.prediction import classify
 
     predictions = classify(export, images, top, lambda refused: tell(f"error: {refused}"))

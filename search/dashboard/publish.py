@@ -85,10 +85,10 @@ def _files_of_winner(record: StudyRecord, winner: Winner) -> dict[str, bytes]:
     from mlpsearch.search.report.pictures import first_layer_picture
 
     document = export_winner(record, winner, Path("best.toml"))
-    return {
-        "first-layer.png": first_layer_picture(winner.first_layer, winner.data.shape),
-        "best.toml": export_text(document, ".toml").encode(),
-    }
+    files = {"best.toml": export_text(document, ".toml").encode()}
+    if winner.first_layer is None:
+        return files
+    return files | {"first-layer.png": first_layer_picture(winner.first_layer, winner.data.shape)}
 
 
 def _figures(record: StudyRecord) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import json
 import tomllib
 from dataclasses import fields
+from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,12 +14,16 @@ from pydantic_core import PydanticCustomError
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.errors import ConfigError, ExportError
 from mlpsearch.models.paths import write_atomically
+from mlpsearch.models.prediction import Layout
 from mlpsearch.models.threads import MOST_THREADS
+from mlpsearch.studies.data.table_columns import TableSchema
+from mlpsearch.studies.spec.table_options import ColumnOptions, TableOptions
 
 DOCUMENT = "export.toml"  # in an exported folder
 SUFFIXES = (".toml", ".json")
 
-_MAX_BYTES = 1_000_000
+_MAX_BYTES = 4_000_000
+_ADDED = {"bins"}  # fields of the configuration that older exports do not have, and do not use
 
 
 def _printable(text: str) -> str:
@@ -45,12 +50,32 @@ class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
+class ExportedTable(_Table):
+    """How a table is read and split (studies/spec/table_options.py), and what its columns are.
+
+    validation: the share of the rows, or how many, that the study asked for; None for the usual share.
+    """
+
+    label: _Text
+    test: float | _Text
+    validation: int | float | None = None
+    group: _Text | None = None
+    order: _Text | None = None
+    options: ColumnOptions = Field(default_factory=ColumnOptions, strict=False)
+    described: TableSchema
+
+    def table_options(self) -> TableOptions:
+        """Return how the table is read."""
+        return TableOptions(self.label, self.test, self.group, self.order, self.options)
+
+
 class ExportedData(_Table):
     """The images: where they were, how they were split, and their fingerprint.
 
     validation: how many validation images.  validation_folder: of the data set, where they are from there; else
         split_seed chose them from the training images.
-    shape: (height, width, channels).
+    shape: (height, width, channels); (1, columns, 1) of a table.
+    table: what a table is; None for images.
     """
 
     dataset: _Text
@@ -61,6 +86,12 @@ class ExportedData(_Table):
     fingerprint: _Digest
     classes: list[_Text] = Field(min_length=2)
     shape: tuple[_Size, _Size, _Channels] = Field(strict=False)
+    table: ExportedTable | None = None
+
+    def layout(self) -> Layout:
+        """Return what a row is as the net's preprocessing gets it."""
+        columns = None if self.table is None else self.table.described.stored()
+        return Layout(prod(self.shape), columns)
 
 
 class ExportedTest(_Table):
@@ -145,7 +176,7 @@ class Export(_Table):
     def train_config(self) -> TrainConfig:
         """Return the configuration, checked. Raises ConfigError; a field that is missing has no default here."""
         names = {field.name for field in fields(TrainConfig)}
-        for key in sorted(names ^ self.config.keys()):
+        for key in sorted((names ^ self.config.keys()) - _ADDED):
             raise ConfigError(
                 f"config.{key}: {'is missing' if key in names else 'unknown key'}", key=f"config.{key}"
             )

@@ -16,6 +16,7 @@ from mlpsearch.search.export.document import (
     ExportedAccuracy,
     ExportedConfirmation,
     ExportedData,
+    ExportedTable,
     ExportedTest,
     first_mistake,
     write_export,
@@ -103,9 +104,25 @@ def _export(record: StudyRecord, winner: Choice, path: Path) -> Export:
             fingerprint=winner.data.fingerprint,
             classes=list(winner.data.classes),
             shape=winner.data.shape,
+            table=_table(record, winner),
         ),
         accuracy=_accuracy(record, winner),
         versions=versions(),
+    )
+
+
+def _table(record: StudyRecord, winner: Choice) -> ExportedTable | None:
+    options, schema = record.spec.table_options, winner.data.table
+    if options is None or schema is None:
+        return None
+    return ExportedTable(
+        label=options.label,
+        test=options.test,
+        validation=record.spec.validation,
+        group=options.group,
+        order=options.order,
+        options=options.columns,
+        described=schema,
     )
 
 

@@ -30,8 +30,10 @@ def onnx_model(export: Export, arrays: dict[str, NDArray[Any]]) -> bytes:
     """Return the content of the .onnx file.
 
     arrays: the net's, by the names of models.prediction.
-    Raises ExportError without the onnx package, and for a net of more than 2 GiB.
+    Raises ExportError without the onnx package, for a net of more than 2 GiB, and for the net of a table.
     """
+    if export.data.table is not None:
+        raise ExportError("an ONNX model of a table cannot be written; `mlpsearch predict` classifies its rows")
     try:
         import onnx
     except ImportError as error:

@@ -65,10 +65,11 @@ class Classifier:
         """Return the most probable class of each image; images and errors are those of predict_proba."""
         return [self.classes[best] for best in self.predict_proba(images).argmax(axis=1)]
 
-    def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the probability of each class, (N, classes), for pixels (N, inputs)."""
+    def probabilities(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the probability of each class, (N, classes), for rows as they are stored, (N, inputs)."""
         everything = np.arange(len(images))
-        split = Split(images, np.zeros(len(images), np.int64), everything, self.export.data.shape)
+        columns = self.export.data.layout().columns
+        split = Split(images, np.zeros(len(images), np.int64), everything, self.export.data.shape, columns)
         with np.errstate(over="ignore", invalid="ignore"):
             return probabilities(self.net, split, self.preprocessing).astype(np.float32, copy=False)
 
@@ -110,7 +111,8 @@ def load_classifier(folder: Path) -> Classifier:
         )
     arrays = read_parameters(folder / WEIGHTS, export)
     use_threads(export.threads)
-    net, preprocessing = trained_net(export.net, arrays, export.train_config())
+    columns = export.data.layout().columns
+    net, preprocessing = trained_net(export.net, arrays, export.train_config(), columns)
     return Classifier(export, net, preprocessing)
 
 

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from mlpsearch.models import build_net
 from mlpsearch.models.errors import DataError
-from mlpsearch.models.inputs.preprocessing import PixelStatistics
-from mlpsearch.models.prediction import prediction_arrays
+from mlpsearch.models.prediction import prediction_arrays, statistics
 from mlpsearch.models.threads import limited_threads
 from mlpsearch.models.training import EpochResult, train
 from mlpsearch.models.weights import digest
@@ -47,7 +46,7 @@ class Retraining:
         self._export = export
         self._config = export.train_config()
         self._images = _load_images(export, data)
-        self._preprocessing = PixelStatistics(self._images.training).preprocessing(self._config)
+        self._preprocessing = statistics(self._images.training).preprocessing(self._config)
         inputs, classes = self._preprocessing.inputs, len(self._images.classes)
         self._net = build_net(export.net, inputs=inputs, classes=classes, config=self._config)
         self._accuracy = 0.0
@@ -76,13 +75,20 @@ class Retraining:
         )
 
 
+def _validation(export: Export) -> float | None:
+    if export.data.table is not None:
+        return export.data.table.validation
+    return None if export.data.validation_folder else export.data.validation
+
+
 def _load_images(export: Export, data: str | None) -> TrainingData:
     path = Path(data) if data else own_copy(export.data.dataset, export.data.source)
     images = load_training(
         export.data.dataset,
         path,
-        validation=None if export.data.validation_folder else export.data.validation,
+        validation=_validation(export),
         split_seed=export.data.split_seed,
+        table=None if export.data.table is None else export.data.table.table_options(),
     )
     if images.fingerprint != export.data.fingerprint:
         raise DataError(

@@ -49,6 +49,11 @@ class NetView:
     weights: str = ""
     mistakes: list[Mistake] = field(default_factory=list)
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether there is something to show, or to say; a table has no pictures."""
+        return bool(self.trouble or self.weights)
+
 
 def write_report(record: StudyRecord, path: Path) -> None:
     """Write a study's report. Raises ReportError for a file that cannot be written, or is named as no page is."""
@@ -68,7 +73,7 @@ def report_page(record: StudyRecord) -> bytes:
         study=study,
         net_name=NETS[study.net],
         ended=study.trials["finished"] + study.trials["pruned"],
-        contents=_contents(study, sections),
+        contents=_contents(study, sections, net),
         sections=sections,
         test=study.test,
         reported=confirmation and confirmation.result,
@@ -136,6 +141,8 @@ def _net_view(record: StudyRecord) -> NetView:
         winner = load_winner(record)
     except MlpsearchError as error:  # its weights or its images are gone; all the rest can be shown
         return NetView(trouble=str(error))
+    if winner.first_layer is None:
+        return NetView(trial=winner.trial)
     picture = first_layer_picture(winner.first_layer, winner.data.shape)
     return NetView("", winner.trial, data_uri(picture), most_confident_mistakes(winner, _MOST_MISTAKES))
 
@@ -145,12 +152,12 @@ def _failed(trials: list[FrozenTrial]) -> list[tuple[int, str]]:
     return [(trial.number, trial.user_attrs.get("error", "no message")) for trial in failed]
 
 
-def _contents(study: StudySummary, sections: list[Section]) -> list[tuple[str, str]]:
+def _contents(study: StudySummary, sections: list[Section], net: NetView) -> list[tuple[str, str]]:
     return [
         *([("winner", "Winner")] if study.winner is not None else []),
         *([("confirmation", "Confirmation")] if study.confirmation else []),
         *((section.id, section.title) for section in sections),
-        *([("net", "The net")] if study.winner is not None else []),
+        *([("net", "The net")] if net.is_shown else []),
         ("tests", "Test openings"),
         ("provenance", "Provenance"),
     ]

@@ -10,9 +10,11 @@ from optuna.trial import FrozenTrial
 from mlpsearch.models.arrays import Floats
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.errors import MlpsearchError, StorageError, StudyError, WeightsError
-from mlpsearch.models.inputs.preprocessing import PixelStatistics, Preprocessing
+from mlpsearch.models.inputs.pixels import PixelPreprocessing
+from mlpsearch.models.inputs.preprocessing import Preprocessing
+from mlpsearch.models.inputs.tables import TABLE_ARRAYS
 from mlpsearch.models.net import Net
-from mlpsearch.models.prediction import prediction_shapes, preprocessing_arrays, trained_net
+from mlpsearch.models.prediction import Layout, prediction_shapes, statistics, trained_net
 from mlpsearch.models.weights import check_shapes
 from mlpsearch.search.results.confirmation import Confirmation, last_confirmation, no_winner, runs_of
 from mlpsearch.search.trials.checkpoints import load_kept, weights_name
@@ -49,9 +51,10 @@ class Winner(Choice):
     preprocessing: Preprocessing
 
     @property
-    def first_layer(self) -> Floats:
-        """The first layer's weights as weights of the pixels, (pixels, hidden units)."""
-        return self.preprocessing.seen_from_pixels(self.net.weights[0])
+    def first_layer(self) -> Floats | None:
+        """The first layer's weights as weights of the pixels, (pixels, hidden units); None for a table."""
+        pixels = self.preprocessing
+        return pixels.seen_from_pixels(self.net.weights[0]) if isinstance(pixels, PixelPreprocessing) else None
 
 
 class MissingWeightsError(WeightsError):
@@ -103,16 +106,16 @@ def with_net(
         arrays = _weights(home, trial.number, choice)
     except (WeightsError, StudyError, StorageError) as error:
         raise MissingWeightsError(error, home.name, choice) from error
-    net, preprocessing = trained_net(record.spec.net, arrays, choice.config)
+    net, preprocessing = trained_net(record.spec.net, arrays, choice.config, data.training.columns)
     known = {one.name: getattr(choice, one.name) for one in fields(choice)}
     return Winner(**known, net=net, preprocessing=preprocessing)
 
 
 def _weights(home: StudyRecord, number: int, choice: Choice) -> dict[str, NDArray[Any]]:
     training, config = choice.data.training, choice.config
-    name, shapes = weights_name(number), prediction_shapes(training.inputs, len(choice.data.classes), config)
-    arrays, _ = load_kept(home.files, name, sum(4 * prod(shape) for shape in shapes.values()))
-    if not arrays.keys() & {"offset", "scale"}:  # older files have none
-        arrays |= preprocessing_arrays(PixelStatistics(training).preprocessing(config))
-    check_shapes(f"{home.files.where}/{name}", arrays, shapes)
+    name, shapes = weights_name(number), prediction_shapes(Layout.of(training), len(choice.data.classes), config)
+    arrays, _ = load_kept(home.files, name, sum(8 * prod(shape) for shape in shapes.values()))
+    if training.columns is None and not arrays.keys() & {"offset", "scale"}:  # older files have none
+        arrays |= statistics(training).preprocessing(config).arrays()
+    check_shapes(f"{home.files.where}/{name}", arrays, shapes, TABLE_ARRAYS)
     return arrays

@@ -10,9 +10,10 @@ import optuna
 from mlpsearch.models import build_net
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.initialization import trained_shapes
-from mlpsearch.models.inputs.preprocessing import PixelStatistics, Preprocessing
+from mlpsearch.models.inputs.preprocessing import Preprocessing
 from mlpsearch.models.metrics import accuracy, predict_split
 from mlpsearch.models.net import Net
+from mlpsearch.models.prediction import statistics
 from mlpsearch.models.threads import fitting_threads, limited_threads, threads, use_threads
 from mlpsearch.models.training import train
 from mlpsearch.search.strategy.pruners import pruned_when_asked_again
@@ -55,7 +56,7 @@ class Objective:
         self._spec = spec
         self._data = data
         self._files = files
-        self._statistics = PixelStatistics(data.training)
+        self._statistics = statistics(data.training)
 
     def __call__(self, trial: optuna.Trial, check: Callable[[], bool] = lambda: False) -> Outcome:
         """Run one trial, going on from its checkpoint if it has one.

@@ -3,12 +3,13 @@
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlpsearch.models.errors import DataError
+from mlpsearch.studies.data.table_columns import TableSchema
 
 SplitName = Literal["train", "validation", "test"]
 
@@ -22,13 +23,19 @@ class DecodedImages:
     classes: the name of each class number; both splits of a source have the same.
     shape: (height, width, channels) of every image; channels is 1 (grey) or 3 (red, green, blue).
     validation_folder: the source's own split for validation, by the name of its folder, if it has one.
+    table: the columns of a table, whose `images` are float64 (models.inputs.data.Split). None for images.
+    groups: (N,), int64: rows that are alike there stay together in every split.
+    is_ordered: whether later rows are newer, and the last are the validation.
     """
 
-    images: NDArray[np.uint8]
+    images: NDArray[Any]
     labels: NDArray[np.int64]
     classes: tuple[str, ...]
     shape: tuple[int, int, int]
     validation_folder: str | None = field(default=None, kw_only=True)
+    table: TableSchema | None = field(default=None, kw_only=True)
+    groups: NDArray[np.int64] | None = field(default=None, kw_only=True)
+    is_ordered: bool = field(default=False, kw_only=True)
 
 
 class Source(Protocol):

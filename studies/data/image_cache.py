@@ -1,8 +1,9 @@
 """Decoded images on disk: each split of each source is decoded once, and memory-mapped from then on.
 
-    <cache>/<split>-<key>/images.npy     (N, inputs) uint8
+    <cache>/<split>-<key>/images.npy     (N, inputs) uint8, of a table float64
                           labels.npy     (N,) int64
-                          meta.json      classes, shape, number of images, fingerprint
+                          groups.npy     (N,) int64, of a table with groups
+                          meta.json      classes, shape, number of images, fingerprint, columns of a table
     <cache>/<split>-<key>.lock           held while the entry is made
     <cache>/torchvision/                 what torchvision downloads
 
@@ -20,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.lib.format import open_memmap
@@ -28,6 +30,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from mlpsearch.models.errors import DataError
 from mlpsearch.models.paths import sync_folder
 from mlpsearch.studies.data.decoded import DecodedImages, Source, SplitName
+from mlpsearch.studies.data.table_columns import TableSchema
 
 FORMAT_VERSION = 1
 
@@ -54,6 +57,9 @@ class _Meta(BaseModel):
     shape: tuple[int, int, int]
     fingerprint: str
     validation_folder: str | None = None
+    table: TableSchema | None = None
+    is_ordered: bool = False
+    has_groups: bool = False
 
 
 def cache_folder() -> Path:
@@ -114,6 +120,9 @@ def _make_entry(entry: Path, decoded: DecodedImages) -> CachedImages:
         shape=decoded.shape,
         fingerprint=_content_fingerprint(decoded),
         validation_folder=decoded.validation_folder,
+        table=decoded.table,
+        is_ordered=decoded.is_ordered,
+        has_groups=decoded.groups is not None,
     )
     with _writing():
         try:
@@ -123,6 +132,8 @@ def _make_entry(entry: Path, decoded: DecodedImages) -> CachedImages:
             partial.mkdir()
             np.save(partial / "images.npy", np.ascontiguousarray(decoded.images), allow_pickle=False)
             np.save(partial / "labels.npy", decoded.labels, allow_pickle=False)
+            if decoded.groups is not None:
+                np.save(partial / "groups.npy", decoded.groups, allow_pickle=False)
             (partial / "meta.json").write_text(meta.model_dump_json(indent=2), encoding="utf-8")
             sync_folder(partial)
             partial.replace(entry)
@@ -147,10 +158,20 @@ def _open_entry(entry: Path) -> CachedImages | None:
         # open_memmap never unpickles, and refuses a file that is shorter than its header says.
         images = open_memmap(entry / "images.npy", mode="r")
         labels = open_memmap(entry / "labels.npy", mode="r")
+        groups = open_memmap(entry / "groups.npy", mode="r") if meta.has_groups else None
     except (OSError, ValueError, EOFError, OverflowError, ValidationError):
         return None
-    folder = meta.validation_folder
-    cached = CachedImages(images, labels, meta.classes, meta.shape, meta.fingerprint, validation_folder=folder)
+    cached = CachedImages(
+        images,
+        labels,
+        meta.classes,
+        meta.shape,
+        meta.fingerprint,
+        validation_folder=meta.validation_folder,
+        table=meta.table,
+        groups=groups,
+        is_ordered=meta.is_ordered,
+    )
     return cached if _is_sound(cached, meta) else None
 
 
@@ -158,7 +179,9 @@ def _is_sound(cached: CachedImages, meta: _Meta) -> bool:
     height, width, channels = meta.shape
     return (
         meta.version == FORMAT_VERSION
-        and cached.images.dtype == np.uint8
+        and cached.images.dtype == (np.uint8 if meta.table is None else np.float64)
+        and (meta.table is None or len(meta.table.stored()) == width)
+        and (cached.groups is None or (cached.groups.dtype == np.int64 and cached.groups.shape == (meta.images,)))
         and cached.images.shape == (meta.images, height * width * channels)
         and cached.images.flags.c_contiguous
         and cached.labels.dtype == np.int64
@@ -170,7 +193,9 @@ def _is_sound(cached: CachedImages, meta: _Meta) -> bool:
 
 
 def _content_fingerprint(decoded: DecodedImages) -> str:
-    header = {"classes": decoded.classes, "shape": decoded.shape, "images": len(decoded.images)}
+    header: dict[str, Any] = {"classes": decoded.classes, "shape": decoded.shape, "images": len(decoded.images)}
+    if decoded.table is not None:
+        header["table"] = decoded.table.model_dump(mode="json", include={"label", "columns"})
     digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
     digest.update(np.ascontiguousarray(decoded.images).data)
     digest.update(np.ascontiguousarray(decoded.labels, dtype="<i8").data)

@@ -4,6 +4,7 @@
     cifar10         --data: images in a folder or an archive, or torchvision's layout; else see find_cifar10
     fashion-mnist   --data: the same, or the folder with its four files; else see find_fashion_mnist
     images          --data: images in a folder or an archive
+    table           --data: a file of rows (tables/files.py)
 
 Only training.py and holdout.py import this module: each opens its own split and no other.
 """
@@ -25,27 +26,32 @@ from mlpsearch.studies.data.images.image_files import ImageFiles
 from mlpsearch.studies.data.images.torchvision_datasets import CIFAR10_FOLDER, find_cifar10, find_fashion_mnist
 from mlpsearch.studies.data.images.trees import open_tree
 from mlpsearch.studies.data.stratified import split_rows
+from mlpsearch.studies.data.tables.source import TableSource
+from mlpsearch.studies.spec.table_options import TableOptions
 
-DATASETS = ("digits", "cifar10", "fashion-mnist", "images")
+DATASETS = ("digits", "cifar10", "fashion-mnist", "images", "table")
 _DIGITS_TEST_IMAGES = 360
 _CHECK_VERSION = 1  # counts what check_images looks at
 _DIGITS_SEED = 20_240_607  # with the number above it defines the test split: never change either
 _CLASSES_AND_SHAPE = {"cifar10": (10, (32, 32, 3)), "fashion-mnist": (10, (28, 28, 1))}
 
 
-def open_split(dataset: str, data: Path | None, split: SplitName) -> CachedImages:
+def open_split(
+    dataset: str, data: Path | None, split: SplitName, table: TableOptions | None = None
+) -> CachedImages:
     """One split of a data set, through the cache.
 
     dataset: one of DATASETS.
     data: the user's folder or archive, or None.
+    table: how a table is read, for the data set "table" alone.
     Raises DataError for an unknown name, a path that is missing or not allowed, and images that are not.
     """
     with about(path=data):
-        return _open_split(dataset, data, split)
+        return _open_split(dataset, data, split, table)
 
 
-def _open_split(dataset: str, data: Path | None, split: SplitName) -> CachedImages:
-    cached = open_cached(find_source(dataset, data), split)
+def _open_split(dataset: str, data: Path | None, split: SplitName, table: TableOptions | None) -> CachedImages:
+    cached = open_cached(find_source(dataset, data, table), split)
     found = len(cached.classes), cached.shape
     if found != _CLASSES_AND_SHAPE.get(dataset, found):
         classes, shape = _CLASSES_AND_SHAPE[dataset]
@@ -56,18 +62,22 @@ def _open_split(dataset: str, data: Path | None, split: SplitName) -> CachedImag
     return cached
 
 
-def open_beside(dataset: str, data: Path | None, split: SplitName, training: CachedImages) -> CachedImages:
+def open_beside(
+    dataset: str, data: Path | None, split: SplitName, training: CachedImages, table: TableOptions | None = None
+) -> CachedImages:
     """Another split than train; grey images beside training images in colour get three equal channels.
 
     training: the split train of the same data set.
     Raises DataError, as open_split does, and for images unlike the training images.
     """
     with about(path=data):
-        return _open_beside(dataset, data, split, training)
+        return _open_beside(dataset, data, split, training, table)
 
 
-def _open_beside(dataset: str, data: Path | None, split: SplitName, training: CachedImages) -> CachedImages:
-    source = find_source(dataset, data)
+def _open_beside(
+    dataset: str, data: Path | None, split: SplitName, training: CachedImages, table: TableOptions | None
+) -> CachedImages:
+    source = find_source(dataset, data, table)
     cached = open_cached(source, split)
     if (*cached.shape[:2], 3) == training.shape != cached.shape:
         cached = open_cached(_InColour(source), split)
@@ -79,7 +89,7 @@ def _open_beside(dataset: str, data: Path | None, split: SplitName, training: Ca
     return cached
 
 
-def check_images(dataset: str, data: Path | None) -> list[str]:
+def check_images(dataset: str, data: Path | None, table: TableOptions | None = None) -> list[str]:
     """Look at all splits without decoding a pixel; return remarks for people, a line each.
 
     What was looked at once, and found to be right, is not looked at again while it stays as it is.
@@ -87,7 +97,7 @@ def check_images(dataset: str, data: Path | None) -> list[str]:
     not allowed.
     """
     with about(path=data):
-        source = find_source(dataset, data)
+        source = find_source(dataset, data, table)
         remarks = _checked(source) if isinstance(source, ImageFiles) else source.check()
     return [f"{data}: {remark}" for remark in remarks]
 
@@ -113,7 +123,7 @@ def _remembered(path: Path) -> list[str] | None:
     return remarks if sound else None
 
 
-def find_source(dataset: str, data: Path | None) -> DataSource:
+def find_source(dataset: str, data: Path | None, table: TableOptions | None = None) -> DataSource:
     """Where a data set comes from; nothing is decoded or downloaded yet. Raises DataError."""
     if dataset not in DATASETS:
         raise DataError(f"dataset {dataset!r}: must be one of {', '.join(map(repr, DATASETS))}")
@@ -123,6 +133,8 @@ def find_source(dataset: str, data: Path | None) -> DataSource:
         if data is not None:
             raise DataError(f"{data}: dataset 'digits' comes with scikit-learn and takes no folder or archive")
         return Digits()
+    if dataset == "table":
+        return _find_table(data, table)
     source: DataSource | None = None
     if dataset == "cifar10":
         source = find_cifar10(data)
@@ -138,6 +150,14 @@ def _existing(data: Path, dataset: str) -> Path:
         reason = error.strerror if isinstance(error, OSError) else error
         raise DataError(f"{data}: {reason} (the images of dataset {dataset!r})") from error
     return data
+
+
+def _find_table(data: Path | None, options: TableOptions | None) -> DataSource:
+    if data is None:
+        raise DataError("dataset 'table' needs a file of rows: name it with --data PATH")
+    if options is None:
+        raise DataError(f"{data}: dataset 'table' needs the name of the column with the classes: label")
+    return TableSource(data, options)
 
 
 def _find_images(dataset: str, data: Path | None) -> DataSource:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlpsearch.models.errors import DataError
 from mlpsearch.models.inputs.data import Split
@@ -14,7 +15,10 @@ from mlpsearch.studies.data.duplicates import count_known
 from mlpsearch.studies.data.image_cache import CachedImages
 from mlpsearch.studies.data.sources import DATASETS, check_images, open_beside, open_split
 from mlpsearch.studies.data.stratified import split_rows
+from mlpsearch.studies.data.table_columns import TableSchema
+from mlpsearch.studies.data.tables.source import split_groups
 from mlpsearch.studies.spec.study import VALIDATION
+from mlpsearch.studies.spec.table_options import TableOptions
 
 __all__ = [
     "DATASETS",
@@ -27,6 +31,7 @@ __all__ = [
 ]
 
 ENVIRONMENT = "MLPSEARCH_DATA"
+TABLE_VALIDATION = 0.2  # of a table's training rows, where a study file does not say how many
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +46,7 @@ class TrainingData:
         same images, labels and class names, whatever form they came in. A validation split of the data set's own
         counts too.
     validation_folder: the folder of the data set's own validation split; None where it was split off train.
+    table: the columns of a table; None for images.
     """
 
     training: Split
@@ -49,6 +55,7 @@ class TrainingData:
     shape: tuple[int, int, int]
     fingerprint: str
     validation_folder: str | None = None
+    table: TableSchema | None = None
 
 
 def own_copy(dataset: str, recorded: str | None) -> Path | None:
@@ -60,8 +67,9 @@ def own_copy(dataset: str, recorded: str | None) -> Path | None:
     path = given or recorded
     if path is None:
         return None
-    # The images of a data set without a name are nowhere else: whoever looks there says that they are missing.
-    return expanded(path) if given or dataset == "images" or os.path.exists(path) else None  # noqa: PTH110 - as in catalog
+    # What has no name is nowhere else: whoever looks there says that it is missing.
+    is_there = dataset in ("images", "table") or os.path.exists(path)  # noqa: PTH110 - as in catalog
+    return expanded(path) if given or is_there else None
 
 
 def why_changed(dataset: str, data: Path | None) -> str:
@@ -86,20 +94,28 @@ def remarks_on_validation(data: TrainingData) -> list[str]:
     return [f"{known:,} of {total:,} {where}: they favour what is learnt by heart"]
 
 
-def load_training(dataset: str, data: Path | None, *, validation: int | None, split_seed: int) -> TrainingData:
+def load_training(
+    dataset: str,
+    data: Path | None,
+    *,
+    validation: float | None,
+    split_seed: int,
+    table: TableOptions | None = None,
+) -> TrainingData:
     """The training images of a data set, from the cache or decoded into it.
 
     dataset: one of DATASETS.
     data: the folder or archive to take it from; None where the data set is found or downloaded by its name.
-    validation: how many images to split off, stratified: each class gives its share, rounded by largest
-        remainder (classes of one size differ by at most one), and keeps at least one image for training. None for
-        the data set's own validation split, or VALIDATION images where it has none.
+    table: how a table is read.
+    validation: how many images to split off, or which share of a table's rows, stratified: each class gives its
+        share, rounded by largest remainder (classes of one size differ by at most one), and keeps at least one
+        image for training. None for the data set's own validation split, or VALIDATION images where it has none.
     split_seed: from 0; decides which images those are.
 
     Raises DataError for images that are missing, corrupt or not allowed, for a validation split that is too small
     or too large, and for a number where the data set has a validation split of its own.
     """
-    cached = open_split(dataset, data, "train")
+    cached = open_split(dataset, data, "train", table)
     if cached.validation_folder is not None:
         own = open_beside(dataset, data, "validation", cached)
         if validation is not None:
@@ -110,15 +126,33 @@ def load_training(dataset: str, data: Path | None, *, validation: int | None, sp
                 path=data,
             )
         return _with_own_validation(cached, own)
-    count = VALIDATION if validation is None else validation
-    rows, validation_rows = split_rows(cached.labels, count, split_seed, "validation")
+    rows, validation_rows = _rows(cached, validation, split_seed)
+    columns = None if cached.table is None else cached.table.stored()
     return TrainingData(
-        training=Split(cached.images, cached.labels, rows, cached.shape),
-        validation=Split(cached.images, cached.labels, validation_rows, cached.shape),
+        training=Split(cached.images, cached.labels, rows, cached.shape, columns),
+        validation=Split(cached.images, cached.labels, validation_rows, cached.shape, columns),
         classes=cached.classes,
         shape=cached.shape,
         fingerprint=cached.fingerprint,
+        table=cached.table,
     )
+
+
+def _rows(
+    cached: CachedImages, validation: float | None, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The rows for training and for validation."""
+    total = len(cached.labels)
+    if validation is None:
+        validation = VALIDATION if cached.table is None else TABLE_VALIDATION
+    count = validation if isinstance(validation, int) else max(1, round(validation * total))
+    if cached.is_ordered:
+        if count >= total:
+            raise DataError(f"validation = {count}: must be below the {total:,} rows")
+        return np.arange(total - count), np.arange(total - count, total)
+    if cached.groups is not None:
+        return split_groups(np.asarray(cached.groups), count, seed, "group")
+    return split_rows(cached.labels, count, seed, "validation")
 
 
 def _with_own_validation(cached: CachedImages, own: CachedImages) -> TrainingData:

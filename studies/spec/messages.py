@@ -111,8 +111,8 @@ def _mistakes(details: ErrorDetails, tables: Mapping[str, type[BaseModel]]) -> l
 def _table_of(
     location: tuple[int | str, ...], tables: Mapping[str, type[BaseModel]]
 ) -> tuple[type[BaseModel], str]:
-    if location[0] == "budget" and len(location) > 1:
-        return tables["budget"], str(location[1])
     if location[0] == "search" and len(location) > 3:  # search, field, form, key of the form
         return tables[str(location[2])], str(location[3])
+    if location[0] in tables and len(location) > 1:
+        return tables[str(location[0])], str(location[1])
     return tables[""], str(location[0])

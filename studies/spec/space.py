@@ -29,8 +29,13 @@ def suggest(trial: BaseTrial, spec: StudySpec, *, seed: int) -> TrainConfig:
     seed: of the training run, fixed by whoever runs the trial.
     """
     searched = {name: _suggest(trial, name, space) for name, space in distributions(spec).items()}
-    values: dict[str, Any] = {**spec.fixed, **searched}
+    values: dict[str, Any] = {**_defaults(spec), **spec.fixed, **searched}
     return TrainConfig(epochs=spec.budget.epochs, seed=seed, **values)
+
+
+def _defaults(spec: StudySpec) -> dict[str, Any]:
+    """What a study's data set has in place of TrainConfig's defaults."""
+    return {"preprocessing": "standardize"} if spec.dataset == "table" else {}
 
 
 def _distribution(name: str, dimension: Dimension) -> BaseDistribution:

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
-from mlpsearch.models.config import ALLOWED, describe_allowed
+from mlpsearch.models.config import ALLOWED, IMAGE_PREPROCESSING, TABLE_PREPROCESSING, describe_allowed
 from mlpsearch.models.paths import expanded
 from mlpsearch.studies.spec.dimensions import (
     FIELDS,
@@ -29,6 +29,7 @@ from mlpsearch.studies.spec.dimensions import (
     with_floats,
 )
 from mlpsearch.studies.spec.messages import Mistake, explain, key_path, nearest, show, spec_error
+from mlpsearch.studies.spec.table_options import TEST_SHARE, ColumnOptions, TableOptions
 
 MAX_FILE_BYTES = 1_000_000
 VALIDATION = 1000  # validation images, where neither a study nor its data set says how many
@@ -38,7 +39,7 @@ VALIDATION = 1000  # validation images, where neither a study nor its data set s
 MAY_DIFFER = {
     *("budget.trials", "budget.seconds", "budget.total_epochs"),
     *("confirm.top", "confirm.seeds", "confirm.report"),
-    "data",
+    *("data", "test"),
 }
 
 
@@ -77,11 +78,22 @@ class StudySpec(Table):
         description="1 to 100 letters, digits, '.', '_' or '-', the first a letter or digit",
     )
     net: Literal["numpy", "torch"] = Field(description="'numpy' or 'torch'")
-    dataset: Literal["digits", "cifar10", "fashion-mnist", "images"] = Field(
-        description="one of 'digits', 'cifar10', 'fashion-mnist', 'images'"
+    dataset: Literal["digits", "cifar10", "fashion-mnist", "images", "table"] = Field(
+        description="one of 'digits', 'cifar10', 'fashion-mnist', 'images', 'table'"
     )
-    data: str | None = Field(default=None, pattern=r"^[^\x00]+$", description="the path of images")
-    validation: int | None = Field(default=None, ge=1, description="a whole number of at least 1")
+    data: str | None = Field(default=None, pattern=r"^[^\x00]+$", description="the path of images or of a table")
+    validation: int | float | None = Field(
+        default=None, description="a whole number of at least 1, or a share of a table's rows between 0 and 1"
+    )
+    label: str | None = Field(default=None, min_length=1, description="the name of a table's column")
+    test: float | str | None = Field(
+        default=None, description="a share of a table's rows between 0 and 1, or the path of a table of test rows"
+    )
+    group: str | None = Field(default=None, min_length=1, description="the name of a table's column")
+    order: str | None = Field(default=None, min_length=1, description="the name of a table's column")
+    columns: ColumnOptions | None = Field(
+        default=None, description="a table with ignore, categorical, numeric and dates"
+    )
     seed: int = Field(
         default=0, ge=ALLOWED["seed"][0], le=ALLOWED["seed"][1], description=describe_allowed("seed")
     )
@@ -120,6 +132,14 @@ class StudySpec(Table):
             raise ValueError(*mistakes)
         return self
 
+    @property
+    def table_options(self) -> TableOptions | None:
+        """How its table is read; None for images."""
+        if self.dataset != "table" or self.label is None:
+            return None
+        test = TEST_SHARE if self.test is None else self.test
+        return TableOptions(self.label, test, self.group, self.order, self.columns or ColumnOptions())
+
     def to_json(self) -> dict[str, Any]:
         """The specification as JSON values, defaults included; from_json makes an equal one of them."""
         return self.model_dump(mode="json", exclude_none=True)
@@ -140,11 +160,15 @@ _TABLES: dict[str, type[BaseModel]] = {
     "": StudySpec,
     "budget": Budget,
     "confirm": Confirm,
+    "columns": ColumnOptions,
     "range": Range,
     "choices": Choices,
 }
 
 
+# What makes sense, or none, together with other keys.
+_OF_DATA = ("dataset", "data", "validation", "label", "test", "group", "order", "columns")
+_TOGETHER = ("net", "fixed", "start", *_OF_DATA)
 # To look at the other values of a document in which some of these are missing or wrong.
 _SOUND = {"name": "any", "net": "torch", "dataset": "digits", "budget": {"trials": 1, "epochs": 1}}
 
@@ -163,6 +187,8 @@ def load_spec(path: str | Path, data: str | Path | None = None) -> StudySpec:
         document["data"] = str(expanded(data).absolute())
     elif isinstance(document.get("data"), str) and document["data"]:
         document["data"] = str((path.parent / expanded(document["data"])).absolute())
+    if isinstance(document.get("test"), str) and document["test"]:
+        document["test"] = str((path.parent / expanded(document["test"])).absolute())
     return StudySpec.from_json(document, path)
 
 
@@ -215,10 +241,10 @@ def _beside(document: dict[str, Any], error: ValidationError) -> list[Mistake]:
     wrong = {details["loc"] for details in error.errors() if details["loc"]}
     keys = {location[0] for location in wrong}
     entries = {location[1] for location in wrong if location[0] == "search" and len(location) > 1}
-    parts = {key: document[key] for key in ("net", "fixed", "dataset", "data", "start") if key in document}
+    parts = {key: document[key] for key in _TOGETHER if key in document}
     parts = {key: value for key, value in parts.items() if key not in keys}
-    if "data" in keys:
-        parts.pop("dataset", None)
+    if keys & {"data", "label"}:
+        parts = {key: value for key, value in parts.items() if key not in _OF_DATA}
     if not wrong or not isinstance(document.get("search"), dict):
         return []
     search = {name: entry for name, entry in document["search"].items() if name not in entries}
@@ -234,6 +260,8 @@ def _beside(document: dict[str, Any], error: ValidationError) -> list[Mistake]:
 
 
 def _mistakes(spec: StudySpec) -> Iterator[Mistake]:
+    yield from _data_mistakes(spec)
+    yield from _misfits(spec)
     if spec.dataset == "images" and spec.data is None:
         yield Mistake("is missing: dataset = 'images' needs the path of a folder or archive of images", "data")
     if not spec.search:
@@ -246,6 +274,51 @@ def _mistakes(spec: StudySpec) -> Iterator[Mistake]:
         yield from _start_mistakes(index, point, spec.search)
     if spec.net == "numpy" and "bfloat16" in _precisions(spec):
         yield Mistake("needs net = 'torch'", "precision", show("bfloat16"))
+
+
+def _data_mistakes(spec: StudySpec) -> Iterator[Mistake]:
+    share = spec.validation
+    if isinstance(share, float) and not (spec.dataset == "table" and 0 < share < 1):
+        yield Mistake("must be a whole number, or of a table a share between 0 and 1", "validation", show(share))
+    elif isinstance(share, int) and share < 1:
+        problem = "must be a whole number of at least 1, or a share of a table's rows"
+        yield Mistake(problem, "validation", show(share))
+    if spec.dataset != "table":
+        for key in ("label", "test", "group", "order", "columns"):
+            if getattr(spec, key) is not None:
+                yield Mistake("is only for dataset = 'table'", key)
+        return
+    if spec.data is None:
+        yield Mistake("is missing: dataset = 'table' needs the path of a file of rows", "data")
+    if spec.label is None:
+        yield Mistake("is missing: the name of the column with the classes", "label")
+    if isinstance(spec.test, float) and not 0 < spec.test < 1:
+        yield Mistake("must be a share between 0 and 1, or the path of a file", "test", show(spec.test))
+    if spec.group is not None and spec.order is not None:
+        yield Mistake("cannot go with order", "group")
+
+
+def _misfits(spec: StudySpec) -> Iterator[Mistake]:
+    """Values that a study's kind of data cannot have."""
+    is_table = spec.dataset == "table"
+    allowed = TABLE_PREPROCESSING if is_table else IMAGE_PREPROCESSING
+    kind, others = ("a table", "images") if is_table else ("images", "a table")
+    for value in _values(spec, "preprocessing"):
+        if value in ALLOWED["preprocessing"] and value not in allowed:
+            problem = f"is for {others}; of {kind}: one of {', '.join(allowed)}"
+            yield Mistake(problem, "preprocessing", show(value))
+    if is_table:
+        for name in ("flip", "shift", "flip_averaging"):
+            if any(_values(spec, name)):
+                yield Mistake("is for images, which a table has none of", name)
+
+
+def _values(spec: StudySpec, name: str) -> tuple[Value, ...]:
+    """All values that a study gives a field, where they are listed."""
+    dimension = spec.search.get(name)
+    if dimension is None:
+        return (spec.fixed[name],) if name in spec.fixed else ()
+    return dimension.choices if isinstance(dimension, Choices) else (dimension.high,)
 
 
 def _precisions(spec: StudySpec) -> tuple[Value | None, ...]:

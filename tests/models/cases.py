@@ -10,7 +10,7 @@ from mlpsearch.models import NETS, build_net
 from mlpsearch.models.arrays import Floats, Labels
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.inputs.data import Split
-from mlpsearch.models.inputs.preprocessing import PixelStatistics, Preprocessing
+from mlpsearch.models.inputs.pixels import PixelPreprocessing, PixelStatistics
 from mlpsearch.models.net import Net
 
 OPTIMIZERS: dict[str, dict[str, Any]] = {
@@ -64,7 +64,7 @@ def net_of(net_name: str, config: TrainConfig) -> Net:
     return build_net(net_name, inputs=INPUTS, classes=CLASSES, config=config)
 
 
-def preprocessing_of(training: Split, name: str = "standardize", **changes: Any) -> Preprocessing:
+def preprocessing_of(training: Split, name: str = "standardize", **changes: Any) -> PixelPreprocessing:
     """The preprocessing of that name, with the statistics of a training split."""
     return PixelStatistics(training).preprocessing(TrainConfig(preprocessing=name, **changes))
 

@@ -9,11 +9,11 @@ import pytest
 from mlpsearch.models import build_net
 from mlpsearch.models.config import ALLOWED, TYPES, TrainConfig, describe_allowed, effective
 from mlpsearch.models.errors import ConfigError
-from mlpsearch.models.inputs.preprocessing import PixelStatistics
+from mlpsearch.models.inputs.pixels import PixelStatistics
 from mlpsearch.models.training import train
 from tests.models.blobs import blobs
 
-WHOLE_NUMBERS = ["hidden_size", "depth", "batch_size", "epochs", "components", "shift", "seed"]
+WHOLE_NUMBERS = ["hidden_size", "depth", "batch_size", "epochs", "bins", "components", "shift", "seed"]
 NUMBERS = [
     "learning_rate",
     "regularization",
@@ -55,6 +55,8 @@ REFUSED: list[tuple[str, Any]] = [
         for name in NUMBERS
         for value in (float("nan"), float("inf"), float("-inf"), "0.5", True, None)
     ],
+    ("bins", 1),
+    ("bins", 257),
     ("shift", -1),
     ("shift", 17),
     ("components", 0),
@@ -116,6 +118,7 @@ def test_it_cannot_be_changed_and_takes_keywords_only() -> None:
 UNUSED: list[dict[str, Any]] = [
     {"optimizer": "adam", "momentum": 0.9, "nesterov": True, "weight_decay": 0.1},
     {"nesterov": True, "weight_decay": 0.1, "components": 3, "whitening_epsilon": 0.5},
+    {"preprocessing": "whiten", "bins": 5},
     {"optimizer": "adamw", "schedule": "cosine", "learning_rate_decay": 0.5, "momentum": 0.5},
 ]
 

@@ -10,7 +10,7 @@ from mlpsearch.models import build_net
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.net import Net
 from mlpsearch.models.numpy_net.numpy_mlp import NumpyNet
-from mlpsearch.models.prediction import prediction_arrays, prediction_shapes, trained_net
+from mlpsearch.models.prediction import Layout, prediction_arrays, prediction_shapes, trained_net
 from mlpsearch.models.training import EpochResult, train
 from tests.models.blobs import blobs
 from tests.models.cases import (
@@ -71,12 +71,14 @@ def test_everything_at_once_learns_and_comes_back_from_arrays(net_name: str) -> 
     assert run(net, config)[-1].validation_accuracy >= 0.8
     preprocessing = preprocessing_of(TRAINING, config.preprocessing, **changes_of(config))
     arrays = prediction_arrays(net, preprocessing)
-    assert {name: array.shape for name, array in arrays.items()} == prediction_shapes(INPUTS, CLASSES, config)
+    assert {name: array.shape for name, array in arrays.items()} == prediction_shapes(
+        Layout(INPUTS), CLASSES, config
+    )
     again, same = trained_net(net_name, arrays, config)
     images, other = (one.batch(VALIDATION, VALIDATION.rows) for one in (preprocessing, same))
     np.testing.assert_array_equal(images, other)
     np.testing.assert_array_equal(again.logits(other), net.logits(images))
-    assert same.flip_averaging
+    assert same.mirrors
 
 
 def test_both_nets_train_alike_with_everything() -> None:

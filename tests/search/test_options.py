@@ -37,6 +37,7 @@ def test_the_winner_comes_back_from_its_weights(tmp_path: Path, net: str) -> Non
     winner = load_winner(record)
     split = winner.data.validation
     assert accuracy(predict_split(winner.net, split, winner.preprocessing), split) == winner.validation_accuracy
+    assert winner.first_layer is not None
     assert winner.first_layer.shape == (64, winner.config.hidden_size)
     report = evaluate(record, "c")
     assert 0.2 < report.accuracy < 1

@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from mlpsearch.models.config import ALLOWED, TYPES
+from mlpsearch.models.config import ALLOWED, IMAGE_PREPROCESSING, TYPES
 from mlpsearch.studies.spec.dimensions import FIELDS, Choices, Dimension, Range
 from mlpsearch.studies.spec.study import Budget, StudySpec
 
@@ -23,6 +23,8 @@ hidden_size = { low = 8, high = 64 }
 
 def values(name: str) -> st.SearchStrategy[Any]:
     """Every value that a field of TrainConfig may have."""
+    if name == "preprocessing":  # of images, as all these studies are
+        return st.sampled_from(IMAGE_PREPROCESSING)
     low, high = ALLOWED[name][0], ALLOWED[name][-1]
     if TYPES[name] in (str, bool):
         return st.sampled_from(ALLOWED[name])

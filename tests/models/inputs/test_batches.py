@@ -8,7 +8,7 @@ import pytest
 from mlpsearch.models.draws import batch_order
 from mlpsearch.models.inputs.augmentation import Augmentation
 from mlpsearch.models.inputs.batches import Batches
-from mlpsearch.models.inputs.preprocessing import PixelStatistics
+from mlpsearch.models.inputs.pixels import PixelStatistics
 from tests.models.blobs import blobs
 from tests.models.cases import configuration
 

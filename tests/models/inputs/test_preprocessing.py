@@ -9,7 +9,7 @@ import pytest
 
 from mlpsearch.models.inputs.augmentation import mirrored
 from mlpsearch.models.inputs.data import Split
-from mlpsearch.models.inputs.preprocessing import PixelStatistics, Preprocessing
+from mlpsearch.models.inputs.pixels import PixelPreprocessing, PixelStatistics
 from tests.models.blobs import blobs
 from tests.models.cases import preprocessing_of
 
@@ -95,7 +95,7 @@ def test_a_view_can_be_seen_again_and_is_made_once_if_that_takes_no_more_memory_
 ) -> None:
     _, split = blobs(training=30, validation=1100)
     preprocessing = preprocessing_of(split, "whiten", components=components, flip_averaging=True)
-    batch, batches = Preprocessing.batch, 0
+    batch, batches = PixelPreprocessing.batch, 0
 
     def count(*arguments: Any, **options: Any) -> Any:
         nonlocal batches
@@ -103,7 +103,7 @@ def test_a_view_can_be_seen_again_and_is_made_once_if_that_takes_no_more_memory_
         return batch(*arguments, **options)
 
     expected = [preprocessing.batch(split, split.rows, mirror=mirror) for mirror in (False, True)]
-    monkeypatch.setattr(Preprocessing, "batch", count)
+    monkeypatch.setattr(PixelPreprocessing, "batch", count)
     views = preprocessing.views(split)
     for _ in range(2):
         seen = [np.concatenate([images.copy() for images in view]) for view in views]

@@ -9,7 +9,7 @@ import torch
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.inputs.batches import Batches
 from mlpsearch.models.inputs.data import Split
-from mlpsearch.models.inputs.preprocessing import PixelStatistics
+from mlpsearch.models.inputs.pixels import PixelStatistics
 from mlpsearch.models.torch_net.device_batches import DeviceBatches
 from mlpsearch.models.torch_net.torch_mlp import TorchNet
 from mlpsearch.models.training import train

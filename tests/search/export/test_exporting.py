@@ -45,8 +45,8 @@ def test_a_folder_holds_the_document_and_the_weights(finished: Finished, tmp_pat
     arrays = read_parameters(folder / WEIGHTS, export)
     for layer, weights in enumerate(winner.net.weights):
         np.testing.assert_array_equal(arrays[f"weight.{layer}"], weights)
-    np.testing.assert_array_equal(arrays["offset"], winner.preprocessing.offset)
-    assert arrays["scale"] == np.float32(winner.preprocessing.scale)
+    for name, array in winner.preprocessing.arrays().items():
+        np.testing.assert_array_equal(arrays[name], array)
     assert digest(arrays) == export.weights_digest
     modes = {stat.filemode(path.stat().st_mode) for path in (folder, *folder.iterdir())}
     assert modes == {"drwxr-xr-x", "-rw-r--r--"}

@@ -16,7 +16,7 @@ from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.errors import ExportError
 from mlpsearch.models.inputs.data import Split
 from mlpsearch.models.metrics import probabilities
-from mlpsearch.models.prediction import prediction_arrays, prediction_shapes, trained_net
+from mlpsearch.models.prediction import Layout, prediction_arrays, prediction_shapes, trained_net
 from mlpsearch.search.export import onnx_model as module
 from mlpsearch.search.export.document import Export, read_export
 from mlpsearch.search.export.onnx_model import onnx_model
@@ -69,7 +69,7 @@ def test_any_depth_preprocessing_and_option(
     """Pixels in order of height, width and channels, each with an offset of its own."""
     random = np.random.default_rng(0)
     config = TrainConfig(hidden_size=9, depth=depth, seed=3, **options)
-    shapes = prediction_shapes(60, 4, config)
+    shapes = prediction_shapes(Layout(60), 4, config)
     arrays = {name: random.uniform(0.2, 1, shape).astype(np.float32) for name, shape in shapes.items()}
     arrays["offset"] *= 255
     arrays |= {"scale": np.array(1 / 70, np.float32)}

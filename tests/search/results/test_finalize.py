@@ -12,7 +12,7 @@ from optuna_dashboard import get_note
 
 from mlpsearch.models import build_net
 from mlpsearch.models.errors import DataError, MlpsearchError, StudyError
-from mlpsearch.models.inputs.preprocessing import PixelStatistics
+from mlpsearch.models.inputs.pixels import PixelStatistics
 from mlpsearch.models.metrics import predict_split
 from mlpsearch.models.statistics import wilson_interval
 from mlpsearch.models.weights import load_arrays, save_arrays

@@ -11,7 +11,7 @@ import pytest
 
 from mlpsearch.models import build_net
 from mlpsearch.models.config import TrainConfig
-from mlpsearch.models.inputs.preprocessing import PixelStatistics
+from mlpsearch.models.inputs.pixels import PixelStatistics
 from mlpsearch.models.net import Net
 from mlpsearch.models.threads import MOST_THREADS, limited_threads
 from mlpsearch.models.training import EpochResult, train

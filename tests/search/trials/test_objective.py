@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from threadpoolctl import threadpool_info
 
 from mlpsearch.models import build_net
-from mlpsearch.models.inputs.preprocessing import PixelStatistics
+from mlpsearch.models.inputs.pixels import PixelStatistics
 from mlpsearch.models.metrics import accuracy, predict_split
 from mlpsearch.models.prediction import prediction_arrays
 from mlpsearch.models.threads import threads, use_threads

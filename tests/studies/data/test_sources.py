@@ -17,7 +17,7 @@ def test_an_unknown_name_is_answered_with_the_known_ones(dataset: str) -> None:
     with pytest.raises(DataError) as caught:
         find_source(dataset, None)
     assert str(caught.value) == (
-        f"dataset {dataset!r}: must be one of 'digits', 'cifar10', 'fashion-mnist', 'images'"
+        f"dataset {dataset!r}: must be one of 'digits', 'cifar10', 'fashion-mnist', 'images', 'table'"
     )
 
 

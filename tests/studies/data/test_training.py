@@ -171,7 +171,7 @@ def test_naming_a_data_set_starts_no_heavy_import() -> None:
 
 
 def test_the_names_are_those_of_the_documentation() -> None:
-    assert DATASETS == ("digits", "cifar10", "fashion-mnist", "images")
+    assert DATASETS == ("digits", "cifar10", "fashion-mnist", "images", "table")
 
 
 def test_the_real_cifar10_images(cifar10_training: TrainingData) -> None:

@@ -16,6 +16,7 @@ from mlpsearch.studies.spec.study import (
     StudySpec,
     parse_spec,
 )
+from mlpsearch.studies.spec.table_options import ColumnOptions
 
 PAGE = Path(__file__).parents[3] / "docs" / "study-file.md"
 
@@ -26,7 +27,8 @@ def table_rows() -> dict[str, str]:
 
 
 def test_the_example_of_the_documentation_is_a_study_file() -> None:
-    (example,) = re.findall(r"```toml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    example, of_a_table = re.findall(r"```toml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    assert parse_spec(of_a_table, "study-file.md").table_options is not None
     spec = parse_spec(example, "study-file.md")
     assert spec.fixed
     assert spec.start
@@ -34,10 +36,11 @@ def test_the_example_of_the_documentation_is_a_study_file() -> None:
 
 
 def test_the_documentation_lists_exactly_the_keys_there_are() -> None:
-    tables = ("budget", "confirm", "search", "fixed", "start")
+    tables = ("budget", "columns", "confirm", "search", "fixed", "start")
     keys = {key for key in StudySpec.model_fields if key not in tables}
     keys |= {f"budget.{key}" for key in Budget.model_fields}
     keys |= {f"confirm.{key}" for key in Confirm.model_fields}
+    keys |= {f"columns.{key}" for key in ColumnOptions.model_fields}
     keys |= {f"search.FIELD.{key}" for model in (Range, Choices) for key in model.model_fields}
     assert set(table_rows()) == keys | {"fixed.FIELD", "[[start]]"} | set(FIELDS)
 

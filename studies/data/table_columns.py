@@ -1,0 +1,163 @@
+"""What a column is, and its cells as numbers: the rules are made of training rows, and hold for all others.
+
+A cell is empty where it holds nothing, or NA, N/A, NaN, NULL or ?; of a number also where it is infinite.
+"""
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from mlpsearch.models.errors import DataError
+from mlpsearch.models.inputs.data import Column
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_EMPTY = ("", "na", "n/a", "nan", "null", "?")
+MISSING = ""  # the category of an empty cell
+WEEKDAYS, MONTHS = 7, 12
+
+
+class TableColumn(BaseModel):
+    """One column of a table.
+
+    kind: "number": one stored column; "category": one, of the numbers of categories; "date": three: days since
+        `first`, weekday from 0 for Monday, and month from 0.
+    categories: of a category, by number; MISSING is that of empty cells, where the training rows have some.
+    together: categories of a few training rows each, which share the number after all others.
+    has_missing: whether training rows have empty cells there.
+    decimal_comma: whether numbers are written 1,5.
+    format: of dates, as in Python's strptime.  first: the earliest, in days since 1970.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: str
+    kind: Literal["number", "category", "date"]
+    categories: list[str] = []
+    together: list[str] = []
+    has_missing: bool = False
+    decimal_comma: bool = False
+    format: str = ""
+    first: int = 0
+
+    def stored(self) -> list[Column]:
+        """Return the columns that are stored of it."""
+        if self.kind == "category":
+            return [Column(len(self.categories) + bool(self.together), has_missing=False)]
+        number = Column(0, self.has_missing)
+        return [number] if self.kind == "number" else [number, Column(WEEKDAYS, False), Column(MONTHS, False)]
+
+    def encoded(self, cells: "pl.Series") -> NDArray[np.float64]:
+        """Return the stored columns of its cells, (N, stored columns).
+
+        NaN is a missing number, -1 a category that no training row has, also a missing one.
+        """
+        if self.kind == "category":
+            return _codes(texts(cells), self)[:, None]
+        if self.kind == "number":
+            return numbers(cells, decimal_comma=self.decimal_comma)[:, None]
+        days = days_of(cells, self.format)
+        whole = np.floor(np.nan_to_num(days)).astype(np.int64)
+        months = (whole.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % MONTHS).astype(
+            np.float64
+        )
+        weekdays = ((whole + 3) % WEEKDAYS).astype(np.float64)  # day 0 was a Thursday
+        months[np.isnan(days)] = weekdays[np.isnan(days)] = -1
+        return np.column_stack([days - self.first, weekdays, months])
+
+
+class TableSchema(BaseModel):
+    """The columns of a table that a net gets, in order, and the classes of its label.
+
+    label: the label's name.  left_out: columns that no net can use, with the reason.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    label: str
+    columns: list[TableColumn]
+    left_out: dict[str, str] = {}
+
+    def stored(self) -> tuple[Column, ...]:
+        """Return the columns that are stored of a row."""
+        return tuple(one for column in self.columns for one in column.stored())
+
+    def encoded(self, frame: "pl.DataFrame", where: str) -> NDArray[np.float64]:
+        """Return the rows of a table as they are stored, (N, stored columns).
+
+        Raises DataError for missing columns.
+        """
+        self.check_names(frame, where)
+        return np.ascontiguousarray(np.hstack([one.encoded(frame[one.name]) for one in self.columns]))
+
+    def check_names(self, frame: "pl.DataFrame", where: str) -> None:
+        """Raise DataError where a table lacks one of the columns."""
+        missing = [column.name for column in self.columns if column.name not in frame.columns]
+        if missing:
+            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+            raise DataError(f"{where}: has no column {missing[0]!r}{more}")
+
+
+def texts(cells: "pl.Series") -> "pl.Series":
+    """Return cells as text without spaces around it; empty cells are null."""
+    import polars as pl
+
+    if cells.dtype.is_nested() or cells.dtype == pl.Binary or cells.dtype == pl.Object:
+        raise DataError(f"column {cells.name!r} holds {cells.dtype}: name it under columns.ignore")
+    if cells.dtype.is_float():  # 3.0 is the category 3, as where a file has it without the point
+        cells = cells.fill_nan(None)
+        if cells.is_null().all() or bool((cells.drop_nulls() % 1 == 0).all()):
+            cells = cells.cast(pl.Int64, strict=False)
+    text = cells.cast(pl.String).str.strip_chars()
+    return text.set(text.str.to_lowercase().is_in(_EMPTY).fill_null(False), None)
+
+
+def numbers(cells: "pl.Series", *, decimal_comma: bool = False) -> NDArray[np.float64]:
+    """Return cells as numbers, float64, NaN where there is none or an infinite one."""
+
+    values = _floats(cells, decimal_comma)
+    array = values.fill_null(float("nan")).to_numpy().astype(np.float64, copy=True)
+    array[~np.isfinite(array)] = np.nan
+    return array
+
+
+def are_numbers(cells: "pl.Series", *, decimal_comma: bool = False) -> bool:
+    """Whether all cells that are not empty are numbers, infinite ones included."""
+    return bool((_floats(cells, decimal_comma).is_not_null() | texts(cells).is_null()).all())
+
+
+def _floats(cells: "pl.Series", decimal_comma: bool) -> "pl.Series":
+    import polars as pl
+
+    if cells.dtype.is_numeric():
+        return cells.cast(pl.Float64)
+    text = texts(cells).str.strip_prefix("+")
+    if decimal_comma:
+        text = text.str.replace(",", ".", literal=True)
+    return text.cast(pl.Float64, strict=False)
+
+
+def days_of(cells: "pl.Series", format: str) -> NDArray[np.float64]:  # noqa: A002 - strptime's own word
+    """Return dates as days since 1970, with the share of the day, NaN where there is none."""
+    import polars as pl
+
+    if cells.dtype.is_temporal():
+        moments = cells.cast(pl.Datetime("us"))
+    else:
+        moments = texts(cells).str.to_datetime(format, strict=False, time_unit="us")
+    microseconds = moments.dt.epoch("us").cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    return np.asarray(microseconds, np.float64) / 86_400e6
+
+
+def _codes(text: "pl.Series", column: TableColumn) -> NDArray[np.float64]:
+    """The number of each cell's category; by its text, for the codes of Polars depend on what was read before."""
+    import polars as pl
+
+    known = {name: float(number) for number, name in enumerate(column.categories)}
+    known |= dict.fromkeys(column.together, float(len(column.categories)))
+    filled = text.fill_null(MISSING)
+    codes = filled.replace_strict(list(known), list(known.values()), default=-1.0, return_dtype=pl.Float64)
+    return codes.to_numpy().astype(np.float64, copy=True)

@@ -1,0 +1,164 @@
+"""Files of tables as Polars data frames: untrusted, so bounded in size, and nothing in them is executed.
+
+CSV and TSV come as text, cell by cell, for nobody but the columns' own rules (columns.py) to say what is a number.
+"""
+
+import csv
+import gzip
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlpsearch.models.errors import DataError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+TEXT_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+SUFFIXES = (*TEXT_SUFFIXES, ".parquet", ".feather", ".arrow", ".jsonl", ".ndjson")
+_PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".joblib")
+_MAX_BYTES = 4 * 2**30  # of a file, once it is unpacked
+_MAX_CELLS = 2**31
+_MAX_COLUMNS = 20_000
+_SEPARATORS = ",;\t|"
+
+
+def is_table(path: Path) -> bool:
+    """Whether the name is that of a file of a table."""
+    return path.name.lower().endswith(SUFFIXES)
+
+
+def read_table(path: Path) -> "pl.DataFrame":
+    """Return the rows of a file, with the names of its columns stripped of spaces around them.
+
+    Raises DataError for a file that is missing, too large, not a table, or whose columns have no names or one name
+    twice.
+    """
+    if path.name.lower().endswith(_PICKLES):
+        raise DataError(f"{path}: a pickle can run any program, so it is not read: save a CSV or Parquet file")
+    if not is_table(path):
+        raise DataError(f"{path}: must be a table ({', '.join(SUFFIXES)})")
+    try:
+        size = path.stat().st_size
+        if size > _MAX_BYTES:
+            raise DataError(f"{path}: has {size:,} bytes: at most {_MAX_BYTES:,} are allowed")
+        is_text = path.name.lower().endswith(TEXT_SUFFIXES)
+        frame = _read_text(path) if is_text else _read_binary(path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+    if frame.height == 0:
+        raise DataError(f"{path}: has no rows")
+    return frame
+
+
+def _read_text(path: Path) -> "pl.DataFrame":
+    content = _unpacked(path)
+    names, separator = _header(content, path)
+    import polars as pl
+
+    try:
+        # Without types: "1e3", "NA" and "007" are what the columns' rules say, the same in every file.
+        schema = dict.fromkeys(names, pl.String())
+        frame = pl.read_csv(content, separator=separator, has_header=False, skip_rows=1, schema=schema)
+    except (pl.exceptions.PolarsError, ValueError) as error:
+        broken = _where_it_breaks(content, separator, len(names), path)
+        raise DataError(broken or _one_line(path, error)) from error
+    if frame[names[-1]].null_count():  # Polars fills short rows up
+        broken = _where_it_breaks(content, separator, len(names), path)
+        if broken:
+            raise DataError(broken)
+    return frame
+
+
+def _unpacked(path: Path) -> bytes:
+    with gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb") as file:
+        try:
+            content = file.read(_MAX_BYTES + 1)
+        except EOFError as error:
+            raise DataError(f"{path}: ends too early: is the download complete?") from error
+    if len(content) > _MAX_BYTES:
+        raise DataError(f"{path}: is more than {_MAX_BYTES:,} bytes once it is unpacked")
+    if not content.strip():
+        raise DataError(f"{path}: is empty")
+    if b"\x00" in content[:4096]:
+        raise DataError(f"{path}: is not text in UTF-8")
+    return content
+
+
+def _header(content: bytes, path: Path) -> tuple[list[str], str]:
+    """The names of the columns, and what separates them: of the usual characters the one that splits most."""
+    end = content.find(b"\n")
+    try:
+        line = content[: end if end >= 0 else len(content)].decode("utf-8-sig").rstrip("\r")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is not text in UTF-8 (line 1, byte {error.start})") from error
+    split = {one: next(csv.reader([line], delimiter=one), []) for one in _SEPARATORS}
+    separator = max(_SEPARATORS, key=lambda one: len(split[one]))
+    names = [name.strip() for name in split[separator]]
+    _check_names(names, path)
+    return names, separator
+
+
+def _check_names(names: list[str], path: Path) -> None:
+    if len(names) > _MAX_COLUMNS:
+        raise DataError(f"{path}: has {len(names):,} columns: at most {_MAX_COLUMNS:,} are allowed")
+    if len(names) > 1 and all(_is_number(name) for name in names):
+        raise DataError(f"{path}: its first row, {', '.join(names[:3])}, …, are numbers: add a row with names")
+    seen = set[str]()
+    for number, name in enumerate(names, 1):
+        if not name:
+            raise DataError(f"{path}: column {number} has no name")
+        if not name.isprintable():
+            raise DataError(f"{path}: the name of column {number}, {name!r}, must be printable")
+        if name in seen:
+            raise DataError(f"{path}: has two columns {name!r}")
+        seen.add(name)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _where_it_breaks(content: bytes, separator: str, columns: int, path: Path) -> str:
+    """The first row that is no row of the table, in words; empty where Python's reader finds none."""
+    text = io.StringIO(content.decode("utf-8", "replace"), newline="")
+    reader = csv.reader(text, delimiter=separator, strict=True)
+    try:
+        for row in reader:
+            if row and len(row) != columns:
+                return f"{path}: line {reader.line_num} has {len(row)} cells, the header {columns}"
+    except csv.Error as error:
+        return f"{path}: line {reader.line_num}: {error}: a quote is open or in the wrong place"
+    return ""
+
+
+def _read_binary(path: Path) -> "pl.DataFrame":
+    import polars as pl
+
+    suffix = path.suffix.lower()
+    try:
+        with path.open("rb") as file:  # by its name Polars would look for patterns and URLs in it
+            if suffix == ".parquet":
+                rows = pl.scan_parquet(file).select(pl.len()).collect().item()
+                if rows * len(pl.read_parquet_schema(file)) > _MAX_CELLS:
+                    raise DataError(f"{path}: has more than {_MAX_CELLS:,} cells")
+                file.seek(0)
+                frame = pl.read_parquet(file)
+            elif suffix in (".feather", ".arrow"):
+                frame = pl.read_ipc(file)
+            else:
+                frame = pl.read_ndjson(file, infer_schema_length=None)
+    except (pl.exceptions.PolarsError, ValueError) as error:
+        raise DataError(_one_line(path, error)) from error
+    frame = frame.rename({name: name.strip() for name in frame.columns}) if frame.columns else frame
+    _check_names(frame.columns, path)
+    return frame
+
+
+def _one_line(path: Path, error: Exception) -> str:
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return f"{path}: cannot be read as a table ({first})"

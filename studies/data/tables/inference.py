@@ -1,0 +1,145 @@
+"""What the columns of a table are, from its training rows alone, and what no net can use."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpsearch.models.errors import DataError
+from mlpsearch.studies.data.table_columns import (
+    MISSING,
+    TableColumn,
+    TableSchema,
+    are_numbers,
+    days_of,
+    numbers,
+    texts,
+)
+from mlpsearch.studies.spec.table_options import ColumnOptions, TableOptions
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_FEW = 3  # training rows: categories of fewer share one number
+_MOST_CATEGORIES = 1_000
+_ROW_NUMBERS = 20  # rows: fewer may rise by chance
+_TEXT_SHARE = 0.5  # of the rows: so many categories are text
+_DATES = (
+    ("%Y-%m-%d", r"^\d{4}-\d{2}-\d{2}$"),
+    ("%Y-%m-%d %H:%M:%S", r"^\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}$"),
+    ("%Y-%m-%dT%H:%M:%S", r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}$"),
+    ("%Y/%m/%d", r"^\d{4}/\d{2}/\d{2}$"),
+)
+_AMBIGUOUS = r"^\d{1,2}[./-]\d{1,2}[./-](\d{2}|\d{4})$"
+
+
+def infer(rows: "pl.DataFrame", options: TableOptions, where: str) -> TableSchema:
+    """Return the columns of the training rows. where: the table, for messages.
+
+    Raises DataError where none is left that a net can use, and for dates whose format is not certain.
+    """
+    columns, left_out = list[TableColumn](), dict[str, str]()
+    aside = dict.fromkeys(options.columns.ignore, "ignored")
+    aside |= {options.label: "the label"} | ({options.group: "the group"} if options.group else {})
+    for name in rows.columns:
+        if name in aside:
+            if name != options.label:
+                left_out[name] = aside[name]
+            continue
+        found = _column(rows[name], options.columns, where)
+        if isinstance(found, str):
+            left_out[name] = found
+        else:
+            columns.append(found)
+    if not columns:
+        reasons = "; ".join(f"{name}: {why}" for name, why in left_out.items()) or "it has no other column"
+        raise DataError(f"{where}: nothing is left to learn from ({reasons})")
+    return TableSchema(label=options.label, columns=columns, left_out=left_out)
+
+
+def remarks(schema: TableSchema) -> Iterator[str]:
+    """Yield what people should know of the columns, a line each."""
+    kinds = [column.kind for column in schema.columns]
+    counted = {"number": "numbers", "category": "categories", "date": "dates"}
+    parts = [f"{kinds.count(kind)} of {noun}" for kind, noun in counted.items() if kind in kinds]
+    yield f"{len(kinds)} columns: {', '.join(parts)}"
+    for name, why in schema.left_out.items():
+        yield f"column {name!r} is left out: {why}"
+
+
+def _column(cells: "pl.Series", options: ColumnOptions, where: str) -> TableColumn | str:
+    """The column; or why it is left out."""
+    name = cells.name
+    if name in options.dates:
+        return _date(cells, options.dates[name])
+    if name in options.numeric:
+        return _number(cells, numbers(cells))
+    if name in options.categorical:
+        return _category(cells, texts(cells), is_certain=True)
+    if cells.dtype.is_temporal():
+        return _date(cells, "")
+    if cells.dtype.is_numeric():
+        return _number(cells, numbers(cells))
+    return _of_text(cells, where)
+
+
+def _of_text(cells: "pl.Series", where: str) -> TableColumn | str:
+    text = texts(cells)
+    given = text.drop_nulls()
+    if given.is_empty():
+        return "all its cells are empty"
+    for comma in (False, True):
+        if are_numbers(cells, decimal_comma=comma):
+            return _number(cells, numbers(cells, decimal_comma=comma), decimal_comma=comma)
+    for format_, pattern in _DATES:
+        if given.str.contains(pattern).all():
+            return _date(cells, format_)
+    if given.str.contains(_AMBIGUOUS).all():
+        raise DataError(
+            f"{where}: column {cells.name!r} has dates like {given[0]!r}: say which is the day, with "
+            f'columns.dates = {{ {cells.name} = "%d/%m/%Y" }} or the like'
+        )
+    return _category(cells, text, is_certain=False)
+
+
+def _number(cells: "pl.Series", values: NDArray[np.float64], *, decimal_comma: bool = False) -> TableColumn | str:
+    given = values[np.isfinite(values)]
+    if len(given) == 0:
+        return "no cell is a number"
+    if given.min() == given.max() and len(given) == len(values):
+        return f"all its cells are {given[0]:g}"
+    if _are_row_numbers(values):
+        return "its cells are row numbers"
+    has_missing = len(given) < len(values)
+    return TableColumn(name=cells.name, kind="number", has_missing=has_missing, decimal_comma=decimal_comma)
+
+
+def _are_row_numbers(values: NDArray[np.float64]) -> bool:
+    """Whether they are whole and rise from row to row, with hardly more gaps than the test rows leave."""
+    if len(values) < _ROW_NUMBERS or np.isnan(values).any() or (values % 1).any():
+        return False
+    return bool((np.diff(values) > 0).all() and values[-1] - values[0] < 2 * len(values))
+
+
+def _date(cells: "pl.Series", format_: str) -> TableColumn | str:
+    days = days_of(cells, format_)
+    given = days[np.isfinite(days)]
+    if len(given) == 0:
+        return f"no cell is a date of the format {format_}"
+    first, missing = int(np.floor(given.min())), bool(len(given) < len(days))
+    return TableColumn(name=cells.name, kind="date", has_missing=missing, format=format_, first=first)
+
+
+def _category(cells: "pl.Series", text: "pl.Series", *, is_certain: bool) -> TableColumn | str:
+    counts = dict(text.fill_null(MISSING).value_counts().iter_rows())
+    if len(counts) == 1:
+        return f"all its cells are {next(iter(counts))!r}" if MISSING not in counts else "all its cells are empty"
+    if not is_certain and len(counts) > max(20, _TEXT_SHARE * len(text)):
+        return f"it is text, with {len(counts):,} different values in {len(text):,} rows"
+    if len(counts) > _MOST_CATEGORIES:
+        return f"it has {len(counts):,} categories, more than {_MOST_CATEGORIES:,}"
+    rare = sorted(name for name, count in counts.items() if count < _FEW and name != MISSING)
+    together = rare if len(rare) > 1 else []
+    categories = sorted(counts.keys() - set(together))
+    return TableColumn(name=cells.name, kind="category", categories=categories, together=together)

@@ -1,0 +1,198 @@
+"""A table from its study file to an exported net that classifies other rows, by the command line and in Python."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+import mlpsearch as package
+from mlpsearch.models import NETS
+from mlpsearch.models.errors import DataError, SpecError
+from mlpsearch.search.export.table_prediction import classify_rows
+from mlpsearch.studies.spec.study import parse_spec
+from tests.search.conftest import Command
+
+STUDY = """
+name = "shop"
+dataset = "table"
+data = "shop.csv"
+label = "bought"
+net = "{net}"
+{more}
+[budget]
+trials = 2
+epochs = 12
+[search]
+hidden_size = {{low = 8, high = 16}}
+[fixed]
+optimizer = "adam"
+learning_rate = 0.02
+batch_size = 16
+preprocessing = "{preprocessing}"
+bins = 4
+[confirm]
+top = 1
+seeds = 2
+report = 2
+"""
+
+
+def shop(rows: int = 160, seed: int = 0) -> pl.DataFrame:
+    """Who buys: those who spent more than 10 last time, and all from Rome."""
+    generator = np.random.default_rng(seed)
+    spent = generator.gamma(2, 6, rows).round(2)
+    city = generator.choice(["Rome", "Oslo", "Lima"], rows)
+    day = np.datetime64("2024-01-01") + generator.integers(0, 365, rows)
+    bought = np.where((spent > 10) | (city == "Rome"), "yes", "no")
+    frame = pl.DataFrame({"spent": spent, "city": city, "day": day.astype(str), "bought": bought})
+    return frame.with_columns(spent=pl.when(pl.int_range(rows) % 17 == 3).then(None).otherwise(pl.col("spent")))
+
+
+@pytest.fixture
+def made(tmp_path: Path, mlpsearch: Command) -> Callable[..., Path]:
+    """Runs a study of the shop's table and exports it; returns the folder of the export."""
+
+    def make(net: str = "numpy", preprocessing: str = "standardize", more: str = "") -> Path:
+        shop().write_csv(tmp_path / "shop.csv")
+        (tmp_path / "shop.toml").write_text(STUDY.format(net=net, preprocessing=preprocessing, more=more))
+        answer = mlpsearch("run", "shop.toml")
+        assert answer.code == 0, answer.err
+        assert "3 columns: 1 of numbers, 1 of categories, 1 of dates" in answer.err
+        assert mlpsearch("export", "shop", "-o", "best").code == 0
+        return tmp_path / "best"
+
+    return make
+
+
+@pytest.mark.parametrize(("net", "preprocessing"), [("numpy", "standardize"), ("torch", "piecewise")])
+def test_from_a_file_to_a_net_that_classifies_other_rows(
+    made: Callable[..., Path], mlpsearch: Command, tmp_path: Path, net: str, preprocessing: str
+) -> None:
+    made(net, preprocessing)
+    document = json.loads(mlpsearch("status", "shop", "--json").out)
+    assert document["headline"]["test"]["accuracy"] > 0.8
+    assert document["headline"]["test"]["images"] == 32
+    assert "the same weights bit for bit" in mlpsearch("train", "best").out
+    shop(50, seed=1).drop("bought").write_csv(tmp_path / "new.csv")
+    shop(50, seed=1).write_parquet(tmp_path / "new.parquet")
+    assert mlpsearch("predict", "best", "new.csv", "-o", "answers.csv").err == "wrote answers.csv: 50 rows\n"
+    answers = pl.read_csv(tmp_path / "answers.csv")
+    assert answers.columns == ["row", "class", "probability of no", "probability of yes"]
+    right = (answers["class"] == shop(50, seed=1)["bought"]).mean()
+    assert isinstance(right, float)
+    assert right > 0.8
+    (eighth,) = [
+        one for one in json.loads(mlpsearch("predict", "best", "new.parquet", "--json").out) if one["row"] == 8
+    ]
+    assert eighth == pytest.approx(answers.to_dicts()[7])
+    assert mlpsearch("predict", "best", "new.csv").out == (tmp_path / "answers.csv").read_text()
+
+
+def test_a_row_is_the_same_alone_in_a_batch_and_in_any_form(made: Callable[..., Path], tmp_path: Path) -> None:
+    net = package.load(made(preprocessing="quantiles"))
+    frame = shop(30, seed=2)
+    together = classify_rows(net, frame, print).probabilities
+    for row in range(30):
+        alone = classify_rows(net, frame[row : row + 1], print).probabilities
+        np.testing.assert_allclose(alone[0], together[row], atol=1e-6)
+    frame.write_csv(tmp_path / "rows.csv")
+    frame.write_parquet(tmp_path / "rows.parquet")
+    for form in (tmp_path / "rows.csv", tmp_path / "rows.parquet", frame.to_dict(as_series=False)):
+        np.testing.assert_array_equal(classify_rows(net, form, print).probabilities, together)
+    shuffled = classify_rows(net, frame.select(reversed(frame.columns)), print).probabilities
+    np.testing.assert_array_equal(shuffled, together)
+
+
+def test_rows_that_cannot_be_read_are_named_and_the_rest_is_classified(
+    made: Callable[..., Path], mlpsearch: Command, tmp_path: Path
+) -> None:
+    made()
+    (tmp_path / "new.csv").write_text("city,spent,day\nRome,5,2024-02-30\nOslo,much,2024-02-01\nMars,,\n")
+    answer = mlpsearch("predict", "best", "new.csv")
+    assert answer.err.splitlines() == [
+        "new.csv: row 2: spent = 'much' is no number; it counts as empty",
+        "new.csv: row 1: day = '2024-02-30' is no date; it counts as empty",
+    ]
+    assert len(answer.out.splitlines()) == 4
+    (tmp_path / "less.csv").write_text("city,day\nRome,2024-02-03\n")
+    refused = mlpsearch("predict", "best", "less.csv")
+    assert (refused.code, refused.err) == (1, "error: less.csv: has no column 'spent'\n")
+
+
+def test_images_are_no_rows_and_rows_no_images(
+    made: Callable[..., Path], mlpsearch: Command, tmp_path: Path
+) -> None:
+    made()
+    (tmp_path / "cat.png").write_bytes(b"")
+    assert "must be a table" in mlpsearch("predict", "best", "cat.png").err
+    with pytest.raises(DataError):
+        package.load(tmp_path / "best").predict_proba(np.zeros((2, 3, 4)))
+
+
+def test_a_report_of_a_table(made: Callable[..., Path], mlpsearch: Command, tmp_path: Path) -> None:
+    made()
+    assert mlpsearch("report", "shop", "-o", "report.html").code == 0
+    page = (tmp_path / "report.html").read_text()
+    assert "First-layer weights as images" not in page
+    assert "Validation images that" not in page
+
+
+BASE = 'name = "a"\nnet = "numpy"\n[budget]\ntrials = 1\nepochs = 1\n[search]\nhidden_size = {low = 1, high = 2}\n'
+TABLE = f'dataset = "table"\ndata = "a.csv"\nlabel = "class"\n{BASE}'
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            f'dataset = "table"\nlabel = "a"\n{BASE}',
+            "data: is missing: dataset = 'table' needs the path of a file of rows",
+        ),
+        (
+            f'dataset = "table"\ndata = "a.csv"\n{BASE}',
+            "label: is missing: the name of the column with the classes",
+        ),
+        (f"test = 1.5\n{TABLE}", "test = 1.5: must be a share between 0 and 1, or the path of a file"),
+        (
+            f"validation = 1.5\n{TABLE}",
+            "validation = 1.5: must be a whole number, or of a table a share between 0 and 1",
+        ),
+        (f'group = "a"\norder = "b"\n{TABLE}', "group: cannot go with order"),
+        (f'dataset = "digits"\nlabel = "a"\n{BASE}', "label: is only for dataset = 'table'"),
+        (f'dataset = "digits"\nvalidation = 0.5\n{BASE}', "validation = 0.5: must be a whole number"),
+        (f'{TABLE}[fixed]\npreprocessing = "whiten"\n', "preprocessing = 'whiten': is for images; of a table"),
+        (f"{TABLE}[fixed]\nflip = true\n", "flip: is for images, which a table has none of"),
+        (
+            f'dataset = "digits"\n{BASE}[fixed]\npreprocessing = "piecewise"\n',
+            "preprocessing = 'piecewise': is for a table; of images",
+        ),
+        (f"{TABLE}[columns]\nignored = []\n", "columns.ignored: unknown key"),
+        (f'{TABLE}[columns]\nignore = "a"\n', "columns.ignore = 'a': must be a list of names of columns"),
+    ],
+)
+def test_mistakes_in_a_study_file_of_a_table(text: str, message: str) -> None:
+    with pytest.raises(SpecError) as error:
+        parse_spec(text, "a.toml")
+    assert message in str(error.value)
+
+
+def test_a_study_file_of_a_table_as_it_is_kept() -> None:
+    spec = parse_spec(f'test = "t.csv"\nvalidation = 0.25\n{TABLE}[columns]\nignore = ["id"]\n', "a.toml")
+    assert type(spec).from_json(json.loads(json.dumps(spec.to_json()))) == spec
+    options = spec.table_options
+    assert options is not None
+    assert (options.label, options.test_file, options.columns.ignore) == ("class", "t.csv", ("id",))
+
+
+@pytest.mark.parametrize("net", NETS)
+def test_the_python_interface_takes_a_table(tmp_path: Path, net: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop().write_csv(tmp_path / "shop.csv")
+    text = STUDY.format(net=net, preprocessing="robust", more='group = "city"\n')
+    (tmp_path / "shop.toml").write_text(text)
+    study = package.run(tmp_path / "shop.toml", progress=False, evaluate=False)
+    frame: Any = study.status()
+    assert frame.trials["finished"] == 2

@@ -1,0 +1,339 @@
+"""Tables from files: what their columns are, how they are split, and what is said of those that cannot be used."""
+
+import gzip
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from mlpsearch.models.errors import DataError
+from mlpsearch.studies.data.tables.source import TableSource, split_groups
+from mlpsearch.studies.data.training import TrainingData, load_training
+from mlpsearch.studies.spec.table_options import ColumnOptions, TableOptions
+
+ROWS = 40
+
+
+def rows(**changes: list[Any]) -> dict[str, list[Any]]:
+    """Forty rows of a small table."""
+    generator = np.random.default_rng(0)
+    table: dict[str, list[Any]] = {
+        "size": [round(float(value), 3) for value in generator.normal(size=ROWS)],
+        "colour": [("red", "green", "blue")[number % 3] for number in range(ROWS)],
+        "class": ["yes" if number % 4 == 0 else "no" for number in range(ROWS)],
+    }
+    return table | changes
+
+
+def csv(path: Path, table: dict[str, list[Any]], separator: str = ",") -> Path:
+    lines = [separator.join(table), *(separator.join(map(str, row)) for row in zip(*table.values(), strict=True))]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLPSEARCH_CACHE", str(tmp_path / "cache"))
+
+
+def load(path: Path, **options: Any) -> TrainingData:
+    validation = options.pop("validation", None)
+    table = TableOptions("class", **options)
+    return load_training("table", path, validation=validation, split_seed=0, table=table)
+
+
+def source(path: Path, **options: Any) -> TableSource:
+    return TableSource(path, TableOptions(options.pop("label", "class"), **options))
+
+
+def columns(path: Path, **options: Any) -> dict[str, str]:
+    """Name → kind of the columns, or why they are left out."""
+    table = source(path, **options).decode("train").table
+    assert table is not None
+    return {one.name: one.kind for one in table.columns} | table.left_out
+
+
+# ---- reading ----
+
+
+def test_every_format_gives_the_same_rows(tmp_path: Path) -> None:
+    expected = load(csv(tmp_path / "a.csv", rows()))
+    frame = pl.DataFrame(rows())
+    csv(tmp_path / "b.tsv", rows(), "\t")
+    csv(tmp_path / "c.csv", rows(), ";")
+    (tmp_path / "d.csv.gz").write_bytes(gzip.compress((tmp_path / "a.csv").read_bytes()))
+    frame.write_parquet(tmp_path / "e.parquet")
+    frame.write_ipc(tmp_path / "f.feather")
+    frame.write_ndjson(tmp_path / "g.jsonl")
+    (tmp_path / "h.csv").write_bytes(b"\xef\xbb\xbf" + (tmp_path / "a.csv").read_bytes().replace(b"\n", b"\r\n"))
+    for name in ("b.tsv", "c.csv", "d.csv.gz", "e.parquet", "f.feather", "g.jsonl", "h.csv"):
+        assert load(tmp_path / name).fingerprint == expected.fingerprint, name
+
+
+def test_the_rows_are_stored_as_numbers_and_numbers_of_categories(tmp_path: Path) -> None:
+    table = rows()
+    data = load(csv(tmp_path / "a.csv", table))
+    assert data.classes == ("no", "yes")
+    assert data.table is not None
+    assert data.table.columns[1].categories == ["blue", "green", "red"]
+    stored = {tuple(row) for row in data.training.images.tolist()}
+    numbers = {name: number for number, name in enumerate(["blue", "green", "red"])}
+    assert stored < {
+        (size, float(numbers[colour])) for size, colour in zip(table["size"], table["colour"], strict=True)
+    }
+
+
+# ---- what columns are ----
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        ([f"+{number}" for number in range(5)] * 8, "number"),
+        ([f"1,{number}" for number in range(8)] * 5, "number"),
+        (["1e3", " 2 ", "NA", "-0.5", ""] * 8, "number"),
+        (["true", "false"] * 20, "category"),
+        (["2024-01-31", "2024-02-01", "", "2023-12-24"] * 10, "date"),
+        (["5"] * 40, "all its cells are 5"),
+        (["x"] * 40, "all its cells are 'x'"),
+        ([""] * 40, "all its cells are empty"),
+        ([str(number) for number in range(40)], "its cells are row numbers"),
+        ([f"{number} Main Street" for number in range(40)], "it is text, with 32 different values in 32 rows"),
+        (["1", "2", "three", "4"] * 10, "category"),
+    ],
+)
+def test_columns_are_what_they_look_like(tmp_path: Path, cells: list[str], kind: str) -> None:
+    path = tmp_path / "a.csv"
+    pl.DataFrame(rows(new=cells)).write_csv(path)
+    assert columns(path)["new"] == kind
+
+
+def test_kinds_can_be_said(tmp_path: Path) -> None:
+    new = {"code": [str(number % 5) for number in range(ROWS)], "day": ["3/4/2024", "1/12/2024"] * 20}
+    path = csv(tmp_path / "a.csv", rows(**new))
+    said = ColumnOptions(categorical=("code",), ignore=("size",), dates={"day": "%d/%m/%Y"})
+    found = columns(path, columns=said)
+    assert found == {"colour": "category", "code": "category", "day": "date", "size": "ignored"}
+    assert (
+        columns(path, columns=ColumnOptions(numeric=("colour",), dates=said.dates))["colour"]
+        == "no cell is a number"
+    )
+
+
+def test_a_date_is_days_since_the_first_with_weekday_and_month(tmp_path: Path) -> None:
+    days = ["2024-03-01", "2024-03-04", "2023-12-31", "2024-03-01"] * 10
+    decoded = source(csv(tmp_path / "a.csv", rows(day=days))).decode("train")
+    seen = {tuple(row) for row in decoded.images[:, -3:].tolist()}
+    assert seen == {(61.0, 4.0, 2.0), (64.0, 0.0, 2.0), (0.0, 6.0, 11.0)}
+
+
+def test_rare_categories_go_together_and_an_unseen_one_is_none(tmp_path: Path) -> None:
+    cells = ["a", "b"] * 18 + ["c", "d", "e", "f"]
+    train = csv(tmp_path / "a.csv", rows(new=cells))
+    test = csv(tmp_path / "t.csv", rows(new=["a", "c", "zebra", "d"] * 10))
+    held_out = source(train, test=str(test)).decode("test")
+    assert [row[2] for row in held_out.images[:4].tolist()] == [0, 2, -1, 2]
+
+
+def test_types_of_parquet_are_taken_as_they_are(tmp_path: Path) -> None:
+    frame = pl.DataFrame(rows()).with_columns(
+        yes=pl.Series([True, False] * 20),
+        price=pl.Series(range(ROWS)).cast(pl.Decimal(10, 2)) / 7,
+        whole=pl.Series([1.0, 2.0, float("nan"), float("inf")] * 10),
+        when=pl.Series(["2024-01-01", "2024-05-05"] * 20).str.to_date(),
+    )
+    frame.write_parquet(tmp_path / "a.parquet")
+    assert columns(tmp_path / "a.parquet") == {
+        "size": "number",
+        "colour": "category",
+        "yes": "category",
+        "price": "number",
+        "whole": "number",
+        "when": "date",
+    }
+    stored = source(tmp_path / "a.parquet").decode("train")
+    assert stored.table is not None
+    assert not np.isinf(stored.images).any()
+
+
+# ---- splits ----
+
+
+def test_the_test_rows_never_move_and_keep_the_shares_of_the_classes(tmp_path: Path) -> None:
+    path = csv(tmp_path / "a.csv", rows())
+    train, test = (source(path).decode(split) for split in ("train", "test"))
+    assert (len(train.labels), len(test.labels)) == (32, 8)
+    assert np.bincount(test.labels).tolist() == [6, 2]
+    expected = [0.362, -0.732, 0.412, -0.922, -0.458, -1.01, 0.355, -0.654]
+    assert [round(row[0], 3) for row in test.images.tolist()] == expected, "they are part of what a study is"
+
+
+def test_rows_of_a_group_are_on_one_side(tmp_path: Path) -> None:
+    groups = [f"g{number % 10}" for number in range(ROWS)]
+    path = csv(tmp_path / "a.csv", rows(patient=groups))
+    decoded = source(path, group="patient").decode("train")
+    assert decoded.groups is not None
+    assert len(decoded.labels) == 32
+    data = load(path, group="patient")
+    sides = [{int(decoded.groups[row]) for row in split.rows} for split in (data.training, data.validation)]
+    assert sides[0].isdisjoint(sides[1])
+    assert data.table is not None
+    assert data.table.left_out == {"patient": "the group"}
+
+
+def test_the_newest_rows_are_the_test_and_then_the_validation(tmp_path: Path) -> None:
+    order = np.random.default_rng(1).permutation(ROWS)
+    days = [f"2024-01-{1 + day % 28:02d}" if day < 28 else f"2024-02-{day - 27:02d}" for day in order]
+    path = csv(tmp_path / "a.csv", rows(day=days))
+    ordered = {"order": "day"}
+    data = load(path, **ordered)
+    newest = source(path, **ordered).decode("test").images[:, -3].min()
+    images = data.training.images
+    assert images[data.training.rows, -3].max() < images[data.validation.rows, -3].min()
+    assert images[data.validation.rows, -3].max() < newest
+
+
+def test_a_file_of_test_rows_in_another_order_of_columns(tmp_path: Path) -> None:
+    train = csv(tmp_path / "a.csv", rows())
+    table = rows()
+    test = csv(tmp_path / "t.csv", {name: table[name] for name in ("class", "size", "colour")})
+    options = {"test": str(test)}
+    assert len(source(train, **options).decode("train").labels) == ROWS
+    np.testing.assert_array_equal(
+        source(train, **options).decode("test").images, source(train, **options).decode("train").images
+    )
+
+
+def test_columns_are_told_from_training_rows_alone(tmp_path: Path) -> None:
+    """What stands in a test row changes nothing that a search sees."""
+    path = csv(tmp_path / "a.csv", rows())
+    before = source(path).decode("train")
+    test = {row[0] for row in source(path).decode("test").images.tolist()}
+    table = rows()
+    place = next(number for number, size in enumerate(table["size"]) if size in test)
+    table["size"][place], table["colour"][place] = "not a number", "violet"
+    after = source(csv(tmp_path / "b.csv", table)).decode("train")
+    assert after.table == before.table
+    np.testing.assert_array_equal(after.images, before.images)
+
+
+def test_groups_are_split_near_the_wanted_number() -> None:
+    groups = np.repeat(np.arange(20), 5)
+    kept, held_out = split_groups(groups, 30, seed=0, where="g")
+    assert len(held_out) == 30
+    assert {*groups[kept]}.isdisjoint(groups[held_out])
+    with pytest.raises(DataError, match="all rows are of one group"):
+        split_groups(np.zeros(5, np.int64), 1, seed=0, where="g")
+
+
+# ---- mistakes ----
+
+LONG = rows(**{name: values * 100 for name, values in rows().items()})
+
+
+def broken_quotes(path: Path) -> None:
+    lines = csv(path, LONG).read_text().splitlines()
+    lines[2_999] = '0.1,"red,yes'
+    path.write_text("\n".join(lines))
+
+
+MISTAKES: dict[str, tuple[Any, dict[str, Any], str]] = {
+    "no such label": (rows(), {"label": "klass"}, r"has no column 'klass' \(it has 'size', 'colour', 'class'\)"),
+    "label all the same": (rows(**{"class": ["x"] * ROWS}), {}, "'class' is 'x' in all rows"),
+    "label empty": (rows(**{"class": [""] * ROWS}), {}, "no row has a 'class'"),
+    "no header": (
+        {str(number): [number] * ROWS for number in range(3)},
+        {},
+        "its first row, 0, 1, 2, .* are numbers",
+    ),
+    "two columns of one name": (b"a,a,class\n1,2,x\n1,3,y\n", {}, "has two columns 'a'"),
+    "a column without a name": (b"a,,class\n1,2,x\n1,3,y\n", {}, "column 2 has no name"),
+    "empty": (b"", {}, "is empty"),
+    "only a header": (b"a,class\n", {}, "has no rows"),
+    "one row": (b"a,class\n1,x\n", {}, "'class' is 'x' in all rows"),
+    "a short row": (b"a,b,class\n1,2,x\n3,4\n5,6,y\n", {}, "line 3 has 2 cells, the header 3"),
+    "a long row": (b"a,b,class\n1,2,x\n3,4,y,5\n", {}, "line 3 has 4 cells, the header 3"),
+    "broken quotes": (broken_quotes, {}, r"line \d+.*(quote is open|cells, the header)"),
+    "no group column": (rows(), {"group": "patient"}, "has no column 'patient'"),
+    "ambiguous dates": (rows(day=["3/4/2024"] * ROWS), {}, r"dates like '3/4/2024': say which is the day"),
+    "another format": (b"\x00\x01\x02", {}, "is not text in UTF-8"),
+    "nothing left": ({"a": [1] * ROWS, "class": rows()["class"]}, {}, r"nothing is left .*a: all its cells are 1"),
+    "too many classes": (
+        {"a": [*range(0, 4_000, 2)], "class": [f"c{number % 1500}" for number in range(2_000)]},
+        {},
+        "has 1,500 classes: at most 1,000",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_line_that_says_where(tmp_path: Path, mistake: str) -> None:
+    content, options, message = MISTAKES[mistake]
+    path = tmp_path / "a.csv"
+    if callable(content):
+        content(path)
+    elif isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        csv(path, content)
+    with pytest.raises(DataError, match=message) as error:
+        source(path, **options).check()
+    assert str(error.value).startswith(str(path))
+    assert "\n" not in str(error.value)
+
+
+def test_a_quantity_is_no_class(tmp_path: Path) -> None:
+    table = {"a": [*range(0, 400, 2)], "class": [number / 3 for number in range(200)]}
+    with pytest.raises(DataError, match="has 200 different numbers: that is a quantity, not a class"):
+        source(csv(tmp_path / "a.csv", table)).check()
+
+
+def test_a_column_of_lists_is_named(tmp_path: Path) -> None:
+    frame = pl.DataFrame(rows()).with_columns(bad=pl.Series([[1, 2]] * ROWS))
+    frame.write_parquet(tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=r"column 'bad' holds List.*: name it under columns\.ignore"):
+        source(tmp_path / "a.parquet").check()
+    assert columns(tmp_path / "a.parquet", columns=ColumnOptions(ignore=("bad",)))["bad"] == "ignored"
+
+
+def test_a_pickle_is_not_opened(tmp_path: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return Path.touch, (tmp_path / "opened",)
+
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(Trap()))
+    with pytest.raises(DataError, match="a pickle can run any program, so it is not read"):
+        source(tmp_path / "a.pkl").check()
+    assert not (tmp_path / "opened").exists()
+
+
+def test_a_test_file_that_does_not_fit_is_found_before_the_search(tmp_path: Path) -> None:
+    train = csv(tmp_path / "a.csv", rows())
+    other = csv(tmp_path / "t.csv", rows(**{"class": ["maybe"] * ROWS}))
+    with pytest.raises(DataError, match=r"t\.csv: has a class 'maybe' that no training row has"):
+        source(train, test=str(other)).check()
+    lacking = csv(tmp_path / "u.csv", {name: cells for name, cells in rows().items() if name != "size"})
+    with pytest.raises(DataError, match=r"u\.csv: has no column 'size'"):
+        source(train, test=str(lacking)).check()
+
+
+def test_remarks_say_what_was_understood(tmp_path: Path) -> None:
+    table = rows(id=[*range(ROWS)], **{"class": ["", *rows()["class"][1:-1], "odd"]})
+    assert source(csv(tmp_path / "a.csv", table)).check() == [
+        "2 columns: 1 of numbers, 1 of categories",
+        "column 'id' is left out: its cells are row numbers",
+        "1 rows without 'class' are left out",
+        "class 'odd' has one row, which stays in training",
+    ]
+
+
+def test_infinite_values_and_nan_as_text_are_missing_numbers(tmp_path: Path) -> None:
+    cells = ["inf", "-Infinity", "NaN", "nan", "1", "2", "3", "4"] * 5
+    decoded = source(csv(tmp_path / "a.csv", rows(new=cells))).decode("train")
+    assert decoded.table is not None
+    (column,) = (one for one in decoded.table.columns if one.name == "new")
+    assert (column.kind, column.has_missing) == ("number", True)
+    assert {*decoded.images[:, -1][~np.isnan(decoded.images[:, -1])]} == {1, 2, 3, 4}
