@@ -17,7 +17,8 @@ from mlpsearch.search.running import Leftover, finish, run_to_the_end
 from mlpsearch.search.service import ask_to_confirm, evaluate, resume, stop, submit
 from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.search.workers.placement import Placement
-from mlpsearch.studies.record import StudyRecord, delete_study, study_names
+from mlpsearch.studies.deletion import delete_study
+from mlpsearch.studies.record import StudyRecord, study_names
 from mlpsearch.studies.record import open_study as open_record
 from mlpsearch.studies.spec.study import Confirm
 from mlpsearch.studies.storage.opening import exists, open_storage, storage_url, without_password

@@ -8,17 +8,18 @@ from optuna.exceptions import DuplicatedStudyError
 from optuna.study import StudyDirection
 
 from mlpsearch.models.errors import StudyError
+from mlpsearch.studies.deletion import delete_confirmation
 from mlpsearch.studies.files.file_store import FileStore, file_store_of
 from mlpsearch.studies.record import (
     PlannedRun,
     StudyRecord,
     confirmation_name,
     confirmation_of,
-    delete_confirmation,
     load_study,
     study_names,
 )
-from mlpsearch.studies.spec.study import Budget, StudySpec, differences
+from mlpsearch.studies.spec.reading import differences
+from mlpsearch.studies.spec.study import Budget, StudySpec
 from mlpsearch.studies.storage.opening import Storage, exclusive, open_storage, without_password
 from mlpsearch.studies.storage.ownership import MARKED
 

@@ -23,7 +23,7 @@ plan          the runs that its trials do, and nothing else (PlannedRun as JSON)
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -35,7 +35,6 @@ from optuna.trial import FrozenTrial
 from mlpsearch.models.errors import StorageError, StudyError
 from mlpsearch.models.paths import expanded
 from mlpsearch.studies.data.training import TrainingData, own_copy
-from mlpsearch.studies.files.artifacts import artifacts_of, remove_artifacts
 from mlpsearch.studies.files.base import Files
 from mlpsearch.studies.files.file_store import FileStore, file_store_for
 from mlpsearch.studies.hints import command
@@ -93,7 +92,7 @@ class StudyRecord:
     @cached_property
     def file_store(self) -> FileStore:
         """Where its files are, and those that the dashboard shows. Raises StudyError where they are not there."""
-        store = _file_store(self)
+        store = expected_store(self)
         stray = store.stray(self.id, self.attributes().get("beside"))
         if stray is not None:
             raise StudyError(f"study {self.name}: {_stayed(store, stray)}", study=self.name)
@@ -117,7 +116,7 @@ class StudyRecord:
         Raises StudyError where they belong to another, as those of the original do in a copied database.
         """
         try:
-            if not _file_store(self).has(self.id):
+            if not expected_store(self).has(self.id):
                 return
             store = self.file_store
             whose = store.claim(self.id)
@@ -262,45 +261,6 @@ def study_names(storage: Storage, *, confirmations: bool = False) -> list[str]:
     )
 
 
-def delete_study(record: StudyRecord) -> str | None:
-    """Delete a study and its confirmation from the storage, and their weights, checkpoints and artifacts.
-
-    Returns why its files stay, in one line, where they are not in their place or belong to another, else None.
-    """
-    delete_confirmation(record)
-    return _delete(record)
-
-
-def delete_confirmation(record: StudyRecord) -> None:
-    """Delete the confirmation of a study, or of another that had its name once, if there is one."""
-    name = confirmation_name(record.name)
-    if name in study_names(record.storage, confirmations=True):
-        _delete(load_study(record.storage, name))
-
-
-def _delete(record: StudyRecord) -> str | None:
-    store, artifacts = _file_store(record), artifacts_of(record.storage, record.study_id)
-    stays = _stays(record, store)
-    with suppress(KeyError):  # it is gone already: deleted by another, or the answer got lost
-        record.storage.optuna.delete_study(record.study_id)
-    sharing = [study.study_name for study in own_studies(record.storage) if study.user_attrs["id"] == record.id]
-    if stays is None and sharing:
-        stays = f"its files stay: study {sharing[0]}, a copy of it, has them, too"
-    if stays is None:
-        store.files.within(record.id).clear()
-        remove_artifacts(record.storage, store, artifacts)
-    return stays
-
-
-def _stays(record: StudyRecord, store: FileStore) -> str | None:
-    stray = store.stray(record.id, record.attributes().get("beside"))
-    if stray is not None:
-        return f"its files stay in {stray / record.id}"
-    if not store.has(record.id):
-        return "its files are not where this machine looks for them"
-    return store.objection(record.id)
-
-
 def _stayed(store: FileStore, stray: Path) -> str:
     home = stray.with_suffix("")  # the database whose folder it is, unless an older version named that
     if home.exists():
@@ -308,7 +268,9 @@ def _stayed(store: FileStore, stray: Path) -> str:
     return f"its files are in {stray}; rename that to {store.files.where}, or name it with --artifacts"
 
 
-def _file_store(record: StudyRecord) -> FileStore:
+def expected_store(record: StudyRecord) -> FileStore:
+    """Return where this machine looks for a study's files; whether they are there is another question."""
+
     def ids() -> set[str]:
         return {study.user_attrs["id"] for study in own_studies(record.storage)}
 

@@ -14,7 +14,7 @@ from mlpsearch.search.cli.common import artifacts_option, find_study, storage_op
 @artifacts_option
 def delete(study: str, yes: bool, storage: str | None) -> None:
     """Delete a study with its trials, weights and checkpoints."""
-    from mlpsearch.studies.record import delete_study
+    from mlpsearch.studies.deletion import delete_study
     from mlpsearch.studies.storage.opening import without_password
 
     record = find_study(study, storage)

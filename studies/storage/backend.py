@@ -13,7 +13,7 @@ from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache, wraps
+from functools import wraps
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -28,15 +28,13 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models as optuna_tables
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Connection, Executable, Table, and_, bindparam, event, func, insert, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Executable, Table, event, insert, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from mlpsearch.studies.storage.listing import Listing, refreshed
 from mlpsearch.studies.storage.ownership import Ownership
 from mlpsearch.studies.storage.reconnecting import repeated
 from mlpsearch.studies.storage.rows import (
-    COLUMNS,
     DISTRIBUTION,
     PARAMS,
     REPORTS,
@@ -50,28 +48,23 @@ from mlpsearch.studies.storage.rows import (
 )
 from mlpsearch.studies.storage.spans import EARLIER, fell_silent, last_seen, to_json
 from mlpsearch.studies.storage.sqlite import GONE, READ_ONLY, begin, begin_reading, file_error, identity
-
-_STUDIES: Table = optuna_tables.StudyModel.__table__
-_STUDY_USER: Table = optuna_tables.StudyUserAttributeModel.__table__
-_HEARTBEATS: Table = optuna_tables.TrialHeartbeatModel.__table__
-
-# Statements are built once: SQLAlchemy takes longer to build one than SQLite to answer it.
-_LOCKED_STATE = select(TRIALS.c.state).where(TRIALS.c.trial_id == bindparam("trial")).with_for_update()
-_START = select(TRIALS.c.datetime_start).where(TRIALS.c.trial_id == bindparam("trial"))
-_HEARTBEAT = select(_HEARTBEATS.c.heartbeat).where(_HEARTBEATS.c.trial_id == bindparam("trial"))
-_UPDATE_TRIAL = update(TRIALS).where(TRIALS.c.trial_id == bindparam("trial"))
-_HAS_STUDY = select(_STUDIES.c.study_id).where(_STUDIES.c.study_id == bindparam("study"))
-_LOCKED_STUDY = _HAS_STUDY.with_for_update()
-_NUMBER = select(func.count()).where(TRIALS.c.study_id == bindparam("study"))
-_USED = "SELECT COUNT(*) FROM trials WHERE study_id = :study AND state <> 'FAIL' AND (state = 'WAITING' OR {own})"
-_STUDY_ATTRIBUTES = select(_STUDY_USER.c.key, _STUDY_USER.c.value_json).where(
-    _STUDY_USER.c.study_id == bindparam("study")
+from mlpsearch.studies.storage.statements import (
+    HAS_STUDY,
+    HEARTBEAT,
+    LOCKED_STATE,
+    LOCKED_STUDY,
+    NUMBER,
+    SERVER_SECONDS,
+    START,
+    STUDY_ATTRIBUTE,
+    STUDY_ATTRIBUTES,
+    STUDY_NAME,
+    UPDATE_STUDY_ATTRIBUTE,
+    UPDATE_TRIAL,
+    USED,
+    beat,
+    upsert_into,
 )
-_IS_STUDY_ATTRIBUTE = and_(_STUDY_USER.c.study_id == bindparam("study"), _STUDY_USER.c.key == bindparam("name"))
-_STUDY_ATTRIBUTE = select(_STUDY_USER.c.value_json).where(_IS_STUDY_ATTRIBUTE)
-_UPDATE_STUDY_ATTRIBUTE = update(_STUDY_USER).where(_IS_STUDY_ATTRIBUTE)
-_STUDY_NAME = select(_STUDIES.c.study_name).where(_STUDIES.c.study_id == bindparam("study"))
-_SERVER_SECONDS = text("SELECT EXTRACT(EPOCH FROM now() - pg_postmaster_start_time())")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +138,7 @@ class Backend(RDBStorage):
     def get_study_name_from_id(self, study_id: int) -> str:
         """Return a study's name. Raises KeyError where there is no such study."""
         with self._transaction(read_only=True) as connection:
-            name = connection.scalar(_STUDY_NAME, {"study": study_id})
+            name = connection.scalar(STUDY_NAME, {"study": study_id})
         if name is None:
             raise KeyError(optuna_tables.NOT_FOUND_MSG)
         return str(name)
@@ -158,7 +151,7 @@ class Backend(RDBStorage):
     def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
         """Return a study's user attributes. Raises KeyError where there is no such study."""
         with self._transaction(read_only=True) as connection:
-            rows = connection.execute(_STUDY_ATTRIBUTES, {"study": study_id})
+            rows = connection.execute(STUDY_ATTRIBUTES, {"study": study_id})
             attributes = {key: json.loads(value) for key, value in rows}
             if not attributes:
                 _require_study(connection, study_id)
@@ -186,7 +179,7 @@ class Backend(RDBStorage):
 
     def _server_seconds(self) -> float:
         with self._transaction(read_only=True) as connection:
-            return float(connection.scalar(_SERVER_SECONDS) or 0)
+            return float(connection.scalar(SERVER_SECONDS) or 0)
 
     # ---- writing ---------------------------------------------------------------------------------------------
 
@@ -204,8 +197,8 @@ class Backend(RDBStorage):
         Raises KeyError where there is no such study.
         """
         with self._transaction() as connection:
-            _require_study(connection, study_id, _LOCKED_STUDY)
-            number = connection.scalar(_NUMBER, {"study": study_id}) or 0
+            _require_study(connection, study_id, LOCKED_STUDY)
+            number = connection.scalar(NUMBER, {"study": study_id}) or 0
             if _used(connection, study_id, own) >= most:
                 return False
             template = template_of(number)
@@ -227,7 +220,7 @@ class Backend(RDBStorage):
         Raises KeyError where there is no such trial.
         """
         with self._transaction() as connection:
-            connection.scalar(_LOCKED_STATE, {"trial": trial_id})
+            connection.scalar(LOCKED_STATE, {"trial": trial_id})
             trial = trial_of(connection, trial_id)
             change = decide(trial)
             if change is not None:
@@ -240,27 +233,27 @@ class Backend(RDBStorage):
         It may be called again on its own result. Raises KeyError where there is no such study or attribute.
         """
         with self._transaction() as connection:
-            _require_study(connection, study_id, _LOCKED_STUDY)
-            value = connection.scalar(_STUDY_ATTRIBUTE, {"study": study_id, "name": key})
+            _require_study(connection, study_id, LOCKED_STUDY)
+            value = connection.scalar(STUDY_ATTRIBUTE, {"study": study_id, "name": key})
             if value is None:
                 raise KeyError(key)
             changed = json.dumps(change(json.loads(value)))
-            connection.execute(_UPDATE_STUDY_ATTRIBUTE, {"study": study_id, "name": key, "value_json": changed})
+            connection.execute(UPDATE_STUDY_ATTRIBUTE, {"study": study_id, "name": key, "value_json": changed})
 
     def _apply(self, connection: Connection, trial: FrozenTrial, change: TrialChange) -> None:
         trial_id = trial._trial_id
         times, spans = self._times(connection, trial, change)
         if change.state == TrialState.RUNNING:
-            connection.execute(_beat(self.engine.name), {"trial_id": trial_id})
+            connection.execute(beat(self.engine.name), {"trial_id": trial_id})
         for table, attributes in ((USER, {**change.attributes, **spans}), (SYSTEM, change.system)):
             for key, value in attributes.items():
                 attribute = {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
-                connection.execute(_upsert_into(table, self.engine.name), attribute)
+                connection.execute(upsert_into(table, self.engine.name), attribute)
         if change.value is not None:
             stored, kind = optuna_tables.TrialValueModel.value_to_stored_repr(change.value)
             value_row = {"trial_id": trial_id, "objective": 0, "value": stored, "value_type": kind}
-            connection.execute(_upsert_into(VALUES, self.engine.name), value_row)
-        connection.execute(_UPDATE_TRIAL, {"trial": trial_id, "state": change.state} | times)
+            connection.execute(upsert_into(VALUES, self.engine.name), value_row)
+        connection.execute(UPDATE_TRIAL, {"trial": trial_id, "state": change.state} | times)
 
     def _times(
         self, connection: Connection, trial: FrozenTrial, change: TrialChange
@@ -269,8 +262,8 @@ class Backend(RDBStorage):
         now, times, spans = utc_now(connection), {}, {}
         starts, until = change.state == TrialState.RUNNING, now
         if trial.state == TrialState.RUNNING and trial.datetime_start is not None:
-            start = connection.execute(_START, {"trial": trial._trial_id}).scalar_one()
-            heartbeat = connection.scalar(_HEARTBEAT, {"trial": trial._trial_id})
+            start = connection.execute(START, {"trial": trial._trial_id}).scalar_one()
+            heartbeat = connection.scalar(HEARTBEAT, {"trial": trial._trial_id})
             slept = fell_silent(heartbeat, now) and not change.lost
             until = last_seen(start, heartbeat, now) if slept or change.lost else now
             if slept or change.state == TrialState.WAITING:
@@ -320,12 +313,12 @@ class Backend(RDBStorage):
         """Insert or update one row of an unfinished trial; check: raises for one that may not be."""
         trial_id = row["trial_id"]
         with self._transaction() as connection:
-            state = connection.scalar(_LOCKED_STATE, {"trial": trial_id})
+            state = connection.scalar(LOCKED_STATE, {"trial": trial_id})
             if state is None:
                 raise KeyError(optuna_tables.NOT_FOUND_MSG)
             if not state.is_finished():
                 check(connection)
-                connection.execute(_upsert_into(table, self.engine.name), row)
+                connection.execute(upsert_into(table, self.engine.name), row)
         self.check_trial_is_updatable(trial_id, state)  # not within: it reads the trial for its message
 
     @contextmanager
@@ -356,37 +349,12 @@ for _name in (
     setattr(Backend, _name, _repeated(getattr(Backend, _name)))
 
 
-def _insert(table: Table, dialect: str) -> "postgresql.Insert | sqlite.Insert":
-    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
-
-
-@cache
-def _upsert_into(table: Table, dialect: str) -> Executable:
-    """Return the statement that inserts a row, or updates the one of its trial and step, name or the like."""
-    insert_row = _insert(table, dialect)
-    key = {"trial_id", "step", "param_name", "key", "objective"} & {*table.c.keys()}
-    given = {"trial_id", *COLUMNS[table]} - {"param_id"}
-    changed = {name: insert_row.excluded[name] for name in sorted(given - key)}
-    return insert_row.values({name: bindparam(name) for name in sorted(given)}).on_conflict_do_update(
-        index_elements=sorted(key), set_=changed
-    )
-
-
-@cache
-def _beat(dialect: str) -> Executable:
-    """Return the statement that records a heartbeat, in the database's time."""
-    insert_row = _insert(_HEARTBEATS, dialect)
-    return insert_row.values(
-        trial_id=bindparam("trial_id"), heartbeat=func.current_timestamp()
-    ).on_conflict_do_update(index_elements=["trial_id"], set_={"heartbeat": func.current_timestamp()})
-
-
 def _used(connection: Connection, study_id: int, own: Ownership | None) -> int:
     """How many trials take a place in the budget: those that wait, and its own of the others that did not fail."""
     condition, parameters = ("1 = 1", {}) if own is None else (own.condition, own.parameters)
-    return int(connection.scalar(text(_USED.replace("{own}", condition)), {"study": study_id, **parameters}) or 0)
+    return int(connection.scalar(text(USED.replace("{own}", condition)), {"study": study_id, **parameters}) or 0)
 
 
-def _require_study(connection: Connection, study_id: int, query: Executable = _HAS_STUDY) -> None:
+def _require_study(connection: Connection, study_id: int, query: Executable = HAS_STUDY) -> None:
     if connection.scalar(query, {"study": study_id}) is None:
         raise KeyError(optuna_tables.NOT_FOUND_MSG)

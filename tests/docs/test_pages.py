@@ -17,7 +17,7 @@ from mlpsearch.search.results import openings
 from mlpsearch.search.results.confirmation import Confirmation
 from mlpsearch.search.results.headline import Headline
 from mlpsearch.search.results.status import StudyStatus
-from mlpsearch.studies.spec.study import parse_spec
+from mlpsearch.studies.spec.reading import parse_spec
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("models", "search", "studies")

@@ -182,7 +182,7 @@ FAILURES: list[tuple[tuple[str, ...], int, str]] = [
     (("export", "mine", "--onnx"), 2, "nothing to write: "),
     (("export", "mine", "-o", "best.toml", "--onnx"), 2, "--onnx needs -o FOLDER, a name without a suffix"),
     (("predict",), 2, "Missing argument 'EXPORT'"),
-    (("predict", "best"), 2, "Missing argument 'IMAGES...'"),
+    (("predict", "best"), 2, "Missing argument 'FILES...'"),
     (("predict", "best", "x.png", "--top", "0"), 2, "Invalid value for '--top': 0 is not in the range x>=1"),
     (("report",), 2, "Missing argument 'STUDY'"),
     (("compare",), 2, "Missing argument 'STUDY STUDY...'"),

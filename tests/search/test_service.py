@@ -15,14 +15,8 @@ from mlpsearch.search.service import ask_to_confirm, closing_remark, going_on, n
 from mlpsearch.search.trials.queue import TrialQueue
 from mlpsearch.search.workers.worker import serve_one
 from mlpsearch.studies.creation import create_or_resume
-from mlpsearch.studies.record import (
-    PLANNED_SEED,
-    StudyRecord,
-    confirmation_of,
-    delete_study,
-    load_study,
-    study_names,
-)
+from mlpsearch.studies.deletion import delete_study
+from mlpsearch.studies.record import PLANNED_SEED, StudyRecord, confirmation_of, load_study, study_names
 from mlpsearch.studies.spec.study import Confirm
 from mlpsearch.studies.storage.counts import Counts, TrialKey
 from mlpsearch.studies.storage.opening import Storage

@@ -13,7 +13,7 @@ import mlpsearch as package
 from mlpsearch.models import NETS
 from mlpsearch.models.errors import DataError, SpecError
 from mlpsearch.search.export.table_prediction import classify_rows
-from mlpsearch.studies.spec.study import parse_spec
+from mlpsearch.studies.spec.reading import parse_spec
 from tests.search.conftest import Command
 
 STUDY = """

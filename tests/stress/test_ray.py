@@ -15,7 +15,8 @@ from mlpsearch.search.workers import ray_worker
 from mlpsearch.search.workers.placement import Placement
 from mlpsearch.search.workers.ray_worker import RayWorker, starting_on_ray
 from mlpsearch.search.workers.supervisor import Supervisor, WorkerEnd
-from mlpsearch.studies.record import StudyRecord, delete_study
+from mlpsearch.studies.deletion import delete_study
+from mlpsearch.studies.record import StudyRecord
 from tests.postgres import ESCAPED, Server
 from tests.stress.conftest import NewDriver, Reference
 from tests.stress.driver import Command, Driver, wait_until

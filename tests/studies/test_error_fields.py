@@ -7,10 +7,11 @@ import pytest
 
 from mlpsearch.models.errors import DataError, MlpsearchError, SpecError, StorageError, StudyError
 from mlpsearch.studies.data.sources import check_images, open_split
+from mlpsearch.studies.deletion import delete_study
 from mlpsearch.studies.files.location import location_of
-from mlpsearch.studies.record import delete_study, open_study
+from mlpsearch.studies.record import open_study
 from mlpsearch.studies.spec import catalog
-from mlpsearch.studies.spec.study import load_spec, parse_spec
+from mlpsearch.studies.spec.reading import load_spec, parse_spec
 from mlpsearch.studies.storage.opening import is_server, open_storage, storage_url, without_password
 from tests.models.test_errors import fields
 from tests.studies import image_makers as make

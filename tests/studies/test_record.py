@@ -14,8 +14,9 @@ from optuna.trial import create_trial
 from mlpsearch.models.errors import StorageError, StudyError
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.data import training as datasets
+from mlpsearch.studies.deletion import delete_study
 from mlpsearch.studies.garbage import collect_garbage
-from mlpsearch.studies.record import StudyRecord, delete_study, find_spec, open_study, study_names
+from mlpsearch.studies.record import StudyRecord, find_spec, open_study, study_names
 from mlpsearch.studies.spec import catalog
 from mlpsearch.studies.spec.dimensions import Range
 from mlpsearch.studies.spec.study import StudySpec

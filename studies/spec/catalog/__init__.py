@@ -8,7 +8,8 @@ from pathlib import Path
 from mlpsearch.models.errors import SpecError
 from mlpsearch.models.paths import expanded
 from mlpsearch.studies.spec.messages import nearest, show
-from mlpsearch.studies.spec.study import StudySpec, load_spec, parse_spec
+from mlpsearch.studies.spec.reading import load_spec, parse_spec
+from mlpsearch.studies.spec.study import StudySpec
 
 
 def names() -> list[str]:

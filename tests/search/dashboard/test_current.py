@@ -17,7 +17,8 @@ from mlpsearch.search.dashboard.guard import Rules
 from mlpsearch.search.dashboard.health import Health, health_page
 from mlpsearch.search.dashboard.server import guarded
 from mlpsearch.studies.creation import create_or_resume
-from mlpsearch.studies.record import StudyRecord, delete_study
+from mlpsearch.studies.deletion import delete_study
+from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.storage.opening import Storage, open_storage, sqlite_path
 from tests.search.dashboard.makers import READ_ONLY, WRITABLE, ask, study_to_see
 from tests.studies.stores import SOURCE, new_study

@@ -29,15 +29,9 @@ from mlpsearch.search.trials.queue import TrialQueue
 from mlpsearch.search.trials.seeds import derived_seed
 from mlpsearch.search.workers.worker import Worker
 from mlpsearch.studies.creation import create_or_resume
+from mlpsearch.studies.deletion import delete_study
 from mlpsearch.studies.garbage import collect_garbage
-from mlpsearch.studies.record import (
-    PLANNED_SEED,
-    StudyRecord,
-    confirmation_of,
-    delete_study,
-    open_study,
-    study_names,
-)
+from mlpsearch.studies.record import PLANNED_SEED, StudyRecord, confirmation_of, open_study, study_names
 from mlpsearch.studies.spec.study import Confirm
 from mlpsearch.studies.storage.opening import stored_names
 from mlpsearch.studies.study_data import load_study_data

@@ -15,8 +15,9 @@ from mlpsearch.search.strategy.own_study import OwnHyperband
 from mlpsearch.search.strategy.pruners import make_pruner
 from mlpsearch.search.strategy.samplers import make_sampler
 from mlpsearch.search.strategy.seeded import SeededByTrial
+from mlpsearch.studies.spec.reading import parse_spec
 from mlpsearch.studies.spec.space import distributions, suggest
-from mlpsearch.studies.spec.study import StudySpec, parse_spec
+from mlpsearch.studies.spec.study import StudySpec
 
 TEXT = """
 name = "mine"

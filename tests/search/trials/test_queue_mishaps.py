@@ -18,7 +18,8 @@ from mlpsearch.search.trials.queue import (
     TrialQueue,
 )
 from mlpsearch.studies.creation import create_or_resume
-from mlpsearch.studies.record import StudyRecord, delete_study
+from mlpsearch.studies.deletion import delete_study
+from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.spec.space import suggest
 from mlpsearch.studies.spec.study import Confirm
 from mlpsearch.studies.storage.backend import TrialChange

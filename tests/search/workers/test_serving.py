@@ -18,7 +18,8 @@ from mlpsearch.search.workers.serving import serve_all
 from mlpsearch.search.workers.worker import Worker, serve_one
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.data.training import TrainingData
-from mlpsearch.studies.record import StudyRecord, delete_study
+from mlpsearch.studies.deletion import delete_study
+from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.study_data import load_study_data
 from tests.search.behaviours import behave, well
 from tests.search.makers import claim, digits_study, never, states

@@ -13,7 +13,8 @@ from mlpsearch.search.trials.objective import Objective, Outcome
 from mlpsearch.search.trials.queue import MAX_FAILED_IN_A_ROW, MAX_FAILURES, Claim, TrialQueue
 from mlpsearch.search.workers.worker import Worker, worker_name
 from mlpsearch.studies.data.training import TrainingData
-from mlpsearch.studies.record import StudyRecord, delete_study
+from mlpsearch.studies.deletion import delete_study
+from mlpsearch.studies.record import StudyRecord
 from tests.search.behaviours import behave, raising, stops_after, well
 from tests.search.makers import (
     checkpoints,

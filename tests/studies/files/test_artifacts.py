@@ -13,9 +13,10 @@ from optuna.artifacts import FileSystemArtifactStore, upload_artifact
 from optuna.study import StudyDirection
 
 from mlpsearch.studies.creation import create_or_resume
+from mlpsearch.studies.deletion import delete_study
 from mlpsearch.studies.files.artifacts import PREFIX, artifacts_of
 from mlpsearch.studies.garbage import collect_garbage
-from mlpsearch.studies.record import StudyRecord, delete_study
+from mlpsearch.studies.record import StudyRecord
 from tests.studies.stores import SOURCE, folder_of, new_study, spec
 
 

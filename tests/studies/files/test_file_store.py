@@ -7,11 +7,12 @@ import pytest
 
 from mlpsearch.models.errors import MlpsearchError, StorageError, StudyError
 from mlpsearch.studies.creation import create_or_resume, plan_confirmation
+from mlpsearch.studies.deletion import delete_study
 from mlpsearch.studies.files.artifacts import dashboard_files
 from mlpsearch.studies.files.file_store import ENVIRONMENT, artifact_folder, file_store_for, file_store_of
 from mlpsearch.studies.files.location import files_at
 from mlpsearch.studies.garbage import collect_garbage
-from mlpsearch.studies.record import PlannedRun, StudyRecord, delete_study, open_study, study_names
+from mlpsearch.studies.record import PlannedRun, StudyRecord, open_study, study_names
 from tests.studies.stores import SOURCE, new_storage, new_study, spec
 
 POSTGRESQL = "postgresql+psycopg://me:secret@host/db"

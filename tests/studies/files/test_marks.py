@@ -13,12 +13,13 @@ import pytest
 
 from mlpsearch.models.errors import StudyError
 from mlpsearch.studies.creation import create_or_resume, plan_confirmation
+from mlpsearch.studies.deletion import delete_study
 from mlpsearch.studies.files.artifacts import dashboard_files
 from mlpsearch.studies.files.base import Files
 from mlpsearch.studies.files.file_store import ENVIRONMENT, artifact_folder
 from mlpsearch.studies.files.location import files_at
 from mlpsearch.studies.garbage import collect_garbage, folders_of_others
-from mlpsearch.studies.record import PlannedRun, StudyRecord, delete_study, open_study, study_names
+from mlpsearch.studies.record import PlannedRun, StudyRecord, open_study, study_names
 from tests.postgres import Server
 from tests.studies.stores import SOURCE, folder_of, new_storage, on, spec
 

@@ -7,7 +7,7 @@ from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.errors import SpecError
 from mlpsearch.studies.spec import catalog
 from mlpsearch.studies.spec.dimensions import inside
-from mlpsearch.studies.spec.study import parse_spec
+from mlpsearch.studies.spec.reading import parse_spec
 from tests.studies.specs import MINIMAL
 
 READY = [

@@ -8,8 +8,9 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.samplers import RandomSampler
 
 from mlpsearch.models.config import TrainConfig
+from mlpsearch.studies.spec.reading import parse_spec
 from mlpsearch.studies.spec.space import distributions, suggest
-from mlpsearch.studies.spec.study import StudySpec, parse_spec
+from mlpsearch.studies.spec.study import StudySpec
 from tests.studies.specs import MINIMAL, specs
 
 SPEC = parse_spec(

@@ -9,11 +9,7 @@ from hypothesis import strategies as st
 
 from mlpsearch.models.config import describe_allowed
 from mlpsearch.models.errors import SpecError
-from mlpsearch.studies.spec.study import (
-    MAX_FILE_BYTES,
-    load_spec,
-    parse_spec,
-)
+from mlpsearch.studies.spec.reading import MAX_FILE_BYTES, load_spec, parse_spec
 from tests.studies.specs import MINIMAL
 
 

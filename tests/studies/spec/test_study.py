@@ -10,13 +10,8 @@ from hypothesis import given, settings
 from mlpsearch import models
 from mlpsearch.models.errors import SpecError
 from mlpsearch.studies.spec.dimensions import Range
-from mlpsearch.studies.spec.study import (
-    Budget,
-    StudySpec,
-    differences,
-    load_spec,
-    parse_spec,
-)
+from mlpsearch.studies.spec.reading import differences, load_spec, parse_spec
+from mlpsearch.studies.spec.study import Budget, StudySpec
 from tests.studies.specs import MINIMAL, specs
 
 

@@ -1,0 +1,96 @@
+"""Reading study files, and comparing what they say."""
+
+import json
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mlpsearch.models.paths import expanded
+from mlpsearch.studies.spec.messages import Mistake, spec_error
+from mlpsearch.studies.spec.study import VALIDATION, StudySpec
+
+MAX_FILE_BYTES = 1_000_000
+
+# A study may go on with these changed: they say how long it runs and where its images lie (which are
+# compared by their fingerprint), and what is done after the search, not what is searched.
+MAY_DIFFER = {
+    *("budget.trials", "budget.seconds", "budget.total_epochs"),
+    *("confirm.top", "confirm.seeds", "confirm.report"),
+    *("data", "test"),
+}
+
+
+def load_spec(path: str | Path, data: str | Path | None = None) -> StudySpec:
+    """Read a study file.
+
+    data: the images to use instead of those the file names. A relative path in the file is relative to the
+        file's folder, this one to the current folder; `StudySpec.data` is absolute.
+
+    Raises SpecError, which names the file and the keys, those of the first mistake also in its fields.
+    """
+    path = Path(path)
+    document = _parse(_read(path), path)
+    if data is not None:
+        document["data"] = str(expanded(data).absolute())
+    elif isinstance(document.get("data"), str) and document["data"]:
+        document["data"] = str((path.parent / expanded(document["data"])).absolute())
+    if isinstance(document.get("test"), str) and document["test"]:
+        document["test"] = str((path.parent / expanded(document["test"])).absolute())
+    return StudySpec.from_json(document, path)
+
+
+def parse_spec(text: str, where: str) -> StudySpec:
+    """The specification in the text of a study file; SpecError names `where` and the key."""
+    return StudySpec.from_json(_parse(text, where), where)
+
+
+def differences(old: StudySpec, new: StudySpec) -> list[str]:
+    """What another specification changes in what is searched, a line a key; MAY_DIFFER is left out."""
+    # Specifications of earlier versions state the number that is meant where there is none.
+    before, after = ({"validation": VALIDATION} | dict(_leaves(spec.to_json())) for spec in (old, new))
+    return [
+        f"{key}: {_written(before, key)} → {_written(after, key)}"
+        for key in before | after
+        if key not in MAY_DIFFER and before.get(key) != after.get(key)
+    ]
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise spec_error(path, [Mistake(f"cannot be read: {error.strerror or error}")]) from None
+    if len(content) > MAX_FILE_BYTES:
+        raise spec_error(path, [Mistake(f"is larger than {MAX_FILE_BYTES:,} bytes: not a study file")])
+    try:
+        return content.decode("utf-8-sig")  # Some editors put a byte order mark in front.
+    except UnicodeDecodeError as error:
+        raise spec_error(path, [Mistake(f"is not UTF-8 text (byte {error.start})")]) from None
+
+
+def _parse(text: str, where: str | Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise spec_error(where, [Mistake("is nested too deeply")]) from None
+    except tomllib.TOMLDecodeError as error:
+        raise spec_error(where, [Mistake(f"is not valid TOML: {error}")]) from None
+    except ValueError:  # What int() says of thousands of digits.
+        raise spec_error(where, [Mistake("holds a number with too many digits")]) from None
+
+
+def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _leaves(item, f"{key}.{name}" if key else name)
+    elif key == "start":
+        for number, point in enumerate(value, 1):
+            yield from _leaves(point, f"start[{number}]")
+    else:
+        yield key, value
+
+
+def _written(leaves: dict[str, Any], key: str) -> str:
+    return json.dumps(leaves[key], ensure_ascii=False) if key in leaves else "(not set)"
