@@ -29,7 +29,7 @@ NUMBERS = [
 ]
 NAMES = ["optimizer", "schedule", "initialization", "preprocessing", "precision"]
 SWITCHES = ["nesterov", "batch_normalization", "flip", "flip_averaging"]
-BELOW_1 = {"momentum", "warmup", "dropout", "input_dropout", "label_smoothing", "averaging"}
+BELOW_1 = ("momentum", "warmup", "dropout", "input_dropout", "label_smoothing", "averaging")
 
 REFUSED: list[tuple[str, Any]] = [
     ("hidden_size", 0),
