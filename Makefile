@@ -15,8 +15,12 @@ search: .venv/installed ## search both nets on the digits, confirm and test both
 	$(BIN)/mlpsearch run digits-torch > /dev/null
 	$(BIN)/mlpsearch status
 
-test: .venv/installed-dev ## the whole test suite; arguments for pytest in ARGS
-	$(BIN)/python -m pytest -m "not stress" $(ARGS)
+# The tests start hundreds of processes, which should not all compile the same modules again.
+test: export PYTHONDONTWRITEBYTECODE =
+# A process takes a file at a time, since fixtures are made once for a file, in the order in which pytest has them:
+# the last are short.
+test: .venv/installed-dev ## the whole test suite, in two processes; arguments for pytest in ARGS
+	$(BIN)/python -m pytest -m "not stress" -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 coverage: .venv/installed-dev ## the same, and which share of the lines of each room ran; slower
 	$(BIN)/coverage run -m pytest -m "not stress" $(ARGS)
