@@ -185,15 +185,6 @@ def _multiply(record: StudyRecord) -> None:
 # ---- how it ends ----
 
 
-@pytest.fixture
-def _ctrl_c_counts() -> Iterator[None]:
-    """The background jobs of a shell ignore it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("_ctrl_c_counts")
 def test_the_command_serves_until_ctrl_c_and_ends_cleanly(
     shared: StudyRecord, mlpsearch: Command, free: int
 ) -> None:
