@@ -9,6 +9,8 @@ import venv
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.patience import PATIENCE_SECONDS
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -25,7 +27,7 @@ def copy_of_the_checkout(folder: Path) -> Path:
 def build(what: str, tree: Path, folder: Path) -> None:
     """Build the "wheel" or the "sdist" of the tree, in the folder."""
     command = [sys.executable, "-m", "hatchling", "build", "-t", what, "-d", str(folder)]
-    subprocess.run(command, cwd=tree, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, cwd=tree, check=True, capture_output=True, timeout=PATIENCE_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Environment:
     def __call__(self, *arguments: str | Path, **variables: str) -> str:
         """Run Python there and return what it printed."""
         started = self.start(*arguments, **variables)
-        out, err = started.communicate(timeout=300)
+        out, err = started.communicate(timeout=PATIENCE_SECONDS)
         assert started.returncode == 0, err
         return out
 
@@ -76,7 +78,7 @@ def install(wheel: Path, folder: Path) -> Environment:
         [sys.executable, "-m", "pip", "--python", environment.python, "install", *options, wheel],
         check=True,
         capture_output=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
     )
     (environment.packages / "others.pth").write_text(sysconfig.get_path("purelib"))
     ours = environment("-c", "import mlpsearch; print(mlpsearch.__file__)")

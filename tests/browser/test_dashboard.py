@@ -16,6 +16,7 @@ from mlpsearch.search.workers.worker import Worker
 from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.spec.study import Confirm
 from mlpsearch.studies.study_data import load_study_data
+from tests.patience import PATIENCE_SECONDS
 from tests.search.dashboard.makers import PNG, attach, running, study_to_see
 from tests.search.makers import confirmation_runs, digits_study, never
 
@@ -34,7 +35,6 @@ NOTE = """# The winner
 """
 HOME = "/dashboard/"
 STUDY = "/dashboard/studies/1"
-PATIENCE = 120_000  # milliseconds: the page's script takes long to load on a busy machine
 
 
 class Window:
@@ -43,7 +43,7 @@ class Window:
     def __init__(self, page: "Page", address: str):
         self.page = page
         self.troubles: list[str] = []
-        page.set_default_timeout(PATIENCE)
+        page.set_default_timeout(PATIENCE_SECONDS * 1000)
         page.on("console", self._heard)
         page.on("pageerror", lambda error: self.troubles.append(str(error)))
         page.on("requestfailed", lambda request: self.troubles.append(f"{request.url} {request.failure}"))
@@ -239,7 +239,7 @@ def test_the_token_opens_the_page_and_leaves_the_address(chromium: "Browser", re
     server = serve(record.storage, host="0.0.0.0", port=0)
     with running(server) as address, chromium.new_context() as context:
         page = context.new_page()
-        page.set_default_timeout(PATIENCE)
+        page.set_default_timeout(PATIENCE_SECONDS * 1000)
         here = re.sub(r"//[^:]+:", "//127.0.0.1:", address)
         refused = page.goto(here.partition("?")[0])
         assert refused

@@ -14,6 +14,7 @@ from mlpsearch.search.service import evaluate
 from mlpsearch.search.workers.worker import Worker
 from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.study_data import load_study_data
+from tests.patience import PATIENCE_SECONDS
 from tests.search.makers import digits_study, never
 from tests.search.report.test_compare import study
 from tests.search.report.test_study_report import HOSTILE, add
@@ -66,7 +67,7 @@ def opened(chromium: "Browser", path: Path, **context: Any) -> Iterator["Page"]:
     options = {"viewport": {"width": 1000, "height": 800}, **context}
     with chromium.new_context(**options) as window:
         page = window.new_page()
-        page.set_default_timeout(90_000)  # drawing takes long beside other tests
+        page.set_default_timeout(PATIENCE_SECONDS * 1000)
         page.on("console", lambda said: troubles.append(said.text))
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("request", lambda request: troubles.append(request.url) if "http" in request.url[:4] else None)

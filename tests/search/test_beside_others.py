@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE_SECONDS
 from tests.wheels import Environment
 
 NAMES = ("models", "search", "studies", "utils", "tests", "benchmarks")
@@ -81,7 +82,7 @@ def test_a_worker_that_was_started_by_hand_and_a_server(beside: Environment, run
         assert "http://" in server.stderr.readline()
     finally:
         server.send_signal(signal.SIGTERM)
-        _, said = server.communicate(timeout=120)
+        _, said = server.communicate(timeout=PATIENCE_SECONDS)
     assert "instead of ours" not in said
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE_SECONDS
 from tests.seal import ROOMS, scan, violations
 
 ROOT = Path(__file__).parents[2]
@@ -51,7 +52,9 @@ def broken_contracts(root: Path) -> set[str]:
     """The names of the import contracts that the tree breaks."""
     command = [str(LINT), "--no-cache", "--config", str(root / "pyproject.toml")]
     environment = os.environ | {"PYTHONPATH": str(root / "src"), "NO_COLOR": "1", "COLUMNS": "200"}
-    answer = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=120)
+    answer = subprocess.run(
+        command, cwd=root, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+    )
     results = dict(re.findall(r"^(.+) (KEPT|BROKEN)(?: \(.*\))?$", answer.stdout, re.MULTILINE))
     assert results.keys() == {contract["name"] for contract in contracts()}, answer.stdout + answer.stderr
     broken = {name for name, result in results.items() if result == "BROKEN"}

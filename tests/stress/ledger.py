@@ -11,6 +11,8 @@ from typing import Any
 
 import psycopg
 
+from tests.patience import PATIENCE_SECONDS
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -104,7 +106,7 @@ class Ledger:
 
     def _connect(self) -> Any:
         if isinstance(self._storage, Path):
-            return sqlite3.connect(self._storage, timeout=60, isolation_level=None)
+            return sqlite3.connect(self._storage, timeout=PATIENCE_SECONDS, isolation_level=None)
         return psycopg.connect(self._storage.replace("+psycopg", ""), autocommit=True)
 
 

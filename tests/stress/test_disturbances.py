@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.patience import PATIENCE_SECONDS
 from tests.stress.conftest import NewDriver, Reference
 from tests.stress.driver import Command, Driver
 from tests.stress.exact import assert_exact, assert_one_clear_error, assert_same, files
@@ -89,7 +90,7 @@ def test_the_study_is_deleted(new_driver: NewDriver, workers: int, rounds: int) 
         assert delete.wait() == 0, delete.errors()
         command.wait()
         line = assert_one_clear_error(command, driver.name, "was deleted")
-        assert not psutil.wait_procs(processes, timeout=10)[1]
+        assert not psutil.wait_procs(processes, timeout=PATIENCE_SECONDS)[1]
         assert "Traceback" not in command.errors_of_workers()
         assert not driver.ledger.rows()
         left = len(files(driver))

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from mlpsearch.models.weights import load_arrays
+from tests.patience import PATIENCE_SECONDS
 from tests.stress.conftest import NewDriver
-from tests.stress.driver import PATIENCE_SECONDS, Command, Driver, wait_until
+from tests.stress.driver import Command, Driver, wait_until
 from tests.stress.exact import assert_exact, assert_same
 
 stress = pytest.mark.stress

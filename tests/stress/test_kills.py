@@ -3,6 +3,7 @@
 import psutil
 import pytest
 
+from tests.patience import PATIENCE_SECONDS
 from tests.postgres import Server
 from tests.stress.conftest import NewDriver, Reference
 from tests.stress.driver import is_of, wait_until
@@ -50,7 +51,7 @@ def test_the_workers_of_a_killed_supervisor_end(
     processes = command.workers()
     assert len(processes) == workers
     command.popen.kill()
-    _, alive = psutil.wait_procs(processes, timeout=60)
+    _, alive = psutil.wait_procs(processes, timeout=PATIENCE_SECONDS)
     assert not alive
     assert "Traceback" not in command.errors_of_workers()
     assert not driver.ledger.in_state("RUNNING"), "they have given their trials back"

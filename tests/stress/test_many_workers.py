@@ -6,6 +6,7 @@ import urllib.request
 
 import pytest
 
+from tests.patience import PATIENCE_SECONDS
 from tests.postgres import Server
 from tests.stress.conftest import NewDriver, Reference
 from tests.stress.driver import FAST, wait_until
@@ -112,7 +113,7 @@ def _poll(url: str, over: threading.Event, seconds: list[float]) -> None:
     while not over.wait(0.1):
         started = time.monotonic()
         try:
-            with urllib.request.urlopen(url, timeout=60) as answer:
+            with urllib.request.urlopen(url, timeout=PATIENCE_SECONDS) as answer:
                 answer.read()
         except OSError:
             seconds.append(float("inf"))

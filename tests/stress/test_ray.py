@@ -17,6 +17,7 @@ from mlpsearch.search.workers.ray_worker import RayWorker, starting_on_ray
 from mlpsearch.search.workers.supervisor import Supervisor, WorkerEnd
 from mlpsearch.studies.deletion import delete_study
 from mlpsearch.studies.record import StudyRecord
+from tests.patience import PATIENCE_SECONDS
 from tests.postgres import ESCAPED, Server
 from tests.stress.conftest import NewDriver, Reference
 from tests.stress.driver import Command, Driver, wait_until
@@ -57,7 +58,7 @@ class Cluster:
         node = next(raylets[parent.pid] for parent in worker.parents() if parent.pid in raylets)
         self.nodes.remove(node)
         self._cluster.remove_node(node, allow_graceful=False)
-        assert not psutil.wait_procs([worker], timeout=60)[1]
+        assert not psutil.wait_procs([worker], timeout=PATIENCE_SECONDS)[1]
 
     def logs_without(self, secret: str) -> int:
         """How many files Ray has written; in none of them is the secret."""
@@ -83,7 +84,7 @@ def cluster(cache: Path) -> Iterator[Cluster]:
 
 
 def _alive(processes: list[psutil.Process]) -> list[psutil.Process]:
-    return psutil.wait_procs(processes, timeout=30)[1]
+    return psutil.wait_procs(processes, timeout=PATIENCE_SECONDS)[1]
 
 
 def worker_of(row: Row) -> psutil.Process | None:
@@ -147,7 +148,7 @@ def test_a_study_that_has_it_all(
     driver.wait_for_trials(4)
     workers = [*workers_of(driver).values()]
     second.popen.kill()
-    assert not psutil.wait_procs(workers, timeout=60)[1], "they end with their driver"
+    assert not psutil.wait_procs(workers, timeout=PATIENCE_SECONDS)[1], "they end with their driver"
     killed = lost_trials(driver)
     let_grace_pass(driver, killed)
 
@@ -217,7 +218,7 @@ def work_is(monkeypatch: pytest.MonkeyPatch, work: Work) -> None:
 
 
 def end_of(worker: RayWorker) -> WorkerEnd:
-    return wait_until(worker.end, "a worker to end", 120)
+    return wait_until(worker.end, "a worker to end")
 
 
 def test_workers_share_gpus(
@@ -271,7 +272,7 @@ def test_a_worker_that_waits_for_its_place_can_be_asked_to_end(
     work_is(monkeypatch, stay)
     with starting_on_ray(cluster.address, record, gpus=1) as start:
         running = [start() for _ in range(NODES)]
-        wait_until(lambda: len([*tmp_path.glob("*.started")]) == NODES or None, "the workers", 120)
+        wait_until(lambda: len([*tmp_path.glob("*.started")]) == NODES or None, "the workers")
         waiting = start()
         waiting.ask_to_end()
         assert end_of(waiting) == WorkerEnd()

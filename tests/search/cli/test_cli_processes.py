@@ -17,6 +17,7 @@ import pytest
 from mlpsearch.search.results.status import StudyStatus, study_status
 from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.studies.record import open_study
+from tests.patience import PATIENCE_SECONDS
 from tests.search.conftest import Answer
 from tests.studies.stores import new_study
 
@@ -26,7 +27,7 @@ TRIALS = 12  # many more than end before the interruption
 
 
 def answer_of(process: subprocess.Popen[str]) -> Answer:
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=PATIENCE_SECONDS)
     return Answer(process.returncode, out, err)
 
 
@@ -101,7 +102,7 @@ class Story:
 def ended_trials(path: Path) -> int:
     """How many trials ended, by the tables themselves."""
     try:
-        with closing(sqlite3.connect(path, timeout=60)) as connection:
+        with closing(sqlite3.connect(path, timeout=PATIENCE_SECONDS)) as connection:
             query = "SELECT COUNT(*) FROM trials WHERE state IN ('COMPLETE', 'PRUNED')"
             return int(connection.execute(query).fetchone()[0])
     except sqlite3.OperationalError:  # not made yet
@@ -118,7 +119,7 @@ def story(tmp_path_factory: pytest.TempPathFactory, image_cache: Path) -> Iterat
         patch.setenv("MLPSEARCH_CACHE", str(image_cache))
         patch.delenv("MLPSEARCH_STORAGE", raising=False)
         run = start(MLPSEARCH, "run", "digits-numpy", "--trials", str(TRIALS), cwd=folder)
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not ended_trials(folder / "mlpsearch.db") and run.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
         run.send_signal(signal.SIGINT)

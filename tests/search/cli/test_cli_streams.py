@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mlpsearch.studies.record import StudyRecord
+from tests.patience import PATIENCE_SECONDS
 from tests.search.conftest import Answer
 from tests.studies.stores import new_study
 
@@ -25,7 +26,7 @@ def shell(arguments: str, redirection: str, cwd: Path, **environment: str) -> An
         env=os.environ | environment,
         capture_output=True,
         stdin=subprocess.DEVNULL,
-        timeout=300,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     return Answer(done.returncode, done.stdout.decode("latin-1"), done.stderr.decode())
@@ -65,7 +66,7 @@ def test_work_that_is_done_stays_done_where_nobody_reads_the_output(
     os.close(reading)
     arguments = [sys.executable, "-m", "mlpsearch", "evaluate", "mine", "--storage", record.url]
     done = subprocess.run(
-        arguments, cwd=tmp_path, stdout=writing, stderr=subprocess.PIPE, timeout=300, check=False
+        arguments, cwd=tmp_path, stdout=writing, stderr=subprocess.PIPE, timeout=PATIENCE_SECONDS, check=False
     )
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, b"")

@@ -19,10 +19,9 @@ import pytest
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.storage.opening import sqlite_path
+from tests.patience import PATIENCE_SECONDS
 from tests.search.makers import checkpoints, digits_study, states
 from tests.studies.stores import spec
-
-PATIENCE_SECONDS = 120
 
 
 @dataclass
@@ -38,7 +37,7 @@ class Service:
 
     def health(self) -> tuple[int, dict[str, Any]]:
         try:
-            with urllib.request.urlopen(f"{self.address}/healthz", timeout=60) as answer:
+            with urllib.request.urlopen(f"{self.address}/healthz", timeout=PATIENCE_SECONDS) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as refused:
             with refused:
@@ -50,7 +49,7 @@ class Service:
         for number in signals:
             self.process.send_signal(number)
         code = self.process.wait(PATIENCE_SECONDS)
-        assert not psutil.wait_procs(workers, timeout=30)[1]
+        assert not psutil.wait_procs(workers, timeout=PATIENCE_SECONDS)[1]
         return code
 
 
@@ -95,7 +94,7 @@ def test_its_life(service: Service, record: StudyRecord) -> None:
     wait_until(lambda: len(service.workers()) == 2 and bool(checkpoints(record)), "a trial to be underway")
     for worker in service.workers():
         assert record.url not in worker.cmdline(), "where everybody could read it"
-    with urllib.request.urlopen(f"{service.address}/api/studies", timeout=60) as answer:
+    with urllib.request.urlopen(f"{service.address}/api/studies", timeout=PATIENCE_SECONDS) as answer:
         assert {study["study_name"] for study in json.load(answer)["study_summaries"]} == {"mine", "long"}
 
     killed = service.workers()[0]

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from mlpsearch.studies.record import StudyRecord
+from tests.patience import PATIENCE_SECONDS
 from tests.search.conftest import Command
 
 Finished = Callable[..., StudyRecord]
@@ -38,9 +39,9 @@ def test_it_serves_the_studies_on_this_machine_alone(finished: Finished, tmp_pat
         try:
             said = re.search(r"(http://127\.0\.0\.1:([0-9]+))/dashboard/", server.stderr.readline())
             assert said is not None
-            with urllib.request.urlopen(f"{said[1]}/api/studies", timeout=60) as answer:
+            with urllib.request.urlopen(f"{said[1]}/api/studies", timeout=PATIENCE_SECONDS) as answer:
                 (study,) = json.load(answer)["study_summaries"]
-            with urllib.request.urlopen(f"{said[1]}/dashboard/", timeout=60) as answer:
+            with urllib.request.urlopen(f"{said[1]}/dashboard/", timeout=PATIENCE_SECONDS) as answer:
                 page = answer.read().decode()
             with pytest.raises(ConnectionRefusedError):  # another address of this machine
                 socket.create_connection(("127.0.0.2", int(said[2])), timeout=10)

@@ -1,6 +1,7 @@
 """/healthz: what it says, to whom, and where its answers come from."""
 
 import json
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +13,7 @@ import pytest
 from mlpsearch.models.errors import StorageError
 from mlpsearch.search.dashboard.guard import Guard
 from mlpsearch.search.dashboard.health import Health, StorageWatch, health_page
+from tests.patience import PATIENCE_SECONDS
 from tests.search.dashboard.makers import READ_ONLY, ask
 from tests.search.dashboard.test_guard import open_to_all
 from tests.studies.stores import new_storage
@@ -77,7 +79,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def settles(probe: Callable[[], bool], expected: bool) -> bool:
     """Whether the probe comes to say so within a while."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while probe() != expected:
         if time.monotonic() > deadline:
             return False
@@ -100,13 +102,15 @@ def test_a_storage_that_goes_and_comes_back(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("_impatient")
 def test_a_storage_that_hangs_does_not_make_it_hang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, over = threading.Event(), threading.Event()
+
     def hang(url: str) -> list[str]:
-        time.sleep(5)
+        asked.set()
+        over.wait(PATIENCE_SECONDS)
         raise StorageError("too late")
 
     monkeypatch.setattr("mlpsearch.search.dashboard.health.stored_names", hang)
     with StorageWatch(new_storage(tmp_path)) as watch:
-        time.sleep(0.5)
-        started = time.monotonic()
-        assert not watch.answers()
-        assert time.monotonic() - started < 2
+        assert asked.wait(PATIENCE_SECONDS)
+        assert settles(watch.answers, False)
+        over.set()

@@ -20,6 +20,7 @@ from mlpsearch.search.dashboard.address import Address, listen
 from mlpsearch.search.dashboard.publish import publish
 from mlpsearch.search.dashboard.server import guarded, serve
 from mlpsearch.studies.record import StudyRecord
+from tests.patience import PATIENCE_SECONDS
 from tests.search.conftest import Command
 from tests.search.dashboard.makers import READ_ONLY, ask, running, study_to_see
 from tests.search.makers import TESTED
@@ -123,7 +124,7 @@ def test_each_start_has_a_token_of_its_own(shared: StudyRecord) -> None:
 def test_a_request_too_large_is_refused_before_it_is_read(shared: StudyRecord) -> None:
     with running(serve(shared.storage, host="127.0.0.1", port=0)) as address:
         port = int(address.split(":")[2].partition("/")[0])
-        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as connection:
             head = f"POST /api/studies HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: {2 << 20}\r\n\r\n"
             connection.sendall(head.encode())
             assert connection.recv(1000).startswith(b"HTTP/1.1 413")
@@ -198,9 +199,10 @@ def test_the_command_serves_until_ctrl_c_and_ends_cleanly(
 
 def _visit_and_interrupt(port: int) -> bytes:
     """Read from the server that this process is about to start, then press its Ctrl-C."""
-    for _ in range(300):
+    address = f"http://127.0.0.1:{port}/api/studies"
+    for _ in range(int(PATIENCE_SECONDS * 10)):
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/studies", timeout=30) as answer:
+            with urllib.request.urlopen(address, timeout=PATIENCE_SECONDS) as answer:
                 seen: bytes = answer.read()
         except OSError:
             time.sleep(0.1)

@@ -27,6 +27,7 @@ from mlpsearch.search.results.winner import load_winner
 from mlpsearch.studies.data.holdout import open_test_split
 from mlpsearch.studies.data.training import load_training
 from mlpsearch.studies.record import StudyRecord
+from tests.patience import PATIENCE_SECONDS
 from tests.search.export.conftest import Folder
 from tests.search.makers import NETS
 from tests.studies.image_makers import colour_pixels, encode, grey_pixels, turned, write_folder
@@ -93,7 +94,7 @@ def test_a_numpy_net_needs_neither_torch_nor_optuna(folder: Folder) -> None:
     folder()
     grey_files(1)
     command = [sys.executable, "-c", code, "predict", "best", "0.png", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True)
     assert json.loads(done.stdout)[0]["file"] == "0.png"
 
 

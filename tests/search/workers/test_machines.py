@@ -28,6 +28,7 @@ from mlpsearch.studies.files.s3 import S3Files
 from mlpsearch.studies.record import StudyRecord, open_study
 from mlpsearch.studies.spec.study import StudySpec
 from mlpsearch.studies.study_data import load_spec_data, load_study_data
+from tests.patience import PATIENCE_SECONDS
 from tests.search.behaviours import stops_after
 from tests.search.conftest import Command
 from tests.search.makers import NETS, content, never, same_study, silence, states
@@ -36,7 +37,6 @@ from tests.studies.stores import new_storage, spec
 
 EPOCHS = 100  # seconds, so that a worker can be killed between the first and the last
 
-_PATIENCE_SECONDS = 120.0
 _MARK_SECONDS = 1e6  # added to what a checkpoint says that it took; only who goes on from it ends with that
 
 
@@ -85,7 +85,7 @@ def mark_checkpoint(record: StudyRecord, number: int) -> int:
 
 def kill_in_trial(record: StudyRecord, process: subprocess.Popen[bytes]) -> int:
     """Kill a worker in its first trial once that has a checkpoint; return how many epochs that holds."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while checkpoint_name(0) not in names(record):
         assert process.poll() is None, "ended without a checkpoint"
         assert time.monotonic() < deadline, "no checkpoint"
@@ -116,7 +116,7 @@ def test_a_trial_killed_on_one_machine_goes_on_on_another(
     assert 0 < kept < EPOCHS
     silence(record)  # as it is half a minute later
     with Machine(tmp_path / "two", other).worker(record) as process:
-        assert process.wait(_PATIENCE_SECONDS) == 0
+        assert process.wait(PATIENCE_SECONDS) == 0
 
     trials = same_study(record).optuna_study().trials
     assert [trial.user_attrs["seconds"] > _MARK_SECONDS for trial in trials] == [True, False]

@@ -23,6 +23,7 @@ from mlpsearch.studies.storage.opening import (
     storage_url,
 )
 from mlpsearch.studies.storage.sqlite import BUSY_SECONDS
+from tests.patience import PATIENCE_SECONDS
 from tests.studies.stores import new_storage
 
 KINDS = "must be a file, sqlite:///FILE or postgresql+psycopg://…"
@@ -197,5 +198,5 @@ def test_a_busy_database_is_waited_for(storage: Storage, url: str) -> None:
         time.sleep(0.3)
         assert not writing.done()
         holder.execute("COMMIT")
-        writing.result(30)
+        writing.result(PATIENCE_SECONDS)
     assert [study.study_name for study in storage.optuna.get_all_studies()] == ["s"]

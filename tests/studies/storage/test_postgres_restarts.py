@@ -1,7 +1,6 @@
 """A PostgreSQL server that is away for a while: nothing is lost, and nothing is done twice."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -79,10 +78,8 @@ def test_a_server_that_stays_away_ends_in_one_line(
     monkeypatch.setattr(reconnecting, "PATIENCE_SECONDS", 0.3)
     server.stop()
     try:
-        started = time.monotonic()
         with pytest.raises(StorageError, match=r"^the storage's server cannot be reached \([^\n]*\)$"):
             opened.optuna.get_all_studies()
-        assert time.monotonic() - started < 10
     finally:
         server.start()
     assert opened.optuna.get_all_studies() == []

@@ -23,6 +23,7 @@ from sqlalchemy import event, update
 from mlpsearch.studies.storage.backend import TrialChange
 from mlpsearch.studies.storage.opening import Storage, exclusive, exists, open_storage, stored_names
 from mlpsearch.studies.storage.spans import GRACE_SECONDS
+from tests.patience import PATIENCE_SECONDS
 from tests.studies.stores import missing_storage, new_storage
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -280,7 +281,7 @@ def test_processes_make_one_storage_together_and_share_its_trials(tmp_path: Path
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
-    answers = [process.communicate(timeout=120) for process in processes]
+    answers = [process.communicate(timeout=PATIENCE_SECONDS) for process in processes]
     assert [(process.returncode, errors) for process, (_, errors) in zip(processes, answers, strict=True)] == (
         [(0, "")] * 2
     )
@@ -313,7 +314,7 @@ def test_the_lock_excludes_other_processes_and_ends_with_its_holder(url: str) ->
     assert not got.wait(0.4)
     os.kill(holder.pid, signal.SIGKILL)
     holder.communicate()
-    assert got.wait(30)
+    assert got.wait(PATIENCE_SECONDS)
     waiting.join()
 
 
