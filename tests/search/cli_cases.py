@@ -52,6 +52,7 @@ SUCCESSES: list[tuple[tuple[str, ...], int, str, str]] = [
         "mine (confirmation): ",
     ),
     (("submit", "own.toml"), 0, "", "own: 2 trials in sqlite:////"),
+    (("submit", "digits-numpy"), 0, "", "digits-numpy: 30 trials in sqlite:////"),
     (
         ("submit", "own.toml", "--artifacts", "shared", "--storage", "new.db"),
         0,

@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import tomli_w
 
 from mlpsearch.search.results.status import StudyStatus, study_status
 from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.studies.record import open_study
+from mlpsearch.studies.spec import catalog
+from mlpsearch.studies.spec.study import Confirm
 from tests.patience import PATIENCE_SECONDS
 from tests.search.conftest import Answer
 from tests.studies.stores import new_study
@@ -24,6 +27,7 @@ from tests.studies.stores import new_study
 MLPSEARCH = Path(sys.executable).with_name("mlpsearch")
 OPTUNA = Path(sys.executable).with_name("optuna")
 TRIALS = 12  # many more than end before the interruption
+CONFIRM = Confirm(top=2, seeds=2, report=2)  # so that it takes less than the search
 
 
 def answer_of(process: subprocess.Popen[str]) -> Answer:
@@ -115,10 +119,13 @@ def story(tmp_path_factory: pytest.TempPathFactory, image_cache: Path) -> Iterat
     for name in ("search", "models", "studies"):  # not ours, and in the way of an import by name
         (folder / name).mkdir()
         (folder / name / "__init__.py").write_text("raise RuntimeError('imported from the current folder')\n")
+    ready = catalog.find("digits-numpy").model_copy(update={"confirm": CONFIRM})
+    (folder / "study.toml").write_text(tomli_w.dumps(ready.to_json()), "utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLPSEARCH_CACHE", str(image_cache))
+        patch.setenv("OMP_NUM_THREADS", "1")
         patch.delenv("MLPSEARCH_STORAGE", raising=False)
-        run = start(MLPSEARCH, "run", "digits-numpy", "--trials", str(TRIALS), cwd=folder)
+        run = start(MLPSEARCH, "run", "study.toml", "--trials", str(TRIALS), cwd=folder)
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not ended_trials(folder / "mlpsearch.db") and run.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
