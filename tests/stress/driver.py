@@ -20,7 +20,7 @@ from tests.stress.ledger import Ledger, Row
 T = TypeVar("T")
 
 EPOCHS = 20
-LOOK_SECONDS = 0.05
+LOOK_SECONDS = 0.1
 
 PARAMETERS = {"hidden_size", "learning_rate", "regularization", "depth", "batch_size"}
 
