@@ -15,15 +15,17 @@ search: .venv/installed ## search both nets on the digits, confirm and test both
 	$(BIN)/mlpsearch run digits-torch > /dev/null
 	$(BIN)/mlpsearch status
 
+# Two processes, which take a file at a time, since fixtures are made once for a file, in the order in which pytest has
+# them: the last are short.
+PYTEST := $(BIN)/python -m pytest -m "not stress" -n 2 --dist loadfile --no-loadscope-reorder
 # The tests start hundreds of processes, which should not all compile the same modules again.
-test: export PYTHONDONTWRITEBYTECODE =
-# A process takes a file at a time, since fixtures are made once for a file, in the order in which pytest has them:
-# the last are short.
+test coverage: export PYTHONDONTWRITEBYTECODE =
+
 test: .venv/installed-dev ## the whole test suite, in two processes; arguments for pytest in ARGS
-	$(BIN)/python -m pytest -m "not stress" -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(PYTEST) $(ARGS)
 
 coverage: .venv/installed-dev ## the same, and which share of the lines of each room ran; slower
-	$(BIN)/coverage run -m pytest -m "not stress" $(ARGS)
+	$(PYTEST) --cov --cov-report= $(ARGS)
 	@for room in models studies search; do \
 		printf '%-10s%3s%%\n' $$room "$$($(BIN)/coverage report --format=total --include="$$room/*")"; done
 	@printf '%-10s%3s%%\n' total "$$($(BIN)/coverage report --format=total)"

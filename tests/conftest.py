@@ -13,10 +13,6 @@ from tests.studies.stores import on
 
 DATABASES = ("sqlite", "postgresql")
 
-# A shell without job control starts what it puts in the background with Ctrl-C ignored, and all commands that the
-# tests start from there would ignore it, too.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-
 
 @pytest.fixture(scope="session", autouse=True)
 def _ctrl_c_counts() -> Iterator[None]:
