@@ -9,7 +9,7 @@ import sys
 import click
 
 from mlpsearch.models.errors import MlpsearchError, OutputError, innermost
-from mlpsearch.search.cli import export, remove, report, result, run, serve, show
+from mlpsearch.search.cli import export, prepare, remove, report, result, run, serve, show
 from mlpsearch.search.cli.common import INTERRUPTED, tell
 from mlpsearch.search.cli.streams import discard_output, standard_streams
 from mlpsearch.studies.storage.opening import is_storage_failure
@@ -26,7 +26,7 @@ def cli() -> None:
     """
 
 
-for module in (show, run, result, export, report, serve, remove):
+for module in (show, prepare, run, result, export, report, serve, remove):
     for command in module.COMMANDS:
         cli.add_command(command)
 

@@ -65,7 +65,8 @@ def _export_winner(record: "StudyRecord", output: Path, onnx: bool) -> None:
     exported = export_study(record, output, onnx=onnx)
     if exported.removed is not None:
         tell(f"removed {exported.removed} of the earlier export; --onnx writes that of this one")
-    predict = "" if output.suffix else f"; `mlpsearch predict {output} IMAGE…` classifies images with it"
+    what = ("TABLE", "rows") if record.spec.dataset == "table" else ("IMAGE…", "images")
+    predict = "" if output.suffix else f"; `mlpsearch predict {output} {what[0]}` classifies {what[1]} with it"
     tell(f"wrote {output}; `mlpsearch train {output}` trains it again{predict}")
     tell(f"taken: {exported.taken}")
     if exported.missing:

@@ -148,7 +148,8 @@ def _existing(data: Path, dataset: str) -> Path:
         data.stat()
     except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
         reason = error.strerror if isinstance(error, OSError) else error
-        raise DataError(f"{data}: {reason} (the images of dataset {dataset!r})") from error
+        what = "rows" if dataset == "table" else "images"
+        raise DataError(f"{data}: {reason} (the {what} of dataset {dataset!r})") from error
     return data
 
 

@@ -62,7 +62,10 @@ def made(tmp_path: Path, mlpsearch: Command) -> Callable[..., Path]:
         answer = mlpsearch("run", "shop.toml")
         assert answer.code == 0, answer.err
         assert "3 columns: 1 of numbers, 1 of categories, 1 of dates" in answer.err
-        assert mlpsearch("export", "shop", "-o", "best").code == 0
+        assert (
+            "; `mlpsearch predict best TABLE` classifies rows with it"
+            in mlpsearch("export", "shop", "-o", "best").err
+        )
         return tmp_path / "best"
 
     return make

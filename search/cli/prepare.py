@@ -1,0 +1,89 @@
+"""Commands before a search: new, check."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mlpsearch.search.cli.common import (
+    PathType,
+    data_option,
+    err,
+    json_option,
+    out,
+    print_json,
+    storage_option,
+    tell,
+)
+
+if TYPE_CHECKING:
+    from mlpsearch.search.checking import Check
+
+_PATH = PathType()
+
+
+@click.command()
+@click.argument("table", type=_PATH)
+@click.option("--label", required=True, metavar="COLUMN", help="The column with the classes.")
+@click.option("--test", type=_PATH, metavar="TABLE", help="A table of test rows.  [default: a fifth of the rows]")
+@click.option(
+    "--net", type=click.Choice(["numpy", "torch"]), default="numpy", show_default=True, help="Which net."
+)
+@click.option("-o", "--output", type=_PATH, help="The study file to write.  [default: the table's name, .toml]")
+def new(table: Path, label: str, test: Path | None, net: str, output: Path | None) -> None:
+    """Look at a table (CSV, Parquet, …) and write a study file for it, with ranges that fit its size."""
+    from mlpsearch.search.new_study import file_name, write_new_study
+    from mlpsearch.studies.spec.table_options import TEST_SHARE, TableOptions
+
+    path = output or file_name(table)
+    options = TableOptions(label, TEST_SHARE if test is None else str(test.absolute()))
+    with err().status("reading the table"):
+        write_new_study(table, options, path, net)
+    tell(f"wrote {path}; `mlpsearch check {path}` says what was understood, `mlpsearch run {path}` searches")
+
+
+@click.command()
+@click.argument("study")
+@data_option
+@storage_option
+@json_option
+def check(study: str, data: str | None, storage: str | None, as_json: bool) -> None:
+    """Say what a study's data are, what looks wrong with them, and how long its search will take here."""
+    from mlpsearch.search.checking import check_study
+    from mlpsearch.studies.storage.opening import storage_url
+
+    with err().status("reading the data, and training for a moment"):
+        found = check_study(study, storage_url(storage), data)
+    if as_json:
+        print_json(asdict(found))
+        return
+    for line in _lines(found):
+        out().print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _lines(check: "Check") -> list[str]:
+    from mlpsearch.search.results.wording import duration
+
+    counts = sorted(check.classes.items(), key=lambda item: -item[1])
+    total = check.training + check.validation
+    shares = ", ".join(f"{name} {count / total:.1%}" for name, count in counts[:8])
+    lines = [
+        f"{check.study}: {check.training:,} for training, {check.validation:,} for validation; the test is sealed",
+        f"{len(counts)} classes: {shares}{', …' if len(counts) > 8 else ''}",
+        *check.remarks,
+    ]
+    for column in check.columns:
+        several = f" of {column['categories']:,}" if column["kind"] == "category" else ""
+        empty = f", {column['empty']:,} empty" if column["empty"] else ""
+        lines.append(f"  {column['name']}: {column['kind']}{several}{empty}")
+    lines += [f"warning: {warning}" for warning in check.warnings]
+    confirm = f", its confirmation {duration(check.confirm_seconds)}" if check.confirm_seconds else ""
+    lines.append(
+        f"a trial takes about {duration(check.trial_seconds)} here, the search at most "
+        f"{duration(check.search_seconds)}{confirm}, with one worker"
+    )
+    return lines
+
+
+COMMANDS = (new, check)

@@ -1,0 +1,90 @@
+"""`new` writes a study file that can be run, and `check` says what a person should know before that."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from mlpsearch.studies.spec.reading import load_spec
+from tests.search.conftest import Command
+from tests.search.test_tables import shop
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """The shop's table."""
+    shop().write_csv(tmp_path / "shop.csv")
+    return tmp_path / "shop.csv"
+
+
+def test_from_a_table_to_a_tested_net_with_two_commands(table: Path, mlpsearch: Command) -> None:
+    answer = mlpsearch("new", "shop.csv", "--label", "bought")
+    assert answer.err.startswith("wrote shop.toml; `mlpsearch check shop.toml` says what was understood, ")
+    spec = load_spec("shop.toml")
+    assert (spec.name, spec.net, spec.label, spec.data) == ("shop", "numpy", "bought", str(table))
+    text = Path("shop.toml").read_text()
+    assert 'data = "shop.csv"' in text, "relative to the file, so that both can be moved"
+    Path("shop.toml").write_text(text.replace("epochs = 80", "epochs = 3"))
+    run = mlpsearch("run", "shop.toml", "--trials", "2", "--no-evaluate")
+    assert run.code == 0, run.err
+
+
+@pytest.mark.parametrize(("rows", "epochs"), [(160, 80), (6_000, 50), (20_000, 30), (200_000, 12)])
+def test_larger_tables_are_seen_less_often(mlpsearch: Command, tmp_path: Path, rows: int, epochs: int) -> None:
+    shop(rows).write_parquet(tmp_path / "a.parquet")
+    assert mlpsearch("new", "a.parquet", "--label", "bought", "--net", "torch", "-o", "b.toml").code == 0
+    spec = load_spec("b.toml")
+    assert (spec.name, spec.net, spec.budget.epochs) == ("b", "torch", epochs)
+
+
+def test_nothing_is_written_over_and_mistakes_are_one_line(
+    table: Path, mlpsearch: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "shop.toml").write_text("mine")
+    answer = mlpsearch("new", "shop.csv", "--label", "bought")
+    assert (answer.code, answer.err) == (
+        1,
+        "error: shop.toml: is there already; name another with -o, or remove it\n",
+    )
+    assert (tmp_path / "shop.toml").read_text() == "mine"
+    assert "has no column 'sold'" in mlpsearch("new", "shop.csv", "--label", "sold", "-o", "b.toml").err
+    assert "no such file" in mlpsearch("new", "none.csv", "--label", "a", "-o", "b.toml").err.lower()
+    assert not (tmp_path / "b.toml").exists()
+
+
+def test_check_says_what_was_understood_and_how_long_it_takes(table: Path, mlpsearch: Command) -> None:
+    mlpsearch("new", "shop.csv", "--label", "bought")
+    lines = mlpsearch("check", "shop.toml").out.splitlines()
+    assert lines[0] == "shop: 102 for training, 26 for validation; the test is sealed"
+    assert lines[1].startswith("2 classes: yes ")
+    assert "  spent: number, 6 empty" in lines
+    assert "  city: category of 3" in lines
+    assert "  day: date" in lines
+    assert any(line.startswith("warning: 26 for validation are few: one standard error") for line in lines)
+    assert lines[-1].startswith("a trial takes about ")
+    document = json.loads(mlpsearch("check", "shop.toml", "--json").out)
+    assert document["trial_seconds"] == pytest.approx(80 * document["epoch_seconds"])
+    assert document["search_seconds"] == pytest.approx(50 * document["trial_seconds"])
+    assert document["confirm_seconds"] == pytest.approx(30 * document["trial_seconds"])
+    assert not Path("mlpsearch.db").exists(), "nothing is made"
+
+
+def test_check_warns_of_what_looks_wrong(mlpsearch: Command, tmp_path: Path) -> None:
+    frame = shop(4_000)
+    rare = np.arange(4_000) % 10 == 0
+    frame = frame.with_columns(bought=pl.when(pl.lit(rare)).then(pl.lit("yes")).otherwise(pl.lit("no")))
+    leak = np.where(rare, 5.0, 1.0) + np.random.default_rng(0).normal(0, 0.1, 4_000)
+    pl.concat([frame.with_columns(leak=leak)] * 2).write_csv(tmp_path / "a.csv")
+    mlpsearch("new", "a.csv", "--label", "bought")
+    warnings = json.loads(mlpsearch("check", "a.toml", "--json").out)["warnings"]
+    assert warnings[0] == "90.0% are 'no': a net that says nothing else has that accuracy"
+    assert "validation rows are training rows as well" in warnings[1]
+    assert warnings[2:] == ["column 'leak' alone gives the class away (100.0%): looks like a leak"]
+
+
+def test_check_of_images(mlpsearch: Command) -> None:
+    lines = mlpsearch("check", "digits-numpy").out.splitlines()
+    assert lines[0] == "digits-numpy: 1,187 for training, 250 for validation; the test is sealed"
+    assert not any("looks like a leak" in line for line in lines)
