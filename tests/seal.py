@@ -35,6 +35,11 @@ _DECODERS = frozenset(
 )
 # What the test split is called where it lies: in folders of images, CIFAR-10's files, FashionMNIST's, the cache.
 _FILES = re.compile(r"^test$|\btest[-_/](images|batch|labels|split|[0-9a-f*])|t10k|/test\b", re.IGNORECASE)
+# "test" is a key of the study file, for a table: they read and write it, and open nothing.
+_KEYS = frozenset({"search/new_study.py", "studies/spec/reading.py", "studies/spec/study.py"})
+# Where the rows of a table's test split are, in a file of their own: for who reads the table alone.
+_TEST_ROWS = re.compile(r"^test_file$")
+_READERS = _KEYS | {"studies/data/tables/source.py", "studies/spec/table_options.py"}
 # They see test images before a search: of an opened image they may ask these, and never what decodes one.
 _PIXEL_FREE = frozenset(
     {"studies/data/images/check.py", "studies/data/images/headers.py", "studies/data/images/layout.py"}
@@ -82,7 +87,11 @@ Rule = Callable[[ast.Module], Iterator[tuple[int, str]]]
 def _rules(path: str) -> list[Rule]:
     if path == _OPENER:
         return []
-    rules: list[Rule] = [] if path in _DECODERS else [_names_of_files, _torchvision_splits]
+    rules: list[Rule] = [] if path in _DECODERS else [_torchvision_splits]
+    if path not in _DECODERS:
+        rules.append(_names_of_files_beside_keys if path in _KEYS else _names_of_files)
+    if path not in _READERS:
+        rules.append(_rows_of_the_test)
     if path in _PIXEL_FREE:
         rules.append(_decoding)
     return rules if path == _FINALIZE else [*rules, _opener_named]
@@ -116,6 +125,18 @@ def _names_of_files(tree: ast.Module) -> Iterator[tuple[int, str]]:
             text = node.value if isinstance(node.value, str) else node.value.decode("latin-1")
             if _FILES.search(text):
                 yield node.lineno, f"names the test split or its files: {text[:40]!r}"
+
+
+def _names_of_files_beside_keys(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """One of the files; the name of the split alone is a key of the study file."""
+    yield from ((line, what) for line, what in _names_of_files(tree) if not what.endswith(": 'test'"))
+
+
+def _rows_of_the_test(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """The path of a table's test rows."""
+    for node in ast.walk(tree):
+        if any(_TEST_ROWS.search(name.rpartition(".")[2]) for name in _names(node)):
+            yield getattr(node, "lineno", 0), "names the file of a table's test rows"
 
 
 def _torchvision_splits(tree: ast.Module) -> Iterator[tuple[int, str]]:

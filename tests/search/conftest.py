@@ -23,6 +23,7 @@ from mlpsearch.studies.data.holdout import open_test_split
 from mlpsearch.studies.data.training import TrainingData
 from mlpsearch.studies.files import file_store
 from mlpsearch.studies.record import StudyRecord, open_study
+from mlpsearch.studies.spec.table_options import TableOptions
 from mlpsearch.studies.storage.opening import ENVIRONMENT
 from mlpsearch.studies.study_data import load_study_data
 from tests.models.blobs import blobs
@@ -150,9 +151,9 @@ def openings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Notes each opening of a test split."""
     opened: list[str] = []
 
-    def note(dataset: str, data: Path | None) -> holdout.TestData:
+    def note(dataset: str, data: Path | None, table: TableOptions | None = None) -> holdout.TestData:
         opened.append(dataset)
-        return open_test_split(dataset, data)
+        return open_test_split(dataset, data, table)
 
     monkeypatch.setattr(finalize, "open_test_split", note)
     return opened
