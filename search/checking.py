@@ -15,9 +15,11 @@ from mlpsearch.models.metrics import predict_split
 from mlpsearch.models.prediction import statistics
 from mlpsearch.models.threads import limited_threads
 from mlpsearch.studies.data.duplicates import count_known
+from mlpsearch.studies.data.table_columns import MISSING
 from mlpsearch.studies.data.training import TrainingData, check_images, remarks_on_validation
 from mlpsearch.studies.record import find_spec
 from mlpsearch.studies.spec.dimensions import Choices, Dimension
+from mlpsearch.studies.spec.space import defaults_of
 from mlpsearch.studies.spec.study import StudySpec
 from mlpsearch.studies.study_data import load_spec_data
 
@@ -111,7 +113,7 @@ def _columns(images: TrainingData) -> list[dict[str, Any]]:
 
 
 def _empty(codes: NDArray[np.float64], categories: list[str]) -> int:
-    return int((codes == categories.index("")).sum()) if "" in categories else 0
+    return int((codes == categories.index(MISSING)).sum()) if MISSING in categories else 0
 
 
 def _warnings(images: TrainingData) -> Iterator[str]:
@@ -184,8 +186,8 @@ def _epoch_seconds(spec: StudySpec, images: TrainingData) -> float:
 
 
 def _middle(spec: StudySpec) -> TrainConfig:
-    values: dict[str, Any] = {"preprocessing": "standardize"} if spec.dataset == "table" else {}
-    values |= spec.fixed | {name: _middle_of(name, dimension) for name, dimension in spec.search.items()}
+    searched = {name: _middle_of(name, dimension) for name, dimension in spec.search.items()}
+    values: dict[str, Any] = {**defaults_of(spec), **spec.fixed, **searched}
     return TrainConfig(epochs=spec.budget.epochs, seed=0, **values)
 
 

@@ -62,8 +62,8 @@ _SIZES = (
 )
 
 
-def write_new_study(data: Path, options: TableOptions, path: Path, net: str) -> TrainingData:
-    """Look at a table's training rows and write a study file for it; return them.
+def write_new_study(data: Path, options: TableOptions, path: Path, net: str) -> None:
+    """Look at a table's training rows and write a study file for it.
 
     Raises DataError for a table that nothing can be learnt from, and SpecError where there is a file already, or
     the name of the file is none for a study.
@@ -77,7 +77,6 @@ def write_new_study(data: Path, options: TableOptions, path: Path, net: str) -> 
         write_atomically(path, text.encode())
     except OSError as error:
         raise SpecError(f"{path}: cannot be written ({error.strerror})", path=path) from error
-    return images
 
 
 def study_file(images: TrainingData, name: str, data: str, options: TableOptions, net: str) -> str:
@@ -109,11 +108,8 @@ def _shares(images: TrainingData) -> str:
 
 
 def _columns(schema: TableSchema) -> str:
-    kinds = [column.kind for column in schema.columns]
-    nouns = {"number": "numbers", "category": "categories", "date": "dates"}
     left = f", {len(schema.left_out)} left out" if schema.left_out else ""
-    parts = [f"{kinds.count(kind)} of {noun}" for kind, noun in nouns.items() if kind in kinds]
-    return f"{', '.join(parts)}{left}"
+    return f"{schema.kinds()}{left}"
 
 
 def _relative(data: Path, path: Path) -> str:

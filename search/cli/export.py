@@ -53,10 +53,10 @@ def export(
 
         write_trials(record, trials)
         tell(f"wrote {trials}")
+    if weights is not None:  # first: where they are gone, nothing is written
+        _write_weights(record, weights, telling_which=output is None)
     if output is not None:
         _export_winner(record, output, onnx)
-    if weights is not None:
-        _write_weights(record, weights, telling_which=output is None)
 
 
 def _export_winner(record: "StudyRecord", output: Path, onnx: bool) -> None:

@@ -81,6 +81,12 @@ class TableSchema(BaseModel):
     columns: list[TableColumn]
     left_out: dict[str, str] = {}
 
+    def kinds(self) -> str:
+        """Return how many columns there are of each kind, in words."""
+        nouns = {"number": "numbers", "category": "categories", "date": "dates"}
+        found = [column.kind for column in self.columns]
+        return ", ".join(f"{found.count(kind)} of {noun}" for kind, noun in nouns.items() if kind in found)
+
     def stored(self) -> tuple[Column, ...]:
         """Return the columns that are stored of a row."""
         return tuple(one for column in self.columns for one in column.stored())
@@ -117,7 +123,6 @@ def texts(cells: "pl.Series") -> "pl.Series":
 
 def numbers(cells: "pl.Series", *, decimal_comma: bool = False) -> NDArray[np.float64]:
     """Return cells as numbers, float64, NaN where there is none or an infinite one."""
-
     values = _floats(cells, decimal_comma)
     array = values.fill_null(float("nan")).to_numpy().astype(np.float64, copy=True)
     array[~np.isfinite(array)] = np.nan

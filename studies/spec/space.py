@@ -29,12 +29,12 @@ def suggest(trial: BaseTrial, spec: StudySpec, *, seed: int) -> TrainConfig:
     seed: of the training run, fixed by whoever runs the trial.
     """
     searched = {name: _suggest(trial, name, space) for name, space in distributions(spec).items()}
-    values: dict[str, Any] = {**_defaults(spec), **spec.fixed, **searched}
+    values: dict[str, Any] = {**defaults_of(spec), **spec.fixed, **searched}
     return TrainConfig(epochs=spec.budget.epochs, seed=seed, **values)
 
 
-def _defaults(spec: StudySpec) -> dict[str, Any]:
-    """What a study's data set has in place of TrainConfig's defaults."""
+def defaults_of(spec: StudySpec) -> dict[str, Any]:
+    """Return what a study's kind of data has in place of TrainConfig's defaults, by field."""
     return {"preprocessing": "standardize"} if spec.dataset == "table" else {}
 
 

@@ -60,10 +60,7 @@ def infer(rows: "pl.DataFrame", options: TableOptions, where: str) -> TableSchem
 
 def remarks(schema: TableSchema) -> Iterator[str]:
     """Yield what people should know of the columns, a line each."""
-    kinds = [column.kind for column in schema.columns]
-    counted = {"number": "numbers", "category": "categories", "date": "dates"}
-    parts = [f"{kinds.count(kind)} of {noun}" for kind, noun in counted.items() if kind in kinds]
-    yield f"{len(kinds)} columns: {', '.join(parts)}"
+    yield f"{len(schema.columns)} columns: {schema.kinds()}"
     for name, why in schema.left_out.items():
         yield f"column {name!r} is left out: {why}"
 

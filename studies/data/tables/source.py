@@ -150,6 +150,9 @@ class TableSource:
         label, names = self._options.label, rows.labels[training].unique().to_list()
         if len(names) < 2:
             raise DataError(f"{self._path}: {label!r} is {names[0]!r} in all rows: at least 2 classes are needed")
+        for name in names:  # they are shown in terminals and in reports
+            if not name.isprintable():
+                raise DataError(f"{self._path}: {label!r} has the class {name!r}: the name must be printable")
         values = numbers(rows.labels[training].unique())
         if np.isfinite(values).all():
             if len(names) > _MOST_NUMBERS:

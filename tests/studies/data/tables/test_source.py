@@ -261,6 +261,11 @@ MISTAKES: dict[str, tuple[Any, dict[str, Any], str]] = {
     "ambiguous dates": (rows(day=["3/4/2024"] * ROWS), {}, r"dates like '3/4/2024': say which is the day"),
     "another format": (b"\x00\x01\x02", {}, "is not text in UTF-8"),
     "nothing left": ({"a": [1] * ROWS, "class": rows()["class"]}, {}, r"nothing is left .*a: all its cells are 1"),
+    "a class that could do something to a terminal": (
+        rows(**{"class": ["yes", "no\x1b[2J"] * (ROWS // 2)}),
+        {},
+        r"'class' has the class 'no.*': the name must be printable",
+    ),
     "too many classes": (
         {"a": [*range(0, 4_000, 2)], "class": [f"c{number % 1500}" for number in range(2_000)]},
         {},
