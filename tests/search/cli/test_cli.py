@@ -206,6 +206,7 @@ def test_a_configuration_is_exported_without_its_weights(record: StudyRecord, ml
     for arguments in (("-o", "folder"), ("--weights", "w.safetensors"), ("-o", "b.toml", "--weights", "w")):
         answer = mlpsearch("export", "mine", *arguments)
         assert (answer.code, gone in answer.err) == (1, True)
+    assert not Path("b.toml").exists()
     answer = mlpsearch("export", "mine", "-o", "best.toml")
     assert answer.code == 0
     first, taken, second = answer.err.splitlines()
