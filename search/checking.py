@@ -17,11 +17,10 @@ from mlpsearch.models.threads import limited_threads
 from mlpsearch.studies.data.duplicates import count_known
 from mlpsearch.studies.data.table_columns import MISSING
 from mlpsearch.studies.data.training import TrainingData, check_images, remarks_on_validation
-from mlpsearch.studies.record import find_spec
 from mlpsearch.studies.spec.dimensions import Choices, Dimension
 from mlpsearch.studies.spec.space import defaults_of
 from mlpsearch.studies.spec.study import StudySpec
-from mlpsearch.studies.study_data import load_spec_data
+from mlpsearch.studies.study_data import find_spec, load_spec_data
 
 _STEPS_SECONDS = 1.5  # of training, to tell how long an epoch takes
 _LOPSIDED = 0.8  # the share of one class above which its share is an accuracy that says nothing

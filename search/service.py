@@ -17,10 +17,10 @@ from mlpsearch.search.results.openings import TestReport
 from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.data.training import check_images, remarks_on_validation
-from mlpsearch.studies.record import StudyRecord, confirmation_of, find_spec, source_of
+from mlpsearch.studies.record import StudyRecord, confirmation_of
 from mlpsearch.studies.spec.dimensions import Table
 from mlpsearch.studies.spec.study import Confirm
-from mlpsearch.studies.study_data import load_spec_data
+from mlpsearch.studies.study_data import find_spec, load_spec_data, source_of
 
 
 class Ending(Table):

@@ -33,16 +33,13 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from mlpsearch.models.errors import StorageError, StudyError
-from mlpsearch.models.paths import expanded
-from mlpsearch.studies.data.training import TrainingData, own_copy
 from mlpsearch.studies.files.base import Files
 from mlpsearch.studies.files.file_store import FileStore, file_store_for
 from mlpsearch.studies.hints import command
-from mlpsearch.studies.spec import catalog
 from mlpsearch.studies.spec.messages import nearest
 from mlpsearch.studies.spec.study import VALIDATION, Budget, StudySpec
 from mlpsearch.studies.storage.counts import Counts
-from mlpsearch.studies.storage.opening import Storage, exists, open_storage, without_password
+from mlpsearch.studies.storage.opening import Storage, open_storage, without_password
 from mlpsearch.studies.storage.own_studies import own_studies
 from mlpsearch.studies.storage.ownership import MARKED, Ownership
 
@@ -218,31 +215,6 @@ def open_study(url: str, name: str, *, read_only: bool = False) -> StudyRecord:
         url = without_password(url)
         raise StudyError(f"study {name!r}: not in {url}{nearest(name, known, which='there')}", study=name, url=url)
     return load_study(storage, name)
-
-
-def find_spec(study: str, url: str, data: str | None) -> tuple[StudySpec, Path | None]:
-    """Return the specification of a catalog name, a study file or a stored study, and where its images are.
-
-    A name in catalog and storage means the catalog's, so that a changed catalog is noticed.
-    data: the path of the images, if the user gave one.
-    """
-    storage = open_storage(url) if exists(url) else None
-    stored = study_names(storage) if storage else []
-    record = load_study(storage, study) if storage and study in stored else None
-    spec = record.spec if record and study not in catalog.names() else catalog.find(study, data, stored=stored)
-    known = record.attributes()["source"]["data"] if record else None
-    path = expanded(data) if data else own_copy(spec.dataset, spec.data or known)
-    if path is None and spec.data and record is None:
-        path = Path(spec.data)  # what the file says must be there; what a study remembers may be another machine's
-    return spec, None if path is None else path.absolute()
-
-
-def source_of(data: TrainingData, path: Path | None) -> dict[str, Any]:
-    """Return what a study keeps of its images, which are at this path."""
-    source: dict[str, Any] = {"data": None if path is None else str(path), "fingerprint": data.fingerprint}
-    if data.validation_folder is not None or data.table is not None:
-        source["validation"] = {"folder": data.validation_folder, "images": len(data.validation)}
-    return source
 
 
 def confirmation_of(record: StudyRecord) -> StudyRecord | None:

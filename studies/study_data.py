@@ -1,11 +1,15 @@
-"""The images of a study in the storage: this machine's copy, checked to be the same."""
+"""The data of a study: where they are, this machine's copy, checked to be the same."""
 
 from pathlib import Path
+from typing import Any
 
 from mlpsearch.models.errors import DataError
+from mlpsearch.models.paths import expanded
 from mlpsearch.studies.data.training import TrainingData, load_training, own_copy, why_changed
-from mlpsearch.studies.record import StudyRecord
+from mlpsearch.studies.record import StudyRecord, load_study, study_names
+from mlpsearch.studies.spec import catalog
 from mlpsearch.studies.spec.study import StudySpec
+from mlpsearch.studies.storage.opening import exists, open_storage
 
 
 def load_spec_data(spec: StudySpec, source: str | Path | None) -> TrainingData:
@@ -29,3 +33,28 @@ def load_study_data(record: StudyRecord) -> TrainingData:
             path=path,
         )
     return data
+
+
+def find_spec(study: str, url: str, data: str | None) -> tuple[StudySpec, Path | None]:
+    """Return the specification of a catalog name, a study file or a stored study, and where its images are.
+
+    A name in catalog and storage means the catalog's, so that a changed catalog is noticed.
+    data: the path of the images, if the user gave one.
+    """
+    storage = open_storage(url) if exists(url) else None
+    stored = study_names(storage) if storage else []
+    record = load_study(storage, study) if storage and study in stored else None
+    spec = record.spec if record and study not in catalog.names() else catalog.find(study, data, stored=stored)
+    known = record.attributes()["source"]["data"] if record else None
+    path = expanded(data) if data else own_copy(spec.dataset, spec.data or known)
+    if path is None and spec.data and record is None:
+        path = Path(spec.data)  # what the file says must be there; what a study remembers may be another machine's
+    return spec, None if path is None else path.absolute()
+
+
+def source_of(data: TrainingData, path: Path | None) -> dict[str, Any]:
+    """Return what a study keeps of its images, which are at this path."""
+    source: dict[str, Any] = {"data": None if path is None else str(path), "fingerprint": data.fingerprint}
+    if data.validation_folder is not None or data.table is not None:
+        source["validation"] = {"folder": data.validation_folder, "images": len(data.validation)}
+    return source

@@ -28,8 +28,9 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models as optuna_tables
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Connection, Executable, Table, event, insert, text
+from sqlalchemy import Connection, Executable, Table, create_engine, event, insert, text
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import scoped_session, sessionmaker
 
 from mlpsearch.studies.storage.listing import Listing, refreshed
 from mlpsearch.studies.storage.ownership import Ownership
@@ -96,13 +97,29 @@ class Backend(RDBStorage):
 
     file: of a SQLite database. Where another has taken its name since, every transaction is a StorageError: the
     ids that a process knows are those of the first.  read_only: whether it never writes.
+    known: whether it has all tables as this Optuna makes them.
     """
 
-    def __init__(self, url: str, *, file: Path | None, read_only: bool, **options: Any):
-        super().__init__(url, **options)
+    def __init__(self, url: str, *, file: Path | None, read_only: bool, known: bool, **options: Any):
+        if known:
+            self._connect(url, **options)
+        else:
+            super().__init__(url, skip_table_creation=read_only, **options)
         self._file = file
         self._read_only = read_only
         self._prepare()
+
+    def _connect(
+        self, url: str, *, engine_kwargs: dict[str, Any], heartbeat_interval: int, grace_period: int
+    ) -> None:
+        """Make what RDBStorage makes, but no manager of versions: that imports alembic, a tenth of `status`."""
+        self.url, self.engine_kwargs = url, engine_kwargs
+        self.heartbeat_interval, self.grace_period = heartbeat_interval, grace_period
+        self.heartbeat_stale_trial_callback = self.failed_trial_callback = None
+        self.skip_compatibility_check = True
+        self._version_manager = None  # type: ignore[assignment]
+        self.engine = create_engine(url, **engine_kwargs)
+        self.scoped_session = scoped_session(sessionmaker(bind=self.engine))
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
         super().__setstate__(state)

@@ -218,8 +218,7 @@ def _storage(
             engine_kwargs=engine_options,
             heartbeat_interval=HEARTBEAT_SECONDS,
             grace_period=GRACE_SECONDS,
-            skip_compatibility_check=known,
-            skip_table_creation=known or read_only,
+            known=known,
             file=None if is_server(url) else sqlite_path(url).absolute(),
             read_only=read_only,
         )

@@ -14,9 +14,9 @@ from mlpsearch.search.report.study_report import report_page
 from mlpsearch.search.service import evaluate
 from mlpsearch.search.workers.worker import serve_one
 from mlpsearch.studies.creation import create_or_resume
-from mlpsearch.studies.record import StudyRecord, open_study, source_of, study_names
+from mlpsearch.studies.record import StudyRecord, open_study, study_names
 from mlpsearch.studies.storage.opening import open_storage
-from mlpsearch.studies.study_data import load_spec_data, load_study_data
+from mlpsearch.studies.study_data import load_spec_data, load_study_data, source_of
 from tests.search.conftest import Command
 from tests.search.makers import never
 from tests.studies.image_makers import colour_pixels, encode, image_files, turned, without_pixels, write_folder

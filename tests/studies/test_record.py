@@ -16,11 +16,12 @@ from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.data import training as datasets
 from mlpsearch.studies.deletion import delete_study
 from mlpsearch.studies.garbage import collect_garbage
-from mlpsearch.studies.record import StudyRecord, find_spec, open_study, study_names
+from mlpsearch.studies.record import StudyRecord, open_study, study_names
 from mlpsearch.studies.spec import catalog
 from mlpsearch.studies.spec.dimensions import Range
 from mlpsearch.studies.spec.study import StudySpec
 from mlpsearch.studies.storage.opening import is_server, without_password
+from mlpsearch.studies.study_data import find_spec
 from tests.studies.stores import SOURCE, folder_of, new_storage, new_study, spec
 
 pytestmark = pytest.mark.usefixtures("database")
