@@ -13,7 +13,7 @@ from mlpsearch.models.paths import write_atomically
 from mlpsearch.studies.data.table_columns import TableSchema
 from mlpsearch.studies.data.training import TrainingData, load_training
 from mlpsearch.studies.spec.reading import parse_spec
-from mlpsearch.studies.spec.table_options import TableOptions
+from mlpsearch.studies.spec.table_options import TEST_SHARE, TableOptions
 
 _FILE = Template("""\
 # $rows rows; classes: $classes; columns: $columns.
@@ -85,8 +85,10 @@ def study_file(images: TrainingData, name: str, data: str, options: TableOptions
     rows = len(images.training) + len(images.validation)
     size = next(size for size in _SIZES if rows <= size.rows)
     keys: dict[str, Any] = {"name": name, "net": net, "dataset": "table", "data": data, "label": options.label}
-    if options.test_file is not None:
-        keys["test"] = options.test_file
+    if options.test != TEST_SHARE:
+        keys["test"] = options.test
+    if options.columns.named():
+        keys["columns"] = options.columns.model_dump(mode="json", exclude_defaults=True)
     return _FILE.substitute(
         rows=f"{rows:,} training and validation",
         classes=_shares(images),

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from pydantic import ValidationError
 
+from mlpsearch.models.errors import StudyError
 from mlpsearch.search.dashboard.publish import publish, write_note
 from mlpsearch.search.results import finalize
 from mlpsearch.search.results.confirmation import Confirmation, confirmed, plan, refuse_runs
@@ -67,7 +68,7 @@ def reopen(record: StudyRecord, *, evaluate: bool, command: str) -> None:
     Of a study that was tested nothing new is asked for: what `confirm` had begun goes on while the search is over.
     """
     refuse_runs(record)
-    if not evaluate:
+    if not evaluate or not record.spec.has_test:
         record.set("ending", None)
     elif not record.attributes()["tests"]:
         record.set("ending", Ending(confirm=record.spec.confirm, command=command).model_dump())
@@ -79,9 +80,15 @@ def reopen(record: StudyRecord, *, evaluate: bool, command: str) -> None:
 def ask_to_confirm(record: StudyRecord, asked: Confirm, command: str) -> None:
     """Let a study end with this confirmation. Raises StudyError where there is nothing to confirm yet."""
     refuse_runs(record)
+    _refuse_without_test(record)
     plan(record, asked)
     record.set("ending", Ending(confirm=asked, command=command).model_dump())
     _let_work(record)
+
+
+def _refuse_without_test(record: StudyRecord) -> None:
+    if not record.spec.has_test:
+        raise StudyError(f"study {record.name}: test = 0 holds no row out to test it on", study=record.name)
 
 
 def _let_work(record: StudyRecord) -> None:
@@ -145,6 +152,7 @@ def evaluate(record: StudyRecord, command: str) -> TestReport:
 
     command: what opened the test split, for the record. Raises what `finalize.evaluate` and `publish` raise.
     """
+    _refuse_without_test(record)
     report = finalize.evaluate(record, command)
     publish(record)
     return report

@@ -69,7 +69,9 @@ def _missing(record: StudyRecord, test: dict[str, Any] | None) -> str:
     """What a study whose search is over lacks."""
     if record.spec.confirm is not None:
         return f"not confirmed: `{record.command('confirm')}`"
-    return "" if test else f"not tested: `{record.command('evaluate')}`"
+    if test or not record.spec.has_test:
+        return ""
+    return f"not tested: `{record.command('evaluate')}`"
 
 
 def _limits(record: StudyRecord, ended: int, confirmation: Confirmation) -> list[str]:

@@ -128,6 +128,11 @@ class StudySpec(Table):
         test = TEST_SHARE if self.test is None else self.test
         return TableOptions(self.label, test, self.group, self.order, self.columns or ColumnOptions())
 
+    @property
+    def has_test(self) -> bool:
+        """Whether there are rows or images to test the winner on; test = 0 holds none out."""
+        return self.test != 0
+
     def to_json(self) -> dict[str, Any]:
         """The specification as JSON values, defaults included; from_json makes an equal one of them."""
         return self.model_dump(mode="json", exclude_none=True)
@@ -220,10 +225,16 @@ def _data_mistakes(spec: StudySpec) -> Iterator[Mistake]:
         yield Mistake("is missing: dataset = 'table' needs the path of a file of rows", "data")
     if spec.label is None:
         yield Mistake("is missing: the name of the column with the classes", "label")
-    if isinstance(spec.test, float) and not 0 < spec.test < 1:
-        yield Mistake("must be a share between 0 and 1, or the path of a file", "test", show(spec.test))
+    yield from _test_mistakes(spec)
     if spec.group is not None and spec.order is not None:
         yield Mistake("cannot go with order", "group")
+
+
+def _test_mistakes(spec: StudySpec) -> Iterator[Mistake]:
+    if isinstance(spec.test, float) and not 0 <= spec.test < 1:
+        yield Mistake("must be a share between 0 and 1, or the path of a file", "test", show(spec.test))
+    if not spec.has_test and spec.confirm is not None:
+        yield Mistake("ends with the test, for which test = 0 holds no row out", "confirm")
 
 
 def _misfits(spec: StudySpec) -> Iterator[Mistake]:

@@ -31,7 +31,8 @@ class TableOptions:
     """How the rows of a table are read and split.
 
     label: the column that says the class.
-    test: the share of the rows that is held out for the test, or the path of a file with the test rows.
+    test: the share of the rows that is held out for the test, 0 for none, or the path of a file with the test
+        rows.
     group: a column; rows that are alike there are on one side of every split.
     order: a column; the rows that are largest there are the test, and of the others the largest the validation.
     """

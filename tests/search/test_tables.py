@@ -164,6 +164,7 @@ TABLE = f'dataset = "table"\ndata = "a.csv"\nlabel = "class"\n{BASE}'
             f"validation = 1.5\n{TABLE}",
             "validation = 1.5: must be a whole number, or of a table a share between 0 and 1",
         ),
+        (f"test = 0\n{TABLE}[confirm]\n", "confirm: ends with the test, for which test = 0 holds no row out"),
         (f'group = "a"\norder = "b"\n{TABLE}', "group: cannot go with order"),
         (f'dataset = "digits"\nlabel = "a"\n{BASE}', "label: is only for dataset = 'table'"),
         (f'dataset = "digits"\nvalidation = 0.5\n{BASE}', "validation = 0.5: must be a whole number"),
@@ -199,3 +200,19 @@ def test_the_python_interface_takes_a_table(tmp_path: Path, net: str, monkeypatc
     study = package.run(tmp_path / "shop.toml", progress=False, evaluate=False)
     frame: Any = study.status()
     assert frame.trials["finished"] == 2
+
+
+def test_a_table_without_test_rows_is_searched_and_no_more(
+    tmp_path: Path, mlpsearch: Command, openings: list[str]
+) -> None:
+    shop().write_csv(tmp_path / "shop.csv")
+    text = STUDY.format(net="numpy", preprocessing="robust", more="test = 0").partition("[confirm]")[0]
+    (tmp_path / "shop.toml").write_text(text)
+    study = package.run(tmp_path / "shop.toml", progress=False)
+    assert study.status().state == "complete"
+    assert (study.test, openings) == (None, [])
+    assert mlpsearch("export", "shop", "-o", "best").code == 0
+    for command in ("evaluate", "confirm"):
+        answer = mlpsearch(command, "shop")
+        assert (answer.code, answer.err) == (1, "error: study shop: test = 0 holds no row out to test it on\n")
+    assert openings == []

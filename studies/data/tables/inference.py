@@ -71,7 +71,7 @@ def _column(cells: "pl.Series", options: ColumnOptions, where: str) -> TableColu
     if name in options.dates:
         return _date(cells, options.dates[name])
     if name in options.numeric:
-        return _number(cells, numbers(cells))
+        return _number(cells, numbers(cells), is_certain=True)
     if name in options.categorical:
         return _category(cells, texts(cells), is_certain=True)
     if cells.dtype.is_temporal():
@@ -100,13 +100,15 @@ def _of_text(cells: "pl.Series", where: str) -> TableColumn | str:
     return _category(cells, text, is_certain=False)
 
 
-def _number(cells: "pl.Series", values: NDArray[np.float64], *, decimal_comma: bool = False) -> TableColumn | str:
+def _number(
+    cells: "pl.Series", values: NDArray[np.float64], *, decimal_comma: bool = False, is_certain: bool = False
+) -> TableColumn | str:
     given = values[np.isfinite(values)]
     if len(given) == 0:
         return "no cell is a number"
     if given.min() == given.max() and len(given) == len(values):
         return f"all its cells are {given[0]:g}"
-    if _are_row_numbers(values):
+    if not is_certain and _are_row_numbers(values):
         return "its cells are row numbers"
     has_missing = len(given) < len(values)
     return TableColumn(name=cells.name, kind="number", has_missing=has_missing, decimal_comma=decimal_comma)

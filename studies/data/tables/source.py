@@ -78,6 +78,8 @@ class TableSource:
         if split == "train":
             taken = rows.frame[training], rows.labels[training]
         elif self._options.test_file is None:
+            if not len(test):
+                raise DataError(f"{self._path}: test = 0 holds no row out, so there is none to test on")
             taken = rows.frame[test], rows.labels[test]
         else:
             others = self._rows(Path(self._options.test_file))
@@ -115,7 +117,7 @@ class TableSource:
         self._classes(rows, np.arange(count))  # what is no label of classes is said first
         everything, none = np.arange(count), np.zeros(0, np.int64)
         ranked = self._ranked(rows.frame)
-        if isinstance(share, str):
+        if isinstance(share, str) or share == 0:
             return everything if ranked is None else ranked, none
         held_out = max(1, round(share * count))
         if ranked is not None:

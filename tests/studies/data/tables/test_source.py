@@ -123,6 +123,20 @@ def test_kinds_can_be_said(tmp_path: Path) -> None:
     )
 
 
+def test_what_is_said_to_be_a_number_is_no_row_number(tmp_path: Path) -> None:
+    path = csv(tmp_path / "a.csv", rows(order=list(range(ROWS))))
+    assert columns(path)["order"] == "its cells are row numbers"
+    assert columns(path, columns=ColumnOptions(numeric=("order",)))["order"] == "number"
+
+
+def test_without_test_rows_all_are_for_training(tmp_path: Path) -> None:
+    whole = source(csv(tmp_path / "a.csv", rows()), test=0.0)
+    assert len(whole.decode("train").labels) == ROWS
+    assert whole.check() == source(tmp_path / "a.csv").check()
+    with pytest.raises(DataError, match=r"a\.csv: test = 0 holds no row out, so there is none to test on"):
+        whole.decode("test")
+
+
 def test_a_date_is_days_since_the_first_with_weekday_and_month(tmp_path: Path) -> None:
     days = ["2024-03-01", "2024-03-04", "2023-12-31", "2024-03-01"] * 10
     decoded = source(csv(tmp_path / "a.csv", rows(day=days))).decode("train")
