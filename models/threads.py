@@ -38,6 +38,22 @@ def limited_threads(count: int) -> Iterator[None]:
         use_threads(before)
 
 
+@contextmanager
+def threads_as_before() -> Iterator[None]:
+    """Leave everything that says how many threads are used as it was, whatever the body does."""
+    given, torch = os.environ.get(_VARIABLE), sys.modules.get("torch")
+    of_torch = None if torch is None else torch.get_num_threads()
+    try:
+        with threadpool_limits():
+            yield
+    finally:
+        os.environ.pop(_VARIABLE, None)
+        if given is not None:
+            os.environ[_VARIABLE] = given
+        if torch is not None:
+            torch.set_num_threads(of_torch)
+
+
 def threads() -> int:
     """Return how many threads matrix products use: OMP_NUM_THREADS, else one for each core to be had.
 

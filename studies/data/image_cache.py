@@ -15,7 +15,6 @@ cache can be deleted at any time.
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mlpsearch.models.errors import DataError
 from mlpsearch.models.paths import sync_folder
+from mlpsearch.models.settings import CACHE, setting
 from mlpsearch.studies.data.decoded import DecodedImages, Source, SplitName
 from mlpsearch.studies.data.table_columns import TableSchema
 
@@ -66,7 +66,7 @@ def cache_folder() -> Path:
     """The folder of the cache, $MLPSEARCH_CACHE or one in the user's cache folder. It may not exist yet."""
     import platformdirs
 
-    chosen = os.environ.get("MLPSEARCH_CACHE")
+    chosen = setting(CACHE)
     return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("mlpsearch"))
 
 

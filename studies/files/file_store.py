@@ -15,13 +15,13 @@ In a place that was named and has none of the storage's studies, nothing is touc
 or is not mounted here, or the storage comes from elsewhere and names what is not its own.
 """
 
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlpsearch.models.errors import StorageError
+from mlpsearch.models.settings import setting
 from mlpsearch.studies.files.base import Files, FolderFiles
 from mlpsearch.studies.files.location import files_at, location_of
 from mlpsearch.studies.files.marks import MARK, Claim, claim, database_file, new_mark, read_mark, sharing_database
@@ -123,7 +123,7 @@ def file_store_for(url: str, recorded: object, ids: Callable[[], set[str]] = set
     ids: gives those of the storage's studies.
     Raises StorageError where that is none.
     """
-    given = os.environ.get(ENVIRONMENT)
+    given = setting(ENVIRONMENT)
     name = location_of(given) if given else _trusted(recorded)
     beside = None if is_server(url) else _beside(url, ids)
     if name is not None and (beside is None or Path(name).resolve() != beside.resolve()):

@@ -10,7 +10,14 @@ from threadpoolctl import threadpool_info
 
 from mlpsearch.models import threads as module
 from mlpsearch.models.config import TrainConfig
-from mlpsearch.models.threads import MOST_THREADS, fitting_threads, limited_threads, threads
+from mlpsearch.models.threads import (
+    MOST_THREADS,
+    fitting_threads,
+    limited_threads,
+    threads,
+    threads_as_before,
+    use_threads,
+)
 
 
 @pytest.mark.parametrize(
@@ -78,3 +85,22 @@ def test_numpy_and_torch_have_their_threads_back_after_a_limit() -> None:
             assert used() == {1}
         assert used() == {2}
     assert used() == {threads()}
+
+
+@pytest.mark.parametrize("given", [None, "1"])
+def test_what_others_had_set_is_as_it_was(given: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setenv("OMP_NUM_THREADS", given or "")
+    if given is None:
+        monkeypatch.delenv("OMP_NUM_THREADS")
+
+    def set_now() -> tuple[str | None, list[int], int]:
+        pools = [pool["num_threads"] for pool in threadpool_info()]
+        return os.environ.get("OMP_NUM_THREADS"), pools, torch.get_num_threads()
+
+    before = set_now()
+    with threads_as_before():
+        use_threads(3)
+        assert set_now() != before
+    assert set_now() == before
