@@ -5,6 +5,7 @@
     ├── WeightsError     a weights file that is not what it should be     (models.weights)
     ├── SpecError        a study file with a mistake in it                (studies.spec)
     ├── DataError        images that are missing, corrupt or not allowed  (studies)
+    │   └── RowsError    rows that a classifier cannot be fitted to       (search.estimator)
     ├── StorageError     a storage that cannot be opened or used          (studies.storage)
     ├── StudyError       a study that is missing, changed or not ready    (search)
     ├── ClusterError     a Ray cluster that cannot be used                (search.workers)
@@ -66,6 +67,10 @@ class SpecError(MlpsearchError):
 
 class DataError(MlpsearchError):
     """Images are missing, corrupt or not allowed: those in `path`, of `study`."""
+
+
+class RowsError(DataError, ValueError):
+    """Rows given to an estimator are of no use to it; a ValueError, too, as from scikit-learn's own."""
 
 
 class StorageError(MlpsearchError):

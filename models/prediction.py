@@ -73,16 +73,17 @@ def trained_net(
 
     columns: of a table; None for images.
     """
-    preprocessing = _preprocessing(arrays, config, columns)
+    preprocessing = preprocessing_of(arrays, config, columns)
     classes = len(arrays[f"bias.{config.depth - 1}"])
     net = build_net(name, inputs=preprocessing.inputs, classes=classes, config=config)
     net.load_parameters(arrays)
     return net, preprocessing
 
 
-def _preprocessing(
+def preprocessing_of(
     arrays: dict[str, NDArray[Any]], config: TrainConfig, columns: tuple[Column, ...] | None
 ) -> Preprocessing:
+    """Return the preprocessing of arrays of prediction_shapes. columns: of a table; None for images."""
     if columns is None:
         offset, projection = arrays["offset"], arrays.get("projection")
         return PixelPreprocessing(offset, float(arrays["scale"]), projection, config.flip_averaging)

@@ -14,9 +14,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mlpsearch.models.errors import MlpsearchError
+    from mlpsearch.search.estimator.classifier import MLPSearchClassifier
     from mlpsearch.search.interface import Classifier, Study, list_studies, load, open_study, run
 
-__all__ = ["Classifier", "MlpsearchError", "Study", "list_studies", "load", "open_study", "run"]
+__all__ = [
+    "Classifier",
+    "MLPSearchClassifier",
+    "MlpsearchError",
+    "Study",
+    "list_studies",
+    "load",
+    "open_study",
+    "run",
+]
+_ELSEWHERE = {"MLPSearchClassifier": "search.estimator.classifier", "MlpsearchError": "models.errors"}
 
 
 def __getattr__(name: str) -> Any:
@@ -24,8 +35,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'mlpsearch' has no attribute {name!r}")
     from importlib import import_module
 
-    module = "models.errors" if name == "MlpsearchError" else "search.interface"
-    return getattr(import_module(f"mlpsearch.{module}"), name)
+    return getattr(import_module(f"mlpsearch.{_ELSEWHERE.get(name, 'search.interface')}"), name)
 
 
 def __dir__() -> list[str]:

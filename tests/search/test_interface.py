@@ -51,7 +51,7 @@ def done(searched: object, finished: object) -> mlpsearch.Study:
 
 
 def test_the_example_of_the_page_runs_as_it_stands(tmp_path: Path, image_cache: Path) -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    example, _ = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     # The same, with a study that is done in seconds.
     tiny = tmp_path / "digits-numpy.toml"
     tiny.write_text(FILE.format(trials=2, epochs=1).replace("tiny", "digits"))

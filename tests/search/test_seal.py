@@ -24,6 +24,7 @@ AFTER = (
     "mlpsearch.search.service",
     "mlpsearch.search.running",
     "mlpsearch.search.interface",
+    "mlpsearch.search.estimator",
     "mlpsearch.search.export",
     "mlpsearch.search.report",
     "mlpsearch.search.cli",

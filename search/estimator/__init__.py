@@ -1,0 +1,1 @@
+"""Searching, fitting and predicting as an estimator of scikit-learn's kind."""
