@@ -143,6 +143,8 @@ PLANTED = [
     ("models/training.py", "peek = 'cifar-10-batches-py/test_batch'"),
     ("search/trials/objective.py", "def peek(spec):\n    return open(spec.table_options.test_file)"),
     ("search/checking.py", "def peek(options):\n    return getattr(options, 'test_file')"),
+    ("search/estimator/fitting.py", "from mlpsearch.studies.data.holdout import open_test_split"),
+    ("search/estimator/rows.py", "peek = open_split('table', None, 'test')"),
     ("studies/spec/study.py", "peek = open('test-images.npy')"),
     ("models/training.py", "peek = b't10k-images-idx3-ubyte'"),
     ("search/trials/objective.py", "import torchvision\npeek = torchvision.datasets.CIFAR10('.', train=False)"),
