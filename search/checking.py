@@ -65,7 +65,7 @@ def check_study(study: str, url: str, data: str | None) -> Check:
     Raises SpecError, StudyError and DataError for what no search could use.
     """
     spec, path = find_spec(study, url, data)
-    remarks = check_images(spec.dataset, path, spec.table_options)
+    remarks = check_images(spec.dataset, path, spec.data_options)
     images = load_spec_data(spec, path)
     seconds = _epoch_seconds(spec, images)
     trial = seconds * spec.budget.epochs

@@ -70,7 +70,7 @@ def write_new_study(data: Path, options: TableOptions, path: Path, net: str) -> 
     """
     if path.exists():
         raise SpecError(f"{path}: is there already; name another with -o, or remove it", path=path)
-    images = load_training("table", data, validation=None, split_seed=0, table=options)
+    images = load_training("table", data, validation=None, split_seed=0, options=options)
     text = study_file(images, path.stem, _relative(data, path), options, net)
     parse_spec(text, str(path))
     try:

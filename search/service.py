@@ -52,7 +52,7 @@ def submit(
     tell: is told what is worth knowing of the images.
     """
     spec, path = find_spec(study, url, data)
-    remarks = check_images(spec.dataset, path, spec.table_options)
+    remarks = check_images(spec.dataset, path, spec.data_options)
     images = load_spec_data(spec, path)
     for remark in [*remarks, *remarks_on_validation(images)]:
         tell(remark)

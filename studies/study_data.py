@@ -16,7 +16,7 @@ def load_spec_data(spec: StudySpec, source: str | Path | None) -> TrainingData:
     """Return the images of a specification, split as it says; source: the path they are at, if any."""
     path = None if source is None else Path(source)
     return load_training(
-        spec.dataset, path, validation=spec.validation, split_seed=spec.seed, table=spec.table_options
+        spec.dataset, path, validation=spec.validation, split_seed=spec.seed, options=spec.data_options
     )
 
 
@@ -26,9 +26,10 @@ def load_study_data(record: StudyRecord) -> TrainingData:
     path = own_copy(record.spec.dataset, source["data"])
     data = load_spec_data(record.spec, path)
     if data.fingerprint != source["fingerprint"]:
+        why = why_changed(record.spec.dataset, path, record.spec.data_options)
         raise DataError(
             f"study {record.name}: its training images had the fingerprint {source['fingerprint'][:12]}, "
-            f"those at {path or 'the cache'} have {data.fingerprint[:12]}{why_changed(record.spec.dataset, path)}",
+            f"those at {path or 'the cache'} have {data.fingerprint[:12]}{why}",
             study=record.name,
             path=path,
         )

@@ -29,6 +29,9 @@ _DECODERS = frozenset(
         "studies/data/images/headers.py",
         "studies/data/images/image_files.py",
         "studies/data/images/layout.py",
+        "studies/data/images/parquet.py",
+        "studies/data/images/split_names.py",
+        "studies/data/images/splits.py",
         "studies/data/images/torchvision_datasets.py",
         "studies/data/images/trees.py",
     }
@@ -42,9 +45,16 @@ _TEST_ROWS = re.compile(r"^test_file$")
 _READERS = _KEYS | {"studies/data/tables/source.py", "studies/spec/table_options.py"}
 # They see test images before a search: of an opened image they may ask these, and never what decodes one.
 _PIXEL_FREE = frozenset(
-    {"studies/data/images/check.py", "studies/data/images/headers.py", "studies/data/images/layout.py"}
+    {
+        "studies/data/images/check.py",
+        "studies/data/images/headers.py",
+        "studies/data/images/layout.py",
+        "studies/data/images/parquet.py",
+        "studies/data/images/split_names.py",
+        "studies/data/images/splits.py",
+    }
 )
-_OF_AN_IMAGE = frozenset({"has_transparency_data", "mode", "size"})
+_OF_AN_IMAGE = frozenset({"format", "has_transparency_data", "mode", "size"})
 _DECODING_NAMES = re.compile(
     r"^(numpy|np|asarray|array|frombuffer|ImageOps|decode|decode_image|image_decoding|image_files|image_cache|"
     r"open_cached|open_split|open_beside)$"

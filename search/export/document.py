@@ -17,6 +17,7 @@ from mlpsearch.models.paths import write_atomically
 from mlpsearch.models.prediction import Layout
 from mlpsearch.models.threads import MOST_THREADS
 from mlpsearch.studies.data.table_columns import TableSchema
+from mlpsearch.studies.spec.image_options import DataOptions, Fit, ImageOptions
 from mlpsearch.studies.spec.table_options import ColumnOptions, TableOptions
 
 DOCUMENT = "export.toml"  # in an exported folder
@@ -69,6 +70,19 @@ class ExportedTable(_Table):
         return TableOptions(self.label, self.test, self.group, self.order, self.options)
 
 
+class ExportedImages(_Table):
+    """How images of the user's own are read and split (studies/spec/image_options.py)."""
+
+    test: float | None = Field(default=None, gt=0, lt=1)
+    size: int | None = Field(default=None, ge=1)
+    fit: Fit = "pad"
+    channels: _Channels | None = None
+
+    def image_options(self) -> ImageOptions:
+        """Return how the images are read."""
+        return ImageOptions(self.test, self.size, self.fit, self.channels)
+
+
 class ExportedData(_Table):
     """The images: where they were, how they were split, and their fingerprint.
 
@@ -76,6 +90,7 @@ class ExportedData(_Table):
         split_seed chose them from the training images.
     shape: (height, width, channels); (1, columns, 1) of a table.
     table: what a table is; None for images.
+    images: how images of the user's own are read; None for others, and where the study file says nothing of that.
     """
 
     dataset: _Text
@@ -87,6 +102,13 @@ class ExportedData(_Table):
     classes: list[_Text] = Field(min_length=2)
     shape: tuple[_Size, _Size, _Channels] = Field(strict=False)
     table: ExportedTable | None = None
+    images: ExportedImages | None = None
+
+    def options(self) -> DataOptions | None:
+        """Return how the table or the images are read."""
+        if self.images is not None:
+            return self.images.image_options()
+        return None if self.table is None else self.table.table_options()
 
     def layout(self) -> Layout:
         """Return what a row is as the net's preprocessing gets it."""

@@ -16,6 +16,7 @@ from mlpsearch.search.export.document import (
     ExportedAccuracy,
     ExportedConfirmation,
     ExportedData,
+    ExportedImages,
     ExportedTable,
     ExportedTest,
     first_mistake,
@@ -29,6 +30,7 @@ from mlpsearch.search.results.openings import TestReport, report_of
 from mlpsearch.search.results.winner import Choice, MissingWeightsError, Winner, load_winner
 from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.studies.record import StudyRecord
+from mlpsearch.studies.spec.image_options import ImageOptions
 
 ONNX = "model.onnx"  # in an exported folder
 
@@ -105,6 +107,7 @@ def _export(record: StudyRecord, winner: Choice, path: Path) -> Export:
             classes=list(winner.data.classes),
             shape=winner.data.shape,
             table=_table(record, winner),
+            images=_images(record),
         ),
         accuracy=_accuracy(record, winner),
         versions=versions(),
@@ -124,6 +127,13 @@ def _table(record: StudyRecord, winner: Choice) -> ExportedTable | None:
         options=options.columns,
         described=schema,
     )
+
+
+def _images(record: StudyRecord) -> ExportedImages | None:
+    options = record.spec.data_options
+    if not isinstance(options, ImageOptions) or options == ImageOptions():
+        return None
+    return ExportedImages(**asdict(options))
 
 
 def write_folder(export: Export, winner: Winner, folder: Path, *, onnx: bool = False) -> None:

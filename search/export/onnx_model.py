@@ -67,7 +67,10 @@ def _model(export: Export, arrays: dict[str, NDArray[Any]]) -> "ModelProto":
         opset_imports=[helper.make_opsetid("", _OPSET)],
         ir_version=_IR_VERSION,
     )
-    helper.set_model_props(model, {"classes": json.dumps(classes, ensure_ascii=False), "study": export.study})
+    properties = {"classes": json.dumps(classes, ensure_ascii=False), "study": export.study}
+    if export.data.images is not None and export.data.images.size is not None:
+        properties["images"] = export.data.images.model_dump_json(include={"size", "fit", "channels"})
+    helper.set_model_props(model, properties)
     return model
 
 

@@ -20,6 +20,7 @@ from mlpsearch.search.export.document import Export, read_export
 from mlpsearch.search.export.parameters import WEIGHTS, read_parameters
 from mlpsearch.studies.data.images.archives import MAX_FILE_BYTES
 from mlpsearch.studies.data.images.decoding import as_shape, decode_image
+from mlpsearch.studies.spec.image_options import ImageOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +59,17 @@ class Classifier:
             the paths of N image files.
         Raises DataError for other arrays, and for a file that is missing, no image or of another size.
         """
-        pixels = images if isinstance(images, np.ndarray) else read_images(_paths(images), self.export.data.shape)
+        pixels = images if isinstance(images, np.ndarray) else self.read(_paths(images))
         return self.probabilities(_flat(pixels, self.export.data.shape))
 
     def predict(self, images: NDArray[Any] | Sequence[str | Path]) -> list[str]:
         """Return the most probable class of each image; images and errors are those of predict_proba."""
         return [self.classes[best] for best in self.predict_proba(images).argmax(axis=1)]
+
+    def read(self, paths: Sequence[Path]) -> NDArray[np.uint8]:
+        """Return the pixels of image files, (N, inputs), as the net gets them. Raises DataError, as read_images does."""
+        data = self.export.data
+        return read_images(paths, data.shape, None if data.images is None else data.images.image_options())
 
     def probabilities(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """Return the probability of each class, (N, classes), for rows as they are stored, (N, inputs)."""
@@ -87,7 +93,7 @@ def classify(
     usable: dict[int, NDArray[np.uint8]] = {}
     for place, path in enumerate(images):
         try:
-            usable[place] = read_images([path], classifier.export.data.shape)
+            usable[place] = classifier.read([path])
         except DataError as error:
             refuse(error)
     if not usable:
@@ -116,18 +122,21 @@ def load_classifier(folder: Path) -> Classifier:
     return Classifier(export, net, preprocessing)
 
 
-def read_images(paths: Sequence[Path], shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+def read_images(
+    paths: Sequence[Path], shape: tuple[int, int, int], options: ImageOptions | None = None
+) -> NDArray[np.uint8]:
     """Return the pixels of image files, (N, inputs).
 
     shape: (height, width, channels) that they must have once they are decoded, by the code that decodes training
         images; grey ones get three equal channels where the net needs colour.
+    options: the size and the channels that they get, as the training images did.
     Raises DataError for a file that cannot be read, is no image, is of another size, or in colour where the net
     needs grey.
     """
     images = np.empty((len(paths), prod(shape)), np.uint8)
     for row, path in enumerate(paths):
         with about(path=path):
-            images[row] = _read_image(path, shape).reshape(-1)
+            images[row] = _read_image(path, shape, options).reshape(-1)
     return images
 
 
@@ -146,7 +155,7 @@ def _flat(images: NDArray[Any], shape: tuple[int, int, int]) -> NDArray[np.uint8
     return images.reshape(len(images), prod(shape))
 
 
-def _read_image(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+def _read_image(path: Path, shape: tuple[int, int, int], options: ImageOptions | None) -> NDArray[np.uint8]:
     try:
         with path.open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)
@@ -154,4 +163,4 @@ def _read_image(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     if len(content) > MAX_FILE_BYTES:
         raise DataError(f"{path}: more than {MAX_FILE_BYTES:,} bytes")
-    return as_shape(decode_image(content, str(path)), shape, str(path), "the net needs")
+    return as_shape(decode_image(content, str(path), options), shape, str(path), "the net needs")

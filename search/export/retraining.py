@@ -88,13 +88,13 @@ def _load_images(export: Export, data: str | None) -> TrainingData:
         path,
         validation=_validation(export),
         split_seed=export.data.split_seed,
-        table=None if export.data.table is None else export.data.table.table_options(),
+        options=export.data.options(),
     )
     if images.fingerprint != export.data.fingerprint:
         raise DataError(
             f"training images at {path or 'the cache'}: their fingerprint is {images.fingerprint[:12]}, "
             f"the export's {export.data.fingerprint[:12]}; name the right ones with --data"
-            f"{why_changed(export.data.dataset, path)}",
+            f"{why_changed(export.data.dataset, path, export.data.options())}",
             study=export.study,
             path=path,
         )

@@ -74,7 +74,7 @@ def _confirmed(record: StudyRecord, confirmation: Confirmation, command: str) ->
 def _open(winners: list[Winner], record: StudyRecord, command: str) -> TestReport:
     """Open the test split for the nets of one configuration, and put what it said on record."""
     dataset, recorded = record.spec.dataset, record.attributes()["source"]["data"]
-    held_out = open_test_split(dataset, data := own_copy(dataset, recorded), record.spec.table_options)
+    held_out = open_test_split(dataset, data := own_copy(dataset, recorded), record.spec.data_options)
     if held_out.classes != winners[0].data.classes or held_out.shape != winners[0].data.shape:
         raise DataError(
             f"study {record.name}: its test images have other classes or another size than its training images",

@@ -8,7 +8,7 @@ import numpy as np
 from mlpsearch.models.inputs.data import Split
 from mlpsearch.studies.data.duplicates import count_known
 from mlpsearch.studies.data.sources import open_beside, open_split
-from mlpsearch.studies.spec.table_options import TableOptions
+from mlpsearch.studies.spec.image_options import DataOptions
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,17 +29,17 @@ class TestData:
     also_in_training: int
 
 
-def open_test_split(dataset: str, data: Path | None, table: TableOptions | None = None) -> TestData:
+def open_test_split(dataset: str, data: Path | None, options: DataOptions | None = None) -> TestData:
     """The test images of a data set, from the cache or decoded into it.
 
-    dataset, data, table: as they were given to studies.datasets.load_training.
+    dataset, data, options: as they were given to studies.datasets.load_training.
     Raises DataError for images that are missing, corrupt, not allowed, or unlike the training images.
     """
-    training = open_split(dataset, data, "train", table)  # in the cache since the search
-    cached = open_beside(dataset, data, "test", training, table)
+    training = open_split(dataset, data, "train", options)  # in the cache since the search
+    cached = open_beside(dataset, data, "test", training, options)
     seen = [training.images]
     if training.validation_folder is not None:
-        seen.append(open_beside(dataset, data, "validation", training).images)
+        seen.append(open_beside(dataset, data, "validation", training, options).images)
     rows = np.arange(len(cached.labels), dtype=np.int64)
     columns = None if cached.table is None else cached.table.stored()
     test = Split(cached.images, cached.labels, rows, cached.shape, columns)

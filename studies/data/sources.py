@@ -3,7 +3,7 @@
     digits          scikit-learn's 8×8 digits; takes no path
     cifar10         --data: images in a folder or an archive, or torchvision's layout; else see find_cifar10
     fashion-mnist   --data: the same, or the folder with its four files; else see find_fashion_mnist
-    images          --data: images in a folder or an archive
+    images          --data: images in a folder, an archive or Parquet files
     table           --data: a file of rows (tables/files.py)
 
 Only training.py and holdout.py import this module: each opens its own split and no other.
@@ -23,10 +23,13 @@ from mlpsearch.models.paths import write_atomically
 from mlpsearch.studies.data.decoded import DataSource, DecodedImages, Source, SplitName
 from mlpsearch.studies.data.image_cache import CachedImages, cache_folder, open_cached
 from mlpsearch.studies.data.images.image_files import ImageFiles
+from mlpsearch.studies.data.images.layout import ImageFolders
+from mlpsearch.studies.data.images.splits import LabelledImages
 from mlpsearch.studies.data.images.torchvision_datasets import CIFAR10_FOLDER, find_cifar10, find_fashion_mnist
 from mlpsearch.studies.data.images.trees import open_tree
 from mlpsearch.studies.data.stratified import split_rows
 from mlpsearch.studies.data.tables.source import TableSource
+from mlpsearch.studies.spec.image_options import DataOptions, ImageOptions
 from mlpsearch.studies.spec.table_options import TableOptions
 
 DATASETS = ("digits", "cifar10", "fashion-mnist", "images", "table")
@@ -37,21 +40,21 @@ _CLASSES_AND_SHAPE = {"cifar10": (10, (32, 32, 3)), "fashion-mnist": (10, (28, 2
 
 
 def open_split(
-    dataset: str, data: Path | None, split: SplitName, table: TableOptions | None = None
+    dataset: str, data: Path | None, split: SplitName, options: DataOptions | None = None
 ) -> CachedImages:
     """One split of a data set, through the cache.
 
     dataset: one of DATASETS.
     data: the user's folder or archive, or None.
-    table: how a table is read, for the data set "table" alone.
+    options: how a table, or images of the user's own, are read.
     Raises DataError for an unknown name, a path that is missing or not allowed, and images that are not.
     """
     with about(path=data):
-        return _open_split(dataset, data, split, table)
+        return _open_split(dataset, data, split, options)
 
 
-def _open_split(dataset: str, data: Path | None, split: SplitName, table: TableOptions | None) -> CachedImages:
-    cached = open_cached(find_source(dataset, data, table), split)
+def _open_split(dataset: str, data: Path | None, split: SplitName, options: DataOptions | None) -> CachedImages:
+    cached = open_cached(find_source(dataset, data, options), split)
     found = len(cached.classes), cached.shape
     if found != _CLASSES_AND_SHAPE.get(dataset, found):
         classes, shape = _CLASSES_AND_SHAPE[dataset]
@@ -63,7 +66,7 @@ def _open_split(dataset: str, data: Path | None, split: SplitName, table: TableO
 
 
 def open_beside(
-    dataset: str, data: Path | None, split: SplitName, training: CachedImages, table: TableOptions | None = None
+    dataset: str, data: Path | None, split: SplitName, training: CachedImages, options: DataOptions | None = None
 ) -> CachedImages:
     """Another split than train; grey images beside training images in colour get three equal channels.
 
@@ -71,13 +74,13 @@ def open_beside(
     Raises DataError, as open_split does, and for images unlike the training images.
     """
     with about(path=data):
-        return _open_beside(dataset, data, split, training, table)
+        return _open_beside(dataset, data, split, training, options)
 
 
 def _open_beside(
-    dataset: str, data: Path | None, split: SplitName, training: CachedImages, table: TableOptions | None
+    dataset: str, data: Path | None, split: SplitName, training: CachedImages, options: DataOptions | None
 ) -> CachedImages:
-    source = find_source(dataset, data, table)
+    source = find_source(dataset, data, options)
     cached = open_cached(source, split)
     if (*cached.shape[:2], 3) == training.shape != cached.shape:
         cached = open_cached(_InColour(source), split)
@@ -89,7 +92,7 @@ def _open_beside(
     return cached
 
 
-def check_images(dataset: str, data: Path | None, table: TableOptions | None = None) -> list[str]:
+def check_images(dataset: str, data: Path | None, options: DataOptions | None = None) -> list[str]:
     """Look at all splits without decoding a pixel; return remarks for people, a line each.
 
     What was looked at once, and found to be right, is not looked at again while it stays as it is.
@@ -97,7 +100,7 @@ def check_images(dataset: str, data: Path | None, table: TableOptions | None = N
     not allowed.
     """
     with about(path=data):
-        source = find_source(dataset, data, table)
+        source = find_source(dataset, data, options)
         remarks = _checked(source) if isinstance(source, ImageFiles) else source.check()
     return [f"{data}: {remark}" for remark in remarks]
 
@@ -123,7 +126,7 @@ def _remembered(path: Path) -> list[str] | None:
     return remarks if sound else None
 
 
-def find_source(dataset: str, data: Path | None, table: TableOptions | None = None) -> DataSource:
+def find_source(dataset: str, data: Path | None, options: DataOptions | None = None) -> DataSource:
     """Where a data set comes from; nothing is decoded or downloaded yet. Raises DataError."""
     if dataset not in DATASETS:
         raise DataError(f"dataset {dataset!r}: must be one of {', '.join(map(repr, DATASETS))}")
@@ -134,13 +137,13 @@ def find_source(dataset: str, data: Path | None, table: TableOptions | None = No
             raise DataError(f"{data}: dataset 'digits' comes with scikit-learn and takes no folder or archive")
         return Digits()
     if dataset == "table":
-        return _find_table(data, table)
+        return _find_table(data, options)
     source: DataSource | None = None
     if dataset == "cifar10":
         source = find_cifar10(data)
     elif dataset == "fashion-mnist":
         source = find_fashion_mnist(data)
-    return source or _find_images(dataset, data)
+    return source or _find_images(dataset, data, options)
 
 
 def _existing(data: Path, dataset: str) -> Path:
@@ -153,20 +156,24 @@ def _existing(data: Path, dataset: str) -> Path:
     return data
 
 
-def _find_table(data: Path | None, options: TableOptions | None) -> DataSource:
+def _find_table(data: Path | None, options: DataOptions | None) -> DataSource:
     if data is None:
         raise DataError("dataset 'table' needs a file of rows: name it with --data PATH")
-    if options is None:
+    if not isinstance(options, TableOptions):
         raise DataError(f"{data}: dataset 'table' needs the name of the column with the classes: label")
     return TableSource(data, options)
 
 
-def _find_images(dataset: str, data: Path | None) -> DataSource:
+def _find_images(dataset: str, data: Path | None, options: DataOptions | None) -> DataSource:
     if data is None:
         raise DataError(f"dataset {dataset!r} needs a folder or an archive of images: name it with --data PATH")
     if dataset == "cifar10" and data.name.startswith("cifar-10-python.tar"):
         raise DataError(f"{data}: unpack it, and name the folder that {CIFAR10_FOLDER} is in")
-    return ImageFiles(open_tree(data))
+    return ImageFiles(_open_images(data), options if isinstance(options, ImageOptions) else None)
+
+
+def _open_images(data: Path) -> LabelledImages:
+    return ImageFolders(open_tree(data))
 
 
 @dataclass(frozen=True, slots=True)

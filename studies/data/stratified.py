@@ -1,9 +1,13 @@
 """Choosing rows at random so that every class keeps its share."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from mlpsearch.models.errors import DataError
+
+TEST_SEED = 20_261_128  # with a share it defines the test rows of a data set in one piece: never change it
 
 
 def split_rows(
@@ -34,6 +38,17 @@ def split_rows(
     for number, share in enumerate(shares):
         is_held_out[generator.permutation(np.flatnonzero(labels == number))[:share]] = True
     return np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
+
+
+def held_out_rows(labels: Sequence[int], share: float, where: str) -> frozenset[int]:
+    """The rows of the test split of a data set in one piece, always the same ones.
+
+    labels: class numbers from 0, each of which occurs.  share: of the rows, above 0 and below 1; at least one row
+    is held out.  where: names the number of rows in errors. Raises DataError, as split_rows does.
+    """
+    count = max(1, round(share * len(labels)))
+    _, rows = split_rows(np.array(labels, np.int64), count, TEST_SEED, where)
+    return frozenset(rows.tolist())
 
 
 def _shares(counts: NDArray[np.int64], held_out: int) -> NDArray[np.int64]:

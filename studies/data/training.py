@@ -17,8 +17,8 @@ from mlpsearch.studies.data.sources import DATASETS, check_images, open_beside, 
 from mlpsearch.studies.data.stratified import split_rows
 from mlpsearch.studies.data.table_columns import TableSchema
 from mlpsearch.studies.data.tables.source import split_groups
+from mlpsearch.studies.spec.image_options import DataOptions
 from mlpsearch.studies.spec.study import VALIDATION
-from mlpsearch.studies.spec.table_options import TableOptions
 
 __all__ = [
     "DATASETS",
@@ -72,10 +72,10 @@ def own_copy(dataset: str, recorded: str | None) -> Path | None:
     return expanded(path) if given or is_there else None
 
 
-def why_changed(dataset: str, data: Path | None) -> str:
+def why_changed(dataset: str, data: Path | None, options: DataOptions | None) -> str:
     """Return why images may have another fingerprint than under an earlier version, as part of an error."""
     try:
-        remarks = check_images(dataset, data)
+        remarks = check_images(dataset, data, options)
     except DataError:
         return ""
     if not remarks:
@@ -100,13 +100,13 @@ def load_training(
     *,
     validation: float | None,
     split_seed: int,
-    table: TableOptions | None = None,
+    options: DataOptions | None = None,
 ) -> TrainingData:
     """The training images of a data set, from the cache or decoded into it.
 
     dataset: one of DATASETS.
     data: the folder or archive to take it from; None where the data set is found or downloaded by its name.
-    table: how a table is read.
+    options: how a table, or images of the user's own, are read.
     validation: how many images to split off, or which share of a table's rows, stratified: each class gives its
         share, rounded by largest remainder (classes of one size differ by at most one), and keeps at least one
         image for training. None for the data set's own validation split, or VALIDATION images where it has none.
@@ -115,9 +115,9 @@ def load_training(
     Raises DataError for images that are missing, corrupt or not allowed, for a validation split that is too small
     or too large, and for a number where the data set has a validation split of its own.
     """
-    cached = open_split(dataset, data, "train", table)
+    cached = open_split(dataset, data, "train", options)
     if cached.validation_folder is not None:
-        own = open_beside(dataset, data, "validation", cached)
+        own = open_beside(dataset, data, "validation", cached, options)
         if validation is not None:
             raise DataError(
                 f"{data}: has a validation split, {cached.validation_folder}/ with {len(own.labels):,} images, "

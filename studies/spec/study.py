@@ -25,6 +25,7 @@ from mlpsearch.studies.spec.dimensions import (
     why_no_field,
     with_floats,
 )
+from mlpsearch.studies.spec.image_options import DataOptions, Fit, ImageOptions
 from mlpsearch.studies.spec.messages import Mistake, explain, key_path, nearest, show, spec_error
 from mlpsearch.studies.spec.table_options import TEST_SHARE, ColumnOptions, TableOptions
 
@@ -75,13 +76,16 @@ class StudySpec(Table):
     )
     label: str | None = Field(default=None, min_length=1, description="the name of a table's column")
     test: float | str | None = Field(
-        default=None, description="a share of a table's rows between 0 and 1, or the path of a table of test rows"
+        default=None, description="a share between 0 and 1, or of a table the path of a table of test rows"
     )
     group: str | None = Field(default=None, min_length=1, description="the name of a table's column")
     order: str | None = Field(default=None, min_length=1, description="the name of a table's column")
     columns: ColumnOptions | None = Field(
         default=None, description="a table with ignore, categorical, numeric and dates"
     )
+    image_size: int | None = Field(default=None, ge=1, le=1024, description="a whole number from 1 to 1024")
+    image_fit: Fit | None = Field(default=None, description="'pad' or 'crop'")
+    channels: Literal[1, 3] | None = Field(default=None, description="1 or 3")
     seed: int = Field(
         default=0, ge=ALLOWED["seed"][0], le=ALLOWED["seed"][1], description=describe_allowed("seed")
     )
@@ -133,6 +137,14 @@ class StudySpec(Table):
         """Whether there are rows or images to test the winner on; test = 0 holds none out."""
         return self.test != 0
 
+    @property
+    def data_options(self) -> DataOptions | None:
+        """How its table, or its own images, are read; None for other data sets."""
+        if self.dataset != "images":
+            return self.table_options
+        share = self.test if isinstance(self.test, float) else None
+        return ImageOptions(share, self.image_size, self.image_fit or "pad", self.channels)
+
     def to_json(self) -> dict[str, Any]:
         """The specification as JSON values, defaults included; from_json makes an equal one of them."""
         return self.model_dump(mode="json", exclude_none=True)
@@ -160,7 +172,9 @@ _TABLES: dict[str, type[BaseModel]] = {
 
 
 # What makes sense, or none, together with other keys.
-_OF_DATA = ("dataset", "data", "validation", "label", "test", "group", "order", "columns")
+_OF_TABLES = ("label", "group", "order", "columns")
+_OF_IMAGES = ("image_size", "image_fit", "channels")
+_OF_DATA = ("dataset", "data", "validation", "test", *_OF_TABLES, *_OF_IMAGES)
 _TOGETHER = ("net", "fixed", "start", *_OF_DATA)
 # To look at the other values of a document in which some of these are missing or wrong.
 _SOUND = {"name": "any", "net": "torch", "dataset": "digits", "budget": {"trials": 1, "epochs": 1}}
@@ -216,25 +230,37 @@ def _data_mistakes(spec: StudySpec) -> Iterator[Mistake]:
     elif isinstance(share, int) and share < 1:
         problem = "must be a whole number of at least 1, or a share of a table's rows"
         yield Mistake(problem, "validation", show(share))
+    yield from _of_other_data(spec)
+    yield from _test_mistakes(spec)
+    if spec.image_fit is not None and spec.image_size is None:
+        yield Mistake("says nothing without image_size", "image_fit", show(spec.image_fit))
     if spec.dataset != "table":
-        for key in ("label", "test", "group", "order", "columns"):
-            if getattr(spec, key) is not None:
-                yield Mistake("is only for dataset = 'table'", key)
         return
     if spec.data is None:
         yield Mistake("is missing: dataset = 'table' needs the path of a file of rows", "data")
     if spec.label is None:
         yield Mistake("is missing: the name of the column with the classes", "label")
-    yield from _test_mistakes(spec)
     if spec.group is not None and spec.order is not None:
         yield Mistake("cannot go with order", "group")
 
 
 def _test_mistakes(spec: StudySpec) -> Iterator[Mistake]:
-    if isinstance(spec.test, float) and not 0 <= spec.test < 1:
-        yield Mistake("must be a share between 0 and 1, or the path of a file", "test", show(spec.test))
+    none = spec.dataset == "table" and spec.test == 0
+    if isinstance(spec.test, float) and not (0 < spec.test < 1 or none):
+        yield Mistake("must be a share between 0 and 1, or of a table the path of a file", "test", show(spec.test))
     if not spec.has_test and spec.confirm is not None:
         yield Mistake("ends with the test, for which test = 0 holds no row out", "confirm")
+
+
+def _of_other_data(spec: StudySpec) -> Iterator[Mistake]:
+    """Keys that the study's data set does not know."""
+    known = {"table": (*_OF_TABLES, "test"), "images": (*_OF_IMAGES, "test")}.get(spec.dataset, ())
+    for key in (*_OF_TABLES, "test", *_OF_IMAGES):
+        if getattr(spec, key) is not None and key not in known:
+            names = "'table' or 'images'" if key == "test" else "'images'" if key in _OF_IMAGES else "'table'"
+            yield Mistake(f"is only for dataset = {names}", key)
+    if spec.dataset == "images" and isinstance(spec.test, str):
+        yield Mistake("must be a share between 0 and 1; test images of their own lie in test/", "test")
 
 
 def _misfits(spec: StudySpec) -> Iterator[Mistake]:

@@ -1,7 +1,7 @@
 """Decoding an image file with Pillow: the one way from a file to pixels, for training, test and prediction.
 
 Turns that the EXIF data in front of the pixels ask for are made, palettes are looked up, and white is put behind
-what is transparent.
+what is transparent; then the image gets the channels and the size that the study file asks for.
 """
 
 from typing import TYPE_CHECKING
@@ -10,21 +10,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpsearch.models.errors import DataError
-from mlpsearch.studies.data.images.headers import Header, opened_image
+from mlpsearch.studies.data.images.headers import Header, most_pixels, opened_image
+from mlpsearch.studies.spec.image_options import Fit, ImageOptions
 
 if TYPE_CHECKING:
     from PIL import Image
 
 
-def decode_image(content: bytes, where: str) -> NDArray[np.uint8]:
-    """One image, (height, width, channels), uint8; 1 channel if it is grey, else 3.
+def decode_image(content: bytes, where: str, options: ImageOptions | None = None) -> NDArray[np.uint8]:
+    """One image, (height, width, channels), uint8; 1 channel if it is grey, else 3, where options say nothing.
 
-    content: a PNG, JPEG or BMP file, untrusted.
+    content: a PNG, JPEG, WebP, GIF, TIFF or BMP file, untrusted.
     where: names it in errors.
+    options: the size and the channels that it gets.
     Raises DataError for anything that is not such an image (see headers.opened_image).
     """
-    with opened_image(content, where) as (image, header):
-        pixels = np.asarray(_turned(_opaque(image, header), header.orientation))
+    options = options or ImageOptions()
+    with opened_image(content, where, most_pixels(options)) as (image, header):
+        found = _turned(_opaque(image, header), header.orientation)
+        if options.channels is not None:
+            found = found.convert("L" if options.channels == 1 else "RGB")
+        if options.size is not None and found.size != (options.size, options.size):
+            found = _resized(found, options.size, options.fit)
+        pixels = np.asarray(found)
         return pixels.reshape(*pixels.shape[:2], -1)
 
 
@@ -54,6 +62,23 @@ def _opaque(image: "Image.Image", header: Header) -> "Image.Image":
         return image if image.mode == mode else image.convert(mode)
     layered = image.convert("LA" if mode == "L" else "RGBA")
     return Image.composite(layered.convert(mode), Image.new(mode, image.size, "white"), layered.getchannel("A"))
+
+
+def _resized(image: "Image.Image", side: int, fit: Fit) -> "Image.Image":
+    """A square of so many pixels; image: of mode L or RGB."""
+    from PIL import Image
+
+    width, height = image.size
+    if fit == "crop":
+        left, top = (width - min(image.size)) / 2, (height - min(image.size)) / 2
+        square = (left, top, left + min(image.size), top + min(image.size))
+        return image.resize((side, side), Image.Resampling.LANCZOS, box=square)
+    scale = side / max(image.size)
+    inside = (max(1, round(width * scale)), max(1, round(height * scale)))
+    padded = Image.new(image.mode, (side, side))  # black
+    resized = image.resize(inside, Image.Resampling.LANCZOS)
+    padded.paste(resized, ((side - inside[0]) // 2, (side - inside[1]) // 2))
+    return padded
 
 
 def _turned(image: "Image.Image", orientation: int) -> "Image.Image":

@@ -1,53 +1,69 @@
-"""Images in a folder or an archive as a source.
+"""Images in a folder, an archive or Parquet files as a source.
 
-The layout is that of image_layout.py. Images are sorted by class and file name, whatever their order in an
-archive, and have one size. If every image of train/ is grey, images have one channel; else all have three, equal
-ones where an image is grey. How a file becomes pixels, image_decoding.py says.
+The layout is that of layout.py, or of parquet.py. Images are sorted by class and file name, whatever their order
+in an archive, and have one size. If every image of train/ is grey, images have one channel; else all have three,
+equal ones where an image is grey. How a file becomes pixels, decoding.py says.
 """
+
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlpsearch.models.errors import DataError
 from mlpsearch.studies.data.decoded import DecodedImages, SplitName
-from mlpsearch.studies.data.images.check import check_tree, refuse_too_large
+from mlpsearch.studies.data.images.check import ONE_SIZE, check_splits, refuse_too_large
 from mlpsearch.studies.data.images.decoding import decode_image
-from mlpsearch.studies.data.images.layout import class_names, split_images
-from mlpsearch.studies.data.images.trees import ImageTree
+from mlpsearch.studies.data.images.splits import ImageSplits, LabelledImages
+from mlpsearch.studies.spec.image_options import ImageOptions
 
 _DECODING = 2  # counts the ways in which image files were decoded: caches of an earlier one are not used
 
 
 class ImageFiles:
-    """The images in a folder or an archive, as a source (studies.decoded.DataSource)."""
+    """Images as a source (studies.data.decoded.DataSource). options: what the study file says of them."""
 
-    def __init__(self, tree: ImageTree) -> None:
-        self._tree = tree
+    def __init__(self, images: LabelledImages, options: ImageOptions | None = None) -> None:
+        self._images = images
+        self._options = options or ImageOptions()
+        self._splits = ImageSplits(images, self._options.test)
 
     def fingerprint(self, split: SplitName) -> str:
-        """That of the files, with how they are decoded."""
-        return f"image files {_DECODING} {self._tree.fingerprint(split)}"
+        """That of the files, with how they are split and decoded."""
+        return f"{self._reading()} {self._images.fingerprint(self._paths([split]))}"
 
     def fingerprint_of_all(self) -> str:
         """As fingerprint, of all splits together."""
-        return f"image files {_DECODING} {self._tree.fingerprint_of_all()}"
+        return f"{self._reading()} {self._images.fingerprint(self._paths(self._splits.splits()))}"
 
     def check(self) -> list[str]:
-        """Look at names and headers of all splits; see image_check.check_tree."""
-        return check_tree(self._tree)
+        """Look at names and headers of all splits; see check.check_splits."""
+        return check_splits(self._splits, self._options)
 
     def decode(self, split: SplitName) -> DecodedImages:
         """All images of one split. Raises DataError for what the layout or the limits do not allow."""
-        classes = class_names(self._tree)
-        labels = split_images(self._tree, split, classes)
-        stack, folder = _ImageStack(len(labels)), self._tree.folder_name(split)
+        labels = self._splits.labels(split)
+        stack = _ImageStack(len(labels))
         rows = {path: row for row, path in enumerate(labels)}
-        for _, path, content in self._tree.read({split: rows.keys()}):
-            where = f"{self._tree.path}: {folder + '/' + path!r}"
-            stack.put(rows[path], decode_image(content, where), where)
-        images, shape = stack.finished(f"{self._tree.path}: {folder}")
-        numbers = np.array([*labels.values()], dtype=np.int64)
-        return DecodedImages(images, numbers, classes, shape, validation_folder=self._tree.validation_folder)
+        for path, content in self._images.read(rows.keys()):
+            where = f"{self._images.path}: {path!r}"
+            stack.put(rows[path], decode_image(content, where, self._options), where)
+        images, shape = stack.finished(f"{self._images.path}: {self._splits.name(split)}")
+        return DecodedImages(
+            images,
+            np.array([*labels.values()], dtype=np.int64),
+            self._images.class_names(),
+            shape,
+            validation_folder=self._splits.validation_folder,
+        )
+
+    def _paths(self, splits: Sequence[SplitName]) -> Iterator[str]:
+        """Of the images; nothing is looked at before the first is asked for."""
+        for split in splits:
+            yield from self._splits.labels(split)
+
+    def _reading(self) -> str:
+        return f"image files {_DECODING} {self._options}"
 
 
 class _ImageStack:
@@ -67,7 +83,7 @@ class _ImageStack:
         if pixels.shape[:2] != (height, width):
             raise DataError(
                 f"{where} has {pixels.shape[0]}×{pixels.shape[1]} pixels (height × width), "
-                f"{self._first} has {height}×{width}: all images must have one size"
+                f"{self._first} has {height}×{width}: {ONE_SIZE}"
             )
         if channels < pixels.shape[2]:
             self._images = np.repeat(self._images, 3, axis=3)

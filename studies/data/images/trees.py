@@ -1,8 +1,9 @@
-"""A data set's files, in a folder or in an archive, seen the same way: train/<class>/* and test/<class>/*.
+"""A data set's files, in a folder or in an archive, seen the same way.
 
-A third folder may hold the validation split: val/, valid/ or validation/. All stand at the top, or inside one
-top folder. Hidden files and the leftovers of file managers are passed over, and so is everything else. Links are
-refused in folders as in archives: what they point to may change, or lie anywhere, without a trace in the folder.
+The splits are folders at the top, or inside one top folder; or the classes are there, and the data set is in one
+piece. Hidden files and the leftovers of file managers are passed over, and so is what stands beside the splits.
+Links are refused in folders as in archives: what they point to may change, or lie anywhere, without a trace in the
+folder.
 """
 
 import hashlib
@@ -16,11 +17,9 @@ from typing import Protocol
 from mlpsearch.models.errors import DataError
 from mlpsearch.studies.data.decoded import SplitName, digest_of_files
 from mlpsearch.studies.data.images.archives import ARCHIVE_SUFFIXES, MAX_FILE_BYTES, archive_members
+from mlpsearch.studies.data.images.split_names import find_root, find_splits, is_ignored, split_of
 
-_LEFTOVERS = {"__macosx", "thumbs.db", "desktop.ini"}
 _DEEPEST = 4  # <top folder>/<split>/<class>/<folder>
-VALIDATION_FOLDERS = ("val", "valid", "validation")
-_LAYOUT = "images must be laid out as train/<class>/* and test/<class>/*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,32 +36,20 @@ class ImageTree(Protocol):
     path: Path
 
     @property
-    def validation_folder(self) -> str | None:
-        """The name of the folder of the validation split, if there is one."""
+    def folders(self) -> Mapping[SplitName, str]:
+        """Split → its folder; of a data set in one piece train alone, whose folder is "", the top."""
         ...
 
-    def splits(self) -> tuple[SplitName, ...]:
-        """The splits that there are, or must be."""
+    def fingerprint(self, files: Iterable[str]) -> str:
+        """A text that changes when these files, the classes, or which splits there are may have changed."""
         ...
 
-    def folder_name(self, split: SplitName) -> str:
-        """The name of a split's folder."""
+    def listing(self, folder: str) -> Listing:
+        """What lies below the folder, down to what is too deep for the layout."""
         ...
 
-    def fingerprint(self, split: SplitName) -> str:
-        """A text that changes when this split's files, the classes, or which splits there are may have changed."""
-        ...
-
-    def fingerprint_of_all(self) -> str:
-        """A text that changes when the files of any split may have changed."""
-        ...
-
-    def listing(self, split: SplitName) -> Listing:
-        """What lies below the split's folder, down to what is too deep for the layout."""
-        ...
-
-    def read(self, wanted: Mapping[SplitName, Set[str]]) -> Iterator[tuple[SplitName, str, bytes]]:
-        """The split, path and content of each wanted file, in the order that is quickest to read."""
+    def read(self, files: Set[str]) -> Iterator[tuple[str, bytes]]:
+        """The path and content of each of these files, in the order that is quickest to read."""
         ...
 
 
@@ -75,117 +62,68 @@ def open_tree(path: Path) -> ImageTree:
     raise DataError(f"{path}: must be a folder or an archive ({', '.join(ARCHIVE_SUFFIXES)}) of images")
 
 
-def is_ignored(name: str) -> bool:
-    """Whether a file or folder of this name is passed over."""
-    return name.startswith(".") or name.lower() in _LEFTOVERS
+def _splits(path: Path, names: Iterable[str]) -> dict[SplitName, str]:
+    return find_splits(path, names) or {"train": ""}
 
 
-def _find_root(path: Path, folders: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
-    """The folder that holds train/, given all folders of the upper two levels: () is the top itself."""
-    roots = {folder[:-1] for folder in folders if len(folder) <= 2 and folder[-1] == "train"}
-    if () in roots:
-        return ()
-    if len(roots) > 1:
-        names = ", ".join(repr(f"{root[0]}/train") for root in sorted(roots))
-        raise DataError(f"{path}: more than one train folder ({names}): {_LAYOUT}")
-    if not roots:
-        raise DataError(f"{path}: no train folder: {_LAYOUT}")
-    return roots.pop()
-
-
-class _Splits:
-    """The splits and their folders, by what lies beside train/."""
-
-    path: Path
-
-    @cached_property
-    def validation_folder(self) -> str | None:
-        """The name of the folder of the validation split, if there is one."""
-        found = sorted(name for name in self._beside_train() if name.lower() in VALIDATION_FOLDERS)
-        if len(found) > 1:
-            raise DataError(f"{self.path}: more than one validation folder ({', '.join(map(repr, found))})")
-        return found[0] if found else None
-
-    def splits(self) -> tuple[SplitName, ...]:
-        """The splits that there are, or must be."""
-        return ("train", "test") if self.validation_folder is None else ("train", "validation", "test")
-
-    def folder_name(self, split: SplitName) -> str:
-        """The name of a split's folder."""
-        return (self.validation_folder or split) if split == "validation" else split
-
-    def _beside_train(self) -> Iterable[str]:
-        raise NotImplementedError
-
-
-class FolderTree(_Splits):
+class FolderTree:
     """A folder of images. A listing looks at each name; only files that are asked for are opened."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def fingerprint(self, split: SplitName) -> str:
-        """From the place of the folder, the class names, and each file's path, size and time of change."""
+    @cached_property
+    def folders(self) -> Mapping[SplitName, str]:
+        """By the names in the folder that has the splits."""
+        return _splits(self.path, self._visible_folders(self._root))
+
+    def fingerprint(self, files: Iterable[str]) -> str:
+        """From the folder's place, its splits and classes, and each file's path, size and time of change."""
         digest = hashlib.sha256(os.fsencode(self.path.resolve()))
-        digest.update(repr((self.validation_folder, sorted(self.listing("train").folders))).encode())
-        for file in sorted(self.listing(split).files):
+        classes = self.listing(self.folders["train"]).folders
+        digest.update(repr((sorted(self.folders.items()), sorted(classes))).encode())
+        for file in files:
             try:
-                status = (self._split_folder(split) / file).stat()
+                status = (self._root / file).stat()
             except OSError as error:
-                raise self._unreadable(split, file, error) from error
+                raise self._unreadable(file, error) from error
             digest.update(repr((file, status.st_size, status.st_mtime_ns)).encode())
         return digest.hexdigest()
 
-    def fingerprint_of_all(self) -> str:
-        """Those of the splits."""
-        return " ".join(self.fingerprint(split) for split in self.splits())
-
-    def listing(self, split: SplitName) -> Listing:
+    def listing(self, folder: str) -> Listing:
         """The classes and what they hold; what lies deeper shows as a folder inside a class."""
-        folder = self._split_folder(split)
-        if not folder.is_dir():
-            raise DataError(f"{self.path}: no {split} folder: {_LAYOUT}")
-        if folder.is_symlink() or (folder.parent != self.path and folder.parent.is_symlink()):
-            raise DataError(f"{folder}: is reached by a link: only files and folders are allowed")
-        folders, files = self._scan(folder, split, "")
+        start = self._root / folder
+        if any(place.is_symlink() for place in {start, self._root} - {self.path}):
+            raise DataError(f"{start}: is reached by a link: only files and folders are allowed")
+        folders, files = self._scan(folder, "")
         for name in sorted(folders):
-            inner_folders, inner_files = self._scan(folder / name, split, f"{name}/")
+            inner_folders, inner_files = self._scan(folder, f"{name}/")
             folders |= inner_folders
             files |= inner_files
         return Listing(frozenset(folders), frozenset(files))
 
-    def read(self, wanted: Mapping[SplitName, Set[str]]) -> Iterator[tuple[SplitName, str, bytes]]:
-        """Split by split, in sorted order."""
-        for split, files in wanted.items():
-            for file in sorted(files):
-                try:
-                    with (self._split_folder(split) / file).open("rb") as stream:
-                        content = stream.read(MAX_FILE_BYTES + 1)
-                except OSError as error:
-                    raise self._unreadable(split, file, error) from error
-                if len(content) > MAX_FILE_BYTES:
-                    raise DataError(f"{self._shown(split, file)} has more than {MAX_FILE_BYTES:,} bytes")
-                yield split, file, content
+    def read(self, files: Set[str]) -> Iterator[tuple[str, bytes]]:
+        """In sorted order."""
+        for file in sorted(files):
+            try:
+                with (self._root / file).open("rb") as stream:
+                    content = stream.read(MAX_FILE_BYTES + 1)
+            except OSError as error:
+                raise self._unreadable(file, error) from error
+            if len(content) > MAX_FILE_BYTES:
+                raise DataError(f"{self.path}: {file!r} has more than {MAX_FILE_BYTES:,} bytes")
+            yield file, content
 
-    def _shown(self, split: SplitName, file: str) -> str:
-        return f"{self.path}: {self.folder_name(split) + '/' + file!r}"
-
-    def _unreadable(self, split: SplitName, file: str, error: OSError) -> DataError:
-        return DataError(f"{self._shown(split, file)}: {error.strerror}")
-
-    def _split_folder(self, split: SplitName) -> Path:
-        return self._root / self.folder_name(split)
+    def _unreadable(self, file: str, error: OSError) -> DataError:
+        return DataError(f"{self.path}: {file!r}: {error.strerror}")
 
     @cached_property
     def _root(self) -> Path:
         tops = self._visible_folders(self.path)
-        if "train" in tops:
+        if any(split_of(top) == "train" for top in tops):
             return self.path
         inner = [(top, name) for top in tops for name in self._visible_folders(self.path / top)]
-        return self.path.joinpath(*_find_root(self.path, inner))
-
-    def _beside_train(self) -> Iterable[str]:
-        return self._visible_folders(self._root)
+        return self.path.joinpath(*find_root(self.path, [*((top,) for top in tops), *inner]))
 
     def _visible_folders(self, folder: Path) -> list[str]:
         try:
@@ -194,7 +132,8 @@ class FolderTree(_Splits):
         except OSError as error:
             raise DataError(f"{folder}: {error.strerror}") from error
 
-    def _scan(self, folder: Path, split: SplitName, prefix: str) -> tuple[set[str], set[str]]:
+    def _scan(self, start: str, prefix: str) -> tuple[set[str], set[str]]:
+        folder = self._root / start / prefix
         folders: set[str] = set()
         files: set[str] = set()
         try:
@@ -204,35 +143,36 @@ class FolderTree(_Splits):
                         continue
                     if entry.is_symlink() or not (entry.is_dir() or entry.is_file()):
                         kind = "a link" if entry.is_symlink() else "a special file"
-                        shown = self._shown(split, prefix + entry.name)
-                        raise DataError(f"{shown} is {kind}: only files and folders are allowed")
+                        shown = "/".join(filter(None, (start, prefix + entry.name)))
+                        raise DataError(f"{self.path}: {shown!r} is {kind}: only files and folders are allowed")
                     (folders if entry.is_dir() else files).add(prefix + entry.name)
         except OSError as error:
             raise DataError(f"{folder}: {error.strerror}") from error
         return folders, files
 
 
-class ArchiveTree(_Splits):
+class ArchiveTree:
     """An archive of images. Each listing and each reading goes through the archive once."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._problems: dict[tuple[str, ...], str] = {}  # of members that are no matter outside the splits
 
-    def fingerprint(self, split: SplitName) -> str:  # noqa: ARG002 - the bytes of an archive hold all splits
+    @cached_property
+    def folders(self) -> Mapping[SplitName, str]:
+        """By the names in the folder that has the splits."""
+        depth = len(self._root) + 1
+        names = [folder[-1] for folder in self._folders if len(folder) == depth and folder[:-1] == self._root]
+        return _splits(self.path, names)
+
+    def fingerprint(self, files: Iterable[str]) -> str:  # noqa: ARG002 - the bytes of an archive hold all files
         """From the bytes of the archive."""
         return digest_of_files(self.path)
 
-    def fingerprint_of_all(self) -> str:
-        """From the bytes of the archive."""
-        return digest_of_files(self.path)
-
-    def listing(self, split: SplitName) -> Listing:
-        """Everything below the split's folder, however deep."""
-        start = self._start(split)
+    def listing(self, folder: str) -> Listing:
+        """Everything below the folder, however deep."""
+        start = (*self._root, folder) if folder else self._root
         depth = len(start)
-        if start not in self._folders:
-            raise DataError(f"{self.path}: no {split} folder: {_LAYOUT}")
         for parts, problem in self._problems.items():
             if parts[:depth] == start:
                 raise DataError(problem)
@@ -241,17 +181,13 @@ class ArchiveTree(_Splits):
             frozenset("/".join(p[depth:]) for p in self._files if p[:depth] == start),
         )
 
-    def read(self, wanted: Mapping[SplitName, Set[str]]) -> Iterator[tuple[SplitName, str, bytes]]:
+    def read(self, files: Set[str]) -> Iterator[tuple[str, bytes]]:
         """In the archive's order, so that a compressed one is gone through once."""
-        splits = {self._start(split): split for split in wanted}
-        depth = len(self._root) + 1
+        depth = len(self._root)
         for member in archive_members(self.path):
-            split, file = splits.get(member.parts[:depth]), "/".join(member.parts[depth:])
-            if split is not None and not member.is_folder and file in wanted[split]:
-                yield split, file, member.read()
-
-    def _start(self, split: SplitName) -> tuple[str, ...]:
-        return *self._root, self.folder_name(split)
+            file = "/".join(member.parts[depth:])
+            if member.parts[:depth] == self._root and not member.is_folder and file in files:
+                yield file, member.read()
 
     @cached_property
     def _paths(self) -> tuple[frozenset[tuple[str, ...]], frozenset[tuple[str, ...]]]:
@@ -270,11 +206,7 @@ class ArchiveTree(_Splits):
 
     @cached_property
     def _root(self) -> tuple[str, ...]:
-        return _find_root(self.path, (folder for folder in self._folders if folder))
-
-    def _beside_train(self) -> Iterable[str]:
-        depth = len(self._root) + 1
-        return [folder[-1] for folder in self._folders if len(folder) == depth and folder[:-1] == self._root]
+        return find_root(self.path, (folder for folder in self._folders if folder))
 
     @property
     def _folders(self) -> frozenset[tuple[str, ...]]:

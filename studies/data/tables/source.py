@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mlpsearch.models.errors import DataError
 from mlpsearch.studies.data.decoded import DecodedImages, SplitName, digest_of_files
-from mlpsearch.studies.data.stratified import split_rows
+from mlpsearch.studies.data.stratified import TEST_SEED, split_rows
 from mlpsearch.studies.data.table_columns import TableSchema, numbers, texts
 from mlpsearch.studies.data.tables.files import read_table
 from mlpsearch.studies.data.tables.inference import infer, remarks
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     import polars as pl
 
 _READING = 1  # counts the ways in which tables were read: caches of an earlier one are not used
-_TEST_SEED = 20_261_128  # with the share it defines the test rows: never change it
 _MOST_CLASSES = 1_000
 _MOST_NUMBERS = 50  # different numbers in a label: more are no classes
 
@@ -124,9 +123,9 @@ class TableSource:
             return ranked[:-held_out], np.sort(ranked[-held_out:])
         groups = self._groups(rows.frame)
         if groups is not None:
-            return split_groups(groups, held_out, _TEST_SEED, f"{self._path}: {self._options.group!r}")
+            return split_groups(groups, held_out, TEST_SEED, f"{self._path}: {self._options.group!r}")
         _, labels = np.unique(rows.labels.to_numpy(), return_inverse=True)
-        return split_rows(labels.astype(np.int64), held_out, _TEST_SEED, f"{self._path}: test rows")
+        return split_rows(labels.astype(np.int64), held_out, TEST_SEED, f"{self._path}: test rows")
 
     def _ranked(self, frame: "pl.DataFrame") -> NDArray[np.int64] | None:
         """The rows by the column that orders them, from the smallest; rows without it come first."""
