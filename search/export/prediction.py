@@ -67,7 +67,7 @@ class Classifier:
         return [self.classes[best] for best in self.predict_proba(images).argmax(axis=1)]
 
     def read(self, paths: Sequence[Path]) -> NDArray[np.uint8]:
-        """Return the pixels of image files, (N, inputs), as the net gets them. Raises DataError, as read_images does."""
+        """Return the pixels of image files, (N, inputs). Raises DataError, as read_images does."""
         data = self.export.data
         return read_images(paths, data.shape, None if data.images is None else data.images.image_options())
 

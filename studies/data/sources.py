@@ -24,6 +24,7 @@ from mlpsearch.studies.data.decoded import DataSource, DecodedImages, Source, Sp
 from mlpsearch.studies.data.image_cache import CachedImages, cache_folder, open_cached
 from mlpsearch.studies.data.images.image_files import ImageFiles
 from mlpsearch.studies.data.images.layout import ImageFolders
+from mlpsearch.studies.data.images.parquet import find_parquet
 from mlpsearch.studies.data.images.splits import LabelledImages
 from mlpsearch.studies.data.images.torchvision_datasets import CIFAR10_FOLDER, find_cifar10, find_fashion_mnist
 from mlpsearch.studies.data.images.trees import open_tree
@@ -173,7 +174,7 @@ def _find_images(dataset: str, data: Path | None, options: DataOptions | None) -
 
 
 def _open_images(data: Path) -> LabelledImages:
-    return ImageFolders(open_tree(data))
+    return find_parquet(data) or ImageFolders(open_tree(data))
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ def test_a_fault_of_the_test_images_is_one_line_before_anything_is_made(
 ) -> None:
     write_folder(folder, image_files() | {"test/cat/000.png": b"broken"})
     answer = mlpsearch(command, "own.toml", "--storage", "x.db")
-    expected = f"error: {folder}: 'test/cat/000.png': not an image (BMP, JPEG, PNG)\n"
+    expected = f"error: {folder}: 'test/cat/000.png': not an image (BMP, GIF, JPEG, PNG, TIFF, WEBP)\n"
     assert (answer.code, answer.out, answer.err) == (1, "", expected)
     assert not Path("x.db").exists()
 

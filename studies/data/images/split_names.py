@@ -57,9 +57,9 @@ def find_root(path: Path, folders: Iterable[tuple[str, ...]]) -> tuple[str, ...]
 
 def _root_of_classes(path: Path, upper: list[tuple[str, ...]]) -> tuple[str, ...]:
     tops = {folder[0] for folder in upper}
-    root = (tops.pop(),) if len(tops) == 1 and any(len(folder) == 2 for folder in upper) else ()
-    names = sorted(folder[-1] for folder in upper if folder[:-1] == root)
-    other = next((name for name in names if split_of(name)), None)
+    root = (min(tops),) if len(tops) == 1 and any(len(folder) == 2 for folder in upper) else ()
+    names = [folder[-1] for folder in upper if folder[:-1] == root]
+    other = min((name for name in (*names, *root) if split_of(name)), default=None)
     if other is not None or not names:
         beside = f" beside {other!r}" if other else ""
         raise DataError(f"{path}: no train folder{beside}: {_LAYOUT}")

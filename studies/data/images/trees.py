@@ -59,7 +59,9 @@ def open_tree(path: Path) -> ImageTree:
         return FolderTree(path)
     if path.is_file() and path.name.lower().endswith(ARCHIVE_SUFFIXES):
         return ArchiveTree(path)
-    raise DataError(f"{path}: must be a folder or an archive ({', '.join(ARCHIVE_SUFFIXES)}) of images")
+    raise DataError(
+        f"{path}: must be a folder or an archive ({', '.join(ARCHIVE_SUFFIXES)}) of images, or a Parquet file"
+    )
 
 
 def _splits(path: Path, names: Iterable[str]) -> dict[SplitName, str]:
@@ -103,8 +105,8 @@ class FolderTree:
         return Listing(frozenset(folders), frozenset(files))
 
     def read(self, files: Set[str]) -> Iterator[tuple[str, bytes]]:
-        """In sorted order."""
-        for file in sorted(files):
+        """In the order in which they are given."""
+        for file in files:
             try:
                 with (self._root / file).open("rb") as stream:
                     content = stream.read(MAX_FILE_BYTES + 1)

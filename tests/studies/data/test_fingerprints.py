@@ -5,12 +5,13 @@ from pathlib import Path
 
 from mlpsearch.studies.data.decoded import SplitName
 from mlpsearch.studies.data.images.image_files import ImageFiles
+from mlpsearch.studies.data.images.layout import ImageFolders
 from mlpsearch.studies.data.images.trees import open_tree
 from tests.studies import image_makers as make
 
 
 def fingerprint(path: Path, split: SplitName = "train") -> str:
-    return ImageFiles(open_tree(path)).fingerprint(split)
+    return ImageFiles(ImageFolders(open_tree(path))).fingerprint(split)
 
 
 def test_a_folders_fingerprint_follows_its_files(tmp_path: Path) -> None:
@@ -25,7 +26,7 @@ def test_a_folders_fingerprint_follows_its_files(tmp_path: Path) -> None:
     seen.append(fingerprint(folder))
     image.rename(image.with_name("009.png"))
     seen.append(fingerprint(folder))
-    (folder / "train" / "eel").mkdir()
+    make.write_folder(folder, {"train/eel/000.png": b""})
     seen.append(fingerprint(folder))
     assert len(set(seen)) == 5
 

@@ -12,6 +12,7 @@ from mlpsearch.models.errors import DataError
 from mlpsearch.studies.data.holdout import open_test_split
 from mlpsearch.studies.data.images import check as image_check
 from mlpsearch.studies.data.images.image_files import ImageFiles
+from mlpsearch.studies.data.images.layout import ImageFolders
 from mlpsearch.studies.data.images.trees import open_tree
 from mlpsearch.studies.data.training import check_images, load_training
 from tests.studies import image_makers as make
@@ -57,8 +58,8 @@ def test_sound_images_need_no_remark(place: Path) -> None:
         ("cat/notes.txt", b"", "has a file 'cat/notes.txt'"),
         ("cat/more/1.png", b"", "has a folder inside a class: 'cat/more'"),
         ("cat/9.png", encode(colour_pixels(0, 4, 6)), "cat/9.png' has 4×6 pixels (height × width), "),
-        ("cat/9.png", b"", "cat/9.png': not an image (BMP, JPEG, PNG)"),
-        ("cat/9.png", encode(colour_pixels(0))[:30], "cat/9.png': not an image (BMP, JPEG, PNG)"),
+        ("cat/9.png", b"", "cat/9.png': not an image (BMP, GIF, JPEG, PNG, TIFF, WEBP)"),
+        ("cat/9.png", encode(colour_pixels(0))[:30], "cat/9.png': not an image (BMP, GIF, JPEG, PNG, TIFF, WEBP)"),
         ("cat/9.png", encode(np.full((4, 5), 40_000, np.uint16)), "cat/9.png': pixels of mode I;16: only 8 bits"),
         ("cat/9.png", encode(Image.new("RGB", (5000, 5000))), "cat/9.png': more than 16,777,216 pixels"),
     ],
@@ -101,7 +102,7 @@ def test_no_pixel_is_decoded(place: Path, monkeypatch: pytest.MonkeyPatch) -> No
     files = {name: without_pixels(content) for name, content in make.image_files(val=1).items()}
     make.write_any(place, files)
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: pytest.fail("pixels were decoded"))
-    ImageFiles(open_tree(place)).check()
+    ImageFiles(ImageFolders(open_tree(place))).check()
 
 
 def test_test_images_without_pixels_show_when_they_are_opened(tmp_path: Path) -> None:

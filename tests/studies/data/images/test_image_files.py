@@ -17,6 +17,7 @@ from mlpsearch.studies.data.images import check as image_check
 from mlpsearch.studies.data.images import trees as image_trees
 from mlpsearch.studies.data.images.headers import MAX_PIXELS
 from mlpsearch.studies.data.images.image_files import ImageFiles
+from mlpsearch.studies.data.images.layout import ImageFolders
 from mlpsearch.studies.data.images.trees import open_tree
 from tests.studies import image_makers as make
 from tests.studies.image_makers import colour_pixels, encode, grey_pixels
@@ -25,7 +26,7 @@ FORMS = ["folder", "x.tar", "x.tar.gz", "x.tgz", "x.zip"]
 
 
 def decode(path: Path, split: SplitName = "train") -> DecodedImages:
-    return ImageFiles(open_tree(path)).decode(split)
+    return ImageFiles(ImageFolders(open_tree(path))).decode(split)
 
 
 def refusal(path: Path, split: SplitName = "train") -> str:
@@ -131,8 +132,11 @@ def test_a_data_set_without_the_split_is_refused(place: Path) -> None:
 
 
 def test_a_data_set_without_train_is_refused(place: Path) -> None:
-    make.write_any(place, {"cat/1.png": b"", "dog/1.png": b""})
-    assert "no train folder: images must be laid out as train/<class>/*" in refusal(place)
+    make.write_any(place, {"test/cat/1.png": b"", "test/dog/1.png": b""})
+    expected = (
+        "no train folder beside 'test': images must be laid out as <class>/*, or as train/<class>/* and test/"
+    )
+    assert expected in refusal(place)
 
 
 def test_two_folders_with_train_are_refused(place: Path) -> None:
@@ -200,7 +204,9 @@ class Trap:
 def test_a_pickle_in_an_images_clothes_is_never_unpickled(place: Path) -> None:
     sprung = place.with_name("sprung")
     files = make.image_files() | {"train/cat/000.png": pickle.dumps(Trap(sprung))}
-    assert "'train/cat/000.png': not an image (BMP, JPEG, PNG)" in refusal(make.write_any(place, files))
+    assert "'train/cat/000.png': not an image (BMP, GIF, JPEG, PNG, TIFF, WEBP)" in refusal(
+        make.write_any(place, files)
+    )
     assert not sprung.exists()
     pickle.loads(files["train/cat/000.png"])
     assert sprung.exists(), "the trap does not work, so this test shows nothing"
@@ -312,7 +318,7 @@ def test_files_that_vanish_while_they_are_read_are_noticed(
     del shorter["train/dog/001.png"]
     make.write_tar(archive, shorter)
     with pytest.raises(DataError, match="1 images are gone"):
-        ImageFiles(tree).decode("train")
+        ImageFiles(ImageFolders(tree)).decode("train")
 
 
 # --- grey and colours ---

@@ -42,7 +42,7 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def load(path: Path, **options: Any) -> TrainingData:
     validation = options.pop("validation", None)
     table = TableOptions("class", **options)
-    return load_training("table", path, validation=validation, split_seed=0, table=table)
+    return load_training("table", path, validation=validation, split_seed=0, options=table)
 
 
 def source(path: Path, **options: Any) -> TableSource:
