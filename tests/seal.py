@@ -36,8 +36,16 @@ _DECODERS = frozenset(
         "studies/data/images/trees.py",
     }
 )
-# What the test split is called where it lies: in folders of images, CIFAR-10's files, FashionMNIST's, the cache.
-_FILES = re.compile(r"^test$|\btest[-_/](images|batch|labels|split|[0-9a-f*])|t10k|/test\b", re.IGNORECASE)
+# What the test split is called where it lies: in folders of images, Parquet files, CIFAR-10's and FashionMNIST's
+# files, the cache.
+_FILES = re.compile(
+    r"^test$|\btest[-_/](images|batch|labels|split|[0-9a-f*])|t10k|/test(ing)?\b|\btest.*\.parquet", re.IGNORECASE
+)
+# Which rows and images are held out as the test split: for the sources that hold them out.
+_HELD_OUT = re.compile(r"^(held_out_rows|TEST_SEED)$")
+_HOLDERS = frozenset(
+    {"studies/data/images/splits.py", "studies/data/stratified.py", "studies/data/tables/source.py"}
+)
 # "test" is a key of the study file, for a table: they read and write it, and open nothing.
 _KEYS = frozenset({"search/new_study.py", "studies/spec/reading.py", "studies/spec/study.py"})
 # Where the rows of a table's test split are, in a file of their own: for who reads the table alone.
@@ -102,6 +110,8 @@ def _rules(path: str) -> list[Rule]:
         rules.append(_names_of_files_beside_keys if path in _KEYS else _names_of_files)
     if path not in _READERS:
         rules.append(_rows_of_the_test)
+    if path not in _HOLDERS:
+        rules.append(_held_out)
     if path in _PIXEL_FREE:
         rules.append(_decoding)
     return rules if path == _FINALIZE else [*rules, _opener_named]
@@ -147,6 +157,14 @@ def _rows_of_the_test(tree: ast.Module) -> Iterator[tuple[int, str]]:
     for node in ast.walk(tree):
         if any(_TEST_ROWS.search(name.rpartition(".")[2]) for name in _names(node)):
             yield getattr(node, "lineno", 0), "names the file of a table's test rows"
+
+
+def _held_out(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """What chooses the rows that are held out."""
+    for node in ast.walk(tree):
+        names = [node.id] if isinstance(node, ast.Name) else _names(node)
+        if any(_HELD_OUT.search(name.rpartition(".")[2]) for name in names):
+            yield getattr(node, "lineno", 0), "names what chooses the test rows"
 
 
 def _torchvision_splits(tree: ast.Module) -> Iterator[tuple[int, str]]:

@@ -23,7 +23,7 @@ from mlpsearch.studies.data.holdout import open_test_split
 from mlpsearch.studies.data.training import TrainingData
 from mlpsearch.studies.files import file_store
 from mlpsearch.studies.record import StudyRecord, open_study
-from mlpsearch.studies.spec.table_options import TableOptions
+from mlpsearch.studies.spec.image_options import DataOptions
 from mlpsearch.studies.storage.opening import ENVIRONMENT
 from mlpsearch.studies.study_data import load_study_data
 from tests.models.blobs import blobs
@@ -151,9 +151,9 @@ def openings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Notes each opening of a test split."""
     opened: list[str] = []
 
-    def note(dataset: str, data: Path | None, table: TableOptions | None = None) -> holdout.TestData:
+    def note(dataset: str, data: Path | None, options: DataOptions | None = None) -> holdout.TestData:
         opened.append(dataset)
-        return open_test_split(dataset, data, table)
+        return open_test_split(dataset, data, options)
 
     monkeypatch.setattr(finalize, "open_test_split", note)
     return opened

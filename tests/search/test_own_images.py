@@ -4,17 +4,22 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnxruntime
 import pytest
 
 from mlpsearch.models.errors import DataError
 from mlpsearch.search.dashboard.note import note
-from mlpsearch.search.export.document import read_export
+from mlpsearch.search.export.document import ExportedImages, read_export
+from mlpsearch.search.export.prediction import load_classifier
 from mlpsearch.search.report.comparison import compare
 from mlpsearch.search.report.study_report import report_page
 from mlpsearch.search.service import evaluate
 from mlpsearch.search.workers.worker import serve_one
 from mlpsearch.studies.creation import create_or_resume
+from mlpsearch.studies.data.images.decoding import decode_image
 from mlpsearch.studies.record import StudyRecord, open_study, study_names
+from mlpsearch.studies.spec.image_options import ImageOptions
 from mlpsearch.studies.storage.opening import open_storage
 from mlpsearch.studies.study_data import load_spec_data, load_study_data, source_of
 from tests.search.conftest import Command
@@ -168,3 +173,101 @@ def test_nothing_is_said_where_no_test_image_is_known(tested: StudyRecord, mlpse
         tested.set("tests", [test | {"also_in_training": count}])
         assert "eware" not in note(tested) + report_page(tested).decode()
         assert "beware" not in mlpsearch("status", "mine", "--storage", tested.url).out
+
+
+# ---- photos of any size and kind ----
+
+RESIZED = """
+name = "own"
+net = "numpy"
+dataset = "images"
+data = "images"
+image_size = 6
+image_fit = "crop"
+validation = 6
+[budget]
+trials = 1
+epochs = 2
+[search]
+hidden_size = { low = 4, high = 8 }
+[fixed]
+batch_size = 4
+"""
+
+
+def photos() -> dict[str, bytes]:
+    """Of two classes, dark and bright, in sizes and kinds of their own."""
+    kinds = ("JPEG", "PNG", "WEBP", "GIF", "TIFF")
+    return {
+        f"{name}/{number}.{kinds[number % 5].lower()}": encode(
+            (colour_pixels(number, 5 + number, 20 - number) // 4 + 190 * (name == "bright")).astype("uint8"),
+            kinds[number % 5],
+        )
+        for name in ("bright", "dark")
+        for number in range(15)
+    }
+
+
+def test_photos_in_one_piece_end_as_a_net_that_takes_any_photo(folder: Path, mlpsearch: Command) -> None:
+    write_folder(folder, photos())
+    Path("own.toml").write_text(RESIZED)
+    storage = ("--storage", "x.db")
+    answer = mlpsearch("run", "own.toml", "--workers", "1", *storage)
+    assert answer.code == 0
+    assert answer.err.splitlines()[:2] == [
+        f"{folder}: 6 of 30 images are held out as the test split, by a seed that never changes",
+        f"{folder}: 30 of 30 images are resized to 6×6 pixels, cut to the square in their middle",
+    ]
+    assert open_study("sqlite:///x.db", "own").attributes()["tests"][0]["images"] == 6
+    assert mlpsearch("export", "own", "-o", "best", "--onnx", *storage).code == 0
+    exported = read_export(Path("best"))
+    assert exported.data.images == ExportedImages(size=6, fit="crop")
+    assert exported.data.shape == (6, 6, 3)
+    assert "the same weights bit for bit" in mlpsearch("train", "best").out
+
+    paths = [*sorted((folder / "dark").iterdir()), Path("new.webp"), Path("turned.jpg")]
+    Path("new.webp").write_bytes(encode(colour_pixels(99, 300, 200), "WEBP"))
+    Path("turned.jpg").write_bytes(turned(colour_pixels(98, 40, 30), 6))
+    net = load_classifier(Path("best"))
+    expected = net.predict_proba(paths)
+    answers = json.loads(mlpsearch("predict", "best", *map(str, paths), "--json").out)
+    for row, one in zip(expected, answers, strict=True):
+        assert one["classes"][0]["probability"] == pytest.approx(row.max(), rel=1e-6)
+    pixels = net.read(paths)
+    as_trained = [decode_image(path.read_bytes(), "x", ImageOptions(size=6, fit="crop")) for path in paths]
+    np.testing.assert_array_equal(pixels, np.stack(as_trained).reshape(len(paths), -1))
+    session = onnxruntime.InferenceSession("best/model.onnx", providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {"images": pixels.reshape(-1, 6, 6, 3)})
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+    assert json.loads(session.get_modelmeta().custom_metadata_map["images"]) == {
+        "size": 6,
+        "fit": "crop",
+        "channels": None,
+    }
+
+
+def test_a_check_says_what_becomes_of_the_images(folder: Path, mlpsearch: Command) -> None:
+    write_folder(folder, photos())
+    Path("own.toml").write_text(RESIZED.replace("image_size", "channels = 1\nimage_size"))
+    answer = mlpsearch("check", "own.toml", "--json")
+    assert answer.code == 0
+    said = json.loads(answer.out)
+    assert (said["training"], said["validation"], said["inputs"]) == (18, 6, 36)
+    assert any("are held out as the test split" in remark for remark in said["remarks"])
+    Path("own.toml").write_text(RESIZED.replace('image_size = 6\nimage_fit = "crop"', ""))
+    answer = mlpsearch("check", "own.toml")
+    assert answer.code == 1
+    assert "all images must have one size; image_size = 32 in the study file" in answer.err
+    assert len(answer.err.splitlines()) == 1
+
+
+def test_another_size_is_another_study(folder: Path, mlpsearch: Command) -> None:
+    write_folder(folder, photos())
+    Path("own.toml").write_text(RESIZED)
+    assert mlpsearch("submit", "own.toml", "--storage", "x.db").code == 0
+    Path("own.toml").write_text(RESIZED.replace("image_size = 6", "image_size = 7"))
+    answer = mlpsearch("submit", "own.toml", "--storage", "x.db")
+    assert answer.code == 1
+    assert "image_size: 6 → 7" in answer.err
+    Path("own.toml").write_text("test = 0.3\n" + RESIZED)
+    assert "training images: " in mlpsearch("submit", "own.toml", "--storage", "x.db").err

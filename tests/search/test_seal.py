@@ -103,6 +103,16 @@ def test_decoding_where_only_headers_are_looked_at_breaks_a_contract(copy: Path)
     assert HEADERS in broken_contracts(copy)
 
 
+@pytest.mark.parametrize("module", ["splits", "parquet", "split_names"])
+def test_decoding_where_images_are_split_by_their_names_breaks_a_contract(copy: Path, module: str) -> None:
+    plant(
+        copy,
+        f"studies/data/images/{module}.py",
+        "def peek():\n    from mlpsearch.studies.data.images.image_files import ImageFiles",
+    )
+    assert HEADERS in broken_contracts(copy)
+
+
 def test_a_way_round_through_another_module_breaks_a_contract(copy: Path) -> None:
     plant(
         copy,
@@ -165,6 +175,17 @@ PLANTED = [
     ("studies/data/images/headers.py", "import numpy"),
     ("studies/data/images/headers.py", "from PIL import ImageOps"),
     ("studies/data/images/layout.py", "def peek(one):\n    return one.tobytes()"),
+    ("studies/data/images/splits.py", "from mlpsearch.studies.data.images.decoding import decode_image"),
+    ("studies/data/images/splits.py", "def peek(source):\n    return source.decode('test')"),
+    ("studies/data/images/parquet.py", "def peek(image):\n    return image.resize((8, 8))"),
+    ("studies/data/images/parquet.py", "from numpy import frombuffer"),
+    ("studies/data/images/split_names.py", "def peek(files):\n    return files.decode('test')"),
+    ("search/trials/objective.py", "peek = open('my-images/test/cat/1.png', 'rb')"),
+    ("search/trials/objective.py", "peek = open('my-images/Testing/cat/1.png', 'rb')"),
+    ("search/trials/objective.py", "import polars\npeek = polars.read_parquet('test-00000-of-00001.parquet')"),
+    ("search/trials/objective.py", "def peek(splits):\n    return splits.labels('test')"),
+    ("search/checking.py", "def peek(rows):\n    return held_out_rows(rows, 0.2, 'peek')"),
+    ("studies/data/training.py", "from mlpsearch.studies.data.stratified import TEST_SEED"),
 ]
 
 

@@ -9,6 +9,7 @@ import pytest
 from mlpsearch import models
 from mlpsearch.models.config import TYPES, describe_allowed
 from mlpsearch.studies.spec.dimensions import FIELDS, Choices, Range
+from mlpsearch.studies.spec.image_options import ImageOptions
 from mlpsearch.studies.spec.reading import parse_spec
 from mlpsearch.studies.spec.study import VALIDATION, Budget, Confirm, StudySpec
 from mlpsearch.studies.spec.table_options import ColumnOptions
@@ -22,8 +23,9 @@ def table_rows() -> dict[str, str]:
 
 
 def test_the_example_of_the_documentation_is_a_study_file() -> None:
-    example, of_a_table = re.findall(r"```toml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    example, of_a_table, of_images = re.findall(r"```toml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     assert parse_spec(of_a_table, "study-file.md").table_options is not None
+    assert parse_spec(of_images, "study-file.md").data_options == ImageOptions(size=32)
     spec = parse_spec(example, "study-file.md")
     assert spec.fixed
     assert spec.start
