@@ -31,6 +31,11 @@ __all__ = [
 ]
 
 ENVIRONMENT = "MLPSEARCH_DATA"
+_READ_OTHERWISE = (
+    "is the validation split",
+    "are turned",
+    "have transparency",
+)  # in remarks, by versions up to 0.1
 TABLE_VALIDATION = 0.2  # of a table's training rows, where a study file does not say how many
 
 
@@ -78,9 +83,10 @@ def why_changed(dataset: str, data: Path | None, options: DataOptions | None) ->
         remarks = check_images(dataset, data, options)
     except DataError:
         return ""
-    if not remarks:
+    told = [remark for remark in remarks if any(words in remark for words in _READ_OTHERWISE)]
+    if not told:
         return ""
-    return f"; {'; '.join(remarks)} (versions up to 0.1 read such images otherwise: then make a new study)"
+    return f"; {'; '.join(told)} (versions up to 0.1 read such images otherwise: then make a new study)"
 
 
 def remarks_on_validation(data: TrainingData) -> list[str]:

@@ -16,6 +16,10 @@ from mlpsearch.studies.spec.image_options import Fit, ImageOptions
 if TYPE_CHECKING:
     from PIL import Image
 
+# Large photos are first made smaller by averages, to no less than so many times the size asked for: that takes a
+# fifth of the time, and by Pillow's documentation nobody could tell the difference in most cases.
+_HEADROOM = 3
+
 
 def decode_image(content: bytes, where: str, options: ImageOptions | None = None) -> NDArray[np.uint8]:
     """One image, (height, width, channels), uint8; 1 channel if it is grey, else 3, where options say nothing.
@@ -27,11 +31,15 @@ def decode_image(content: bytes, where: str, options: ImageOptions | None = None
     """
     options = options or ImageOptions()
     with opened_image(content, where, most_pixels(options)) as (image, header):
-        found = _turned(_opaque(image, header), header.orientation)
+        extent = None if options.size is None else _draft(image, options.size)
+        found = _opaque(image, header)
         if options.channels is not None:
             found = found.convert("L" if options.channels == 1 else "RGB")
-        if options.size is not None and found.size != (options.size, options.size):
-            found = _resized(found, options.size, options.fit)
+        if options.size is not None:
+            found = _resized(found, extent or found.size, options.size, options.fit)
+        found = _turned(found, header.orientation)
+        if options.size is not None:
+            found = _padded(found, options.size)
         pixels = np.asarray(found)
         return pixels.reshape(*pixels.shape[:2], -1)
 
@@ -64,21 +72,41 @@ def _opaque(image: "Image.Image", header: Header) -> "Image.Image":
     return Image.composite(layered.convert(mode), Image.new(mode, image.size, "white"), layered.getchannel("A"))
 
 
-def _resized(image: "Image.Image", side: int, fit: Fit) -> "Image.Image":
-    """A square of so many pixels; image: of mode L or RGB."""
+def _draft(image: "Image.Image", side: int) -> tuple[float, float] | None:
+    """Let a JPEG decoder leave out details that would be lost; return the width and height that are left.
+
+    They are no whole numbers where the last column or row of pixels stands for less than others.
+    """
+    drafted = image.draft(None, (_HEADROOM * side, _HEADROOM * side))
+    return None if drafted is None else drafted[1][2:]
+
+
+def _resized(image: "Image.Image", extent: tuple[float, float], side: int, fit: Fit) -> "Image.Image":
+    """An image, of mode L or RGB, whose longer side has so many pixels, or that is a square of so many.
+
+    extent: width and height of what is seen in it.
+    """
     from PIL import Image
 
-    width, height = image.size
+    (width, height), shorter = extent, min(extent)
     if fit == "crop":
-        left, top = (width - min(image.size)) / 2, (height - min(image.size)) / 2
-        square = (left, top, left + min(image.size), top + min(image.size))
-        return image.resize((side, side), Image.Resampling.LANCZOS, box=square)
-    scale = side / max(image.size)
-    inside = (max(1, round(width * scale)), max(1, round(height * scale)))
-    padded = Image.new(image.mode, (side, side))  # black
-    resized = image.resize(inside, Image.Resampling.LANCZOS)
-    padded.paste(resized, ((side - inside[0]) // 2, (side - inside[1]) // 2))
-    return padded
+        left, top = (width - shorter) / 2, (height - shorter) / 2
+        size, box = (side, side), (left, top, left + shorter, top + shorter)
+    else:
+        scale = side / max(extent)
+        size, box = (max(1, round(width * scale)), max(1, round(height * scale))), (0, 0, width, height)
+    return image.resize(size, Image.Resampling.LANCZOS, box=box, reducing_gap=_HEADROOM)
+
+
+def _padded(image: "Image.Image", side: int) -> "Image.Image":
+    """A square with the image in its middle, black beside it."""
+    from PIL import Image
+
+    if image.size == (side, side):
+        return image
+    square = Image.new(image.mode, (side, side))
+    square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
+    return square
 
 
 def _turned(image: "Image.Image", orientation: int) -> "Image.Image":

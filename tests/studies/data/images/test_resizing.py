@@ -119,6 +119,20 @@ def test_colour_in_test_beside_grey_in_train_is_no_matter_with_channels(tmp_path
     assert check_images("images", make.write_any(tmp_path / "x", files), ImageOptions(channels=1)) == []
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize(("width", "height"), [(801, 603), (1200, 500), (64, 64)])
+def test_a_large_photo_becomes_what_it_would_without_haste(kind: str, width: int, height: int) -> None:
+    image = Image.fromarray(colour_pixels(0, 9, 12)).resize((width, height), Image.Resampling.BICUBIC)
+    content = encode(image, kind)
+    with Image.open(io.BytesIO(content)) as opened:
+        inside = (8, max(1, round(8 * height / width)))
+        expected = lanczos(opened, *inside).astype(int)
+    top = (8 - inside[1]) // 2
+    found = decode_image(content, "x", PAD)[top : top + inside[1]].astype(int)
+    assert np.abs(found - expected).max() <= 25  # of noise, whose contrast is over 100
+    assert np.abs(found - expected).mean() < 4
+
+
 # --- data sets of several sizes ---
 
 
