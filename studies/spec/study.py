@@ -247,7 +247,8 @@ def _data_mistakes(spec: StudySpec) -> Iterator[Mistake]:
 def _test_mistakes(spec: StudySpec) -> Iterator[Mistake]:
     none = spec.dataset == "table" and spec.test == 0
     if isinstance(spec.test, float) and not (0 < spec.test < 1 or none):
-        yield Mistake("must be a share between 0 and 1, or of a table the path of a file", "test", show(spec.test))
+        path = ", or the path of a file" if spec.dataset == "table" else ""
+        yield Mistake(f"must be a share between 0 and 1{path}", "test", show(spec.test))
     if not spec.has_test and spec.confirm is not None:
         yield Mistake("ends with the test, for which test = 0 holds no row out", "confirm")
 

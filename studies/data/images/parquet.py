@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlpsearch.models.errors import DataError
 from mlpsearch.studies.data.decoded import SplitName, digest_of_files
-from mlpsearch.studies.data.images.archives import MAX_FILE_BYTES, MAX_MEMBERS
+from mlpsearch.studies.data.images.archives import MAX_FILE_BYTES, MAX_MEMBERS, MAX_TOTAL_BYTES
 from mlpsearch.studies.data.images.parquet_sizes import ParquetSizes, read_sizes
 from mlpsearch.studies.data.images.split_names import find_splits, is_ignored, split_of
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SUFFIX = ".parquet"
 MAX_GROUP_BYTES = 2 * 2**30  # of one column in one group of rows, which are unpacked together
 _LABEL = "label"
+_LONGEST_NAME = 1_000  # bytes of a class's name
 
 
 def find_parquet(path: Path) -> "ParquetImages | None":
@@ -45,6 +46,8 @@ def find_parquet(path: Path) -> "ParquetImages | None":
                 split: [file for file in found if _first_word(file) == word] for split, word in splits.items()
             }
             return ParquetImages(path, named, splits)
+    if files and not folders:
+        raise DataError(f"{path}: no train-*{SUFFIX}: files in a folder are named after their splits")
     return None
 
 
@@ -79,6 +82,7 @@ class ParquetImages:
         self._files = files
         self._folders = folders
         self._known: dict[Path, ParquetSizes] = {}
+        self._read_labels: dict[Path, list[str]] = {}
 
     @property
     def folders(self) -> Mapping[SplitName, str]:
@@ -155,9 +159,23 @@ class ParquetImages:
 
     def _labels(self, file: Path) -> list[str]:
         """The class of each row."""
+        if file not in self._read_labels:
+            self._read_labels[file] = self._read_column(file)
+        return self._read_labels[file]
+
+    def _read_column(self, file: Path) -> list[str]:
+        import polars as pl
+
         columns = self._columns(file)
         with _as_data_error(file):
-            values = self._scan(file).select(columns.label).collect()[columns.label].to_list()
+            labels = self._scan(file).select(columns.label).collect()[columns.label]
+            if not labels.dtype.is_integer():  # one long text may stand for many rows
+                longest = labels.cast(pl.String).str.len_bytes().max()
+                if isinstance(longest, int) and longest > _LONGEST_NAME:
+                    raise DataError(
+                        f"{file}: {columns.label!r} has texts of {longest:,} bytes: too long for a class"
+                    )
+            values = labels.to_list()
         names, found = columns.names, list[str]()
         for row, value in enumerate(values):
             if value is None or (isinstance(value, int) and value < 0):
@@ -215,6 +233,9 @@ def _bounded(file: Path) -> ParquetSizes:
     rows = sum(group.rows for group in sizes.groups)
     if rows > MAX_MEMBERS or min((group.rows for group in sizes.groups), default=0) < 0:
         raise DataError(f"{file}: has {rows:,} rows: at most {MAX_MEMBERS:,} are allowed")
+    total = sum(sum(group.sizes.values()) for group in sizes.groups)
+    if total > MAX_TOTAL_BYTES:
+        raise DataError(f"{file}: unpacks to {total:,} bytes: at most {MAX_TOTAL_BYTES:,} are allowed")
     for group in sizes.groups:
         column = max(group.sizes, key=lambda name: group.sizes[name])
         if group.sizes[column] > MAX_GROUP_BYTES:

@@ -183,6 +183,11 @@ def test_train_without_test_is_refused_with_the_way_out(tmp_path: Path) -> None:
     assert "2 of 10 images are held out" in check_images("images", place, ImageOptions(test=0.2))[0]
 
 
+def test_files_that_are_not_named_after_splits_are_refused_with_the_way_out(tmp_path: Path) -> None:
+    write(tmp_path / "set" / "0000.parquet", contents(4), [0, 1, 0, 1])
+    assert "no train-*.parquet: files in a folder are named after" in refusal(tmp_path / "set")
+
+
 def test_two_names_of_one_split_are_refused(tmp_path: Path) -> None:
     place = in_splits(tmp_path / "set")
     write(place / "training-0.parquet", contents(2), [0, 1])
@@ -244,6 +249,20 @@ def test_a_column_that_unpacks_to_too_much_is_refused_before_it_is_unpacked(
     monkeypatch.setattr(parquet, "MAX_GROUP_BYTES", 1_000_000)
     monkeypatch.setattr(pl, "scan_parquet", lambda *args, **more: pytest.fail("read"))
     assert "'image.bytes' unpacks to " in refusal(place)
+
+
+def test_a_file_that_unpacks_to_too_much_in_all_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = write(tmp_path / "x.parquet", [bytes(1_000_000)] * 9, [0, 1, 1] * 3)
+    monkeypatch.setattr(parquet, "MAX_TOTAL_BYTES", 2_000_000)
+    assert "unpacks to " in refusal(place)
+
+
+@pytest.mark.parametrize("kind", [pl.String, pl.Categorical])
+def test_a_text_too_long_for_a_class_is_refused_before_it_is_repeated(tmp_path: Path, kind: Any) -> None:
+    place = write(tmp_path / "x.parquet", contents(10), pl.Series(["a" * 5_000, "b"] * 5, dtype=kind), names=None)
+    assert "'label' has texts of 5,000 bytes: too long for a class" in refusal(place)
 
 
 def test_too_many_rows_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
