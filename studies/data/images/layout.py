@@ -109,7 +109,7 @@ class ImageFolders:
 
 
 def _is_beside_classes(file: str) -> bool:
-    """Whether it is a text or the like at the top, as many data sets have one; an image there has no class."""
+    """Whether it is a text or the like at the top, as many data sets have. An image there lacks its class."""
     return "/" not in file and not file.lower().endswith(IMAGE_SUFFIXES)
 
 

@@ -4,8 +4,8 @@
     any.parquet                         a data set in one piece
 
 A column holds the image files: structs of `bytes` and `path`, of which the path is not looked at. The column
-`label` holds their classes: texts, or numbers whose names are in the file's notes. Images are read one group of
-rows after the other.
+`label` holds their classes: texts, or numbers whose names are in the file's notes. Images are read some groups of
+rows at a time.
 """
 
 import json
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 SUFFIX = ".parquet"
 MAX_GROUP_BYTES = 2 * 2**30  # of one column in one group of rows, which are unpacked together
+_BATCH_BYTES = 128 * 2**20  # of images that are read at once, if no single group has more
 _LABEL = "label"
 _LONGEST_NAME = 1_000  # bytes of a class's name
 
@@ -133,15 +134,15 @@ class ParquetImages:
         import polars as pl
 
         column, first = self._columns(file).image, 0
-        for group in self._sizes(file).groups:
-            images = pl.col(column).struct.field("bytes")
+        images = pl.col(column).struct.field("bytes")
+        for rows in _batches(self._sizes(file), f"{column}.bytes"):
             with _as_data_error(file):
-                taken = self._scan(file).slice(first, group.rows).select(images).collect()["bytes"]
+                taken = self._scan(file).slice(first, rows).select(images).collect()["bytes"]
             for row in range(taken.len()):
                 path = self._row_name(file, first + row)
                 if path in wanted:
                     yield path, self._content(taken[row], file, first + row)
-            first += group.rows
+            first += rows
 
     def _content(self, content: bytes | None, file: Path, row: int) -> bytes:
         if content is None:
@@ -225,6 +226,18 @@ def _as_data_error(file: Path) -> Iterator[None]:
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise DataError(f"{file}: cannot be read as Parquet ({first})") from error
+
+
+def _batches(sizes: ParquetSizes, column: str) -> Iterator[int]:
+    """How many rows to read at once, one time after the other: whole groups, several where they are small."""
+    rows = total = 0
+    for group in sizes.groups:
+        size = group.sizes.get(column, 0)
+        if rows and total + size > _BATCH_BYTES:
+            yield rows
+            rows = total = 0
+        rows, total = rows + group.rows, total + size
+    yield rows
 
 
 def _bounded(file: Path) -> ParquetSizes:

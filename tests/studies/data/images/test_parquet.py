@@ -149,6 +149,18 @@ def test_the_column_of_images_may_have_any_name(tmp_path: Path) -> None:
     assert load_training("images", place, validation=2, split_seed=0).classes == NAMES
 
 
+@pytest.mark.parametrize("size", [1, 700, 10**9])
+def test_however_many_groups_of_rows_are_read_at_once(
+    tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet, "_BATCH_BYTES", size)
+    place = write(tmp_path / "x.parquet", contents(10), [0] * 5 + [1] * 5)
+    data = load_training("images", place, validation=2, split_seed=0, options=ImageOptions(test=0.1))
+    expected = [row for row in rows(*contents(10)) if (data.training.images == row).all(axis=1).any()]
+    np.testing.assert_array_equal(data.training.images, np.stack(expected))
+    assert len(expected) == 9
+
+
 def test_images_are_resized_as_elsewhere(tmp_path: Path) -> None:
     images = [*contents(9), encode(colour_pixels(9, 30, 20), "WEBP")]
     place = write(tmp_path / "x.parquet", images, [0, 1] * 5)
@@ -261,7 +273,8 @@ def test_a_file_that_unpacks_to_too_much_in_all_is_refused(
 
 @pytest.mark.parametrize("kind", [pl.String, pl.Categorical])
 def test_a_text_too_long_for_a_class_is_refused_before_it_is_repeated(tmp_path: Path, kind: Any) -> None:
-    place = write(tmp_path / "x.parquet", contents(10), pl.Series(["a" * 5_000, "b"] * 5, dtype=kind), names=None)
+    labels: Any = pl.Series(["a" * 5_000, "b"] * 5, dtype=kind)
+    place = write(tmp_path / "x.parquet", contents(10), labels, names=None)
     assert "'label' has texts of 5,000 bytes: too long for a class" in refusal(place)
 
 
