@@ -134,7 +134,7 @@ def _keep_rows(record: StudyRecord, data: TrainingData, path: Path) -> None:
 
 def _specification(path: Path, options: TableOptions, wanted: Wanted) -> StudySpec:
     """What `mlpsearch new` writes for such rows, but for what was asked for; nothing is confirmed or tested."""
-    rows = load_training("table", path, validation=None, split_seed=0, table=options)
+    rows = load_training("table", path, validation=None, split_seed=0, options=options)
     name = f"classifier-{secrets.token_hex(4)}"
     document = tomllib.loads(study_file(rows, name, str(path), options, wanted.net))
     document["seed"] = wanted.seed

@@ -60,7 +60,7 @@ def _read_text(path: Path) -> "pl.DataFrame":
         # Without types: "1e3", "NA" and "007" are what the columns' rules say, the same in every file.
         schema = dict.fromkeys(names, pl.String())
         frame = pl.read_csv(content, separator=separator, has_header=False, skip_rows=1, schema=schema)
-    except (pl.exceptions.PolarsError, ValueError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError) as error:
         broken = _where_it_breaks(content, separator, len(names), path)
         raise DataError(broken or _one_line(path, error)) from error
     if frame[names[-1]].null_count():  # Polars fills short rows up
@@ -152,7 +152,7 @@ def _read_binary(path: Path) -> "pl.DataFrame":
                 frame = pl.read_ipc(file)
             else:
                 frame = pl.read_ndjson(file, infer_schema_length=None)
-    except (pl.exceptions.PolarsError, ValueError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError) as error:
         raise DataError(_one_line(path, error)) from error
     frame = frame.rename({name: name.strip() for name in frame.columns}) if frame.columns else frame
     _check_names(frame.columns, path)

@@ -310,6 +310,17 @@ def test_what_is_no_parquet_file_is_refused(tmp_path: Path, content: bytes) -> N
     assert refusal(tmp_path / "x.parquet").endswith(": not a readable Parquet file")
 
 
+def test_a_panic_of_polars_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PanicException is no Exception."""
+
+    def panic(*_: Any, **__: Any) -> pl.LazyFrame:
+        raise pl.exceptions.PanicException("called `unwrap()`\non a value")
+
+    place = write(tmp_path / "x.parquet", contents(10), [0, 1] * 5)
+    monkeypatch.setattr(pl, "scan_parquet", panic)
+    assert refusal(place).endswith("x.parquet: cannot be read as Parquet (called `unwrap()`)")
+
+
 def test_nothing_is_read_from_the_paths_inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = tmp_path / "secret.png"
     secret.write_bytes(encode(colour_pixels(0)))

@@ -356,3 +356,20 @@ def test_infinite_values_and_nan_as_text_are_missing_numbers(tmp_path: Path) -> 
     (column,) = (one for one in decoded.table.columns if one.name == "new")
     assert (column.kind, column.has_missing) == ("number", True)
     assert {*decoded.images[:, -1][~np.isnan(decoded.images[:, -1])]} == {1, 2, 3, 4}
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
+def test_a_panic_of_polars_is_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """PanicException is no Exception."""
+    path = tmp_path / name
+    csv(path, rows()) if path.suffix == ".csv" else pl.DataFrame(rows()).write_parquet(path)
+
+    def panic(*_: Any, **__: Any) -> pl.DataFrame:
+        raise pl.exceptions.PanicException("called `unwrap()`\non a value")
+
+    monkeypatch.setattr(pl, "read_csv", panic)
+    monkeypatch.setattr(pl, "read_parquet", panic)
+    with pytest.raises(DataError, match=r"called `unwrap\(\)`\)$"):
+        TableSource(path, TableOptions("class")).decode("train")
