@@ -28,6 +28,7 @@ ALLOWED: dict[str, tuple[Any, ...]] = {
     "dropout": (0.0, 0.95),
     "input_dropout": (0.0, 0.95),
     "label_smoothing": (0.0, 0.9),
+    "class_weights": ("none", "balanced"),
     "preprocessing": (*IMAGE_PREPROCESSING, *TABLE_PREPROCESSING[1:]),
     "bins": (2, 256),
     "components": (1, 1_000_000),
@@ -72,6 +73,8 @@ class TrainConfig:
         input_dropout: the same of the inputs (Srivastava et al. 2014, https://jmlr.org/papers/v15/srivastava14a.html).
     label_smoothing: share of each target that is spread evenly over all classes (Szegedy et al. 2016,
         https://arxiv.org/abs/1512.00567).
+    class_weights: of the training rows in J, by their class: "none" weighs all alike, "balanced" all classes
+        (King & Zeng 2001, https://doi.org/10.1093/oxfordjournals.pan.a004868). See models/class_weights.py.
     preprocessing: of the pixels 0–255, with statistics of the training images only: "center" subtracts the
         mean image; "standardize" also divides by the standard deviation of all pixels about it;
         "scale" maps 0–255 to -1–1; "whiten" keeps principal components and brings their variances together
@@ -114,6 +117,7 @@ class TrainConfig:
     dropout: float = 0.0
     input_dropout: float = 0.0
     label_smoothing: float = 0.0
+    class_weights: str = "none"
     preprocessing: str = "center"
     bins: int = 32
     components: int = 512

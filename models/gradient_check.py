@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mlpsearch.models.arrays import Floats, Labels
+from mlpsearch.models.class_weights import class_weights
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.numpy_net.numpy_mlp import NumpyNet
 
@@ -26,6 +27,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "dropout": {"dropout": 0.3},
     "input dropout": {"input_dropout": 0.3},
     "label smoothing": {"label_smoothing": 0.2},
+    "class weights": {"class_weights": "balanced"},
     "Nesterov": {"momentum": 0.9, "nesterov": True, "learning_rate": 0.01},
     "AdamW": {"optimizer": "adamw", "weight_decay": 0.5, "learning_rate": 0.01},
 }
@@ -33,6 +35,7 @@ OPTIONS["all"] = {key: value for option in OPTIONS.values() for key, value in op
 _DEPTH_OF_OPTIONS, _REGULARIZATION_OF_OPTIONS = 3, 0.1
 
 _INPUTS, _CLASSES, _IMAGES, _HIDDEN = 6, 4, 8, 7
+_TRAINING_LABELS = np.repeat(np.arange(_CLASSES), (40, 2, 15, 7))  # of which the classes get their weights
 _H = 1e-5  # balances the truncation error, O(h²), against rounding, O(ε/h)
 
 
@@ -124,6 +127,7 @@ def _case(depth: int, regularization: float, option: str) -> tuple[NumpyNet, Flo
     random = np.random.default_rng(depth)
     config = _config(depth, regularization, option)
     net = NumpyNet(inputs=_INPUTS, classes=_CLASSES, config=config, dtype=np.float64)
+    net.class_weights = class_weights(_TRAINING_LABELS, config)
     parameters = net.parameters()
     for name, array in parameters.items():
         if name.startswith(("bias", "gamma")):
@@ -140,6 +144,7 @@ def _torch_twin(net: NumpyNet, depth: int, regularization: float, option: str): 
     config = _config(depth, regularization, option)
     twin = TorchNet(inputs=_INPUTS, classes=_CLASSES, config=config, dtype=np.float64)
     twin.load_parameters(net.parameters())
+    twin.class_weights = net.class_weights
     return twin
 
 

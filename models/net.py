@@ -30,11 +30,13 @@ class Net(Protocol):
     """A fully-connected ReLU net with a softmax output, and the optimiser that trains it.
 
     learning_rate: of the next step; the epoch loop sets it.
+    class_weights: factor on the loss of the rows of each class number; None for 1. The epoch loop sets it.
     weights: of each layer, (inputs, outputs), as trained; settable.
     biases: of each layer, (outputs,), as trained; settable.
     """
 
     learning_rate: float
+    class_weights: Floats | None
     weights: list[Floats]
     biases: list[Floats]
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlpsearch.models.class_weights import class_weights
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.inputs.data import Split
 from mlpsearch.models.inputs.preprocessing import Preprocessing
@@ -52,6 +53,7 @@ def train(
     bit by bit, as without the pause.
     A diverged epoch is the last.
     """
+    net.class_weights = class_weights(training.labels[training.rows], config)
     batches = net.batches(training, config, preprocessing)
     sample = batches.sample() if config.batch_normalization else None
     views = preprocessing.views(validation)

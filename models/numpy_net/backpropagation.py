@@ -1,6 +1,6 @@
 """The net's passes, forward and backward, to be read beside `backpropagation.md`, which derives every line.
 
-Its equation numbers, (1) to (17), stand here, in `loss.py` and in `normalization.py` in the comments. For a batch
+Its equation numbers, (1) to (19), stand here, in `loss.py` and in `normalization.py` in the comments. For a batch
 of N images, with a(0) the images and layers l = 1 … L:
 
     z(l) = a(l-1) W(l) + b(l)        a(l) = max(z(l), 0) on hidden layers        p = softmax(z(L))

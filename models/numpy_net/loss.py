@@ -12,10 +12,13 @@ def softmax(logits: Floats) -> Floats:
     return exponentials
 
 
-def cross_entropy(logits: Floats, labels: Labels, out: Floats, smoothing: float = 0.0) -> float:
+def cross_entropy(
+    logits: Floats, labels: Labels, out: Floats, smoothing: float = 0.0, class_weights: Floats | None = None
+) -> float:
     """Return -1/N · Σ log softmax(logits)[i, yᵢ]; write its gradient by the logits, (N, classes), into out.
 
     smoothing: share of each target that is spread evenly over all classes.
+    class_weights: factor on the terms of the rows of each class; None for 1.
     log p[i, y] = z[i, y] - max - log Σ exp(z - max): the logarithm never sees a rounded-off probability.
     """
     count, rows = len(logits), np.arange(len(logits))
@@ -25,12 +28,16 @@ def cross_entropy(logits: Floats, labels: Labels, out: Floats, smoothing: float 
         correct = (1 - smoothing) * correct + smoothing * out.mean(axis=1)  # (16)
     np.exp(out, out=out)
     sums = out.sum(axis=1)
-    loss = float((np.log(sums) - correct).mean())  # (3)
+    losses = np.log(sums) - correct
+    weights = None if class_weights is None else class_weights[labels]
+    loss = float((losses if weights is None else weights * losses).mean())  # (3), (18)
     out /= sums[:, None]  # p
     out[rows, labels] -= 1 - smoothing  # (4) p - 1 at the true class, p at the others
     if smoothing:
         out -= smoothing / out.shape[1]  # (17)
     out /= count  # (5)
+    if weights is not None:
+        out *= weights[:, None]  # (19)
     return loss
 
 

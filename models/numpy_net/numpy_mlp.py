@@ -38,6 +38,7 @@ class NumpyNet:
         if config.precision != "float32":
             raise ConfigError(f"precision = {config.precision!r}: only the PyTorch net has it", key="precision")
         self.learning_rate = config.learning_rate
+        self.class_weights: Floats | None = None
         self._config = config
         self._dtype = dtype
         self._trained = initial_parameters(inputs, classes, config, dtype)
@@ -126,7 +127,9 @@ class NumpyNet:
         config, net, gradients = self._config, self._trained, self._gradients
         outputs, deltas = self._outputs_of(images), self._deltas.rows(len(images))
         forward(net, outputs, self._normalizations, self._masks(self._steps, len(images)))
-        loss = cross_entropy(outputs[-1], labels, out=deltas[-1], smoothing=config.label_smoothing)
+        loss = cross_entropy(
+            outputs[-1], labels, deltas[-1], smoothing=config.label_smoothing, class_weights=self.class_weights
+        )
         backward(net, gradients, outputs, deltas, self._normalizations, config.dropout)
         if config.regularization:
             loss += penalty(net.flat_weights, config.regularization, gradients.flat_weights, self._scratch)

@@ -49,6 +49,7 @@ class TorchNet:
         self._optimizer = _optimizer(self.module, config)
         self._masks = DropoutMasks(config, sizes, dtype)
         self._steps = 0
+        self._class_weights: Tensor | None = None
 
     @property
     def learning_rate(self) -> float:
@@ -59,6 +60,15 @@ class TorchNet:
     def learning_rate(self, value: float) -> None:
         for group in self._optimizer.param_groups:
             group["lr"] = value
+
+    @property
+    def class_weights(self) -> Floats | None:
+        """Factor on the loss of the rows of each class number; None for 1."""
+        return None if self._class_weights is None else self._class_weights.cpu().numpy()
+
+    @class_weights.setter
+    def class_weights(self, value: Floats | None) -> None:
+        self._class_weights = None if value is None else self._tensor(value)
 
     @property
     def weights(self) -> list[Floats]:
@@ -122,11 +132,13 @@ class TorchNet:
     def _cross_entropy(self, images: Floats | Tensor, labels: Labels | Tensor) -> Tensor:
         """Of a training step, as a tensor to differentiate."""
         masks = [mask if mask is None else self._tensor(mask) for mask in self._masks(self._steps, len(images))]
-        return nn.functional.cross_entropy(
-            self.module(self._tensor(images), masks),
-            torch.as_tensor(labels, device=self._device),
-            label_smoothing=self._config.label_smoothing,
-        )
+        logits, classes = self.module(self._tensor(images), masks), torch.as_tensor(labels, device=self._device)
+        smoothing, weights = self._config.label_smoothing, self._class_weights
+        if weights is None:
+            return nn.functional.cross_entropy(logits, classes, label_smoothing=smoothing)
+        # torch's own `weight` divides by the batch's weights, and weighs each class of a smooth target by its own.
+        losses = nn.functional.cross_entropy(logits, classes, label_smoothing=smoothing, reduction="none")
+        return (weights[classes] * losses).mean()
 
     def _penalty(self) -> Tensor | float:
         """λ · Σ‖W‖²; its gradient 2λW is the optimiser's weight decay, AdamW's excepted: not for autograd."""

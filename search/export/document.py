@@ -24,7 +24,7 @@ DOCUMENT = "export.toml"  # in an exported folder
 SUFFIXES = (".toml", ".json")
 
 _MAX_BYTES = 4_000_000
-_ADDED = {"bins"}  # fields of the configuration that older exports do not have, and do not use
+_ADDED = {"bins", "class_weights"}  # fields of the configuration that older exports do not have, and do not use
 
 
 def _printable(text: str) -> str:

@@ -36,6 +36,7 @@ OPTIONS |= {"all, nesterov": _ALL | OPTIONS["nesterov"], "all, adamw": _ALL | OP
 DATA_OPTIONS: dict[str, dict[str, Any]] = {
     "cosine": {"schedule": "cosine", "warmup": 0.2},
     "one-cycle": {"schedule": "one-cycle", "warmup": 0.3},
+    "class weights": {"class_weights": "balanced"},
     "flip": {"flip": True},
     "shift": {"shift": 1},
     "whiten": {"preprocessing": "whiten", "components": 5},

@@ -53,6 +53,14 @@ def test_a_document_of_0_1_0_is_read(document: dict[str, Any], tmp_path: Path) -
     assert export.train_config() == read_export(path).train_config()
 
 
+def test_a_document_from_before_a_field_was_added_is_read_with_its_default(
+    document: dict[str, Any], tmp_path: Path
+) -> None:
+    del document["config"]["class_weights"]
+    (tmp_path / "e.json").write_text(json.dumps(document))
+    assert read_export(tmp_path / "e.json").train_config().class_weights == "none"
+
+
 @pytest.mark.parametrize("name", ["other.toml", "other.json"])
 def test_a_document_read_again_is_the_same(folder: Folder, tmp_path: Path, name: str) -> None:
     export = read_export(folder())
