@@ -33,7 +33,7 @@ _TREE_ROWS = 4_000
 class Check:
     """What was understood of a study.
 
-    training, validation: how many images or rows.  inputs: numbers of each, as stored.
+    training, validation: how many images or rows; with folds, of the first.  inputs: numbers of each, as stored.
     classes: how many of each class are among them.
     columns: of a table, each with its kind, its categories and how many cells are empty.  left_out: name → why.
     remarks: what people should know.  warnings: what looks wrong.
@@ -68,7 +68,8 @@ def check_study(study: str, url: str, data: str | None) -> Check:
     remarks = check_images(spec.dataset, path, spec.data_options)
     images = load_spec_data(spec, path)
     seconds = _epoch_seconds(spec, images)
-    trial = seconds * spec.budget.epochs
+    run = seconds * spec.budget.epochs
+    trial = run * (spec.folds or 1)
     confirm = spec.confirm
     runs = 0 if confirm is None else confirm.report + (confirm.top * confirm.seeds if confirm.top > 1 else 0)
     return Check(
@@ -85,7 +86,7 @@ def check_study(study: str, url: str, data: str | None) -> Check:
         epoch_seconds=seconds,
         trial_seconds=trial,
         search_seconds=trial * spec.budget.trials,
-        confirm_seconds=trial * runs,
+        confirm_seconds=run * runs,
     )
 
 
@@ -125,11 +126,12 @@ def _warnings(images: TrainingData) -> Iterator[str]:
     if rare:
         more = f", and {len(rare) - 1} more have as few" if len(rare) > 1 else ""
         yield f"class {rare[0]!r} has {counts[rare[0]]}{more}: too few to learn or to judge"
-    if total < _FEW:
+    if total < _FEW and images.folds is None:
         error = 100 * np.sqrt(0.25 / len(images.validation))
         yield (
             f"{len(images.validation):,} for validation are few: one standard error of an accuracy is up to "
-            f"{error:.1f} points, so trials are told apart by luck as well"
+            f"{error:.1f} points, so trials are told apart by luck as well; "
+            f"`folds = 5` judges them by all {total:,}"
         )
     if images.table is None:
         return

@@ -6,7 +6,8 @@ id            a random name for its folder of weights and checkpoints
 artifacts     the place of that folder (studies/files/file_store.py), where one was named
 beside        else the folder that it is in, beside the SQLite file as the study was made or last gone on with
 source        {"data": path or None, "fingerprint": of the training images}; each machine has its own path; where
-              the data set has a validation split of its own, also "validation": {"folder": name, "images": number}
+              the data set has a validation split of its own, is a table or has folds, also "validation":
+              {"folder": name, "images": number, of the first fold where there are folds}
 stopped       whether workers shall leave it alone
 resumed_at    how many trials it had when somebody last went on with it: what failed before does not count any more
 tests         every opening of the test split, oldest first (TestReport as JSON)
@@ -43,17 +44,22 @@ from mlpsearch.studies.storage.opening import Storage, open_storage, without_pas
 from mlpsearch.studies.storage.own_studies import own_studies
 from mlpsearch.studies.storage.ownership import MARKED, Ownership
 
-# Attributes of a confirmation's trial: the trial of the search that it confirms, and the seed that it trains with.
-OF_TRIAL, PLANNED_SEED = "of_trial", "planned_seed"
+# Attributes of a confirmation's trial: the trial of the search that it confirms, the seed that it trains with and,
+# of a study with folds, the fold that is its validation.
+OF_TRIAL, PLANNED_SEED, PLANNED_FOLD = "of_trial", "planned_seed", "planned_fold"
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedRun:
-    """One run of a confirmation: the configuration of a trial of the search, with another seed."""
+    """One run of a confirmation: the configuration of a trial of the search, with another seed.
+
+    fold: of a study with folds, which is its validation, from 0.
+    """
 
     trial: int
     params: dict[str, Any]
     seed: int
+    fold: int | None = None
 
     @property
     def key(self) -> tuple[int, int]:
@@ -180,7 +186,10 @@ class StudyRecord:
         return Budget.model_validate(self.attributes()["budget"])
 
     def validation_split(self) -> tuple[int, str | None]:
-        """How many validation images there are, and their folder; None where they are split off train."""
+        """How many validation images there are, and their folder; None where they are split off train.
+
+        With folds, those of the first.
+        """
         own = self.attributes()["source"].get("validation")
         return (own["images"], own["folder"]) if own else (int(self.spec.validation or VALIDATION), None)
 

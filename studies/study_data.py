@@ -16,7 +16,12 @@ def load_spec_data(spec: StudySpec, source: str | Path | None) -> TrainingData:
     """Return the images of a specification, split as it says; source: the path they are at, if any."""
     path = None if source is None else Path(source)
     return load_training(
-        spec.dataset, path, validation=spec.validation, split_seed=spec.seed, options=spec.data_options
+        spec.dataset,
+        path,
+        validation=spec.validation,
+        split_seed=spec.seed,
+        options=spec.data_options,
+        folds=spec.folds,
     )
 
 
@@ -56,6 +61,6 @@ def find_spec(study: str, url: str, data: str | None) -> tuple[StudySpec, Path |
 def source_of(data: TrainingData, path: Path | None) -> dict[str, Any]:
     """Return what a study keeps of its images, which are at this path."""
     source: dict[str, Any] = {"data": None if path is None else str(path), "fingerprint": data.fingerprint}
-    if data.validation_folder is not None or data.table is not None:
+    if data.validation_folder is not None or data.table is not None or data.folds is not None:
         source["validation"] = {"folder": data.validation_folder, "images": len(data.validation)}
     return source

@@ -84,6 +84,7 @@ def study_lines(status: StudyStatus) -> Iterator[Table | str]:
         left = "" if status.seconds_left is None else f", about {duration(status.seconds_left)} left"
         yield f"{status.trials_per_minute:g} trials a minute, {duration(status.seconds)} so far{left}"
     yield f"epochs trained: {status.epochs:,}"
+    yield from _fold_lines(status)
     for trial in status.running:
         note = "" if trial.alive else " (stopped answering; its trial will be given to another)"
         yield f"worker {trial.worker}: trial {trial.number}, epoch {trial.epoch}{note}"
@@ -105,6 +106,11 @@ def study_lines(status: StudyStatus) -> Iterator[Table | str]:
     if status.tests and len(status.tests[-1]["classes"]) <= MOST_CLASSES:
         yield "test images by true class (row) and predicted class (column):"
         yield confusion_table(status.tests[-1])
+
+
+def _fold_lines(status: StudyStatus) -> Iterator[str]:
+    if status.folds is not None:
+        yield f"validation: of a trial the mean over {status.folds} folds, of a net that confirms its own fold"
 
 
 def _others_lines(status: StudyStatus) -> Iterator[str]:

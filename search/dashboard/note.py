@@ -39,7 +39,7 @@ def note(record: StudyRecord) -> str:
     parts = [
         f"# {_text(record.name)}",
         f"Which hyperparameters give the {net} the highest validation accuracy on {dataset}?",
-        *(_result(winner, confirmation) if winner and tests else ["Nothing is tested yet."]),
+        *(_result(winner, confirmation, record.spec.folds) if winner and tests else ["Nothing is tested yet."]),
         "## What to do next",
         _table(("command", ""), _commands(record.name, bool(tests), confirmation is not None)),
         "## Specification",
@@ -50,8 +50,10 @@ def note(record: StudyRecord) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _result(winner: Headline, confirmation: Confirmation | None) -> list[str]:
+def _result(winner: Headline, confirmation: Confirmation | None, folds: int | None) -> list[str]:
     over = f" over {len(winner.seeds)} seeds" if winner.confirmed else " in the search"
+    if folds is not None:
+        over += f", each on one of {folds} folds" if winner.confirmed else f", the mean over {folds} folds"
     accuracies = [(f"validation{over}", mean_and_deviation(winner.validation, winner.deviation))]
     if winner.test is not None:
         several = f", the mean of {len(winner.seeds)} nets" if winner.confirmed else ""
@@ -133,6 +135,9 @@ def _specification(record: StudyRecord, source: dict[str, Any]) -> list[tuple[st
 
 def _validation(record: StudyRecord) -> str:
     count, folder = record.validation_split()
+    if record.spec.folds is not None:
+        folds, seed = record.spec.folds, record.spec.seed
+        return f"each of {folds} folds in turn, about {count:,} images, drawn by seed {seed}"
     if folder is not None:
         return f"{count:,} images, those in {_code(folder + '/')}"
     return f"{count:,} of the training images, drawn by seed {record.spec.seed}"

@@ -5,10 +5,10 @@ import tomllib
 from dataclasses import fields
 from math import prod
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import tomli_w
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from mlpsearch.models.config import TrainConfig
@@ -88,6 +88,7 @@ class ExportedData(_Table):
 
     validation: how many validation images.  validation_folder: of the data set, where they are from there; else
         split_seed chose them from the training images.
+    folds, fold: into how many folds split_seed dealt the images out, and which, from 0, is this net's validation.
     shape: (height, width, channels); (1, columns, 1) of a table.
     table: what a table is; None for images.
     images: how images of the user's own are read; None for others, and where the study file says nothing of that.
@@ -98,6 +99,8 @@ class ExportedData(_Table):
     validation: _Size
     validation_folder: _Text | None = None
     split_seed: int = Field(ge=0)
+    folds: int | None = Field(default=None, ge=2)
+    fold: int | None = Field(default=None, ge=0)
     fingerprint: _Digest
     classes: list[_Text] = Field(min_length=2)
     shape: tuple[_Size, _Size, _Channels] = Field(strict=False)
@@ -109,6 +112,12 @@ class ExportedData(_Table):
         if self.images is not None:
             return self.images.image_options()
         return None if self.table is None else self.table.table_options()
+
+    @model_validator(mode="after")
+    def _fold_is_one_of_them(self) -> Self:
+        if (self.fold is None) != (self.folds is None) or (self.fold or 0) >= (self.folds or 1):
+            raise PydanticCustomError("fold", "fold must be below folds")
+        return self
 
     def layout(self) -> Layout:
         """Return what a row is as the net's preprocessing gets it."""

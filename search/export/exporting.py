@@ -103,6 +103,8 @@ def _export(record: StudyRecord, winner: Choice, path: Path) -> Export:
             validation=len(winner.data.validation),
             validation_folder=winner.data.validation_folder,
             split_seed=record.spec.seed,
+            folds=record.spec.folds,
+            fold=winner.fold,
             fingerprint=winner.data.fingerprint,
             classes=list(winner.data.classes),
             shape=winner.data.shape,
@@ -178,6 +180,7 @@ def taken(record: StudyRecord, winner: Choice) -> str:
         what = f"trial {winner.trial}, the confirmed winner: {nets}"
     else:
         what = f"trial {winner.trial}, the best of the search"
+        what += "" if winner.fold is None else f", and of its nets, one a fold, the first of {record.spec.folds}"
     return f"{what}; {first.remark}" if first is not None and first.remark else what
 
 

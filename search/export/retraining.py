@@ -78,7 +78,8 @@ class Retraining:
 def _validation(export: Export) -> float | None:
     if export.data.table is not None:
         return export.data.table.validation
-    return None if export.data.validation_folder else export.data.validation
+    is_own = export.data.validation_folder or export.data.folds
+    return None if is_own else export.data.validation
 
 
 def _load_images(export: Export, data: str | None) -> TrainingData:
@@ -89,6 +90,7 @@ def _load_images(export: Export, data: str | None) -> TrainingData:
         validation=_validation(export),
         split_seed=export.data.split_seed,
         options=export.data.options(),
+        folds=export.data.folds,
     )
     if images.fingerprint != export.data.fingerprint:
         raise DataError(
@@ -98,4 +100,4 @@ def _load_images(export: Export, data: str | None) -> TrainingData:
             study=export.study,
             path=path,
         )
-    return images
+    return images if export.data.fold is None else images.fold(export.data.fold)

@@ -138,10 +138,15 @@ def _warnings(studies: Sequence[StudySummary]) -> list[str]:
     found = []
     if len({study.fingerprint for study in studies}) > 1:
         found.append("They were trained on different images: their accuracies cannot be compared.")
-    elif len({(study.validation, study.validation_folder or study.split_seed) for study in studies}) > 1:
+    elif len({_validation(study) for study in studies}) > 1:
         found.append("They split off different validation images: their validation accuracies cannot be compared.")
     found += [f"{study.name}: {known}." for study in studies if (known := known_images(study.test or {}))]
     return found + [f"{study.name}: {study.remark}." for study in studies if study.remark]
+
+
+def _validation(study: StudySummary) -> tuple[object, ...]:
+    """What decides which images trials are judged by, of the same images in all."""
+    return study.validation, study.folds, study.validation_folder or study.split_seed
 
 
 def _findings(tested: list[_Tested]) -> list[str]:

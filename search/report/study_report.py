@@ -167,12 +167,16 @@ def _drawn(study: StudySummary) -> str:
     return f"those in {study.validation_folder}/" if study.validation_folder else f"seed {study.split_seed}"
 
 
+def _folds(study: StudySummary) -> str:
+    return "" if study.folds is None else f"each of {study.folds} folds in turn, of about "
+
+
 def _provenance(record: StudyRecord, study: StudySummary) -> list[tuple[str, str]]:
     source = record.attributes()["source"]["data"]
     return [
         ("images", f"{study.dataset}{f', from {source}' if source else ''}"),
         ("fingerprint of the training images", study.fingerprint),
-        ("validation split", f"{study.validation:,} images, {_drawn(study)}"),
+        ("validation split", f"{_folds(study)}{study.validation:,} images, {_drawn(study)}"),
         ("trials", ", ".join(f"{count} {state}" for state, count in study.trials.items())),
         ("time of the search", duration(study.seconds)),
         ("versions where this page was made", ", ".join(f"{name} {it}" for name, it in versions().items())),

@@ -31,6 +31,7 @@ class StudySummary:
     fingerprint: of the training images.
     validation, validation_folder: how many validation images, and the folder of the data set they are from; None
         where they were split off the training images, by split_seed.  Accuracies are shares from 0 to 1.
+    folds: into how many the images were dealt out instead, each with so many; None for one split.
     """
 
     name: str
@@ -58,6 +59,7 @@ class StudySummary:
     validation: int
     validation_folder: str | None
     split_seed: int
+    folds: int | None
 
 
 def summarize(record: StudyRecord, trials: list[FrozenTrial]) -> StudySummary:
@@ -94,6 +96,7 @@ def summarize(record: StudyRecord, trials: list[FrozenTrial]) -> StudySummary:
         validation=validation,
         validation_folder=folder,
         split_seed=record.spec.seed,
+        folds=record.spec.folds,
     )
 
 

@@ -3,7 +3,9 @@
 The best of many trials is the luckiest as well: on 1,000 validation images one standard error is 1.6 points. So
 the top trials are trained again, each with the same fresh seeds, and the best mean wins. That mean is the highest
 of several, so it flatters the winner in turn: the winner is trained once more, over further seeds that had no part
-in choosing it, and these runs alone are reported, tested and exported. Nothing here opens a test split;
+in choosing it, and these runs alone are reported, tested and exported. In a study with folds a run trains one net:
+the i-th seed of each stage has fold i mod folds for validation and all others to train on, so that choosing and
+reporting go over seeds and folds. Nothing here opens a test split;
 search/results/finalize.py does, for these runs.
 """
 
@@ -124,12 +126,20 @@ def plan(record: StudyRecord, asked: Confirm) -> StudyRecord:
         )
     best, done = _candidates(record, ledger, asked.top), _done(record)
     choosing = _choosing_seeds(record, asked, best)
-    runs = [PlannedRun(trial.number, trial.params, seed) for trial in best for seed in choosing]
+    runs = [run for trial in best for run in _runs(record, trial.number, trial.params, choosing)]
     if all(run.key in done for run in runs):
         winner = _ranked(best, choosing, done)[0]
-        seeds = _seeds(record, _REPORTING, asked.report)
-        runs += [PlannedRun(winner.trial, winner.params, seed) for seed in seeds]
+        runs += _runs(record, winner.trial, winner.params, _seeds(record, _REPORTING, asked.report))
     return plan_confirmation(record, runs)
+
+
+def _runs(record: StudyRecord, trial: int, params: dict[str, Any], seeds: Sequence[int]) -> list[PlannedRun]:
+    """One a seed; of a study with folds one net each, whose validation the folds are in turn."""
+    folds = record.spec.folds
+    return [
+        PlannedRun(trial, params, seed, None if folds is None else place % folds)
+        for place, seed in enumerate(seeds)
+    ]
 
 
 def refuse_runs(record: StudyRecord) -> None:

@@ -51,6 +51,7 @@ class StudyStatus:
     trials: counts by state: finished, pruned, failed, running, waiting; and foreign: those in any state that
         somebody added with Optuna itself, which count for nothing.
     foreign_running: how many of the foreign trials run.
+    folds: over how many the validation accuracy of a trial is the mean; None where there is one validation split.
     refused: the newest trials that somebody queued and that do not fit the study, with the reasons.
     seconds: wall clock during which trials ran.  seconds_left: an estimate, None where there is nothing to go by.
     best: of the search; the headline may be of another trial.
@@ -79,6 +80,7 @@ class StudyStatus:
     confirmation: dict[str, Any] | None
     foreign_running: int
     refused: list[RefusedTrial]
+    folds: int | None
 
     @property
     def ended(self) -> int:
@@ -118,6 +120,7 @@ def study_status(record: StudyRecord, ledger: Ledger) -> StudyStatus:
         confirmation=to_json(confirmation) if (confirmation := last_confirmation(record)) else None,
         foreign_running=foreign[TrialState.RUNNING],
         refused=[RefusedTrial(number, reason) for number, reason in record.counts.refused(_MOST_REFUSED)],
+        folds=record.spec.folds,
     )
 
 

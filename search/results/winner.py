@@ -18,10 +18,10 @@ from mlpsearch.models.prediction import Layout, prediction_shapes, statistics, t
 from mlpsearch.models.weights import check_shapes
 from mlpsearch.search.results.confirmation import Confirmation, last_confirmation, no_winner, runs_of
 from mlpsearch.search.trials.checkpoints import load_kept, weights_name
-from mlpsearch.search.trials.ledger import Ledger
+from mlpsearch.search.trials.ledger import FOLD_ACCURACIES, Ledger
 from mlpsearch.search.trials.seeds import trial_seed
 from mlpsearch.studies.data.training import TrainingData
-from mlpsearch.studies.record import StudyRecord, confirmation_of
+from mlpsearch.studies.record import PLANNED_FOLD, StudyRecord, confirmation_of
 from mlpsearch.studies.spec.space import suggest
 from mlpsearch.studies.study_data import load_study_data
 
@@ -32,6 +32,7 @@ class Choice:
 
     trial: of the search.  run: of its confirmation, None where the net is the search's own.
     validation_accuracy: that this very net reached.
+    data: split as it was for this net.  fold: of a study with folds, that which is its validation, from 0.
     threads: that its matrix products used.
     """
 
@@ -41,6 +42,7 @@ class Choice:
     config: TrainConfig
     data: TrainingData
     threads: int
+    fold: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +92,21 @@ def best_of_search(record: StudyRecord) -> FrozenTrial:
 def with_net(
     record: StudyRecord, trial: FrozenTrial, data: TrainingData, confirmation: Confirmation | None = None
 ) -> Winner:
-    """Load the net of a trial; confirmation: where it is one of its runs."""
+    """Load the net of a trial; confirmation: where it is one of its runs.
+
+    Of the nets that a trial of the search has with folds it is the first: the best would be the luckiest.
+    """
     assert trial.value is not None  # noqa: S101 - as do all finished trials
+    fold = None if record.spec.folds is None else int(trial.user_attrs.get(PLANNED_FOLD, 0))
+    data = data if fold is None else data.fold(fold)
     choice = Choice(
         trial=trial.number if confirmation is None else confirmation.winner,
         run=None if confirmation is None else trial.number,
-        validation_accuracy=trial.value,
+        validation_accuracy=trial.user_attrs.get(FOLD_ACCURACIES, [trial.value])[0],
         config=suggest(trial, record.spec, seed=trial_seed(record.spec, trial)),
         data=data,
         threads=trial.user_attrs.get("threads", 1),
+        fold=fold,
     )
     home = record if confirmation is None else confirmation_of(record)
     assert home is not None  # noqa: S101 - whoever has a run has its study

@@ -13,7 +13,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
@@ -56,6 +56,16 @@ class Progress:
         self.seconds += result.seconds
 
 
+class HasState(Protocol):
+    """A net, or the nets of a trial together."""
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return copies of all that the next step and the next prediction depend on."""
+
+    def load_state(self, state: dict[str, NDArray[Any]]) -> None:
+        """Take over what `state` returned."""
+
+
 class Checkpoint:
     """The checkpoint of one trial: all that its next epoch depends on.
 
@@ -68,7 +78,7 @@ class Checkpoint:
         self._config = json.dumps(asdict(config))
         self._next = time.monotonic()
 
-    def restore(self, net: Net) -> Progress:
+    def restore(self, net: HasState) -> Progress:
         """Load the net's state; return how far it had come.
 
         Without a usable checkpoint of this very configuration the net stays as it is, and no epoch is done.
@@ -85,12 +95,12 @@ class Checkpoint:
             return Progress()
         return progress
 
-    def save_if_due(self, net: Net, progress: Progress) -> None:
+    def save_if_due(self, net: HasState, progress: Progress) -> None:
         """Write the checkpoint unless that would take more than its share of the trial's time."""
         if time.monotonic() >= self._next:
             self.save(net, progress)
 
-    def save(self, net: Net, progress: Progress) -> None:
+    def save(self, net: HasState, progress: Progress) -> None:
         """Write the checkpoint now, in place of the one before."""
         started = time.monotonic()
         metadata = {"config": self._config, "progress": json.dumps(asdict(progress))}

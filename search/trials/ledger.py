@@ -9,6 +9,8 @@ from mlpsearch.search.trials.planned_runs import PlannedRuns
 from mlpsearch.search.trials.waiting import is_whole
 from mlpsearch.studies.record import StudyRecord
 
+FOLD_ACCURACIES = "fold_accuracies"  # the attribute of a trial over folds: what each of its nets reached
+
 
 class Ledger:
     """The trials of one study that count, as they are now."""

@@ -6,7 +6,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from mlpsearch.search.trials.planned_runs import PlannedRuns, own_or_waiting
 from mlpsearch.search.trials.waiting import FIXED
-from mlpsearch.studies.record import OF_TRIAL, PLANNED_SEED, StudyRecord
+from mlpsearch.studies.record import OF_TRIAL, PLANNED_FOLD, PLANNED_SEED, StudyRecord
 from mlpsearch.studies.spec.study import StudySpec
 
 START = "start"  # the attribute of a trial that says which of the specification's starts it tries
@@ -49,7 +49,8 @@ def _planned(runs: PlannedRuns) -> FrozenTrial:
     return create_trial(
         state=TrialState.WAITING,
         system_attrs={FIXED: run.params},
-        user_attrs={OF_TRIAL: run.trial, PLANNED_SEED: run.seed},
+        user_attrs={OF_TRIAL: run.trial, PLANNED_SEED: run.seed}
+        | ({} if run.fold is None else {PLANNED_FOLD: run.fold}),
     )
 
 

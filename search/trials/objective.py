@@ -11,16 +11,18 @@ from mlpsearch.models import build_net
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.initialization import trained_shapes
 from mlpsearch.models.inputs.preprocessing import Preprocessing
-from mlpsearch.models.metrics import accuracy, predict_split
 from mlpsearch.models.net import Net
 from mlpsearch.models.prediction import statistics
+from mlpsearch.models.statistics import mean
 from mlpsearch.models.threads import fitting_threads, limited_threads, threads, use_threads
-from mlpsearch.models.training import train
 from mlpsearch.search.strategy.pruners import pruned_when_asked_again
 from mlpsearch.search.trials.checkpoints import Checkpoint, Progress
+from mlpsearch.search.trials.fold_nets import FoldNet, FoldNets
+from mlpsearch.search.trials.ledger import FOLD_ACCURACIES
 from mlpsearch.search.trials.seeds import trial_seed
 from mlpsearch.studies.data.training import TrainingData
 from mlpsearch.studies.files.base import Files
+from mlpsearch.studies.record import PLANNED_FOLD
 from mlpsearch.studies.spec.space import suggest
 from mlpsearch.studies.spec.study import StudySpec
 
@@ -33,7 +35,9 @@ class Interrupted(Exception):  # noqa: N818 - an event, not a mistake
 class Outcome:
     """How a trial ended.
 
-    accuracy: validation accuracy after the last epoch, 0 to 1.  pruned: by the pruner, or because it diverged.
+    net, preprocessing: with folds those of the first, which no accuracy chose.
+    accuracy: validation accuracy after the last epoch, 0 to 1; with folds the mean over them.
+    pruned: by the pruner, or because it diverged.
     facts: short values for people, kept as the trial's user attributes.
     """
 
@@ -54,9 +58,9 @@ class Objective:
 
     def __init__(self, spec: StudySpec, data: TrainingData, files: Files):
         self._spec = spec
-        self._data = data
         self._files = files
-        self._statistics = statistics(data.training)
+        self._data = [data] if spec.folds is None else [data.fold(fold) for fold in range(spec.folds)]
+        self._statistics = [statistics(one.training) for one in self._data]
 
     def __call__(self, trial: optuna.Trial, check: Callable[[], bool] = lambda: False) -> Outcome:
         """Run one trial, going on from its checkpoint if it has one.
@@ -64,51 +68,62 @@ class Objective:
         check: called after each epoch; true means write a checkpoint and raise Interrupted. It may raise.
         """
         config = suggest(trial, self._spec, seed=trial_seed(self._spec, trial))
-        with limited_threads(fitting_threads(self._data.training.inputs, config, threads())):
+        with limited_threads(fitting_threads(self._data[0].training.inputs, config, threads())):
             return self._train(trial, config, check)
 
     def _train(self, trial: optuna.Trial, config: TrainConfig, check: Callable[[], bool]) -> Outcome:
-        preprocessing = self._statistics.preprocessing(config)
-        inputs, classes = preprocessing.inputs, len(self._data.classes)
-        net = build_net(self._spec.net, inputs=inputs, classes=classes, config=config)
+        nets = self._nets(trial, config)
         checkpoint = Checkpoint(self._files, trial.number, config)
-        progress = checkpoint.restore(net)
+        progress = checkpoint.restore(nets)
         use_threads(progress.threads)  # those of its first attempt: with others it would be another net
         report = _Reporter(trial, progress)
         done = len(progress.accuracies)
         pruned, diverged = False, ""
-        for result in train(
-            net, self._data.training, self._data.validation, config, preprocessing, epochs_done=done
-        ):
+        for result in nets.train(config, epochs_done=done):
             progress.add(result)
             diverged = f"loss {result.loss:g} in epoch {result.epoch}" if result.diverged else ""
             pruned = report(result.epoch, result.validation_accuracy) or result.diverged
             if pruned or result.epoch == config.epochs:
                 break
             if check():
-                checkpoint.save(net, progress)
+                checkpoint.save(nets, progress)
                 raise Interrupted
-            checkpoint.save_if_due(net, progress)
-        facts = self._facts(net, config, preprocessing, progress)
+            checkpoint.save_if_due(nets, progress)
+        facts = _facts(nets, config, progress)
         if diverged:
             facts["diverged"] = diverged
-        return Outcome(net, preprocessing, config, progress.accuracies[-1], pruned, facts)
+        first = nets.nets[0]
+        return Outcome(first.net, first.preprocessing, config, progress.accuracies[-1], pruned, facts)
 
-    def _facts(
-        self, net: Net, config: TrainConfig, preprocessing: Preprocessing, progress: Progress
-    ) -> dict[str, Any]:
-        sample = self._data.training.sample(len(self._data.validation))  # an accuracy as sure as the validation's
-        shapes = trained_shapes(preprocessing.inputs, len(self._data.classes), config)
-        images = len(progress.accuracies) * len(self._data.training)
-        return {
-            "training_accuracy": round(accuracy(predict_split(net, sample, preprocessing), sample), 4),
-            "epochs": len(progress.accuracies),
-            "seconds": round(progress.seconds, 2),
-            "images_per_second": round(images / max(progress.seconds, 1e-9)),
-            "parameters": sum(math.prod(shape) for shape in shapes.values()),
-            "seed": config.seed,
-            "threads": threads(),
-        }
+    def _nets(self, trial: optuna.Trial, config: TrainConfig) -> FoldNets:
+        """One for each fold; of a run that confirms, which trains one net, for its own."""
+        planned = trial.user_attrs.get(PLANNED_FOLD)
+        folds = range(len(self._data)) if planned is None else [int(planned)]
+        return FoldNets([self._net(fold, config) for fold in folds])
+
+    def _net(self, fold: int, config: TrainConfig) -> FoldNet:
+        data, preprocessing = self._data[fold], self._statistics[fold].preprocessing(config)
+        inputs, classes = preprocessing.inputs, len(data.classes)
+        net = build_net(self._spec.net, inputs=inputs, classes=classes, config=config)
+        return FoldNet(net, preprocessing, data)
+
+
+def _facts(nets: FoldNets, config: TrainConfig, progress: Progress) -> dict[str, Any]:
+    first, epochs = nets.nets[0], len(progress.accuracies)
+    shapes = trained_shapes(first.preprocessing.inputs, len(first.data.classes), config)
+    images = epochs * sum(len(one.data.training) for one in nets.nets)
+    facts: dict[str, Any] = {
+        "training_accuracy": round(mean([one.training_accuracy() for one in nets.nets]), 4),
+        "epochs": epochs,
+        "seconds": round(progress.seconds, 2),
+        "images_per_second": round(images / max(progress.seconds, 1e-9)),
+        "parameters": sum(math.prod(shape) for shape in shapes.values()),
+        "seed": config.seed,
+        "threads": threads(),
+    }
+    if len(nets.nets) > 1:
+        facts[FOLD_ACCURACIES] = [result.validation_accuracy for result in nets.results]
+    return facts
 
 
 class _Reporter:

@@ -8,7 +8,7 @@ from optuna.trial import FrozenTrial
 
 from mlpsearch.models.config import TYPES
 from mlpsearch.search.trials.planned_runs import run_of
-from mlpsearch.studies.record import OF_TRIAL, PLANNED_SEED, PlannedRun
+from mlpsearch.studies.record import OF_TRIAL, PLANNED_FOLD, PLANNED_SEED, PlannedRun
 from mlpsearch.studies.spec.dimensions import as_float, extent, fits, inside
 from mlpsearch.studies.spec.messages import key_path, nearest, show
 from mlpsearch.studies.spec.space import distributions
@@ -18,7 +18,8 @@ from mlpsearch.studies.storage.spans import EARLIER
 
 FIXED = "fixed_params"  # the system attribute with the values that a trial shall have, as Optuna names it
 
-_OURS = (PLANNED_SEED, OF_TRIAL, EARLIER, "failures", "deaths")  # attributes that only mlpsearch may set
+# Attributes that only mlpsearch may set.
+_OURS = (PLANNED_SEED, PLANNED_FOLD, OF_TRIAL, EARLIER, "failures", "deaths")
 
 
 def misfit(trial: FrozenTrial, spec: StudySpec, plan: list[PlannedRun] | None, own: Ownership) -> str | None:
@@ -38,7 +39,8 @@ def is_whole(params: Mapping[str, Any], spec: StudySpec) -> bool:
 
 def _is_planned(trial: FrozenTrial, plan: list[PlannedRun]) -> bool:
     key, params = run_of(trial), trial.system_attrs.get(FIXED)
-    return any(run.key == key and run.params == params for run in plan)
+    fold = trial.user_attrs.get(PLANNED_FOLD)
+    return any((run.key, run.params, run.fold) == (key, params, fold) for run in plan)
 
 
 def _mistakes(trial: FrozenTrial, spec: StudySpec, own: Ownership) -> Iterator[str]:

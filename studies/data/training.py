@@ -2,7 +2,8 @@
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from mlpsearch.models.errors import DataError
 from mlpsearch.models.inputs.data import Split
 from mlpsearch.models.paths import expanded
 from mlpsearch.studies.data.duplicates import count_known
+from mlpsearch.studies.data.folds import grouped_folds, stratified_folds
 from mlpsearch.studies.data.image_cache import CachedImages
 from mlpsearch.studies.data.sources import DATASETS, check_images, open_beside, open_split
 from mlpsearch.studies.data.stratified import split_rows
@@ -52,6 +54,8 @@ class TrainingData:
         counts too.
     validation_folder: the folder of the data set's own validation split; None where it was split off train.
     table: the columns of a table; None for images.
+    folds: (all rows of train,), int64, the fold that each is in, from 0; training and validation are then those of
+        one fold. None where there is one validation split.
     """
 
     training: Split
@@ -61,6 +65,17 @@ class TrainingData:
     fingerprint: str
     validation_folder: str | None = None
     table: TableSchema | None = None
+    folds: NDArray[np.int64] | None = None
+
+    def fold(self, number: int) -> "TrainingData":
+        """Return the data of a fold, from 0: its rows for validation, all others for training."""
+        assert self.folds is not None  # noqa: S101 - only a study with folds has numbers of them
+        is_held_out = self.folds == number
+        return replace(
+            self,
+            training=replace(self.training, rows=np.flatnonzero(~is_held_out)),
+            validation=replace(self.validation, rows=np.flatnonzero(is_held_out)),
+        )
 
 
 def own_copy(dataset: str, recorded: str | None) -> Path | None:
@@ -107,6 +122,7 @@ def load_training(
     validation: float | None,
     split_seed: int,
     options: DataOptions | None = None,
+    folds: int | None = None,
 ) -> TrainingData:
     """The training images of a data set, from the cache or decoded into it.
 
@@ -117,31 +133,42 @@ def load_training(
         share, rounded by largest remainder (classes of one size differ by at most one), and keeps at least one
         image for training. None for the data set's own validation split, or VALIDATION images where it has none.
     split_seed: from 0; decides which images those are.
+    folds: in place of `validation`, how many folds to deal the rows out to; the first is returned.
 
     Raises DataError for images that are missing, corrupt or not allowed, for a validation split that is too small
-    or too large, and for a number where the data set has a validation split of its own.
+    or too large, for more folds than rows, and for a number where the data set has a validation split of its own.
     """
     cached = open_split(dataset, data, "train", options)
     if cached.validation_folder is not None:
         own = open_beside(dataset, data, "validation", cached, options)
-        if validation is not None:
+        if validation is not None or folds is not None:
+            key, value = ("validation", validation) if folds is None else ("folds", folds)
             raise DataError(
                 f"{data}: has a validation split, {cached.validation_folder}/ with {len(own.labels):,} images, "
-                f"and validation = {validation} asks for images of train: leave that out, or take the folder away",
-                key="validation",
+                f"and {key} = {value} asks for images of train: leave that out, or take the folder away",
+                key=key,
                 path=data,
             )
         return _with_own_validation(cached, own)
-    rows, validation_rows = _rows(cached, validation, split_seed)
     columns = None if cached.table is None else cached.table.stored()
-    return TrainingData(
-        training=Split(cached.images, cached.labels, rows, cached.shape, columns),
-        validation=Split(cached.images, cached.labels, validation_rows, cached.shape, columns),
+    whole = Split(cached.images, cached.labels, np.arange(len(cached.labels)), cached.shape, columns)
+    data_of = partial(
+        TrainingData,
         classes=cached.classes,
         shape=cached.shape,
         fingerprint=cached.fingerprint,
         table=cached.table,
     )
+    if folds is not None:
+        return data_of(whole, whole, folds=_folds(cached, folds, split_seed)).fold(0)
+    rows, validation_rows = _rows(cached, validation, split_seed)
+    return data_of(replace(whole, rows=rows), replace(whole, rows=validation_rows))
+
+
+def _folds(cached: CachedImages, folds: int, seed: int) -> NDArray[np.int64]:
+    if cached.groups is not None:
+        return grouped_folds(np.asarray(cached.groups), cached.labels, folds, seed)
+    return stratified_folds(cached.labels, folds, seed)
 
 
 def _rows(

@@ -74,6 +74,7 @@ class StudySpec(Table):
     validation: int | float | None = Field(
         default=None, description="a whole number of at least 1, or a share of a table's rows between 0 and 1"
     )
+    folds: int | None = Field(default=None, ge=2, le=20, description="a whole number from 2 to 20")
     label: str | None = Field(default=None, min_length=1, description="the name of a table's column")
     test: float | str | None = Field(
         default=None, description="a share between 0 and 1, or of a table the path of a table of test rows"
@@ -174,7 +175,7 @@ _TABLES: dict[str, type[BaseModel]] = {
 # What makes sense, or none, together with other keys.
 _OF_TABLES = ("label", "group", "order", "columns")
 _OF_IMAGES = ("image_size", "image_fit", "channels")
-_OF_DATA = ("dataset", "data", "validation", "test", *_OF_TABLES, *_OF_IMAGES)
+_OF_DATA = ("dataset", "data", "validation", "folds", "test", *_OF_TABLES, *_OF_IMAGES)
 _TOGETHER = ("net", "fixed", "start", *_OF_DATA)
 # To look at the other values of a document in which some of these are missing or wrong.
 _SOUND = {"name": "any", "net": "torch", "dataset": "digits", "budget": {"trials": 1, "epochs": 1}}
@@ -208,6 +209,7 @@ def _beside(document: dict[str, Any], error: ValidationError) -> list[Mistake]:
 
 def _mistakes(spec: StudySpec) -> Iterator[Mistake]:
     yield from _data_mistakes(spec)
+    yield from _fold_mistakes(spec)
     yield from _misfits(spec)
     if spec.dataset == "images" and spec.data is None:
         yield Mistake("is missing: dataset = 'images' needs the path of a folder or archive of images", "data")
@@ -262,6 +264,13 @@ def _of_other_data(spec: StudySpec) -> Iterator[Mistake]:
             yield Mistake(f"is only for dataset = {names}", key)
     if spec.dataset == "images" and isinstance(spec.test, str):
         yield Mistake("must be a share between 0 and 1; test images of their own lie in test/", "test")
+
+
+def _fold_mistakes(spec: StudySpec) -> Iterator[Mistake]:
+    if spec.folds is not None and spec.validation is not None:
+        yield Mistake("cannot go with validation: each fold is the validation split once", "folds")
+    if spec.folds is not None and spec.order is not None:
+        yield Mistake("cannot go with order: older rows would judge what was learnt from newer ones", "folds")
 
 
 def _misfits(spec: StudySpec) -> Iterator[Mistake]:

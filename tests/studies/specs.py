@@ -65,12 +65,14 @@ def specs(draw: st.DrawFn) -> StudySpec:
     constants = {name: draw(values(name)) for name in fixed}
     for_torch = "precision" in searched or constants.get("precision") == "bfloat16"
     points = draw(st.lists(st.lists(st.sampled_from(searched), min_size=1, unique=True), max_size=2))
+    folds = draw(st.none() | st.integers(2, 20))
     return StudySpec(
         name=draw(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True)),
         net="torch" if for_torch else draw(st.sampled_from(["numpy", "torch"])),
         dataset=draw(st.sampled_from(["digits", "cifar10", "fashion-mnist", "images"])),
         data=draw(st.text(st.characters(exclude_characters="\0", codec="utf-8"), min_size=1)),
-        validation=draw(st.none() | st.integers(1, 10**6)),
+        validation=draw(st.none() | st.integers(1, 10**6)) if folds is None else None,
+        folds=folds,
         seed=draw(st.integers(*ALLOWED["seed"])),
         sampler=draw(st.sampled_from(["tpe", "gp", "random"])),
         pruner=draw(st.sampled_from(["median", "hyperband", "none"])),

@@ -252,7 +252,8 @@ def test_a_trial_cut_off_while_it_is_pruned_is_pruned_when_it_goes_on(
     for number in range(10):
         trial = ask(study)
         with monkeypatch.context() as patch:
-            patch.setattr(Objective, "_facts", cut_off)  # where a trial is that is over, but not yet ended
+            # Where a trial is that is over, but not yet ended.
+            patch.setattr("mlpsearch.search.trials.objective._facts", cut_off)
             with pytest.raises(KeyboardInterrupt):
                 objective(trial)
         epochs.append(len(study.trials[number].intermediate_values))
