@@ -58,8 +58,9 @@ class FoldNets:
     def load_state(self, state: dict[str, NDArray[Any]]) -> None:
         """Take over what `state` returned, of nets of the same configuration."""
         for place, one in enumerate(self.nets):
-            own = {name.partition(".")[::2]: array for name, array in state.items()}
-            one.net.load_state({name: array for (of, name), array in own.items() if of == str(place)})
+            prefix = f"{place}."
+            own = {name: array for name, array in state.items() if name.startswith(prefix)}
+            one.net.load_state({name.removeprefix(prefix): array for name, array in own.items()})
 
 
 def mean_result(results: Sequence[EpochResult]) -> EpochResult:

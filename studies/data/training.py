@@ -105,7 +105,10 @@ def why_changed(dataset: str, data: Path | None, options: DataOptions | None) ->
 
 
 def remarks_on_validation(data: TrainingData) -> list[str]:
-    """Return remarks for people on a validation split of the data set's own, a line each."""
+    """Return remarks for people on folds, or on a validation split of the data set's own, a line each."""
+    if data.folds is not None:
+        count, size = int(data.folds.max()) + 1, len(data.validation)
+        return [f"{count} folds of about {size:,}: each is the validation split once, all others train"]
     if data.validation_folder is None:
         return []
     known, total = count_known(data.validation.images, [data.training.images]), len(data.validation)

@@ -347,6 +347,10 @@ def test_from_the_file_of_a_table_to_its_test(shop_in_folds: Callable[..., None]
     assert "best validation accuracy of the search, the mean over 4 folds, trial" in page
     assert "over 2 seeds, of one of 4 folds each" in page
     assert "each of 4 folds in turn, of about 32 images, seed 0" in page
+    assert (
+        "4 folds of about 32: each is the validation split once, all others train"
+        in mlpsearch("check", "shop").out
+    )
     check = json.loads(mlpsearch("check", "shop.toml", "--json").out)
     assert (check["training"], check["validation"]) == (96, 32)
     assert check["search_seconds"] == pytest.approx(2 * 4 * 12 * check["epoch_seconds"])
