@@ -7,10 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlpsearch.models import build_net
 from mlpsearch.models.arrays import Floats
 from mlpsearch.models.class_weights import class_weights
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.gradient_check import check_autograd, check_numeric
+from mlpsearch.models.inputs.data import Split
+from mlpsearch.models.metrics import predict_split
 from mlpsearch.models.numpy_net import numpy_mlp
 from mlpsearch.models.numpy_net.loss import cross_entropy, softmax
 from mlpsearch.models.training import train
@@ -93,6 +96,23 @@ def test_weights_of_1_change_nothing(net_name: str) -> None:
     nets[1].class_weights = np.ones(CLASSES)
     losses = [[float(net.train_batch(*batch(20, step))) for step in range(5)] for net in nets]
     assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+
+
+@every_net
+def test_a_rare_class_is_predicted_more_often_with_weights(net_name: str) -> None:
+    """One row in twenty is of a class that overlaps with the other."""
+    random = np.random.default_rng(0)
+    labels = (np.arange(400) % 20 == 0).astype(np.int64)
+    images = (random.normal(110, 20, (400, 2)) + 30 * labels[:, None]).clip(0, 255).astype(np.uint8)
+    training = Split(images, labels, np.arange(400), (1, 2, 1))
+    predicted = []
+    for weights in ("none", "balanced"):
+        config = configuration(class_weights=weights, epochs=20, preprocessing="standardize")
+        preprocessing = preprocessing_of(training)
+        net = build_net(net_name, inputs=2, classes=2, config=config)
+        assert len([*train(net, training, training, config, preprocessing)]) == 20
+        predicted.append(int(predict_split(net, training, preprocessing)[labels == 1].sum()))
+    assert predicted[0] < 10 < predicted[1] <= 20
 
 
 def weighing_the_loss_alone(
