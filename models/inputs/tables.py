@@ -28,7 +28,8 @@ from mlpsearch.models.inputs.preprocessing import Preprocessing
 TABLE_ARRAYS = frozenset({"center", "spread", "knots", "scores"})  # all float64
 _SCORES = 255  # of "quantiles"
 _MOST_KEPT_BYTES = 2**28  # of what a net gets of a split
-_SMOOTH_CLIP = 3.0
+SMOOTH_CLIP = 3.0
+FAR_OUT = 1e9  # interquartile ranges: from there on "robust" gives 3 in float64, and a square may be infinite
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +106,8 @@ class TablePreprocessing(Preprocessing):
         else:
             scaled = (values - self.center[place]) / self.spread[place]
             if self.kind == "robust":
-                scaled /= np.sqrt(1 + (scaled / _SMOOTH_CLIP) ** 2)
+                scaled = np.clip(scaled, -FAR_OUT, FAR_OUT)
+                scaled /= np.sqrt(1 + (scaled / SMOOTH_CLIP) ** 2)
             out[:, 0] = scaled
 
     @staticmethod
@@ -201,5 +203,5 @@ def _edges(values: NDArray[np.float64], count: int) -> NDArray[np.float64]:
 def _through_bins(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.float64]:
     """How far each value is through each bin, (N, bins), from 0 to 1; bins of no width give 0."""
     lower, width = edges[:-1], np.diff(edges)
-    through = (values[:, None] - lower) / np.where(width > 0, width, np.inf)
+    through = (np.clip(values, edges[0], edges[-1])[:, None] - lower) / np.where(width > 0, width, np.inf)
     return np.clip(through, 0, 1)

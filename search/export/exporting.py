@@ -141,14 +141,17 @@ def _images(record: StudyRecord) -> ExportedImages | None:
 def write_folder(export: Export, winner: Winner, folder: Path, *, onnx: bool = False) -> None:
     """Write a folder with the document, the weights and, if asked for, an ONNX model; all of it or nothing.
 
-    It takes the place of an earlier export. Raises ExportError for any other folder that is there.
+    It takes the place of an earlier export. Raises ExportError for any other folder that is there, and for a model
+    that gives other probabilities than the net.
     """
     arrays = prediction_arrays(winner.net, winner.preprocessing)
     model = None
     if onnx:
+        from mlpsearch.search.export.onnx_check import check_onnx
         from mlpsearch.search.export.onnx_model import onnx_model
 
         model = onnx_model(export, arrays)
+        check_onnx(model, export, winner)
     try:
         _refuse_other_content(folder)
         with folder_written_atomically(folder) as new:

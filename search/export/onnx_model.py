@@ -1,6 +1,8 @@
-"""An exported net as an ONNX model, from the image's bytes to probabilities.
+"""An exported net as an ONNX model, from the image's bytes or the columns of a table to probabilities.
 
 images          uint8 (N, height, width, channels), pixels 0–255
+a column        (N, 1), float64: a number, or a date in days since 1970, or NaN; string: a category
+label           string (N,), of a table: the most probable class
 probabilities   float32 (N, classes), each row adding up to 1
 """
 
@@ -12,14 +14,18 @@ from numpy.typing import NDArray
 
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.errors import ExportError
+from mlpsearch.models.inputs.tables import TABLE_ARRAYS
 from mlpsearch.models.numpy_net.normalization import EPSILON
 from mlpsearch.search.export.document import Export
+from mlpsearch.search.export.table_onnx import ML, TableNodes, input_names
+from mlpsearch.studies.data.table_columns import TableSchema
 
 if TYPE_CHECKING:
-    from onnx import ModelProto, NodeProto
+    from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto
 
 # Old enough for any runtime of the last years; nothing newer is needed.
 _OPSET = 17
+_ML_OPSET = 3
 _IR_VERSION = 8
 # An operator, the arrays that it takes beside what flows through the graph, and its attributes.
 _Step = tuple[str, list[str], dict[str, Any]]
@@ -30,10 +36,8 @@ def onnx_model(export: Export, arrays: dict[str, NDArray[Any]]) -> bytes:
     """Return the content of the .onnx file.
 
     arrays: the net's, by the names of models.prediction.
-    Raises ExportError without the onnx package, for a net of more than 2 GiB, and for the net of a table.
+    Raises ExportError without the onnx package, and for a net of more than 2 GiB.
     """
-    if export.data.table is not None:
-        raise ExportError("an ONNX model of a table cannot be written; `mlpsearch predict` classifies its rows")
     try:
         import onnx
     except ImportError as error:
@@ -48,42 +52,97 @@ def onnx_model(export: Export, arrays: dict[str, NDArray[Any]]) -> bytes:
 
 
 def _model(export: Export, arrays: dict[str, NDArray[Any]]) -> "ModelProto":
-    from onnx import TensorProto, helper, numpy_helper
+    from onnx import helper
 
-    shape, classes = export.data.shape, export.data.classes
-    config = export.train_config()
-    arrays = arrays | _constants(config, len(classes))
-    graph = helper.make_graph(
-        _nodes(config),
-        "mlpsearch",
-        inputs=[helper.make_tensor_value_info("images", TensorProto.UINT8, ["N", *shape])],
-        outputs=[helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", len(classes)])],
-        initializer=[numpy_helper.from_array(array, name) for name, array in arrays.items()],
-    )
+    classes = export.data.classes
+    domains = [helper.make_opsetid("", _OPSET)]
+    about = {"classes": json.dumps(classes, ensure_ascii=False), "study": export.study}
+    if export.data.table is None:
+        graph = _image_graph(export, arrays)
+    else:
+        table = export.data.table.described
+        graph = _table_graph(export, table, arrays)
+        about["columns"] = json.dumps(_described(table), ensure_ascii=False)
+        domains.append(helper.make_opsetid(ML, _ML_OPSET))
     model = helper.make_model(
         graph,
         producer_name="mlpsearch",
         producer_version=export.versions["mlpsearch"],
-        opset_imports=[helper.make_opsetid("", _OPSET)],
+        opset_imports=domains,
         ir_version=_IR_VERSION,
     )
-    properties = {"classes": json.dumps(classes, ensure_ascii=False), "study": export.study}
     if export.data.images is not None and export.data.images.size is not None:
-        properties["images"] = export.data.images.model_dump_json(include={"size", "fit", "channels"})
-    helper.set_model_props(model, properties)
+        about["images"] = export.data.images.model_dump_json(include={"size", "fit", "channels"})
+    helper.set_model_props(model, about)
     return model
 
 
-def _nodes(config: TrainConfig) -> list["NodeProto"]:
-    """The graph, node by node: each takes the output of the one before."""
+def _image_graph(export: Export, arrays: dict[str, NDArray[Any]]) -> "GraphProto":
+    from onnx import TensorProto, helper, numpy_helper
+
+    shape, classes, config = export.data.shape, len(export.data.classes), export.train_config()
+    arrays = arrays | _constants(config, classes)
+    return helper.make_graph(
+        _chain("images", [*_input(config), *_layers(config), *_output(config)]),
+        "mlpsearch",
+        inputs=[helper.make_tensor_value_info("images", TensorProto.UINT8, ["N", *shape])],
+        outputs=[_probabilities(classes)],
+        initializer=[numpy_helper.from_array(array, name) for name, array in arrays.items()],
+    )
+
+
+def _table_graph(export: Export, table: TableSchema, arrays: dict[str, NDArray[Any]]) -> "GraphProto":
+    from onnx import TensorProto, helper, numpy_helper
+
+    classes, config, names = export.data.classes, export.train_config(), input_names(table)
+    prefix = "/"
+    while any(name.startswith(prefix) for name in names.values()):
+        prefix += "/"
+    before = TableNodes(table, config, arrays, prefix)
+    best, texts = f"{prefix}best", f"{prefix}classes"
+    label = [
+        helper.make_node("ArgMax", ["probabilities"], [best], axis=1, keepdims=0),
+        helper.make_node("Gather", [texts, best], ["label"], axis=0),
+    ]
+    kinds = {"number": TensorProto.DOUBLE, "date": TensorProto.DOUBLE, "category": TensorProto.STRING}
+    weights = {name: array for name, array in arrays.items() if name not in TABLE_ARRAYS}
+    return helper.make_graph(
+        [*before.nodes, *_chain(before.output, [*_layers(config), *_output(config)], prefix), *label],
+        "mlpsearch",
+        inputs=[
+            helper.make_tensor_value_info(names[column.name], kinds[column.kind], ["N", 1])
+            for column in table.columns
+        ],
+        outputs=[helper.make_tensor_value_info("label", TensorProto.STRING, ["N"]), _probabilities(len(classes))],
+        initializer=[
+            *before.constants,
+            *(numpy_helper.from_array(array, prefix + name) for name, array in weights.items()),
+            numpy_helper.from_array(np.array(classes, object), texts),
+        ],
+    )
+
+
+def _described(table: TableSchema) -> list[dict[str, str]]:
+    """What the inputs are: of each its column's name and kind, and the name that it has in the graph."""
+    names = input_names(table)
+    return [{"input": names[column.name], "column": column.name, "kind": column.kind} for column in table.columns]
+
+
+def _probabilities(classes: int) -> "ValueInfoProto":
+    from onnx import TensorProto, helper
+
+    return helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", classes])
+
+
+def _chain(given: str, steps: list[_Step], prefix: str = "") -> list["NodeProto"]:
+    """The nodes of the steps: each takes the output of the one before, the first `given`. prefix: of names."""
     from onnx import helper
 
-    steps = [*_input(config), *_layers(config), *_output(config)]
-    nodes, flowing = [], "images"
+    nodes, flowing = [], given
     for number, (operator, arrays, attributes) in enumerate(steps):
-        output = "probabilities" if number == len(steps) - 1 else f"{number}.{operator}"
-        given = [flowing, "images"] if operator == "Concat" else [flowing, *arrays]
-        nodes.append(helper.make_node(operator, given, [output], **attributes))
+        output = "probabilities" if number == len(steps) - 1 else f"{prefix}{number}.{operator}"
+        others = [given] if operator == "Concat" else [prefix + array for array in arrays]
+        nodes.append(helper.make_node(operator, [flowing, *others], [output], **attributes))
         flowing = output
     return nodes
 

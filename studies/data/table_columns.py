@@ -15,7 +15,7 @@ from mlpsearch.models.inputs.data import Column
 if TYPE_CHECKING:
     import polars as pl
 
-_EMPTY = ("", "na", "n/a", "nan", "null", "?")
+EMPTY = ("", "na", "n/a", "nan", "null", "?")
 MISSING = ""  # the category of an empty cell
 WEEKDAYS, MONTHS = 7, 12
 
@@ -118,7 +118,7 @@ def texts(cells: "pl.Series") -> "pl.Series":
         if cells.is_null().all() or bool((cells.drop_nulls() % 1 == 0).all()):
             cells = cells.cast(pl.Int64, strict=False)
     text = cells.cast(pl.String).str.strip_chars()
-    return text.set(text.str.to_lowercase().is_in(_EMPTY).fill_null(False), None)
+    return text.set(text.str.to_lowercase().is_in(EMPTY).fill_null(False), None)
 
 
 def numbers(cells: "pl.Series", *, decimal_comma: bool = False) -> NDArray[np.float64]:

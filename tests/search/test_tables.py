@@ -76,6 +76,8 @@ def test_from_a_file_to_a_net_that_classifies_other_rows(
     made: Callable[..., Path], mlpsearch: Command, tmp_path: Path, net: str, preprocessing: str
 ) -> None:
     made(net, preprocessing)
+    assert mlpsearch("export", "shop", "-o", "best", "--onnx").code == 0  # which compares it with the net
+    assert (tmp_path / "best" / "model.onnx").exists()
     document = json.loads(mlpsearch("status", "shop", "--json").out)
     assert document["headline"]["test"]["accuracy"] > 0.8
     assert document["headline"]["test"]["images"] == 32
