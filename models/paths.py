@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 def expanded(path: str | Path) -> Path:
@@ -19,13 +20,20 @@ def expanded(path: str | Path) -> Path:
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write the file so that a reader, or a crash, finds the old content or the new, and nothing between."""
+    with file_written_atomically(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def file_written_atomically(path: Path) -> Iterator[BinaryIO]:
+    """Yield an empty file to write, which takes the place of `path` once the body has ended without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     # Not by tempfile, whose files are private: here the system applies the umask, as to any other file.
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         new.replace(path)

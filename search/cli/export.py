@@ -110,13 +110,15 @@ def train(export: Path, data: str | None, as_json: bool) -> None:
 @click.command()
 @click.argument("export", type=_PATH)
 @click.argument("files", type=_PATH, nargs=-1, required=True)
-@click.option("-o", "--output", type=_PATH, help="The .csv or .json file to write, for the rows of a table.")
+@click.option(
+    "-o", "--output", type=_PATH, help="The .csv, .json or .jsonl file to write, for the rows of a table."
+)
 @click.option("--top", type=click.IntRange(min=1), default=3, show_default=True, help="How many classes to show.")
 @json_option
 def predict(export: Path, files: tuple[Path, ...], output: Path | None, top: int, as_json: bool) -> None:
     """Classify image files, or the rows of a table, with the net of an exported folder.
 
-    An image file that cannot be used is named, the others are classified; the exit code is then 1.
+    An image file or a row that cannot be used is named, the others are classified; the exit code is then 1.
     """
     from mlpsearch.search.export.document import read_export
 
@@ -130,18 +132,21 @@ def predict(export: Path, files: tuple[Path, ...], output: Path | None, top: int
 
 def _predict_rows(export: Path, files: tuple[Path, ...], output: Path | None, as_json: bool) -> None:
     from mlpsearch.search.export.prediction import load_classifier
-    from mlpsearch.search.export.table_prediction import classify_rows, write_predictions
+    from mlpsearch.search.export.table_prediction import classify_file, prediction_texts, write_predictions
 
     if len(files) > 1:
         raise click.UsageError("name one table")
-    predictions = classify_rows(load_classifier(export), files[0], tell)
+    classified = classify_file(load_classifier(export), files[0], tell)
     if output is not None:
-        write_predictions(predictions, output)
-        tell(f"wrote {output}: {len(predictions.labels):,} rows")
-    elif as_json:
-        print_json(predictions.to_frame().to_dicts())
+        write_predictions(classified, output)
+        missing = f", {classified.unanswered:,} of them without an answer" if classified.unanswered else ""
+        tell(f"wrote {output}: {classified.rows:,} rows{missing}")
     else:
-        click.echo(predictions.to_frame().write_csv(), nl=False)
+        ascii_only = not (sys.stdout.encoding or "").lower().startswith("utf")
+        for text in prediction_texts(classified, ".json" if as_json else ".csv", ascii_only=ascii_only):
+            click.echo(text, nl=False)
+    if classified.unanswered:
+        sys.exit(1)
 
 
 def _predict_images(export: Path, images: tuple[Path, ...], top: int, as_json: bool) -> None:

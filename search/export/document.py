@@ -24,6 +24,7 @@ DOCUMENT = "export.toml"  # in an exported folder
 SUFFIXES = (".toml", ".json")
 
 _MAX_BYTES = 4_000_000
+_FARTHEST_DAY = 10**8  # from 1970
 _ADDED = {"bins", "class_weights"}  # fields of the configuration that older exports do not have, and do not use
 
 
@@ -37,6 +38,24 @@ def _grey_or_rgb(channels: int) -> int:
     if channels in (1, 3):
         return channels
     raise PydanticCustomError("channels", "must be 1 or 3")
+
+
+def _usable(schema: TableSchema) -> TableSchema:
+    """What comes from elsewhere goes to terminals, and into arithmetic."""
+    names = [column.name for column in schema.columns]
+    problems = {
+        "names must be printable, and each once": len({*names}) < len(names)
+        or not all(map(str.isprintable, names)),
+        "must be at least one": not names,
+        "a category needs categories": any(
+            column.kind == "category" and not column.categories + column.together for column in schema.columns
+        ),
+        "first must be a day": any(abs(column.first) > _FARTHEST_DAY for column in schema.columns),
+    }
+    for problem, is_there in problems.items():
+        if is_there:
+            raise PydanticCustomError("columns", f"of its columns, {problem}")
+    return schema
 
 
 _Text = Annotated[str, AfterValidator(_printable)]  # it is shown in terminals
@@ -63,7 +82,7 @@ class ExportedTable(_Table):
     group: _Text | None = None
     order: _Text | None = None
     options: ColumnOptions = Field(default_factory=ColumnOptions, strict=False)
-    described: TableSchema
+    described: Annotated[TableSchema, AfterValidator(_usable)]
 
     def table_options(self) -> TableOptions:
         """Return how the table is read."""

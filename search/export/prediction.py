@@ -18,6 +18,7 @@ from mlpsearch.models.prediction import trained_net
 from mlpsearch.models.threads import use_threads
 from mlpsearch.search.export.document import Export, read_export
 from mlpsearch.search.export.parameters import WEIGHTS, read_parameters
+from mlpsearch.search.export.table_rows import sound_rows
 from mlpsearch.studies.data.images.archives import MAX_FILE_BYTES
 from mlpsearch.studies.data.images.decoding import as_shape, decode_image
 from mlpsearch.studies.spec.image_options import ImageOptions
@@ -52,18 +53,21 @@ class Classifier:
         """The names of the classes, in the order of the probabilities."""
         return list(self.export.data.classes)
 
-    def predict_proba(self, images: NDArray[Any] | Sequence[str | Path]) -> NDArray[np.float32]:
+    def predict_proba(self, images: Any) -> NDArray[np.float32]:
         """Return the probability of each class, (N, classes).
 
         images: pixels, uint8, (N, height, width, channels), (N, inputs), or (N, height, width) for grey ones; or
-            the paths of N image files.
-        Raises DataError for other arrays, and for a file that is missing, no image or of another size.
+            the paths of N image files. Of a table, its rows: a data frame of Polars or pandas, or columns by name.
+        Raises DataError for other arrays, and for a file that is missing, no image or of another size; of a table
+        for columns that are missing or of another kind, and for the first cell that cannot be read.
         """
+        if self.export.data.table is not None:
+            return self.probabilities(sound_rows(self.export.data.table, images))
         pixels = images if isinstance(images, np.ndarray) else self.read(_paths(images))
         return self.probabilities(_flat(pixels, self.export.data.shape))
 
-    def predict(self, images: NDArray[Any] | Sequence[str | Path]) -> list[str]:
-        """Return the most probable class of each image; images and errors are those of predict_proba."""
+    def predict(self, images: Any) -> list[str]:
+        """Return the most probable class of each image or row; images and errors are those of predict_proba."""
         return [self.classes[best] for best in self.predict_proba(images).argmax(axis=1)]
 
     def read(self, paths: Sequence[Path]) -> NDArray[np.uint8]:
@@ -76,7 +80,7 @@ class Classifier:
         everything = np.arange(len(images))
         columns = self.export.data.layout().columns
         split = Split(images, np.zeros(len(images), np.int64), everything, self.export.data.shape, columns)
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             return probabilities(self.net, split, self.preprocessing).astype(np.float32, copy=False)
 
 

@@ -3,6 +3,7 @@
 It computes what models/inputs/tables.py computes, number by number in float64, and makes float32 of that.
 """
 
+import re
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +13,23 @@ from numpy.typing import NDArray
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.inputs.data import Column
 from mlpsearch.models.inputs.tables import FAR_OUT, SMOOTH_CLIP
-from mlpsearch.studies.data.table_columns import EMPTY, MISSING, MONTHS, WEEKDAYS, TableColumn, TableSchema
+from mlpsearch.studies.data.table_columns import (
+    BOOLEANS,
+    EMPTY,
+    MISSING,
+    MONTHS,
+    WEEKDAYS,
+    TableColumn,
+    TableSchema,
+)
 
 if TYPE_CHECKING:
     from onnx import NodeProto, TensorProto
 
 ML = "ai.onnx.ml"
 OUTPUTS = ("label", "probabilities")
+_WHOLE = re.compile(r"-?(0|[1-9][0-9]*)")
+_OF_NOTHING = ("None", "<NA>", "NaT")  # what onnxruntime makes of None, pandas.NA and pandas.NaT among texts
 _CYCLE = 146_097  # days, after which months begin on the same days again: 400 years
 _FARTHEST = 1e8  # days from 1970 that have a weekday and a month, as in Polars
 
@@ -87,10 +98,7 @@ class TableNodes:
 
     def _category(self, given: str, column: TableColumn) -> str:
         """1 for its own category. One that is not known has number -1, which none has: the others stay 0."""
-        known = {name: number for number, name in enumerate(column.categories)}
-        known |= dict.fromkeys(column.together, len(column.categories))
-        if MISSING in known:
-            known |= dict.fromkeys(_spellings(EMPTY), known[MISSING])
+        known = _numbered(column)
         number = self._add(
             "LabelEncoder",
             given,
@@ -165,8 +173,18 @@ def _months() -> NDArray[np.uint8]:
     return (days.astype("datetime64[M]").astype(np.int64) % MONTHS).astype(np.uint8)
 
 
-def _spellings(words: tuple[str, ...]) -> set[str]:
-    """The words with each of their letters small or capital."""
-    return {
-        "".join(letters) for word in words for letters in product(*zip(word.lower(), word.upper(), strict=True))
-    }
+def _numbered(column: TableColumn) -> dict[str, int]:
+    """The number of each category, in every way to write it that table_columns takes for it: NA, 3.0, True."""
+    known = {name: number for number, name in enumerate(column.categories)}
+    known |= dict.fromkeys(column.together, len(column.categories))
+    if MISSING in known:
+        known = dict.fromkeys(_OF_NOTHING, known[MISSING]) | known
+    for word, name in [*((word, MISSING) for word in EMPTY), *zip(BOOLEANS, BOOLEANS, strict=True)]:
+        if name in known:
+            known |= dict.fromkeys(_spellings(word), known[name])
+    return {f"{name}.0": number for name, number in known.items() if _WHOLE.fullmatch(name)} | known
+
+
+def _spellings(word: str) -> set[str]:
+    """The word with each of its letters small or capital."""
+    return {"".join(letters) for letters in product(*zip(word.lower(), word.upper(), strict=True))}

@@ -1,7 +1,8 @@
-"""Classifying the rows of a table with an exported folder."""
+"""Classifying the rows of a file with an exported folder: some at a time, and on after one that is none."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,105 +10,138 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpsearch.models.errors import DataError, ExportError
-from mlpsearch.models.paths import write_atomically
+from mlpsearch.models.errors import ExportError
+from mlpsearch.models.paths import file_written_atomically
+from mlpsearch.search.export.document import ExportedTable
 from mlpsearch.search.export.prediction import Classifier
-from mlpsearch.studies.data.table_columns import TableColumn, days_of, numbers, texts
-from mlpsearch.studies.data.tables.files import read_table
+from mlpsearch.search.export.table_rows import check_columns, stored_rows
+from mlpsearch.studies.data.tables.batches import batches
 
 if TYPE_CHECKING:
     import polars as pl
 
-_MOST_NAMED = 5  # rows with unreadable cells
+_MOST_NAMED = 20  # rows without an answer
+SUFFIXES = (".csv", ".json", ".jsonl")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowPredictions:
-    """What a net makes of the rows of a table, in their order.
+    """What a net makes of rows that follow each other.
 
-    classes: the names of all classes.  probabilities: (N, classes) float32.
+    classes: the names of all classes.  probabilities: (N, classes) float32; NaN where a row has no answer.
+    first: the number of the first row, from 1.
     """
 
     classes: list[str]
     probabilities: NDArray[np.float32]
+    first: int = 1
 
     @property
-    def labels(self) -> list[str]:
-        """The most probable class of each row."""
-        return [self.classes[best] for best in self.probabilities.argmax(axis=1)]
+    def answered(self) -> NDArray[np.bool_]:
+        """Which rows have an answer, (N,)."""
+        found: NDArray[np.bool_] = np.isfinite(self.probabilities).all(axis=1)
+        return found
+
+    @property
+    def labels(self) -> list[str | None]:
+        """The most probable class of each row; None where it has no answer."""
+        best = self.probabilities.argmax(axis=1)
+        return [self.classes[one] if is_there else None for one, is_there in zip(best, self.answered, strict=True)]
 
     def to_frame(self) -> "pl.DataFrame":
-        """Return a row each: its number from 1, its class, and the probability of each class."""
+        """Return a row each: its number, its class, and the probability of each class; null without an answer."""
         import polars as pl
 
-        columns: dict[str, Any] = {"row": np.arange(1, len(self.probabilities) + 1), "class": self.labels}
+        numbers = np.arange(self.first, self.first + len(self.probabilities))
+        columns: dict[str, Any] = {"row": numbers, "class": pl.Series(self.labels, dtype=pl.String)}
         columns |= {f"probability of {name}": self.probabilities[:, i] for i, name in enumerate(self.classes)}
-        return pl.DataFrame(columns)
+        return pl.DataFrame(columns, nan_to_null=True)
 
 
-def classify_rows(
-    classifier: Classifier, rows: "Path | pl.DataFrame | Mapping[str, Any]", tell: Callable[[str], None]
-) -> RowPredictions:
-    """Return what the net makes of the rows of a file or a data frame (Polars', or whatever makes one).
+@dataclass(slots=True, eq=False)
+class Classified:
+    """What the net makes of the rows of a table, some at a time; it can be gone through once.
 
-    tell: is told of cells that cannot be read; they count as empty.
-    Raises DataError for what is no table, or lacks a column, and ExportError where the net is not of a table.
+    rows: how many there were so far.  unanswered: how many of them have no answer.
     """
-    table = classifier.export.data.table
-    if table is None:
+
+    parts: Iterator[RowPredictions]
+    rows: int = 0
+    unanswered: int = 0
+
+    def __iter__(self) -> Iterator[RowPredictions]:
+        """Count while they pass."""
+        for part in self.parts:
+            self.rows += len(part.probabilities)
+            self.unanswered += int((~part.answered).sum())
+            yield part
+
+
+def classify_file(classifier: Classifier, path: Path, tell: Callable[[str], None]) -> Classified:
+    """Return what the net makes of the rows of a file. tell: is told of rows that get no answer, and why.
+
+    Raises ExportError where the net is not of a table. While the rows are gone through it raises DataError for a
+    file that is no table, or cannot be read on, and for columns that are missing or of another kind.
+    """
+    if classifier.export.data.table is None:
         raise ExportError("the net classifies images, not the rows of a table")
-    where, frame = _frame(rows)
-    table.described.check_names(frame, where)
-    for column in table.described.columns:
-        for problem in _unreadable(frame[column.name], column):
-            tell(f"{where}: {problem}")
-    stored = table.described.encoded(frame, where)
-    shares = classifier.probabilities(stored)
-    if not np.isfinite(shares).all():
-        raise ExportError(f"{where}: the net gives no finite numbers for these rows")
-    return RowPredictions(classifier.classes, shares)
+    return Classified(_classified(classifier, classifier.export.data.table, path, tell))
 
 
-def write_predictions(predictions: RowPredictions, path: Path) -> None:
-    """Write them to a .csv or .json file. Raises ExportError for others, and where that cannot be written."""
-    frame = predictions.to_frame()
-    if path.suffix.lower() not in (".csv", ".json"):
-        raise ExportError(f"{path}: must end in .csv or .json")
-    text = frame.write_csv() if path.suffix.lower() == ".csv" else json.dumps(frame.to_dicts(), ensure_ascii=False)
+def write_predictions(classified: Classified, path: Path) -> None:
+    """Write them to a .csv, .json or .jsonl file: whole or not at all.
+
+    Raises ExportError for others, and where that cannot be written.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise ExportError(f"{path}: must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}", path=path)
     try:
-        write_atomically(path, text.encode())
+        with file_written_atomically(path) as file:
+            for text in prediction_texts(classified, suffix):
+                file.write(text.encode())
     except OSError as error:
-        raise ExportError(f"{path}: cannot be written ({error.strerror})") from error
+        raise ExportError(f"{path}: cannot be written ({error.strerror})", path=path) from error
 
 
-def _frame(rows: "Path | pl.DataFrame | Mapping[str, Any]") -> "tuple[str, pl.DataFrame]":
-    if isinstance(rows, Path):
-        return str(rows), read_table(rows)
-    import polars as pl
+def prediction_texts(classified: Classified, suffix: str, *, ascii_only: bool = False) -> Iterator[str]:
+    """Yield the text of a .csv, .json or .jsonl file, some rows at a time. ascii_only: escape all else in JSON."""
+    is_first = True
+    for part in classified:
+        frame = part.to_frame()
+        if suffix == ".csv":
+            yield frame.write_csv(include_header=is_first)
+        else:
+            rows = [json.dumps(row, ensure_ascii=ascii_only) for row in frame.iter_rows(named=True)]
+            if suffix == ".jsonl":
+                yield "".join(f"{row}\n" for row in rows)
+            else:
+                yield ("[\n" if is_first else ",\n") + ",\n".join(rows)
+        is_first = False
+    if suffix == ".json":
+        yield "[]\n" if is_first else "\n]\n"
 
-    if isinstance(rows, pl.DataFrame):
-        return "the data frame", rows
-    try:
-        if hasattr(rows, "to_dict") and hasattr(rows, "columns"):  # pandas', without pyarrow
-            columns = {str(name): list(rows[name]) for name in rows.columns}
-            return "the data frame", pl.DataFrame(columns, strict=False)
-        return "the rows", pl.DataFrame(rows, strict=False)
-    except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"the rows cannot be made a table ({error})") from error
 
-
-def _unreadable(cells: "pl.Series", column: TableColumn) -> list[str]:
-    """Which rows have a cell that is neither empty nor what the column has, in words."""
-    if column.kind == "category":
-        return []
-    if column.kind == "number":
-        read = numbers(cells, decimal_comma=column.decimal_comma)
-    else:
-        read = days_of(cells, column.format)
-    given = texts(cells)
-    rows = np.flatnonzero(np.isnan(read) & given.is_not_null().to_numpy())
-    named = [
-        f"row {row + 1}: {column.name} = {given[int(row)]!r} is no {column.kind}" for row in rows[:_MOST_NAMED]
-    ]
-    more = len(rows) - len(named)
-    return [f"{one}; it counts as empty" for one in named] + ([f"{more:,} more rows like that"] if more else [])
+def _classified(
+    classifier: Classifier, table: ExportedTable, path: Path, tell: Callable[[str], None]
+) -> Iterator[RowPredictions]:
+    first, unanswered = 1, 0
+    with closing(batches(path)) as parts:
+        for batch in parts:
+            if first == 1:
+                for remark in check_columns(table, batch.frame, str(path)):
+                    tell(f"{path}: {remark}")
+            found = stored_rows(table, batch.frame, str(path))
+            shares = classifier.probabilities(found.stored)
+            problems = {**found.problems, **batch.problems}
+            for row in np.flatnonzero(~np.isfinite(shares).all(axis=1)):
+                problems.setdefault(int(row), "the net gives no finite numbers for it")
+            for row in sorted(problems):
+                shares[row] = np.nan
+                if unanswered < _MOST_NAMED:
+                    tell(f"{path}: row {first + row:,}: {problems[row]}; it has no answer")
+                unanswered += 1
+            yield RowPredictions(classifier.classes, shares, first)
+            first += batch.frame.height
+    if unanswered > _MOST_NAMED:
+        tell(f"{path}: {unanswered - _MOST_NAMED:,} more rows have no answer")

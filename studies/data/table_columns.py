@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 EMPTY = ("", "na", "n/a", "nan", "null", "?")
 MISSING = ""  # the category of an empty cell
+BOOLEANS = ("false", "true")
+_MOST_WHOLE = 2.0**53  # above, not every whole number is a float, and texts of floats have exponents
+_WHOLE = r"^(-?(?:0|[1-9][0-9]*))\.0+$"
+_ISO = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f")
 WEEKDAYS, MONTHS = 7, 12
 
 
@@ -56,7 +60,7 @@ class TableColumn(BaseModel):
         NaN is a missing number, -1 a category that no training row has, also a missing one.
         """
         if self.kind == "category":
-            return _codes(texts(cells), self)[:, None]
+            return _codes(category_texts(cells), self)[:, None]
         if self.kind == "number":
             return numbers(cells, decimal_comma=self.decimal_comma)[:, None]
         days = days_of(cells, self.format)
@@ -67,6 +71,16 @@ class TableColumn(BaseModel):
         weekdays = ((whole + 3) % WEEKDAYS).astype(np.float64)  # day 0 was a Thursday
         months[np.isnan(days)] = weekdays[np.isnan(days)] = -1
         return np.column_stack([days - self.first, weekdays, months])
+
+    def unreadable(self, cells: "pl.Series") -> NDArray[np.bool_]:
+        """Return which cells are neither empty nor what the column has, (N,)."""
+        if self.kind == "category" or (self.kind == "number" and cells.dtype.is_numeric()):
+            return np.zeros(len(cells), np.bool_)
+        if self.kind == "number":
+            is_read = _floats(cells, self.decimal_comma).is_not_null().to_numpy()
+        else:
+            is_read = ~np.isnan(days_of(cells, self.format))
+        return np.asarray(texts(cells).is_not_null().to_numpy() & ~is_read)
 
 
 class TableSchema(BaseModel):
@@ -108,17 +122,28 @@ class TableSchema(BaseModel):
 
 
 def texts(cells: "pl.Series") -> "pl.Series":
-    """Return cells as text without spaces around it; empty cells are null."""
+    """Return cells as text without spaces around it; empty cells are null. Whole floats have no point."""
     import polars as pl
 
     if cells.dtype.is_nested() or cells.dtype == pl.Binary or cells.dtype == pl.Object:
         raise DataError(f"column {cells.name!r} holds {cells.dtype}: name it under columns.ignore")
-    if cells.dtype.is_float():  # 3.0 is the category 3, as where a file has it without the point
-        cells = cells.fill_nan(None)
-        if cells.is_null().all() or bool((cells.drop_nulls() % 1 == 0).all()):
-            cells = cells.cast(pl.Int64, strict=False)
-    text = cells.cast(pl.String).str.strip_chars()
+    text = _float_texts(cells) if cells.dtype.is_float() else cells.cast(pl.String).str.strip_chars()
     return text.set(text.str.to_lowercase().is_in(EMPTY).fill_null(False), None)
+
+
+def category_texts(cells: "pl.Series") -> "pl.Series":
+    """Return texts of cells in which 3.0 is 3, and True is true, as where they are numbers or Booleans."""
+    text = texts(cells).str.replace(_WHOLE, "$1")
+    lower = text.str.to_lowercase()
+    return lower.zip_with(lower.is_in(BOOLEANS).fill_null(False), text)
+
+
+def _float_texts(cells: "pl.Series") -> "pl.Series":
+    """Cell by cell: what one is does not depend on the others."""
+    import polars as pl
+
+    is_whole = ((cells % 1 == 0) & (cells.abs() < _MOST_WHOLE)).fill_null(False)
+    return cells.cast(pl.Int64, strict=False).cast(pl.String).zip_with(is_whole, cells.cast(pl.String))
 
 
 def numbers(cells: "pl.Series", *, decimal_comma: bool = False) -> NDArray[np.float64]:
@@ -146,13 +171,20 @@ def _floats(cells: "pl.Series", decimal_comma: bool) -> "pl.Series":
 
 
 def days_of(cells: "pl.Series", format: str) -> NDArray[np.float64]:  # noqa: A002 - strptime's own word
-    """Return dates as days since 1970, with the share of the day, NaN where there is none."""
+    """Return dates as days since 1970, with the share of the day, NaN where there is none.
+
+    format: of text; empty where the training rows had a type of dates, which as text are ISO 8601.
+    """
     import polars as pl
 
-    if cells.dtype.is_temporal():
+    if cells.dtype in (pl.Date, pl.Datetime):  # a time of the day or a duration is no date
         moments = cells.cast(pl.Datetime("us"))
     else:
-        moments = texts(cells).str.to_datetime(format, strict=False, time_unit="us")
+        text, moments = texts(cells), pl.Series(cells.name, [None] * len(cells), pl.Datetime("us"))
+        for one in (format,) if format else _ISO:
+            moments = moments.zip_with(
+                moments.is_not_null(), text.str.to_datetime(one, strict=False, time_unit="us")
+            )
     microseconds = moments.dt.epoch("us").cast(pl.Float64).fill_null(float("nan")).to_numpy()
     return np.asarray(microseconds, np.float64) / 86_400e6
 

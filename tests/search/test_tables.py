@@ -12,7 +12,6 @@ import pytest
 import mlpsearch as package
 from mlpsearch.models import NETS
 from mlpsearch.models.errors import DataError, SpecError
-from mlpsearch.search.export.table_prediction import classify_rows
 from mlpsearch.studies.spec.reading import parse_spec
 from tests.search.conftest import Command
 
@@ -95,37 +94,6 @@ def test_from_a_file_to_a_net_that_classifies_other_rows(
     ]
     assert eighth == pytest.approx(answers.to_dicts()[7])
     assert mlpsearch("predict", "best", "new.csv").out == (tmp_path / "answers.csv").read_text()
-
-
-def test_a_row_is_the_same_alone_in_a_batch_and_in_any_form(made: Callable[..., Path], tmp_path: Path) -> None:
-    net = package.load(made(preprocessing="quantiles"))
-    frame = shop(30, seed=2)
-    together = classify_rows(net, frame, print).probabilities
-    for row in range(30):
-        alone = classify_rows(net, frame[row : row + 1], print).probabilities
-        np.testing.assert_allclose(alone[0], together[row], atol=1e-6)
-    frame.write_csv(tmp_path / "rows.csv")
-    frame.write_parquet(tmp_path / "rows.parquet")
-    for form in (tmp_path / "rows.csv", tmp_path / "rows.parquet", frame.to_dict(as_series=False)):
-        np.testing.assert_array_equal(classify_rows(net, form, print).probabilities, together)
-    shuffled = classify_rows(net, frame.select(reversed(frame.columns)), print).probabilities
-    np.testing.assert_array_equal(shuffled, together)
-
-
-def test_rows_that_cannot_be_read_are_named_and_the_rest_is_classified(
-    made: Callable[..., Path], mlpsearch: Command, tmp_path: Path
-) -> None:
-    made()
-    (tmp_path / "new.csv").write_text("city,spent,day\nRome,5,2024-02-30\nOslo,much,2024-02-01\nMars,,\n")
-    answer = mlpsearch("predict", "best", "new.csv")
-    assert answer.err.splitlines() == [
-        "new.csv: row 2: spent = 'much' is no number; it counts as empty",
-        "new.csv: row 1: day = '2024-02-30' is no date; it counts as empty",
-    ]
-    assert len(answer.out.splitlines()) == 4
-    (tmp_path / "less.csv").write_text("city,day\nRome,2024-02-03\n")
-    refused = mlpsearch("predict", "best", "less.csv")
-    assert (refused.code, refused.err) == (1, "error: less.csv: has no column 'spent'\n")
 
 
 def test_images_are_no_rows_and_rows_no_images(

@@ -7,7 +7,7 @@ import csv
 import gzip
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from mlpsearch.models.errors import DataError
 
@@ -28,16 +28,21 @@ def is_table(path: Path) -> bool:
     return path.name.lower().endswith(SUFFIXES)
 
 
+def refuse_other_files(path: Path) -> None:
+    """Raise DataError where the name is that of no file of a table."""
+    if path.name.lower().endswith(_PICKLES):
+        raise DataError(f"{path}: a pickle can run any program, so it is not read: save a CSV or Parquet file")
+    if not is_table(path):
+        raise DataError(f"{path}: must be a table ({', '.join(SUFFIXES)})")
+
+
 def read_table(path: Path) -> "pl.DataFrame":
     """Return the rows of a file, with the names of its columns stripped of spaces around them.
 
     Raises DataError for a file that is missing, too large, not a table, or whose columns have no names or one name
     twice.
     """
-    if path.name.lower().endswith(_PICKLES):
-        raise DataError(f"{path}: a pickle can run any program, so it is not read: save a CSV or Parquet file")
-    if not is_table(path):
-        raise DataError(f"{path}: must be a table ({', '.join(SUFFIXES)})")
+    refuse_other_files(path)
     try:
         size = path.stat().st_size
         if size > _MAX_BYTES:
@@ -53,7 +58,7 @@ def read_table(path: Path) -> "pl.DataFrame":
 
 def _read_text(path: Path) -> "pl.DataFrame":
     content = _unpacked(path)
-    names, separator = _header(content, path)
+    names, separator = header(content, path)
     import polars as pl
 
     try:
@@ -62,7 +67,7 @@ def _read_text(path: Path) -> "pl.DataFrame":
         frame = pl.read_csv(content, separator=separator, has_header=False, skip_rows=1, schema=schema)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError) as error:
         broken = _where_it_breaks(content, separator, len(names), path)
-        raise DataError(broken or _one_line(path, error)) from error
+        raise DataError(broken or one_line(path, error)) from error
     if frame[names[-1]].null_count():  # Polars fills short rows up
         broken = _where_it_breaks(content, separator, len(names), path)
         if broken:
@@ -85,8 +90,11 @@ def _unpacked(path: Path) -> bytes:
     return content
 
 
-def _header(content: bytes, path: Path) -> tuple[list[str], str]:
-    """The names of the columns, and what separates them: of the usual characters the one that splits most."""
+def header(content: bytes, path: Path) -> tuple[list[str], str]:
+    """Return the names of the columns, and what separates them: of the usual characters the one that splits most.
+
+    content: of a text file, its first line or more. Raises DataError for what cannot be the names of columns.
+    """
     end = content.find(b"\n")
     try:
         line = content[: end if end >= 0 else len(content)].decode("utf-8-sig").rstrip("\r")
@@ -95,11 +103,12 @@ def _header(content: bytes, path: Path) -> tuple[list[str], str]:
     split = {one: next(csv.reader([line], delimiter=one), []) for one in _SEPARATORS}
     separator = max(_SEPARATORS, key=lambda one: len(split[one]))
     names = [name.strip() for name in split[separator]]
-    _check_names(names, path)
+    check_names(names, path)
     return names, separator
 
 
-def _check_names(names: list[str], path: Path) -> None:
+def check_names(names: list[str], path: Path) -> None:
+    """Raise DataError for what cannot be the names of a table's columns."""
     if len(names) > _MAX_COLUMNS:
         raise DataError(f"{path}: has {len(names):,} columns: at most {_MAX_COLUMNS:,} are allowed")
     if len(names) > 1 and all(_is_number(name) for name in names):
@@ -143,22 +152,30 @@ def _read_binary(path: Path) -> "pl.DataFrame":
     try:
         with path.open("rb") as file:  # by its name Polars would look for patterns and URLs in it
             if suffix == ".parquet":
-                rows = pl.scan_parquet(file).select(pl.len()).collect().item()
-                if rows * len(pl.read_parquet_schema(file)) > _MAX_CELLS:
-                    raise DataError(f"{path}: has more than {_MAX_CELLS:,} cells")
-                file.seek(0)
+                check_cells(file, path)
                 frame = pl.read_parquet(file)
             elif suffix in (".feather", ".arrow"):
                 frame = pl.read_ipc(file)
             else:
                 frame = pl.read_ndjson(file, infer_schema_length=None)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError) as error:
-        raise DataError(_one_line(path, error)) from error
+        raise DataError(one_line(path, error)) from error
     frame = frame.rename({name: name.strip() for name in frame.columns}) if frame.columns else frame
-    _check_names(frame.columns, path)
+    check_names(frame.columns, path)
     return frame
 
 
-def _one_line(path: Path, error: Exception) -> str:
+def check_cells(file: IO[bytes], path: Path) -> None:
+    """Raise DataError where a Parquet file says that it has more cells than are read; the file is at its start."""
+    import polars as pl
+
+    rows = pl.scan_parquet(file).select(pl.len()).collect().item()
+    if rows * len(pl.read_parquet_schema(file)) > _MAX_CELLS:
+        raise DataError(f"{path}: has more than {_MAX_CELLS:,} cells")
+    file.seek(0)
+
+
+def one_line(path: Path, error: Exception) -> str:
+    """Return what a library says of a file that it cannot read, in one line."""
     first = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return f"{path}: cannot be read as a table ({first})"

@@ -12,6 +12,7 @@ from mlpsearch.studies.data.table_columns import (
     TableColumn,
     TableSchema,
     are_numbers,
+    category_texts,
     days_of,
     numbers,
     texts,
@@ -73,7 +74,7 @@ def _column(cells: "pl.Series", options: ColumnOptions, where: str) -> TableColu
     if name in options.numeric:
         return _number(cells, numbers(cells), is_certain=True)
     if name in options.categorical:
-        return _category(cells, texts(cells), is_certain=True)
+        return _category(cells, category_texts(cells), is_certain=True)
     if cells.dtype.is_temporal():
         return _date(cells, "")
     if cells.dtype.is_numeric():
@@ -97,7 +98,7 @@ def _of_text(cells: "pl.Series", where: str) -> TableColumn | str:
             f"{where}: column {cells.name!r} has dates like {given[0]!r}: say which is the day, with "
             f'columns.dates = {{ {cells.name} = "%d/%m/%Y" }} or the like'
         )
-    return _category(cells, text, is_certain=False)
+    return _category(cells, category_texts(cells), is_certain=False)
 
 
 def _number(

@@ -96,7 +96,10 @@ def run_onnx(model: bytes, table: TableSchema, frame: pl.DataFrame) -> tuple[lis
 
 def _cells(cells: pl.Series, kind: str) -> NDArray[Any]:
     if kind == "category":
-        return np.array([[cell or ""] for cell in cells.to_list()], object)
+        return np.array([[text.strip()] for text in cells.cast(pl.String).fill_null("").to_list()], object)
     if kind == "date":
-        return cells.cast(pl.Int32).cast(pl.Float64).fill_null(np.nan).to_numpy()[:, None]
-    return cells.cast(pl.Float64).fill_null(np.nan).to_numpy()[:, None]
+        microseconds = cells.cast(pl.Datetime("us")).dt.epoch("us").cast(pl.Float64) / 86_400e6
+        return microseconds.fill_null(np.nan).to_numpy()[:, None]
+    if cells.dtype == pl.String:
+        cells = cells.str.strip_chars()
+    return cells.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy()[:, None]

@@ -16,7 +16,6 @@ from mlpsearch.search.export import onnx_check
 from mlpsearch.search.export.exporting import export_winner, write_folder
 from mlpsearch.search.export.onnx_model import onnx_model
 from mlpsearch.search.export.prediction import load_classifier
-from mlpsearch.search.export.table_prediction import classify_rows
 from mlpsearch.search.results.winner import load_winner
 from mlpsearch.studies.record import StudyRecord
 from tests.search.export.tables import CLASSES, drawn_net, export_of, run_onnx, write
@@ -54,12 +53,12 @@ def test_it_gives_the_probabilities_of_the_net_and_the_label(
     )
     schema, arrays = drawn_net(rows(), config)
     export = export_of(schema, arrays, config, net)
-    expected = classify_rows(load_classifier(write(tmp_path / "best", export, arrays)), rows(seed=1), print)
+    classifier = load_classifier(write(tmp_path / "best", export, arrays))
     labels, shares = run_onnx(onnx_model(export, arrays), schema, rows(seed=1))
     assert shares.dtype == np.float32
-    np.testing.assert_allclose(shares, expected.probabilities, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(shares, classifier.predict_proba(rows(seed=1)), rtol=0, atol=1e-5)
     assert np.ptp(shares, axis=0).max() > 0.01
-    assert labels == expected.labels
+    assert labels == classifier.predict(rows(seed=1))
 
 
 @pytest.fixture
@@ -82,7 +81,7 @@ def test_an_unknown_category_is_none_of_them(shares_of: Callable[..., list[list[
 
 def test_an_empty_category_may_be_written_as_in_a_file(shares_of: Callable[..., list[list[float]]]) -> None:
     (empty,) = shares_of("")
-    assert shares_of("NA", "n/A", "NaN", "nUll", "?") == [empty] * 5
+    assert shares_of("NA", "n/A", "NaN", "nUll", "?", "<NA>") == [empty] * 6
 
 
 def test_numbers_that_float32_cannot_tell_apart_stay_apart() -> None:
@@ -100,9 +99,9 @@ def test_dates_before_1970_and_far_away_have_their_weekday_and_month(tmp_path: P
     schema, arrays = drawn_net(pl.DataFrame({"day": days}), config)
     export = export_of(schema, arrays, config, "numpy")
     others = pl.DataFrame({"day": np.arange("1799-11-01", "2405-01-01", 13, dtype="datetime64[D]")})
-    expected = classify_rows(load_classifier(write(tmp_path / "best", export, arrays)), others, print)
+    expected = load_classifier(write(tmp_path / "best", export, arrays)).predict_proba(others)
     _, shares = run_onnx(onnx_model(export, arrays), schema, others)
-    np.testing.assert_allclose(shares, expected.probabilities, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(shares, expected, rtol=0, atol=1e-5)
 
 
 def test_it_says_what_its_inputs_are_and_asks_for_what_todays_onnxruntime_has() -> None:

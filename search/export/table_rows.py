@@ -1,0 +1,126 @@
+"""The rows of a table as the net of an export takes them, and what is wrong with them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpsearch.models.errors import DataError
+from mlpsearch.search.export.document import ExportedTable
+from mlpsearch.studies.data.table_columns import TableColumn, texts
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_SHOWN = 40  # characters of a cell
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredRows:
+    """Rows as they are stored, (N, stored columns) float64.
+
+    problems: of rows with a cell that cannot be read, counted from 0: which cell, in words.
+    """
+
+    stored: NDArray[np.float64]
+    problems: dict[int, str]
+
+
+def stored_rows(table: ExportedTable, frame: "pl.DataFrame", where: str) -> StoredRows:
+    """Return the rows of a table that has the columns. Their order, and further columns, play no part."""
+    problems = dict[int, str]()
+    for column in _strict(table):
+        cells = frame[column.name]
+        for row in np.flatnonzero(column.unreadable(cells)):
+            problems.setdefault(int(row), f"{column.name} = {_shown(cells, int(row))} is no {column.kind}")
+    return StoredRows(table.described.encoded(frame, where), problems)
+
+
+def sound_rows(table: ExportedTable, rows: Any) -> NDArray[np.float64]:
+    """Return the rows that frame_of takes as they are stored, (N, stored columns).
+
+    Raises DataError for columns that check_columns refuses, and for the first cell that cannot be read.
+    """
+    where, frame = frame_of(rows)
+    check_columns(table, frame, where)
+    found = stored_rows(table, frame, where)
+    for row in sorted(found.problems):
+        raise DataError(f"{where}: row {row + 1:,}: {found.problems[row]}")
+    return found.stored
+
+
+def check_columns(table: ExportedTable, frame: "pl.DataFrame", where: str) -> list[str]:
+    """Return remarks on columns, a line each; raise DataError for those that are missing or of another kind.
+
+    frame: some rows. A column is of another kind where several of its cells are not empty and none of them is what
+    it should be; one whose categories are all unknown gets a remark.
+    """
+    missing = [one.name for one in table.described.columns if one.name not in frame.columns]
+    if missing:
+        raise DataError(f"{where}: has no {_columns(missing)}")
+    for column in table.described.columns:
+        kind = frame[column.name].dtype
+        if kind.is_nested() or str(kind) in ("Binary", "Object"):
+            raise DataError(f"{where}: column {column.name!r} holds {kind}, not a {column.kind}")
+    others = list[str]()
+    for column in _strict(table):
+        cells = frame[column.name]
+        unreadable = column.unreadable(cells)
+        given = int(texts(cells).is_not_null().sum())
+        if given > 1 and unreadable.sum() == given:
+            others.append(
+                f"column {column.name!r} has no {column.kind}, but {_shown(cells, int(unreadable.argmax()))}"
+            )
+    if others:
+        raise DataError(f"{where}: {'; '.join(others)}: the net was trained on other columns")
+    return [*filter(None, (_remark(column, frame[column.name]) for column in table.described.columns))]
+
+
+def frame_of(rows: Any) -> "tuple[str, pl.DataFrame]":
+    """Return what rows are called in messages, and rows as a Polars data frame.
+
+    rows: a data frame of Polars or pandas, or columns by name. Raises DataError for others.
+    """
+    import polars as pl
+
+    if isinstance(rows, pl.DataFrame):
+        return "the data frame", rows
+    try:
+        if hasattr(rows, "to_dict") and hasattr(rows, "columns"):  # pandas', without pyarrow
+            columns = {str(name): list(rows[name]) for name in rows.columns}
+            return "the data frame", pl.DataFrame(columns, strict=False)
+        if isinstance(rows, Mapping):
+            return "the rows", pl.DataFrame(rows, strict=False)
+    except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
+        raise DataError(f"the rows cannot be made a table ({error})") from error
+    raise DataError(f"rows: must be a data frame, or columns by name; given was {type(rows).__name__}")
+
+
+def _strict(table: ExportedTable) -> list[TableColumn]:
+    """Columns whose cells must be what the column has: where the study file says `numeric`, others are empty."""
+    return [
+        one for one in table.described.columns if one.kind != "category" and one.name not in table.options.numeric
+    ]
+
+
+def _remark(column: TableColumn, cells: "pl.Series") -> str:
+    if column.kind != "category":
+        return ""
+    given = texts(cells).is_not_null()
+    if given.sum() < 2 or (column.encoded(cells.filter(given)) >= 0).any():
+        return ""
+    return (
+        f"column {column.name!r}: no training row had any of its values, such as {_shown(cells, given.arg_max())}"
+    )
+
+
+def _columns(names: list[str]) -> str:
+    shown = ", ".join(map(repr, names[:5])) + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
+    return f"column{'s' if len(names) > 1 else ''} {shown}"
+
+
+def _shown(cells: "pl.Series", row: int | None) -> str:
+    text = str(cells[row or 0])
+    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")

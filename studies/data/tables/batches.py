@@ -1,0 +1,168 @@
+"""Files of tables some rows at a time, for whoever goes on after a row that is none, and holds no whole table.
+
+What is read, and what a cell is, is that of files.py; of a text file each row is looked at by itself.
+"""
+
+import csv
+import gzip
+import io
+import json
+import zlib
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, AnyStr
+
+from mlpsearch.models.errors import DataError
+from mlpsearch.studies.data.tables.files import (
+    TEXT_SUFFIXES,
+    check_cells,
+    check_names,
+    header,
+    one_line,
+    refuse_other_files,
+)
+
+if TYPE_CHECKING:
+    import polars as pl
+
+ROWS = 10_000  # of a batch, at most
+_MAX_LINE = 2**24  # characters
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Rows of a table that follow each other.
+
+    problems: of rows that cannot be read, counted from 0: why. Their cells are empty.
+    """
+
+    frame: "pl.DataFrame"
+    problems: dict[int, str] = field(default_factory=dict)
+
+
+def batches(path: Path) -> Generator[Batch, None, None]:
+    """Yield the rows of a file; every batch has the columns of the first. To be closed by who does not go on.
+
+    Raises DataError for a file that is missing, no table, has no rows, or has columns of no name or of one name.
+    """
+    refuse_other_files(path)
+    is_empty = True
+    try:
+        with _opened(path) as file:
+            for batch in _batches(file, path):
+                is_empty = False
+                yield batch
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except (EOFError, zlib.error) as error:
+        raise DataError(f"{path}: is damaged or ends too early: is the download complete?") from error
+    if is_empty:
+        raise DataError(f"{path}: has no rows")
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """Not by its name: Polars would look for patterns and URLs in it."""
+    return gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb")
+
+
+def _batches(file: IO[bytes], path: Path) -> Iterator[Batch]:
+    name = path.name.lower()
+    if name.endswith(TEXT_SUFFIXES):
+        return _of_text(file, path)
+    return _of_json_lines(file, path) if name.endswith((".jsonl", ".ndjson")) else _of_binary(file, path)
+
+
+def _of_text(file: IO[bytes], path: Path) -> Iterator[Batch]:
+    import polars as pl
+
+    first = file.readline(_MAX_LINE)
+    if not first.strip():
+        raise DataError(f"{path}: is empty")
+    names, separator = header(first, path)
+    with io.TextIOWrapper(file, "utf-8", errors="surrogateescape", newline="") as text:
+        rows = _rows(csv.reader(_lines(text, path), delimiter=separator, strict=True), names)
+        while some := list(islice(rows, ROWS)):
+            problems = {place: row for place, row in enumerate(some) if isinstance(row, str)}
+            nothing = [None] * len(names)
+            columns = zip(*(nothing if isinstance(row, str) else row for row in some), strict=True)
+            frame = pl.DataFrame(dict(zip(names, columns, strict=True)), dict.fromkeys(names, pl.String()))
+            yield Batch(frame, problems)
+
+
+def _rows(reader: "csv._reader", names: list[str]) -> Iterator[list[str] | str]:
+    """The cells of each row; or why it is none."""
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield f"line {reader.line_num + 1}: {error}: a quote is open or in the wrong place"
+            continue
+        if not row and len(names) > 1:  # a line with nothing in it
+            continue
+        if not row:
+            row = [""]
+        if len(row) != len(names):
+            yield f"line {reader.line_num + 1} has {len(row)} cells, the header {len(names)}"
+        elif any("\ud800" <= letter <= "\udfff" for cell in row if not cell.isascii() for letter in cell):
+            yield f"line {reader.line_num + 1} is not text in UTF-8"
+        else:
+            yield row
+
+
+def _of_json_lines(file: IO[bytes], path: Path) -> Iterator[Batch]:
+    import polars as pl
+
+    lines = (line for line in _lines(file, path) if line.strip())
+    names: list[str] = []
+    while some := list(islice(lines, ROWS)):
+        problems = dict[int, str]()
+        for place, line in enumerate(some):
+            if not _is_object(line):
+                problems[place], some[place] = "is no JSON object", b"{}\n"
+        try:
+            frame = pl.read_ndjson(b"\n".join(some), infer_schema_length=None)
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError) as error:
+            raise DataError(one_line(path, error)) from error
+        names = names or frame.columns
+        missing = [pl.lit(None).alias(name) for name in names if name not in frame.columns]
+        yield Batch(_named(frame.with_columns(missing).select(names), path), problems)
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _of_binary(file: IO[bytes], path: Path) -> Iterator[Batch]:
+    import polars as pl
+
+    is_parquet = path.suffix.lower() == ".parquet"
+    scan = pl.scan_parquet if is_parquet else pl.scan_ipc
+    try:
+        if is_parquet:
+            check_cells(file, path)
+        for frame in scan(file).collect_batches(chunk_size=ROWS, maintain_order=True):
+            if frame.height:
+                yield Batch(_named(frame, path))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError) as error:
+        raise DataError(one_line(path, error)) from error
+
+
+def _named(frame: "pl.DataFrame", path: Path) -> "pl.DataFrame":
+    """With the names of its columns stripped of spaces around them."""
+    frame = frame.rename({name: name.strip() for name in frame.columns}) if frame.columns else frame
+    check_names(frame.columns, path)
+    return frame
+
+
+def _lines(file: IO[AnyStr], path: Path) -> Iterator[AnyStr]:
+    while line := file.readline(_MAX_LINE):
+        if len(line) == _MAX_LINE:
+            raise DataError(f"{path}: has a line of more than {_MAX_LINE:,} characters")
+        yield line
