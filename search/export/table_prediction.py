@@ -39,8 +39,7 @@ class RowPredictions:
     @property
     def answered(self) -> NDArray[np.bool_]:
         """Which rows have an answer, (N,)."""
-        found: NDArray[np.bool_] = np.isfinite(self.probabilities).all(axis=1)
-        return found
+        return np.asarray(np.isfinite(self.probabilities).all(axis=1))
 
     @property
     def labels(self) -> list[str | None]:
@@ -134,8 +133,8 @@ def _classified(
             found = stored_rows(table, batch.frame, str(path))
             shares = classifier.probabilities(found.stored)
             problems = {**found.problems, **batch.problems}
-            for row in np.flatnonzero(~np.isfinite(shares).all(axis=1)):
-                problems.setdefault(int(row), "the net gives no finite numbers for it")
+            for row in np.flatnonzero(~np.isfinite(shares).all(axis=1)).tolist():
+                problems.setdefault(row, "the net gives no finite numbers for it")
             for row in sorted(problems):
                 shares[row] = np.nan
                 if unanswered < _MOST_NAMED:

@@ -119,7 +119,7 @@ def test_an_export_predicts(done: mlpsearch.Study, tmp_path: Path) -> None:
 def test_other_images_are_refused(done: mlpsearch.Study, tmp_path: Path, images: object) -> None:
     done.export(tmp_path / "best")
     with pytest.raises(DataError, match=r"must be pixels, uint8 of the shape|must be in a list"):
-        mlpsearch.load(tmp_path / "best").predict_proba(images)  # type: ignore[arg-type]
+        mlpsearch.load(tmp_path / "best").predict_proba(images)
 
 
 def test_what_is_not_there_is_said(tmp_path: Path, done: mlpsearch.Study) -> None:

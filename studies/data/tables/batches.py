@@ -7,12 +7,13 @@ import csv
 import gzip
 import io
 import json
+import re
 import zlib
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, AnyStr
+from typing import IO, TYPE_CHECKING, AnyStr, cast
 
 from mlpsearch.models.errors import DataError
 from mlpsearch.studies.data.tables.files import (
@@ -25,10 +26,13 @@ from mlpsearch.studies.data.tables.files import (
 )
 
 if TYPE_CHECKING:
+    import _csv
+
     import polars as pl
 
 ROWS = 10_000  # of a batch, at most
 _MAX_LINE = 2**24  # characters
+_SURROGATE = re.compile("[\ud800-\udfff]")  # a byte that is not UTF-8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,7 +68,7 @@ def batches(path: Path) -> Generator[Batch, None, None]:
 
 def _opened(path: Path) -> IO[bytes]:
     """Not by its name: Polars would look for patterns and URLs in it."""
-    return gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb")
+    return cast("IO[bytes]", gzip.open(path)) if path.name.lower().endswith(".gz") else path.open("rb")
 
 
 def _batches(file: IO[bytes], path: Path) -> Iterator[Batch]:
@@ -91,7 +95,7 @@ def _of_text(file: IO[bytes], path: Path) -> Iterator[Batch]:
             yield Batch(frame, problems)
 
 
-def _rows(reader: "csv._reader", names: list[str]) -> Iterator[list[str] | str]:
+def _rows(reader: "_csv.Reader", names: list[str]) -> Iterator[list[str] | str]:
     """The cells of each row; or why it is none."""
     while True:
         try:
@@ -107,7 +111,7 @@ def _rows(reader: "csv._reader", names: list[str]) -> Iterator[list[str] | str]:
             row = [""]
         if len(row) != len(names):
             yield f"line {reader.line_num + 1} has {len(row)} cells, the header {len(names)}"
-        elif any("\ud800" <= letter <= "\udfff" for cell in row if not cell.isascii() for letter in cell):
+        elif _SURROGATE.search("".join(row)):
             yield f"line {reader.line_num + 1} is not text in UTF-8"
         else:
             yield row

@@ -129,7 +129,7 @@ def test_a_row_is_the_same_alone_among_others_in_files_and_in_onnx(case: Case, s
             (part,) = classify_file(net, Path(folder) / name, lambda _: None)
             np.testing.assert_array_equal(part.probabilities, expected, err_msg=name)
     labels, shares = run_onnx(onnx_model(export, arrays), schema, others)
-    for row in np.flatnonzero(np.isfinite(expected).all(axis=1)):
+    for row in np.flatnonzero(np.isfinite(expected).all(axis=1)).tolist():
         assert _is_close(shares[row], expected[row], allowed[row])
         assert labels[row] == net.classes[int(shares[row].argmax())]
 
