@@ -98,21 +98,21 @@ def _of_text(file: IO[bytes], path: Path) -> Iterator[Batch]:
 def _rows(reader: "_csv.Reader", names: list[str]) -> Iterator[list[str] | str]:
     """The cells of each row; or why it is none."""
     while True:
+        line = reader.line_num + 2  # of the file, whose first one are the names; a row may have several
         try:
             row = next(reader)
         except StopIteration:
             return
-        except csv.Error as error:
-            yield f"line {reader.line_num + 1}: {error}: a quote is open or in the wrong place"
+        except csv.Error:
+            yield f"line {line:,}: a quote is not closed, or in the wrong place"
             continue
         if not row and len(names) > 1:  # a line with nothing in it
             continue
-        if not row:
-            row = [""]
+        row = row or [""]
         if len(row) != len(names):
-            yield f"line {reader.line_num + 1} has {len(row)} cells, the header {len(names)}"
+            yield f"line {line:,} has {len(row)} cells, the header {len(names)}"
         elif _SURROGATE.search("".join(row)):
-            yield f"line {reader.line_num + 1} is not text in UTF-8"
+            yield f"line {line:,} is not text in UTF-8"
         else:
             yield row
 

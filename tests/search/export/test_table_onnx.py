@@ -138,3 +138,13 @@ def test_a_model_that_is_not_the_net_is_not_written(
     monkeypatch.setattr(onnx_check, "_run", run)
     with pytest.raises(ExportError, match="checked with the package onnxruntime: pip install"):
         write_folder(export_winner(record, winner, tmp_path / "best"), winner, tmp_path / "best", onnx=True)
+
+
+def test_labels_that_are_large_numbers_are_text() -> None:
+    config = TrainConfig(hidden_size=8, preprocessing="standardize")
+    schema, arrays = drawn_net(rows(), config)
+    export = export_of(schema, arrays, config, "numpy")
+    classes = ["5000000000", "-1", "4294967301"]
+    export = export.model_copy(update={"data": export.data.model_copy(update={"classes": classes})})
+    labels, shares = run_onnx(onnx_model(export, arrays), schema, rows(seed=1))
+    assert labels == [classes[best] for best in shares.argmax(axis=1)]

@@ -49,7 +49,7 @@ def test_rows_that_cannot_be_read_are_named_and_the_rest_is_classified(
         "new.csv: row 1: day = '2024-02-30' is no date; it has no answer",
         "new.csv: row 2: spent = 'much' is no number; it has no answer",
         "new.csv: row 4: line 5 has 2 cells, the header 3; it has no answer",
-        "new.csv: row 5: line 6: ',' expected after '\"': a quote is open or in the wrong place; it has no answer",
+        "new.csv: row 5: line 6: a quote is not closed, or in the wrong place; it has no answer",
     ]
     answers = pl.read_csv(answer.out.encode())
     assert answers["row"].to_list() == [1, 2, 3, 4, 5, 6]
