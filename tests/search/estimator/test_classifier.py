@@ -22,7 +22,6 @@ from sklearn.preprocessing import StandardScaler
 import mlpsearch
 from mlpsearch.models.errors import RowsError, SpecError, StudyError
 from mlpsearch.search.export.prediction import load_classifier
-from mlpsearch.search.export.table_prediction import classify_rows
 from mlpsearch.studies.files import file_store
 from mlpsearch.studies.study_data import find_spec
 from tests.search.estimator.makers import apart, tiny
@@ -232,9 +231,9 @@ def test_a_study_in_a_storage_stays_with_its_rows(tmp_path: Path) -> None:
     assert rows is not None
     assert rows.is_relative_to(tmp_path / "here.db.artifacts"), "`mlpsearch run` finds them as well"
     study.export(tmp_path / "best")
-    exported = classify_rows(load_classifier(tmp_path / "best"), pl.DataFrame(X, schema=["x0", "x1"]), print)
+    exported = load_classifier(tmp_path / "best")
     assert exported.classes == ["no", "yes"]
-    assert exported.probabilities == pytest.approx(expected, abs=1e-5)
+    assert exported.predict_proba(pl.DataFrame(X, schema=["x0", "x1"])) == pytest.approx(expected, abs=1e-5)
     for ask in (study.evaluate, study.confirm):
         with pytest.raises(StudyError, match="test = 0 holds no row out to test it on"):
             ask()
