@@ -164,6 +164,21 @@ def test_files_that_cannot_be_read_on(
     assert not (tmp_path / "answers.csv").exists()
 
 
+@pytest.mark.parametrize("name", ["rows.parquet", "rows.jsonl"])
+def test_a_panic_of_polars_is_refused_in_one_line(
+    best: Path, mlpsearch: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def panic(*_: object, **__: object) -> pl.DataFrame:
+        raise pl.exceptions.PanicException("called `unwrap()`\non a value")
+
+    shop().write_parquet(tmp_path / "rows.parquet")
+    shop().write_ndjson(tmp_path / "rows.jsonl")
+    monkeypatch.setattr(pl, "scan_parquet", panic)
+    monkeypatch.setattr(pl, "read_ndjson", panic)
+    message = f"error: {name}: cannot be read as a table (called `unwrap()`)\n"
+    assert mlpsearch("predict", "best", name).err == message
+
+
 def test_a_row_that_is_not_utf_8_is_named(best: Path, mlpsearch: Command, tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_bytes("city,day,spent\nÖlme,,1\n".encode() + b"\xd6lme,,1\n\nRome,,2\n")
     answer = mlpsearch("predict", "best", "rows.csv")
