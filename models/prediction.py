@@ -16,6 +16,7 @@ All are float32. Of a table, in place of the last two, float64 (models/inputs/ta
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from mlpsearch.models import build_net
@@ -24,7 +25,13 @@ from mlpsearch.models.initialization import parameter_shapes
 from mlpsearch.models.inputs.data import Column, Split
 from mlpsearch.models.inputs.pixels import PixelPreprocessing, PixelStatistics
 from mlpsearch.models.inputs.preprocessing import Preprocessing
-from mlpsearch.models.inputs.tables import TablePreprocessing, TableStatistics, table_inputs, table_shapes
+from mlpsearch.models.inputs.tables import (
+    TABLE_ARRAYS,
+    TablePreprocessing,
+    TableStatistics,
+    table_inputs,
+    table_shapes,
+)
 from mlpsearch.models.net import Net
 
 
@@ -59,6 +66,15 @@ def prediction_shapes(layout: Layout, classes: int, config: TrainConfig) -> dict
     inputs = min(config.components, layout.stored) if whitened else layout.stored
     shapes = parameter_shapes(inputs, classes, config) | {"offset": (layout.stored,), "scale": ()}
     return shapes | ({"projection": (layout.stored, inputs)} if whitened else {})
+
+
+def blank_preprocessing(layout: Layout, config: TrainConfig) -> Preprocessing:
+    """Return preprocessing of the shapes that a configuration gives it, with statistics of nothing."""
+    shapes = prediction_shapes(layout, 1, config)
+    arrays = {
+        name: np.zeros(shapes[name]) for name in shapes.keys() & {*TABLE_ARRAYS, "offset", "scale", "projection"}
+    }
+    return _preprocessing(arrays, config, layout.columns)
 
 
 def prediction_arrays(net: Net, preprocessing: Preprocessing) -> dict[str, NDArray[Any]]:

@@ -1,6 +1,5 @@
-"""What a study's data are, what looks wrong with them, and how long its search will take on this machine."""
+"""What a study's data are, what looks wrong with them, and what its search will take on this machine."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,23 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpsearch.models import build_net
-from mlpsearch.models.config import TYPES, TrainConfig
 from mlpsearch.models.inputs.data import Split
-from mlpsearch.models.metrics import predict_split
-from mlpsearch.models.prediction import statistics
-from mlpsearch.models.threads import limited_threads
-from mlpsearch.studies.data.duplicates import count_known
+from mlpsearch.search.measuring import measure, memory_before_data
 from mlpsearch.studies.data.table_columns import MISSING
-from mlpsearch.studies.data.training import TrainingData, check_images, remarks_on_validation
-from mlpsearch.studies.spec.dimensions import Choices, Dimension
-from mlpsearch.studies.spec.space import defaults_of
-from mlpsearch.studies.spec.study import StudySpec
+from mlpsearch.studies.data.training import TrainingData, check_images, remarks_on, validation_in_training
 from mlpsearch.studies.study_data import find_spec, load_spec_data
 
-_STEPS_SECONDS = 1.5  # of training, to tell how long an epoch takes
 _LOPSIDED = 0.8  # the share of one class above which its share is an accuracy that says nothing
 _FEW = 3_000  # rows in all: of fewer, an accuracy on validation rows is mostly luck
+_RARE = 10  # rows of a class
 _GIVES_AWAY = 0.98  # balanced accuracy of one column alone
 _TREE_ROWS = 4_000
 
@@ -33,28 +24,36 @@ _TREE_ROWS = 4_000
 class Check:
     """What was understood of a study.
 
-    training, validation: how many images or rows; with folds, of the first.  inputs: numbers of each, as stored.
-    classes: how many of each class are among them.
+    training, validation, test: how many images or rows; of images nobody counts those of the test here: None.
+        With folds, of the first.
+    inputs: numbers of each, as stored.
+    classes: how many of each class are among those for training and validation.
     columns: of a table, each with its kind, its categories and how many cells are empty.  left_out: name → why.
+    also_in_training: how many rows of the validation, and of the test, are rows of the training as well.
     remarks: what people should know.  warnings: what looks wrong.
     epoch_seconds: of one epoch of a configuration from the middle of the ranges, one thread.
     trial_seconds, search_seconds, confirm_seconds: what follows from that without pruning, with one worker.
+    worker_bytes, shared_bytes: memory of one worker, at most, and what of it all workers have in common.
     """
 
     study: str
     net: str
     training: int
     validation: int
+    test: int | None
     inputs: int
     classes: dict[str, int]
     columns: list[dict[str, Any]] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
+    also_in_training: dict[str, int] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     epoch_seconds: float = 0.0
     trial_seconds: float = 0.0
     search_seconds: float = 0.0
     confirm_seconds: float = 0.0
+    worker_bytes: int = 0
+    shared_bytes: int = 0
 
 
 def check_study(study: str, url: str, data: str | None) -> Check:
@@ -66,9 +65,10 @@ def check_study(study: str, url: str, data: str | None) -> Check:
     """
     spec, path = find_spec(study, url, data)
     remarks = check_images(spec.dataset, path, spec.data_options)
+    before = memory_before_data(spec)
     images = load_spec_data(spec, path)
-    seconds = _epoch_seconds(spec, images)
-    run = seconds * spec.budget.epochs
+    cost = measure(spec, images, before)
+    run = cost.epoch_seconds * spec.budget.epochs
     trial = run * (spec.folds or 1)
     confirm = spec.confirm
     runs = 0 if confirm is None else confirm.report + (confirm.top * confirm.seeds if confirm.top > 1 else 0)
@@ -77,25 +77,35 @@ def check_study(study: str, url: str, data: str | None) -> Check:
         net=spec.net,
         training=len(images.training),
         validation=len(images.validation),
+        test=None if images.sealed is None else images.sealed.rows,
         inputs=images.training.inputs,
         classes=_classes(images),
         columns=_columns(images),
         left_out={} if images.table is None else images.table.left_out,
-        remarks=[*remarks, *remarks_on_validation(images)],
-        warnings=[*_warnings(images)],
-        epoch_seconds=seconds,
+        also_in_training=_also_in_training(images),
+        remarks=[*remarks, *remarks_on(images)],
+        warnings=warnings_about(images),
+        epoch_seconds=cost.epoch_seconds,
         trial_seconds=trial,
         search_seconds=trial * spec.budget.trials,
         confirm_seconds=run * runs,
+        worker_bytes=cost.worker_bytes,
+        shared_bytes=cost.shared_bytes,
     )
+
+
+def warnings_about(images: TrainingData) -> list[str]:
+    """Return what looks wrong with the data, a line each."""
+    return [*_warnings(images)]
 
 
 def _classes(images: TrainingData) -> dict[str, int]:
-    counts = sum(
-        np.bincount(split.labels[split.rows], minlength=len(images.classes))
-        for split in (images.training, images.validation)
-    )
+    counts = sum(_counts(split, len(images.classes)) for split in (images.training, images.validation))
     return dict(zip(images.classes, np.asarray(counts).tolist(), strict=True))
+
+
+def _counts(split: Split, classes: int) -> NDArray[np.int64]:
+    return np.bincount(split.labels[split.rows], minlength=classes)
 
 
 def _columns(images: TrainingData) -> list[dict[str, Any]]:
@@ -116,13 +126,22 @@ def _empty(codes: NDArray[np.float64], categories: list[str]) -> int:
     return int((codes == categories.index(MISSING)).sum()) if MISSING in categories else 0
 
 
+def _also_in_training(images: TrainingData) -> dict[str, int]:
+    if images.sealed is None:
+        return {}
+    return {"validation": validation_in_training(images), "test": images.sealed.also_in_training}
+
+
+# ---- what looks wrong ----
+
+
 def _warnings(images: TrainingData) -> Iterator[str]:
     counts = _classes(images)
     total, most = sum(counts.values()), max(counts, key=lambda name: counts[name])
     if counts[most] > _LOPSIDED * total:
         share = counts[most] / total
         yield f"{share:.1%} are {most!r}: a net that says nothing else has that accuracy"
-    rare = [name for name, count in counts.items() if count < 10]
+    rare = [name for name, count in counts.items() if count < _RARE]
     if rare:
         more = f", and {len(rare) - 1} more have as few" if len(rare) > 1 else ""
         yield f"class {rare[0]!r} has {counts[rare[0]]}{more}: too few to learn or to judge"
@@ -133,17 +152,39 @@ def _warnings(images: TrainingData) -> Iterator[str]:
             f"{error:.1f} points, so trials are told apart by luck as well; "
             f"`folds = 5` judges them by all {total:,}"
         )
-    if images.table is None:
+    yield from _one_sided(images)
+    if images.sealed is None:
         return
-    known = count_known(_rows(images.validation), [_rows(images.training)])
-    if known:
-        yield f"{known:,} of {len(images.validation):,} validation rows are training rows as well"
+    known = _also_in_training(images)
+    if known["validation"]:
+        total = len(images.validation)
+        yield (
+            f"{known['validation']:,} of {total:,} validation rows are training rows as well, but for the label: "
+            "they favour what is learnt by heart"
+        )
+    if known["test"]:
+        yield (
+            f"{known['test']:,} of {images.sealed.rows:,} test rows are training or validation rows as well, but "
+            "for the label: the test accuracy says less of rows that are new"
+        )
     for name, accuracy in _that_give_away(images):
         yield f"column {name!r} alone gives the class away ({accuracy:.1%}): looks like a leak"
 
 
-def _rows(split: Split) -> NDArray[Any]:
-    return np.asarray(split.images[split.rows])
+def _one_sided(images: TrainingData) -> Iterator[str]:
+    """Classes that a split lacks. A class that only the test has is refused before."""
+    training, validation = (_counts(split, len(images.classes)) for split in (images.training, images.validation))
+    sides = {
+        "training": (training == 0, "no net learns it"),
+        "validation": (validation == 0, "what a net makes of it does not count"),
+    }
+    lacking = {side: ([*np.array(images.classes)[gone]], so) for side, (gone, so) in sides.items()}
+    if images.sealed is not None:
+        lacking["test"] = [*images.sealed.missing_classes], "the test says nothing of it"
+    for side, (names, so) in lacking.items():
+        if names:
+            more = f", nor of {len(names) - 1} more" if len(names) > 1 else ""
+            yield f"the {side} has no row of class {str(names[0])!r}{more}: {so}"
 
 
 def _that_give_away(images: TrainingData) -> Iterator[tuple[str, float]]:
@@ -151,16 +192,15 @@ def _that_give_away(images: TrainingData) -> Iterator[tuple[str, float]]:
     from sklearn.metrics import balanced_accuracy_score
     from sklearn.tree import DecisionTreeClassifier
 
-    sample = images.training.sample(_TREE_ROWS)
-    rows, labels = _rows(sample), sample.labels[sample.rows]
-    half, other = slice(0, None, 2), slice(1, None, 2)
-    if len(np.unique(labels[half])) < len(images.classes) or len(labels) < 10 * len(images.classes):
+    rows, labels, classes = _enough_of_each_class(images.training.sample(_TREE_ROWS))
+    if classes < 2:
         return
+    half, other = slice(0, None, 2), slice(1, None, 2)
     place = 0
     for column in images.table.columns if images.table else ():
         width = len(column.stored())
         values = np.nan_to_num(rows[:, place : place + width], nan=-1e9)
-        tree = DecisionTreeClassifier(max_leaf_nodes=max(8, 2 * len(images.classes)), random_state=0)
+        tree = DecisionTreeClassifier(max_leaf_nodes=max(8, 2 * classes), random_state=0)
         guessed = tree.fit(values[half], labels[half]).predict(values[other])
         accuracy = float(balanced_accuracy_score(labels[other], guessed))
         if accuracy >= _GIVES_AWAY:
@@ -168,33 +208,10 @@ def _that_give_away(images: TrainingData) -> Iterator[tuple[str, float]]:
         place += width
 
 
-def _epoch_seconds(spec: StudySpec, images: TrainingData) -> float:
-    """Of one epoch in the middle of the ranges: some steps and a look at the validation split, measured."""
-    config = _middle(spec)
-    with limited_threads(1):
-        preprocessing = statistics(images.training).preprocessing(config)
-        net = build_net(spec.net, inputs=preprocessing.inputs, classes=len(images.classes), config=config)
-        batches, steps, started = net.batches(images.training, config, preprocessing), 0, time.perf_counter()
-        for pixels, labels in batches.epoch(1):
-            float(net.train_batch(pixels, labels))
-            steps += 1
-            if time.perf_counter() - started > _STEPS_SECONDS:
-                break
-        step = (time.perf_counter() - started) / steps
-        started = time.perf_counter()
-        predict_split(net, images.validation, preprocessing)
-        return step * len(batches) + time.perf_counter() - started
-
-
-def _middle(spec: StudySpec) -> TrainConfig:
-    searched = {name: _middle_of(name, dimension) for name, dimension in spec.search.items()}
-    values: dict[str, Any] = {**defaults_of(spec), **spec.fixed, **searched}
-    return TrainConfig(epochs=spec.budget.epochs, seed=0, **values)
-
-
-def _middle_of(name: str, dimension: Dimension) -> Any:
-    if isinstance(dimension, Choices):
-        return dimension.choices[len(dimension.choices) // 2]
-    low, high = dimension.low, dimension.high
-    middle = np.sqrt(low * high) if dimension.log else (low + high) / 2
-    return round(middle) if TYPES[name] is int else float(middle)
+def _enough_of_each_class(sample: Split) -> tuple[NDArray[Any], NDArray[np.int64], int]:
+    """Rows and labels by class, of the classes that have enough of them; and how many classes these are."""
+    labels = sample.labels[sample.rows]
+    counts = np.bincount(labels)
+    order = np.argsort(labels, kind="stable")
+    order = order[counts[labels[order]] >= _RARE]
+    return np.asarray(sample.images[sample.rows[order]]), labels[order], int((counts >= _RARE).sum())

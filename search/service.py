@@ -11,13 +11,14 @@ from collections.abc import Callable
 from pydantic import ValidationError
 
 from mlpsearch.models.errors import StudyError
+from mlpsearch.search.checking import warnings_about
 from mlpsearch.search.dashboard.publish import publish, write_note
 from mlpsearch.search.results import finalize
 from mlpsearch.search.results.confirmation import Confirmation, confirmed, plan, refuse_runs
 from mlpsearch.search.results.openings import TestReport
 from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.studies.creation import create_or_resume
-from mlpsearch.studies.data.training import check_images, remarks_on_validation
+from mlpsearch.studies.data.training import check_images, remarks_on
 from mlpsearch.studies.record import StudyRecord, confirmation_of
 from mlpsearch.studies.spec.dimensions import Table
 from mlpsearch.studies.spec.study import Confirm
@@ -54,9 +55,12 @@ def submit(
     spec, path = find_spec(study, url, data)
     remarks = check_images(spec.dataset, path, spec.data_options)
     images = load_spec_data(spec, path)
-    for remark in [*remarks, *remarks_on_validation(images)]:
+    for remark in [*remarks, *remarks_on(images)]:
         tell(remark)
     record = create_or_resume(url, spec, trials=trials, source=source_of(images, path))
+    if spec.dataset == "table" and not any(record.counts.by_state().values()):  # before the first trial
+        for warning in warnings_about(images):
+            tell(f"warning: {warning}")
     reopen(record, evaluate=evaluate, command=command)
     write_note(record)
     return record

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mlpsearch.search.checking import Check
 
 _PATH = PathType()
+_MUCH = 2**24  # bytes that workers share: less is not worth saying
 
 
 @click.command()
@@ -67,9 +68,10 @@ def _lines(check: "Check") -> list[str]:
 
     counts = sorted(check.classes.items(), key=lambda item: -item[1])
     total = check.training + check.validation
+    test = "the test is sealed" if check.test is None else f"{check.test:,} for the test, which is sealed"
     shares = ", ".join(f"{name} {count / total:.1%}" for name, count in counts[:8])
     lines = [
-        f"{check.study}: {check.training:,} for training, {check.validation:,} for validation; the test is sealed",
+        f"{check.study}: {check.training:,} for training, {check.validation:,} for validation, {test}",
         f"{len(counts)} classes: {shares}{', …' if len(counts) > 8 else ''}",
         *check.remarks,
     ]
@@ -83,7 +85,13 @@ def _lines(check: "Check") -> list[str]:
         f"a trial takes about {duration(check.trial_seconds)} here, the search at most "
         f"{duration(check.search_seconds)}{confirm}, with one worker"
     )
+    shared = f", {_size(check.shared_bytes)} of them shared" if check.shared_bytes > _MUCH else ""
+    lines.append(f"a worker takes about {_size(check.worker_bytes)} of memory{shared}")
     return lines
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
 
 
 COMMANDS = (new, check)

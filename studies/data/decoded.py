@@ -7,11 +7,26 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
 
 from mlpsearch.models.errors import DataError
 from mlpsearch.studies.data.table_columns import TableSchema
 
 SplitName = Literal["train", "validation", "test"]
+
+
+class SealedCounts(BaseModel):
+    """All that may be known of the test rows of a table before they are opened.
+
+    rows: how many there are.  also_in_training: how many of them are rows of train too, but for the label.
+    missing_classes: classes of train that none of them has.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    rows: int
+    also_in_training: int
+    missing_classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,6 +41,8 @@ class DecodedImages:
     table: the columns of a table, whose `images` are float64 (models.inputs.data.Split). None for images.
     groups: (N,), int64: rows that are alike there stay together in every split.
     is_ordered: whether later rows are newer, and the last are the validation.
+    remarks: of a table, what people should know of it, a line each.
+    sealed: of the split train of a table, what may be known of the test rows.
     """
 
     images: NDArray[Any]
@@ -36,6 +53,8 @@ class DecodedImages:
     table: TableSchema | None = field(default=None, kw_only=True)
     groups: NDArray[np.int64] | None = field(default=None, kw_only=True)
     is_ordered: bool = field(default=False, kw_only=True)
+    remarks: tuple[str, ...] = field(default=(), kw_only=True)
+    sealed: SealedCounts | None = field(default=None, kw_only=True)
 
 
 class Source(Protocol):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from mlpsearch.models.inputs.data import Split
-from mlpsearch.studies.data.duplicates import count_known
+from mlpsearch.studies.data.duplicates import count_known, row_hashes
 from mlpsearch.studies.data.sources import open_beside, open_split
 from mlpsearch.studies.spec.image_options import DataOptions
 
@@ -37,10 +37,11 @@ def open_test_split(dataset: str, data: Path | None, options: DataOptions | None
     """
     training = open_split(dataset, data, "train", options)  # in the cache since the search
     cached = open_beside(dataset, data, "test", training, options)
-    seen = [training.images]
+    seen = [row_hashes(training.images)]
     if training.validation_folder is not None:
-        seen.append(open_beside(dataset, data, "validation", training, options).images)
+        seen.append(row_hashes(open_beside(dataset, data, "validation", training, options).images))
     rows = np.arange(len(cached.labels), dtype=np.int64)
     columns = None if cached.table is None else cached.table.stored()
     test = Split(cached.images, cached.labels, rows, cached.shape, columns)
-    return TestData(test, cached.classes, cached.shape, cached.fingerprint, count_known(cached.images, seen))
+    known = count_known(row_hashes(cached.images), seen)
+    return TestData(test, cached.classes, cached.shape, cached.fingerprint, known)

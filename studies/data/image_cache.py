@@ -3,7 +3,8 @@
     <cache>/<split>-<key>/images.npy     (N, inputs) uint8, of a table float64
                           labels.npy     (N,) int64
                           groups.npy     (N,) int64, of a table with groups
-                          meta.json      classes, shape, number of images, fingerprint, columns of a table
+                          meta.json      classes, shape, number of images, fingerprint, columns of a table and
+                                         what is to be said of it
     <cache>/<split>-<key>.lock           held while the entry is made
     <cache>/torchvision/                 what torchvision downloads
 
@@ -29,7 +30,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from mlpsearch.models.errors import DataError
 from mlpsearch.models.paths import sync_folder
 from mlpsearch.models.settings import CACHE, setting
-from mlpsearch.studies.data.decoded import DecodedImages, Source, SplitName
+from mlpsearch.studies.data.decoded import DecodedImages, SealedCounts, Source, SplitName
 from mlpsearch.studies.data.table_columns import TableSchema
 
 FORMAT_VERSION = 1
@@ -60,6 +61,8 @@ class _Meta(BaseModel):
     table: TableSchema | None = None
     is_ordered: bool = False
     has_groups: bool = False
+    remarks: tuple[str, ...] = ()
+    sealed: SealedCounts | None = None
 
 
 def cache_folder() -> Path:
@@ -123,6 +126,8 @@ def _make_entry(entry: Path, decoded: DecodedImages) -> CachedImages:
         table=decoded.table,
         is_ordered=decoded.is_ordered,
         has_groups=decoded.groups is not None,
+        remarks=decoded.remarks,
+        sealed=decoded.sealed,
     )
     with _writing():
         try:
@@ -171,6 +176,8 @@ def _open_entry(entry: Path) -> CachedImages | None:
         table=meta.table,
         groups=groups,
         is_ordered=meta.is_ordered,
+        remarks=meta.remarks,
+        sealed=meta.sealed,
     )
     return cached if _is_sound(cached, meta) else None
 

@@ -1,4 +1,4 @@
-"""Choosing rows at random so that every class keeps its share."""
+"""Choosing rows at random: so that every class keeps its share, or whole groups of them."""
 
 from collections.abc import Sequence
 
@@ -30,7 +30,7 @@ def split_rows(
     if not 1 <= held_out <= largest:
         raise DataError(
             f"{where} = {held_out}: must be from 1 to {largest:,} "
-            f"({len(labels):,} images, of which each of the {len(counts)} classes keeps one for training)"
+            f"({len(labels):,} in all, of which each of the {len(counts)} classes keeps one for training)"
         )
     shares = _shares(counts, held_out)
     generator = np.random.default_rng(seed)
@@ -60,3 +60,26 @@ def _shares(counts: NDArray[np.int64], held_out: int) -> NDArray[np.int64]:
         missing[shares >= counts - 1] = np.iinfo(np.int64).min  # a class that can give no more
         shares[np.argmax(missing)] += 1
     return shares
+
+
+def split_groups(
+    groups: NDArray[np.int64], held_out: int, seed: int, where: str
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Two disjoint sets of rows that together are all rows; rows of one group are in one set.
+
+    groups: (N,), numbers from 0, each of which occurs.  held_out: about how many rows to hold out: whole groups in
+    the order that the seed draws, as long as that brings their number nearer.
+    Returns two ascending int64 arrays, those kept and those held out. Raises DataError for a single group.
+    """
+    counts = np.bincount(groups)
+    if len(counts) < 2:
+        raise DataError(f"{where}: all rows are of one group: at least 2 are needed to split them")
+    taken, total = list[int](), 0
+    for group in np.random.default_rng(seed).permutation(len(counts)):
+        if len(taken) < len(counts) - 1 and abs(total + counts[group] - held_out) < abs(total - held_out):
+            taken.append(int(group))
+            total += int(counts[group])
+    if not taken:
+        taken = [int(counts.argmin())]
+    is_held_out = np.isin(groups, taken)
+    return np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)

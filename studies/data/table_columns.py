@@ -105,13 +105,23 @@ class TableSchema(BaseModel):
         """Return the columns that are stored of a row."""
         return tuple(one for column in self.columns for one in column.stored())
 
-    def encoded(self, frame: "pl.DataFrame", where: str) -> NDArray[np.float64]:
+    def encoded(
+        self, frame: "pl.DataFrame", where: str, rows: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float64]:
         """Return the rows of a table as they are stored, (N, stored columns).
 
+        rows: the numbers of those that are wanted; None for all.
         Raises DataError for missing columns.
         """
         self.check_names(frame, where)
-        return np.ascontiguousarray(np.hstack([one.encoded(frame[one.name]) for one in self.columns]))
+        count, place = frame.height if rows is None else len(rows), 0
+        whole = np.empty((count, len(self.stored())))
+        for column in self.columns:
+            cells = frame[column.name] if rows is None else frame[column.name].gather(rows)
+            stored = column.encoded(cells)
+            whole[:, place : place + stored.shape[1]] = stored
+            place += stored.shape[1]
+        return whole
 
     def check_names(self, frame: "pl.DataFrame", where: str) -> None:
         """Raise DataError where a table lacks one of the columns."""

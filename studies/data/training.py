@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from mlpsearch.models.errors import DataError
 from mlpsearch.models.inputs.data import Split
 from mlpsearch.models.paths import expanded
-from mlpsearch.studies.data.duplicates import count_known
+from mlpsearch.studies.data.decoded import SealedCounts
+from mlpsearch.studies.data.duplicates import count_known, row_hashes
 from mlpsearch.studies.data.folds import grouped_folds, stratified_folds
 from mlpsearch.studies.data.image_cache import CachedImages
 from mlpsearch.studies.data.sources import DATASETS, check_images, open_beside, open_split
-from mlpsearch.studies.data.stratified import split_rows
+from mlpsearch.studies.data.stratified import split_groups, split_rows
 from mlpsearch.studies.data.table_columns import TableSchema
-from mlpsearch.studies.data.tables.source import split_groups
 from mlpsearch.studies.spec.image_options import DataOptions
 from mlpsearch.studies.spec.study import VALIDATION
 
@@ -56,6 +56,8 @@ class TrainingData:
     table: the columns of a table; None for images.
     folds: (all rows of train,), int64, the fold that each is in, from 0; training and validation are then those of
         one fold. None where there is one validation split.
+    remarks: of a table, what people should know of it, a line each.
+    sealed: of a table, what may be known of the rows that nothing here sees.
     """
 
     training: Split
@@ -66,6 +68,8 @@ class TrainingData:
     validation_folder: str | None = None
     table: TableSchema | None = None
     folds: NDArray[np.int64] | None = None
+    remarks: tuple[str, ...] = ()
+    sealed: SealedCounts | None = None
 
     def fold(self, number: int) -> "TrainingData":
         """Return the data of a fold, from 0: its rows for validation, all others for training."""
@@ -104,18 +108,25 @@ def why_changed(dataset: str, data: Path | None, options: DataOptions | None) ->
     return f"; {'; '.join(told)} (versions up to 0.1 read such images otherwise: then make a new study)"
 
 
-def remarks_on_validation(data: TrainingData) -> list[str]:
-    """Return remarks for people on folds, or on a validation split of the data set's own, a line each."""
+def remarks_on(data: TrainingData) -> list[str]:
+    """Return remarks for people on a table, folds, or a validation split of the data set's own, a line each."""
     if data.folds is not None:
         count, size = int(data.folds.max()) + 1, len(data.validation)
-        return [f"{count} folds of about {size:,}: each is the validation split once, all others train"]
+        said = f"{count} folds of about {size:,}: each is the validation split once, all others train"
+        return [*data.remarks, said]
     if data.validation_folder is None:
-        return []
-    known, total = count_known(data.validation.images, [data.training.images]), len(data.validation)
+        return [*data.remarks]
+    known, total = validation_in_training(data), len(data.validation)
     if not known:
         return []
     where = f"images in {data.validation_folder}/ are also in train/"
     return [f"{known:,} of {total:,} {where}: they favour what is learnt by heart"]
+
+
+def validation_in_training(data: TrainingData) -> int:
+    """Return how many validation images or rows are training images or rows as well, but for the label."""
+    validation, training = (row_hashes(split.images, split.rows) for split in (data.validation, data.training))
+    return count_known(validation, [training])
 
 
 def load_training(
@@ -161,6 +172,8 @@ def load_training(
         shape=cached.shape,
         fingerprint=cached.fingerprint,
         table=cached.table,
+        remarks=tuple(f"{data}: {remark}" for remark in cached.remarks),
+        sealed=cached.sealed,
     )
     if folds is not None:
         return data_of(whole, whole, folds=_folds(cached, folds, split_seed)).fold(0)

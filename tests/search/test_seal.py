@@ -73,6 +73,7 @@ def contracts() -> list[dict[str, object]]:
 
 HEADERS = "What looks at test images before a search sees names and headers alone"
 OPENS = "Only finalize opens the test split"
+TABLES = "What reads whole tables, test rows included, is reached through sources, and by what predicts"
 REACHES = "What searches cannot reach the test split, not even through others"
 
 
@@ -111,6 +112,18 @@ def test_decoding_where_images_are_split_by_their_names_breaks_a_contract(copy: 
         "def peek():\n    from mlpsearch.studies.data.images.image_files import ImageFiles",
     )
     assert HEADERS in broken_contracts(copy)
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("search/checking.py", "def peek(path):\n    from mlpsearch.studies.data.tables.files import read_table"),
+        ("studies/data/training.py", "from mlpsearch.studies.data.tables.source import TableSource"),
+    ],
+)
+def test_reading_a_whole_table_where_it_is_searched_breaks_a_contract(copy: Path, path: str, code: str) -> None:
+    plant(copy, path, code)
+    assert TABLES in broken_contracts(copy)
 
 
 def test_a_way_round_through_another_module_breaks_a_contract(copy: Path) -> None:

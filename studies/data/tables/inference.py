@@ -35,8 +35,10 @@ _DATES = (
 _AMBIGUOUS = r"^\d{1,2}[./-]\d{1,2}[./-](\d{2}|\d{4})$"
 
 
-def infer(rows: "pl.DataFrame", options: TableOptions, where: str) -> TableSchema:
-    """Return the columns of the training rows. where: the table, for messages.
+def infer(rows: "pl.DataFrame", training: NDArray[np.int64], options: TableOptions, where: str) -> TableSchema:
+    """Return the columns of the training rows.
+
+    training: their numbers among the rows.  where: the table, for messages.
 
     Raises DataError where none is left that a net can use, and for dates whose format is not certain.
     """
@@ -48,7 +50,7 @@ def infer(rows: "pl.DataFrame", options: TableOptions, where: str) -> TableSchem
             if name != options.label:
                 left_out[name] = aside[name]
             continue
-        found = _column(rows[name], options.columns, where)
+        found = _column(rows[name].gather(training), options.columns, where)
         if isinstance(found, str):
             left_out[name] = found
         else:

@@ -9,7 +9,7 @@ import pytest
 
 from mlpsearch.studies.spec.reading import load_spec
 from tests.search.conftest import Command
-from tests.search.test_tables import shop
+from tests.search.test_tables import STUDY, shop
 
 
 @pytest.fixture
@@ -57,17 +57,21 @@ def test_nothing_is_written_over_and_mistakes_are_one_line(
 def test_check_says_what_was_understood_and_how_long_it_takes(table: Path, mlpsearch: Command) -> None:
     mlpsearch("new", "shop.csv", "--label", "bought")
     lines = mlpsearch("check", "shop.toml").out.splitlines()
-    assert lines[0] == "shop: 102 for training, 26 for validation; the test is sealed"
+    assert lines[0] == "shop: 102 for training, 26 for validation, 32 for the test, which is sealed"
     assert lines[1].startswith("2 classes: yes ")
     assert "  spent: number, 6 empty" in lines
     assert "  city: category of 3" in lines
     assert "  day: date" in lines
     assert any(line.startswith("warning: 26 for validation are few: one standard error") for line in lines)
-    assert lines[-1].startswith("a trial takes about ")
+    assert lines[-2].startswith("a trial takes about ")
+    assert lines[-1].startswith("a worker takes about ")
     document = json.loads(mlpsearch("check", "shop.toml", "--json").out)
     assert document["trial_seconds"] == pytest.approx(80 * document["epoch_seconds"])
     assert document["search_seconds"] == pytest.approx(50 * document["trial_seconds"])
     assert document["confirm_seconds"] == pytest.approx(30 * document["trial_seconds"])
+    assert document["test"] == 32
+    assert document["also_in_training"] == {"validation": 0, "test": 0}
+    assert document["worker_bytes"] > document["shared_bytes"] > 0
     assert not Path("mlpsearch.db").exists(), "nothing is made"
 
 
@@ -81,10 +85,42 @@ def test_check_warns_of_what_looks_wrong(mlpsearch: Command, tmp_path: Path) -> 
     warnings = json.loads(mlpsearch("check", "a.toml", "--json").out)["warnings"]
     assert warnings[0] == "90.0% are 'no': a net that says nothing else has that accuracy"
     assert "validation rows are training rows as well" in warnings[1]
-    assert warnings[2:] == ["column 'leak' alone gives the class away (100.0%): looks like a leak"]
+    assert "test rows are training or validation rows as well" in warnings[2]
+    assert warnings[3:] == ["column 'leak' alone gives the class away (100.0%): looks like a leak"]
+
+
+def test_run_warns_before_the_first_trial_and_no_more_after_it(mlpsearch: Command, tmp_path: Path) -> None:
+    shop().with_columns(leak=pl.col("bought") + "!").write_csv(tmp_path / "shop.csv")
+    text = STUDY.format(net="numpy", preprocessing="standardize", more="").partition("[confirm]")[0]
+    (tmp_path / "shop.toml").write_text(text)
+    warning = "warning: column 'leak' alone gives the class away (100.0%): looks like a leak"
+    assert warning in mlpsearch("run", "shop.toml", "--trials", "1", "--no-evaluate").err.splitlines()
+    assert "warning" not in mlpsearch("run", "shop.toml", "--no-evaluate").err
+
+
+def test_classes_that_only_one_side_has_are_named(mlpsearch: Command, tmp_path: Path) -> None:
+    sides = {
+        "train.csv": ["a", "b", "c"] * 20,  # the newest fifth is the validation
+        "test.csv": ["a", "b"] * 10,
+    }
+    for name, labels in sides.items():
+        ordered = sorted(labels) if name == "train.csv" else labels
+        pl.DataFrame(
+            {"x": [0.5 * n % 7 for n in range(len(labels))], "day": range(len(labels)), "y": ordered}
+        ).write_csv(tmp_path / name)
+    mlpsearch("new", "train.csv", "--label", "y", "--test", "test.csv")
+    path = tmp_path / "train.toml"
+    path.write_text('order = "day"\nvalidation = 20\n' + path.read_text())
+    document = json.loads(mlpsearch("check", "train.toml", "--json").out)
+    assert (document["test"], document["classes"]) == (20, {"a": 20, "b": 20, "c": 20})
+    assert document["warnings"][1:4] == [
+        "the training has no row of class 'c': no net learns it",
+        "the validation has no row of class 'a', nor of 1 more: what a net makes of it does not count",
+        "the test has no row of class 'c': the test says nothing of it",
+    ]
 
 
 def test_check_of_images(mlpsearch: Command) -> None:
     lines = mlpsearch("check", "digits-numpy").out.splitlines()
-    assert lines[0] == "digits-numpy: 1,187 for training, 250 for validation; the test is sealed"
+    assert lines[0] == "digits-numpy: 1,187 for training, 250 for validation, the test is sealed"
     assert not any("looks like a leak" in line for line in lines)

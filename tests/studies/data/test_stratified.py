@@ -75,7 +75,7 @@ def test_every_row_of_a_class_can_be_held_out() -> None:
 @pytest.mark.parametrize("number", [-1, 0, 8, 10, 11])
 def test_too_few_or_too_many_are_refused(number: int) -> None:
     labels = np.arange(10) % 3
-    with pytest.raises(DataError, match=rf"^validation = {number}: must be from 1 to 7 \(10 images, .* 3 classes"):
+    with pytest.raises(DataError, match=rf"^validation = {number}: must be from 1 to 7 \(10 in all, .* 3 classes"):
         split_rows(labels, number, 0, "validation")
 
 

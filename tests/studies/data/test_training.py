@@ -40,7 +40,7 @@ def test_the_seed_moves_the_split_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("validation", [-1, 0, 1428, 5000])
 def test_a_validation_split_that_cannot_be_is_refused(validation: int) -> None:
-    with pytest.raises(DataError, match=rf"^validation = {validation}: must be from 1 to 1,427 \(1,437 images"):
+    with pytest.raises(DataError, match=rf"^validation = {validation}: must be from 1 to 1,427 \(1,437 in all"):
         load_training("digits", None, validation=validation, split_seed=0)
 
 

@@ -1,6 +1,7 @@
 """Tables from files: what their columns are, how they are split, and what is said of those that cannot be used."""
 
 import gzip
+import json
 import pickle
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,11 @@ import polars as pl
 import pytest
 
 from mlpsearch.models.errors import DataError
-from mlpsearch.studies.data.tables.source import TableSource, split_groups
-from mlpsearch.studies.data.training import TrainingData, load_training
+from mlpsearch.studies.data.decoded import DecodedImages, SealedCounts
+from mlpsearch.studies.data.stratified import split_groups
+from mlpsearch.studies.data.tables.files import read_table
+from mlpsearch.studies.data.tables.source import TableSource
+from mlpsearch.studies.data.training import TrainingData, check_images, load_training
 from mlpsearch.studies.spec.table_options import ColumnOptions, TableOptions
 
 ROWS = 40
@@ -234,6 +238,55 @@ def test_columns_are_told_from_training_rows_alone(tmp_path: Path) -> None:
     np.testing.assert_array_equal(after.images, before.images)
 
 
+def test_nothing_but_counts_of_the_test_rows_goes_with_the_training_rows(tmp_path: Path) -> None:
+    train = csv(tmp_path / "a.csv", rows())
+    table = rows()
+    halves = [{name: cells[part] for name, cells in table.items()} for part in (slice(0, 20), slice(20, None))]
+    halves[0]["size"][0] = 99.5  # this one is no training row
+    first, second = (csv(tmp_path / f"{name}.csv", half) for name, half in zip("tu", halves, strict=True))
+    seen = [source(train, test=str(path)).decode("train") for path in (first, second)]
+    assert seen[0].sealed == SealedCounts(rows=20, also_in_training=19)
+    assert seen[1].sealed == SealedCounts(rows=20, also_in_training=20)
+    for name in set(DecodedImages.__dataclass_fields__) - {"sealed"}:
+        one, other = (getattr(each, name) for each in seen)
+        np.testing.assert_array_equal(one, other) if isinstance(one, np.ndarray) else None
+        assert isinstance(one, np.ndarray) or one == other
+
+
+def test_the_cached_training_rows_hold_counts_of_the_test_rows_alone(tmp_path: Path) -> None:
+    data = load(csv(tmp_path / "a.csv", rows()))
+    assert data.sealed is not None
+    assert (data.sealed.rows, data.sealed.also_in_training, data.sealed.missing_classes) == (8, 0, ())
+    (entry,) = (path for path in (tmp_path / "cache").iterdir() if path.is_dir())
+    assert entry.name.startswith("train-")
+    assert sorted(path.name for path in entry.iterdir()) == ["images.npy", "labels.npy", "meta.json"]
+    assert json.loads((entry / "meta.json").read_text())["sealed"].keys() == {
+        "rows",
+        "also_in_training",
+        "missing_classes",
+    }
+
+
+def test_a_table_is_read_once_for_all_that_comes_before_a_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, read = csv(tmp_path / "a.csv", rows()), list[Path]()
+    monkeypatch.setattr(
+        "mlpsearch.studies.data.tables.source.read_table", lambda path: read.append(path) or read_table(path)
+    )
+    for _ in range(2):
+        assert check_images("table", path, TableOptions("class")) == []
+        assert load(path).remarks == (f"{path}: 2 columns: 1 of numbers, 1 of categories",)
+    assert read == [path]
+
+
+def test_dates_with_a_format_put_rows_in_their_order(tmp_path: Path) -> None:
+    days = [f"{1 + day % 28:02d}/{1 + day // 28:02d}/2024" for day in range(ROWS)]  # as texts they are not ordered
+    said = ColumnOptions(dates={"day": "%d/%m/%Y"})
+    held_out = source(csv(tmp_path / "a.csv", rows(day=days)), order="day", columns=said).decode("test")
+    assert sorted(held_out.images[:, 2]) == [*range(35, 43)]
+
+
 def test_groups_are_split_near_the_wanted_number() -> None:
     groups = np.repeat(np.arange(20), 5)
     kept, held_out = split_groups(groups, 30, seed=0, where="g")
@@ -299,7 +352,7 @@ def test_a_mistake_is_one_line_that_says_where(tmp_path: Path, mistake: str) -> 
     else:
         csv(path, content)
     with pytest.raises(DataError, match=message) as error:
-        source(path, **options).check()
+        source(path, **options).decode("train")
     assert str(error.value).startswith(str(path))
     assert "\n" not in str(error.value)
 
@@ -307,14 +360,14 @@ def test_a_mistake_is_one_line_that_says_where(tmp_path: Path, mistake: str) -> 
 def test_a_quantity_is_no_class(tmp_path: Path) -> None:
     table = {"a": [*range(0, 400, 2)], "class": [number / 3 for number in range(200)]}
     with pytest.raises(DataError, match="has 200 different numbers: that is a quantity, not a class"):
-        source(csv(tmp_path / "a.csv", table)).check()
+        source(csv(tmp_path / "a.csv", table)).decode("train")
 
 
 def test_a_column_of_lists_is_named(tmp_path: Path) -> None:
     frame = pl.DataFrame(rows()).with_columns(bad=pl.Series([[1, 2]] * ROWS))
     frame.write_parquet(tmp_path / "a.parquet")
     with pytest.raises(DataError, match=r"column 'bad' holds List.*: name it under columns\.ignore"):
-        source(tmp_path / "a.parquet").check()
+        source(tmp_path / "a.parquet").decode("train")
     assert columns(tmp_path / "a.parquet", columns=ColumnOptions(ignore=("bad",)))["bad"] == "ignored"
 
 
@@ -325,7 +378,7 @@ def test_a_pickle_is_not_opened(tmp_path: Path) -> None:
 
     (tmp_path / "a.pkl").write_bytes(pickle.dumps(Trap()))
     with pytest.raises(DataError, match="a pickle can run any program, so it is not read"):
-        source(tmp_path / "a.pkl").check()
+        source(tmp_path / "a.pkl").decode("train")
     assert not (tmp_path / "opened").exists()
 
 
@@ -333,20 +386,20 @@ def test_a_test_file_that_does_not_fit_is_found_before_the_search(tmp_path: Path
     train = csv(tmp_path / "a.csv", rows())
     other = csv(tmp_path / "t.csv", rows(**{"class": ["maybe"] * ROWS}))
     with pytest.raises(DataError, match=r"t\.csv: has a class 'maybe' that no training row has"):
-        source(train, test=str(other)).check()
+        source(train, test=str(other)).decode("train")
     lacking = csv(tmp_path / "u.csv", {name: cells for name, cells in rows().items() if name != "size"})
     with pytest.raises(DataError, match=r"u\.csv: has no column 'size'"):
-        source(train, test=str(lacking)).check()
+        source(train, test=str(lacking)).decode("train")
 
 
 def test_remarks_say_what_was_understood(tmp_path: Path) -> None:
     table = rows(id=[*range(ROWS)], **{"class": ["", *rows()["class"][1:-1], "odd"]})
-    assert source(csv(tmp_path / "a.csv", table)).check() == [
+    assert source(csv(tmp_path / "a.csv", table)).decode("train").remarks == (
         "2 columns: 1 of numbers, 1 of categories",
         "column 'id' is left out: its cells are row numbers",
-        "1 rows without 'class' are left out",
+        "1 row has no 'class', and is left out",
         "class 'odd' has one row, which stays in training",
-    ]
+    )
 
 
 def test_infinite_values_and_nan_as_text_are_missing_numbers(tmp_path: Path) -> None:

@@ -1,0 +1,134 @@
+"""What training takes on this machine: seconds, measured over some steps, and memory of a worker, worked out."""
+
+import math
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlpsearch.models import build_net
+from mlpsearch.models.config import TYPES, TrainConfig
+from mlpsearch.models.initialization import layer_sizes, trained_shapes
+from mlpsearch.models.inputs.data import Split
+from mlpsearch.models.inputs.preprocessing import Preprocessing
+from mlpsearch.models.metrics import predict_split
+from mlpsearch.models.net import Net
+from mlpsearch.models.prediction import Layout, blank_preprocessing, statistics
+from mlpsearch.models.threads import limited_threads
+from mlpsearch.studies.data.training import TrainingData
+from mlpsearch.studies.spec.dimensions import Choices, Dimension
+from mlpsearch.studies.spec.space import defaults_of
+from mlpsearch.studies.spec.study import StudySpec
+
+_STEPS_SECONDS = 1.5  # of training
+_JUDGED = 5_000  # validation rows whose prediction is timed
+_COPIES = 8  # of a net's parameters: trained, averaged, gradients, the optimizer's, a checkpoint's
+_LOOKED_AT = 1_000  # rows that a net predicts at once
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What training takes here.
+
+    epoch_seconds: of one epoch of a configuration from the middle of the ranges, with one thread.
+    worker_bytes: memory of a worker with the largest configuration, about, the shared bytes included.
+    shared_bytes: of these, the data set's, which all workers of a machine have in common.
+    """
+
+    epoch_seconds: float
+    worker_bytes: int
+    shared_bytes: int
+
+
+def memory_before_data(spec: StudySpec) -> int:
+    """Return the bytes that a process takes which has what trains the net, and no data yet."""
+    build_net(spec.net, inputs=1, classes=2, config=TrainConfig(hidden_size=1))
+    return _resident()
+
+
+def measure(spec: StudySpec, data: TrainingData, before: int) -> Cost:
+    """Train for a moment. before: what memory_before_data returned before the data were read."""
+    config = _config(spec, _middle_of)
+    with limited_threads(1):
+        preprocessing = statistics(data.training).preprocessing(config)
+        net = build_net(spec.net, inputs=preprocessing.inputs, classes=len(data.classes), config=config)
+        seconds = _training_seconds(net, data.training, config, preprocessing)
+        seconds += _validation_seconds(net, data.validation, preprocessing)
+    images = {id(split.images): split.images.nbytes for split in (data.training, data.validation)}
+    shared = sum(images.values())
+    return Cost(seconds, before + shared + _own_bytes(spec, data), shared)
+
+
+def _training_seconds(net: Net, training: Split, config: TrainConfig, preprocessing: Preprocessing) -> float:
+    """Of one epoch."""
+    batches, steps, started = net.batches(training, config, preprocessing), 0, time.perf_counter()
+    for pixels, labels in batches.epoch(1):
+        float(net.train_batch(pixels, labels))
+        steps += 1
+        if time.perf_counter() - started > _STEPS_SECONDS:
+            break
+    return (time.perf_counter() - started) / steps * len(batches)
+
+
+def _validation_seconds(net: Net, validation: Split, preprocessing: Preprocessing) -> float:
+    judged, started = validation.sample(_JUDGED), time.perf_counter()
+    predict_split(net, judged, preprocessing)
+    return (time.perf_counter() - started) * len(validation) / len(judged)
+
+
+# ---- memory ----
+
+
+def _own_bytes(spec: StudySpec, data: TrainingData) -> int:
+    """What a worker has beside the data, with the kind of preprocessing that takes most."""
+    largest, kinds = _config(spec, _largest_of), spec.search.get("preprocessing")
+    choices = kinds.choices if isinstance(kinds, Choices) else (largest.preprocessing,)
+    return max(_bytes_of(replace(largest, preprocessing=str(kind)), data) for kind in choices)
+
+
+def _bytes_of(config: TrainConfig, data: TrainingData) -> int:
+    classes, training = len(data.classes), data.training
+    preprocessing = blank_preprocessing(Layout.of(training), config)
+    inputs = preprocessing.inputs
+    parameters = sum(math.prod(shape) for shape in trained_shapes(inputs, classes, config).values())
+    kept = sum(len(split) for split in (training, data.validation) if preprocessing.is_kept(split))
+    batch = max(min(config.batch_size, len(training)), _LOOKED_AT)
+    units = sum(layer_sizes(inputs, classes, config))
+    numbers = kept * inputs + _COPIES * parameters + 3 * batch * units
+    order = 3 * 8 * len(training)  # the rows in order, and those of an epoch
+    return 4 * numbers + order
+
+
+def _config(spec: StudySpec, choose: Callable[[str, Dimension], Any]) -> TrainConfig:
+    searched = {name: choose(name, dimension) for name, dimension in spec.search.items()}
+    values: dict[str, Any] = {**defaults_of(spec), **spec.fixed, **searched}
+    return TrainConfig(epochs=spec.budget.epochs, seed=0, **values)
+
+
+def _middle_of(name: str, dimension: Dimension) -> Any:
+    if isinstance(dimension, Choices):
+        return dimension.choices[len(dimension.choices) // 2]
+    low, high = dimension.low, dimension.high
+    middle = np.sqrt(low * high) if dimension.log else (low + high) / 2
+    return round(middle) if TYPES[name] is int else float(middle)
+
+
+def _largest_of(_name: str, dimension: Dimension) -> Any:
+    if isinstance(dimension, Choices):
+        return dimension.choices[0] if isinstance(dimension.choices[0], str) else max(dimension.choices)
+    return dimension.high
+
+
+def _resident() -> int:
+    """Bytes of memory that this process has; where the system does not say, the most that it ever had."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else 1024 * peak
