@@ -67,7 +67,7 @@ def check_study(study: str, url: str, data: str | None) -> Check:
     remarks = check_images(spec.dataset, path, spec.data_options)
     before = memory_before_data(spec)
     images = load_spec_data(spec, path)
-    cost = measure(spec, images, before)
+    cost, known = measure(spec, images, before), _also_in_training(images)
     run = cost.epoch_seconds * spec.budget.epochs
     trial = run * (spec.folds or 1)
     confirm = spec.confirm
@@ -82,9 +82,9 @@ def check_study(study: str, url: str, data: str | None) -> Check:
         classes=_classes(images),
         columns=_columns(images),
         left_out={} if images.table is None else images.table.left_out,
-        also_in_training=_also_in_training(images),
+        also_in_training=known,
         remarks=[*remarks, *remarks_on(images)],
-        warnings=warnings_about(images),
+        warnings=[*_warnings(images, known)],
         epoch_seconds=cost.epoch_seconds,
         trial_seconds=trial,
         search_seconds=trial * spec.budget.trials,
@@ -96,7 +96,7 @@ def check_study(study: str, url: str, data: str | None) -> Check:
 
 def warnings_about(images: TrainingData) -> list[str]:
     """Return what looks wrong with the data, a line each."""
-    return [*_warnings(images)]
+    return [*_warnings(images, _also_in_training(images))]
 
 
 def _classes(images: TrainingData) -> dict[str, int]:
@@ -135,7 +135,7 @@ def _also_in_training(images: TrainingData) -> dict[str, int]:
 # ---- what looks wrong ----
 
 
-def _warnings(images: TrainingData) -> Iterator[str]:
+def _warnings(images: TrainingData, known: dict[str, int]) -> Iterator[str]:
     counts = _classes(images)
     total, most = sum(counts.values()), max(counts, key=lambda name: counts[name])
     if counts[most] > _LOPSIDED * total:
@@ -155,17 +155,16 @@ def _warnings(images: TrainingData) -> Iterator[str]:
     yield from _one_sided(images)
     if images.sealed is None:
         return
-    known = _also_in_training(images)
     if known["validation"]:
         total = len(images.validation)
         yield (
-            f"{known['validation']:,} of {total:,} validation rows are training rows as well, but for the label: "
-            "they favour what is learnt by heart"
+            f"validation rows that are training rows as well, but for the label: {known['validation']:,} of "
+            f"{total:,}: they favour what is learnt by heart"
         )
     if known["test"]:
         yield (
-            f"{known['test']:,} of {images.sealed.rows:,} test rows are training or validation rows as well, but "
-            "for the label: the test accuracy says less of rows that are new"
+            f"test rows that are training or validation rows as well, but for the label: {known['test']:,} of "
+            f"{images.sealed.rows:,}: the test accuracy says less of rows that are new"
         )
     for name, accuracy in _that_give_away(images):
         yield f"column {name!r} alone gives the class away ({accuracy:.1%}): looks like a leak"

@@ -27,6 +27,7 @@ from mlpsearch.studies.spec.space import defaults_of
 from mlpsearch.studies.spec.study import StudySpec
 
 _STEPS_SECONDS = 1.5  # of training
+_SAMPLE = 50_000  # training rows of which it is measured
 _JUDGED = 5_000  # validation rows whose prediction is timed
 _COPIES = 8  # of a net's parameters: trained, averaged, gradients, the optimizer's, a checkpoint's
 _LOOKED_AT = 1_000  # rows that a net predicts at once
@@ -48,32 +49,43 @@ class Cost:
 
 def memory_before_data(spec: StudySpec) -> int:
     """Return the bytes that a process takes which has what trains the net, and no data yet."""
+    from mlpsearch.search.workers import worker  # noqa: F401 - with what it imports
+
     build_net(spec.net, inputs=1, classes=2, config=TrainConfig(hidden_size=1))
     return _resident()
 
 
 def measure(spec: StudySpec, data: TrainingData, before: int) -> Cost:
     """Train for a moment. before: what memory_before_data returned before the data were read."""
-    config = _config(spec, _middle_of)
+    config, sample = _config(spec, _middle_of), data.training.sample(_SAMPLE)
     with limited_threads(1):
-        preprocessing = statistics(data.training).preprocessing(config)
+        preprocessing = statistics(sample).preprocessing(config)
         net = build_net(spec.net, inputs=preprocessing.inputs, classes=len(data.classes), config=config)
-        seconds = _training_seconds(net, data.training, config, preprocessing)
-        seconds += _validation_seconds(net, data.validation, preprocessing)
+        row = _training_seconds(net, sample, config, preprocessing)
+        if preprocessing.is_kept(sample) and not preprocessing.is_kept(data.training):
+            row += _preprocessing_seconds(sample, preprocessing)
+        seconds = row * len(data.training) + _validation_seconds(net, data.validation, preprocessing)
     images = {id(split.images): split.images.nbytes for split in (data.training, data.validation)}
     shared = sum(images.values())
     return Cost(seconds, before + shared + _own_bytes(spec, data), shared)
 
 
 def _training_seconds(net: Net, training: Split, config: TrainConfig, preprocessing: Preprocessing) -> float:
-    """Of one epoch."""
-    batches, steps, started = net.batches(training, config, preprocessing), 0, time.perf_counter()
+    """Of a row, once."""
+    batches, rows, started = net.batches(training, config, preprocessing), 0, time.perf_counter()
     for pixels, labels in batches.epoch(1):
         float(net.train_batch(pixels, labels))
-        steps += 1
+        rows += len(labels)
         if time.perf_counter() - started > _STEPS_SECONDS:
             break
-    return (time.perf_counter() - started) / steps * len(batches)
+    return (time.perf_counter() - started) / rows
+
+
+def _preprocessing_seconds(sample: Split, preprocessing: Preprocessing) -> float:
+    """Of a row: what cannot be kept is made anew in each epoch."""
+    some, started = sample.sample(_LOOKED_AT), time.perf_counter()
+    preprocessing.batch(some, some.rows)
+    return (time.perf_counter() - started) / len(some)
 
 
 def _validation_seconds(net: Net, validation: Split, preprocessing: Preprocessing) -> float:

@@ -1,6 +1,7 @@
 """A study file for a table that somebody has: ranges that fit its size, and comments that say why."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -10,7 +11,7 @@ import tomli_w
 
 from mlpsearch.models.errors import SpecError
 from mlpsearch.models.paths import write_atomically
-from mlpsearch.studies.data.table_columns import TableSchema
+from mlpsearch.studies.data.table_columns import TableSchema, UnclearColumnError
 from mlpsearch.studies.data.training import TrainingData, load_training
 from mlpsearch.studies.spec.reading import parse_spec
 from mlpsearch.studies.spec.table_options import TEST_SHARE, TableOptions
@@ -62,21 +63,35 @@ _SIZES = (
 )
 
 
-def write_new_study(data: Path, options: TableOptions, path: Path, net: str) -> None:
+def write_new_study(data: Path, options: TableOptions, path: Path, net: str, tell: Callable[[str], None]) -> None:
     """Look at a table's training rows and write a study file for it.
 
+    tell: is told of columns that are ignored until a person says what they are.
     Raises DataError for a table that nothing can be learnt from, and SpecError where there is a file already, or
     the name of the file is none for a study.
     """
     if path.exists():
         raise SpecError(f"{path}: is there already; name another with -o, or remove it", path=path)
-    images = load_training("table", data, validation=None, split_seed=0, options=options)
+    images, options = _understood(data, options, tell)
     text = study_file(images, path.stem, _relative(data, path), options, net)
     parse_spec(text, str(path))
     try:
         write_atomically(path, text.encode())
     except OSError as error:
         raise SpecError(f"{path}: cannot be written ({error.strerror})", path=path) from error
+
+
+def _understood(
+    data: Path, options: TableOptions, tell: Callable[[str], None]
+) -> tuple[TrainingData, TableOptions]:
+    """The training rows; columns that only a person can explain are ignored, as the study file then says."""
+    while True:
+        try:
+            return load_training("table", data, validation=None, split_seed=0, options=options), options
+        except UnclearColumnError as error:
+            tell(f"{error}; until then it is ignored")
+            ignored = {"ignore": (*options.columns.ignore, error.column)}
+            options = replace(options, columns=options.columns.model_copy(update=ignored))
 
 
 def study_file(images: TrainingData, name: str, data: str, options: TableOptions, net: str) -> str:

@@ -40,7 +40,7 @@ def new(table: Path, label: str, test: Path | None, net: str, output: Path | Non
     path = output or file_name(table)
     options = TableOptions(label, TEST_SHARE if test is None else str(test.absolute()))
     with err().status("reading the table"):
-        write_new_study(table, options, path, net)
+        write_new_study(table, options, path, net, tell)
     tell(f"wrote {path}; `mlpsearch check {path}` says what was understood, `mlpsearch run {path}` searches")
 
 
@@ -69,9 +69,10 @@ def _lines(check: "Check") -> list[str]:
     counts = sorted(check.classes.items(), key=lambda item: -item[1])
     total = check.training + check.validation
     test = "the test is sealed" if check.test is None else f"{check.test:,} for the test, which is sealed"
+    rows = "" if check.test is None else f"{total + check.test:,} rows, "
     shares = ", ".join(f"{name} {count / total:.1%}" for name, count in counts[:8])
     lines = [
-        f"{check.study}: {check.training:,} for training, {check.validation:,} for validation, {test}",
+        f"{check.study}: {rows}{check.training:,} for training, {check.validation:,} for validation, {test}",
         f"{len(counts)} classes: {shares}{', …' if len(counts) > 8 else ''}",
         *check.remarks,
     ]
@@ -82,12 +83,18 @@ def _lines(check: "Check") -> list[str]:
     lines += [f"warning: {warning}" for warning in check.warnings]
     confirm = f", its confirmation {duration(check.confirm_seconds)}" if check.confirm_seconds else ""
     lines.append(
-        f"a trial takes about {duration(check.trial_seconds)} here, the search at most "
+        f"a trial takes {_about(check.trial_seconds)} here, the search at most "
         f"{duration(check.search_seconds)}{confirm}, with one worker"
     )
     shared = f", {_size(check.shared_bytes)} of them shared" if check.shared_bytes > _MUCH else ""
     lines.append(f"a worker takes about {_size(check.worker_bytes)} of memory{shared}")
     return lines
+
+
+def _about(seconds: float) -> str:
+    from mlpsearch.search.results.wording import duration
+
+    return f"about {duration(seconds)}" if seconds >= 1 else "less than a second"
 
 
 def _size(count: int) -> str:

@@ -27,7 +27,9 @@ def row_hashes(stored: NDArray[Any], rows: NDArray[np.int64] | None = None) -> N
 
 def count_known(hashes: NDArray[np.uint64], seen: Sequence[NDArray[np.uint64]]) -> int:
     """Return how many rows are among those seen, all by their row_hashes."""
-    return int(np.isin(hashes, np.concatenate(seen)).sum())
+    known = np.sort(np.concatenate(seen))  # np.isin takes ten times as long
+    places = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
+    return int((known[places] == hashes).sum())
 
 
 def _hashed(rows: NDArray[Any]) -> NDArray[np.uint64]:

@@ -24,6 +24,14 @@ _ISO = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f")
 WEEKDAYS, MONTHS = 7, 12
 
 
+class UnclearColumnError(DataError):
+    """A column could be read in several ways. column: its name."""
+
+    def __init__(self, message: str, column: str):
+        super().__init__(message)
+        self.column = column
+
+
 class TableColumn(BaseModel):
     """One column of a table.
 
@@ -136,7 +144,7 @@ def texts(cells: "pl.Series") -> "pl.Series":
     import polars as pl
 
     if cells.dtype.is_nested() or cells.dtype == pl.Binary or cells.dtype == pl.Object:
-        raise DataError(f"column {cells.name!r} holds {cells.dtype}: name it under columns.ignore")
+        raise DataError(f"column {cells.name!r} holds {cells.dtype}: only numbers, text and dates can be read")
     text = _float_texts(cells) if cells.dtype.is_float() else cells.cast(pl.String).str.strip_chars()
     return text.set(text.str.to_lowercase().is_in(EMPTY).fill_null(False), None)
 

@@ -33,7 +33,7 @@ def refuse_other_files(path: Path) -> None:
     if path.name.lower().endswith(_PICKLES):
         raise DataError(f"{path}: a pickle can run any program, so it is not read: save a CSV or Parquet file")
     if not is_table(path):
-        raise DataError(f"{path}: must be a table ({', '.join(SUFFIXES)})")
+        raise DataError(f"{path}: must be a table ({', '.join(SUFFIXES)}): save it as one")
 
 
 def read_table(path: Path) -> "pl.DataFrame":
@@ -99,7 +99,7 @@ def header(content: bytes, path: Path) -> tuple[list[str], str]:
     try:
         line = content[: end if end >= 0 else len(content)].decode("utf-8-sig").rstrip("\r")
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is not text in UTF-8 (line 1, byte {error.start})") from error
+        raise DataError(f"{path}: is not text in UTF-8 (line 1, byte {error.start + 1}): save it so") from error
     split = {one: next(csv.reader([line], delimiter=one), []) for one in _SEPARATORS}
     separator = max(_SEPARATORS, key=lambda one: len(split[one]))
     names = [name.strip() for name in split[separator]]
@@ -111,20 +111,22 @@ def check_names(names: list[str], path: Path) -> None:
     """Raise DataError for what cannot be the names of a table's columns."""
     if len(names) > _MAX_COLUMNS:
         raise DataError(f"{path}: has {len(names):,} columns: at most {_MAX_COLUMNS:,} are allowed")
-    if len(names) > 1 and all(_is_number(name) for name in names):
+    if len(names) > 1 and all(is_number(name) for name in names):
         raise DataError(f"{path}: its first row, {', '.join(names[:3])}, …, are numbers: add a row with names")
     seen = set[str]()
     for number, name in enumerate(names, 1):
         if not name:
-            raise DataError(f"{path}: column {number} has no name")
+            index = " (pandas writes its index so, but for to_csv(…, index=False))" if number == 1 else ""
+            raise DataError(f"{path}: column {number} has no name: give it one{index}")
         if not name.isprintable():
             raise DataError(f"{path}: the name of column {number}, {name!r}, must be printable")
         if name in seen:
-            raise DataError(f"{path}: has two columns {name!r}")
+            raise DataError(f"{path}: has two columns {name!r}: give each a name of its own")
         seen.add(name)
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Whether it is a number, as Python writes one."""
     try:
         float(text)
     except ValueError:
@@ -134,14 +136,20 @@ def _is_number(text: str) -> bool:
 
 def _where_it_breaks(content: bytes, separator: str, columns: int, path: Path) -> str:
     """The first row that is no row of the table, in words; empty where Python's reader finds none."""
-    text = io.StringIO(content.decode("utf-8", "replace"), newline="")
-    reader = csv.reader(text, delimiter=separator, strict=True)
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        return f"{path}: is not text in UTF-8 (line {line}, {content[error.start : error.end]!r}): save it so"
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    first = 1  # line of the row that is read: a quote that is never closed takes in all that follow
     try:
         for row in reader:
             if row and len(row) != columns:
-                return f"{path}: line {reader.line_num} has {len(row)} cells, the header {columns}"
-    except csv.Error as error:
-        return f"{path}: line {reader.line_num}: {error}: a quote is open or in the wrong place"
+                return f"{path}: line {first} has {len(row)} cells, the header {columns}"
+            first = reader.line_num + 1
+    except csv.Error:
+        return f"{path}: line {first}: a quote is not closed, or in the wrong place"
     return ""
 
 

@@ -1,7 +1,8 @@
 """What the columns of a table are, from its training rows alone, and what no net can use."""
 
+import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from mlpsearch.studies.data.table_columns import (
     MISSING,
     TableColumn,
     TableSchema,
+    UnclearColumnError,
     are_numbers,
     category_texts,
     days_of,
@@ -26,13 +28,19 @@ _FEW = 3  # training rows: categories of fewer share one number
 _MOST_CATEGORIES = 1_000
 _ROW_NUMBERS = 20  # rows: fewer may rise by chance
 _TEXT_SHARE = 0.5  # of the rows: so many categories are text
-_DATES = (
+_DATES = (  # of these nobody can be wrong about day and month
     ("%Y-%m-%d", r"^\d{4}-\d{2}-\d{2}$"),
     ("%Y-%m-%d %H:%M:%S", r"^\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}$"),
     ("%Y-%m-%dT%H:%M:%S", r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}$"),
     ("%Y/%m/%d", r"^\d{4}/\d{2}/\d{2}$"),
 )
-_AMBIGUOUS = r"^\d{1,2}[./-]\d{1,2}[./-](\d{2}|\d{4})$"
+_OTHER_DATES = (
+    r"^\d{1,2}[./-]\d{1,2}[./-](\d{2}|\d{4})$",
+    r"^\p{L}{3,9}\.? \d{1,2},? \d{4}$",
+    r"^\d{1,2}\.? \p{L}{3,9}\.? \d{4}$",
+)
+_FORMS = (*(pattern for _, pattern in _DATES), *_OTHER_DATES)
+_MOSTLY = 0.9  # numbers among the cells of a column of numbers in which somebody wrote something else
 
 
 def infer(rows: "pl.DataFrame", training: NDArray[np.int64], options: TableOptions, where: str) -> TableSchema:
@@ -63,14 +71,19 @@ def infer(rows: "pl.DataFrame", training: NDArray[np.int64], options: TableOptio
 
 def remarks(schema: TableSchema) -> Iterator[str]:
     """Yield what people should know of the columns, a line each."""
-    yield f"{len(schema.columns)} columns: {schema.kinds()}"
+    count = len(schema.columns)
+    yield f"{count:,} column{'' if count == 1 else 's'}: {schema.kinds()}"
     for name, why in schema.left_out.items():
         yield f"column {name!r} is left out: {why}"
 
 
 def _column(cells: "pl.Series", options: ColumnOptions, where: str) -> TableColumn | str:
     """The column; or why it is left out."""
+    import polars as pl
+
     name = cells.name
+    if cells.dtype.is_nested() or cells.dtype in (pl.Binary, pl.Object):
+        return f"it holds {cells.dtype}, which no net can use"
     if name in options.dates:
         return _date(cells, options.dates[name])
     if name in options.numeric:
@@ -95,12 +108,28 @@ def _of_text(cells: "pl.Series", where: str) -> TableColumn | str:
     for format_, pattern in _DATES:
         if given.str.contains(pattern).all():
             return _date(cells, format_)
-    if given.str.contains(_AMBIGUOUS).all():
-        raise DataError(
-            f"{where}: column {cells.name!r} has dates like {given[0]!r}: say which is the day, with "
-            f'columns.dates = {{ {cells.name} = "%d/%m/%Y" }} or the like'
-        )
+    if given.str.contains("|".join(_FORMS)).all():
+        _refuse_dates(given, where)
     return _category(cells, category_texts(cells), is_certain=False)
+
+
+def _refuse_dates(given: "pl.Series", where: str) -> NoReturn:
+    """Raise for dates of a form whose day and month are not certain, or of several forms."""
+    name, first = given.name, given[0]
+    own = next(form for form in _FORMS if given[:1].str.contains(form).all())
+    others = given.filter(~given.str.contains(own))
+    if len(others):
+        raise UnclearColumnError(
+            f"{where}: column {name!r} has dates of several forms, like {first!r} and {others[0]!r}: write them "
+            "in one form, or leave the column out with columns.ignore",
+            name,
+        )
+    key = name if name.isidentifier() else json.dumps(name)
+    raise UnclearColumnError(
+        f"{where}: column {name!r} has dates like {first!r}: say which is the day, with "
+        f'columns.dates = {{ {key} = "%d/%m/%Y" }} or the like',
+        name,
+    )
 
 
 def _number(
@@ -119,9 +148,9 @@ def _number(
 
 def _are_row_numbers(values: NDArray[np.float64]) -> bool:
     """Whether they are whole and rise from row to row, with hardly more gaps than the test rows leave."""
-    if len(values) < _ROW_NUMBERS or np.isnan(values).any() or (values % 1).any():
+    if len(values) < _ROW_NUMBERS or not 0 < values[-1] - values[0] < 2 * len(values):
         return False
-    return bool((np.diff(values) > 0).all() and values[-1] - values[0] < 2 * len(values))
+    return bool((np.diff(values) > 0).all() and not (values % 1).any())
 
 
 def _date(cells: "pl.Series", format_: str) -> TableColumn | str:
@@ -138,6 +167,13 @@ def _category(cells: "pl.Series", text: "pl.Series", *, is_certain: bool) -> Tab
     if len(counts) == 1:
         return f"all its cells are {next(iter(counts))!r}" if MISSING not in counts else "all its cells are empty"
     if not is_certain and len(counts) > max(20, _TEXT_SHARE * len(text)):
+        others = text.filter(np.isnan(numbers(cells))).drop_nulls()
+        if len(others) < (1 - _MOSTLY) * len(text):
+            named = f"columns.numeric = [{json.dumps(cells.name)}]"
+            return (
+                f"{len(others):,} of its {len(text):,} cells are no numbers, like {others[0]!r}; with {named} it "
+                "is one of numbers, and they are empty"
+            )
         return f"it is text, with {len(counts):,} different values in {len(text):,} rows"
     if len(counts) > _MOST_CATEGORIES:
         return f"it has {len(counts):,} categories, more than {_MOST_CATEGORIES:,}"

@@ -19,7 +19,7 @@ from mlpsearch.studies.data.decoded import DecodedImages, SealedCounts, SplitNam
 from mlpsearch.studies.data.duplicates import count_known, row_hashes
 from mlpsearch.studies.data.stratified import TEST_SEED, split_groups, split_rows
 from mlpsearch.studies.data.table_columns import TableSchema, days_of, numbers, texts
-from mlpsearch.studies.data.tables.files import read_table
+from mlpsearch.studies.data.tables.files import is_number, read_table
 from mlpsearch.studies.data.tables.inference import infer, remarks
 from mlpsearch.studies.spec.table_options import TableOptions
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _READING = 2  # counts the ways in which tables were read: caches of an earlier one are not used
 _MOST_CLASSES = 1_000
+_YEAR_FIRST = r"^\d{4}[-/]\d{2}"
 _MOST_NUMBERS = 50  # different numbers in a label: more are no classes
 
 
@@ -116,9 +117,11 @@ class TableSource:
         named = {label, self._options.group, self._options.order, *self._options.columns.named()} - {None}
         for name in sorted(str(one) for one in named):
             if name not in frame.columns:
-                some = ", ".join(map(repr, frame.columns[:8])) + (", …" if len(frame.columns) > 8 else "")
-                raise DataError(f"{path}: has no column {name!r} (it has {some})")
-        labels = texts(frame[label])
+                raise DataError(f"{path}: has no column {name!r} ({_what_it_has(frame.columns)})")
+        try:
+            labels = texts(frame[label])
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from None
         without = labels.null_count()
         if without == frame.height:
             raise DataError(f"{path}: no row has a {label!r}")
@@ -151,7 +154,14 @@ class TableSource:
         cells, formats = frame[name], self._options.columns.dates
         values = days_of(cells, formats[name]) if name in formats else numbers(cells)
         if name not in formats and (np.isnan(values).all() or cells.dtype.is_temporal()):
-            return np.asarray((texts(cells).fill_null("")).arg_sort(), np.int64)
+            text = texts(cells)
+            unclear = text.filter(~text.str.contains(_YEAR_FIRST).fill_null(True))
+            if len(unclear):
+                raise DataError(
+                    f"{self._path}: order = {name!r}: has {unclear[0]!r}, and it is not certain what is later: "
+                    "write dates like 2024-01-31, or say their format under columns.dates"
+                )
+            return np.asarray(text.fill_null("").arg_sort(), np.int64)
         return np.argsort(np.where(np.isnan(values), -np.inf, values), kind="stable")
 
     def _groups(self, frame: "pl.DataFrame") -> NDArray[np.int64] | None:
@@ -176,8 +186,16 @@ class TableSource:
                 )
             return tuple(name for _, name in sorted(zip(map(float, names), names, strict=True)))
         if len(names) > _MOST_CLASSES:
-            raise DataError(f"{self._path}: {label!r} has {len(names):,} classes: at most {_MOST_CLASSES:,}")
+            raise DataError(
+                f"{self._path}: {label!r} has {len(names):,} classes: at most {_MOST_CLASSES:,} can be learnt"
+            )
         return tuple(sorted(names))
+
+
+def _what_it_has(names: list[str]) -> str:
+    some = ", ".join(map(repr, names[:8])) + (", …" if len(names) > 8 else "")
+    has_header = not any(map(is_number, names))
+    return f"it has {some}" if has_header else f"its first row, which names the columns, is {some}"
 
 
 def _sealed(training: DecodedImages, held_out: DecodedImages) -> SealedCounts:

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from mlpsearch.studies.spec.reading import load_spec
+from mlpsearch.studies.spec.table_options import ColumnOptions
 from tests.search.conftest import Command
 from tests.search.test_tables import STUDY, shop
 
@@ -54,16 +55,32 @@ def test_nothing_is_written_over_and_mistakes_are_one_line(
     assert not (tmp_path / "b.toml").exists()
 
 
+def test_dates_that_only_a_person_can_read_are_ignored_until_one_says_how(
+    mlpsearch: Command, tmp_path: Path
+) -> None:
+    days = ["3/4/2024", "4/3/2024"] * 80
+    shop().with_columns(day=pl.Series(days), when=pl.Series(days)).write_csv(tmp_path / "a.csv")
+    told = mlpsearch("new", "a.csv", "--label", "bought").err.splitlines()
+    assert [line.partition(": say")[0] for line in told[:2]] == [
+        f"a.csv: column '{name}' has dates like '{days[0]}'" for name in ("day", "when")
+    ]
+    assert load_spec("a.toml").columns == ColumnOptions(ignore=("day", "when"))
+    text = Path("a.toml").read_text().replace('    "when",\n', "") + '[columns.dates]\nwhen = "%d/%m/%Y"\n'
+    Path("a.toml").write_text(text)
+    columns = json.loads(mlpsearch("check", "a.toml", "--json").out)["columns"]
+    assert {"name": "when", "kind": "date", "categories": 0, "empty": 0} in columns
+
+
 def test_check_says_what_was_understood_and_how_long_it_takes(table: Path, mlpsearch: Command) -> None:
     mlpsearch("new", "shop.csv", "--label", "bought")
     lines = mlpsearch("check", "shop.toml").out.splitlines()
-    assert lines[0] == "shop: 102 for training, 26 for validation, 32 for the test, which is sealed"
+    assert lines[0] == "shop: 160 rows, 102 for training, 26 for validation, 32 for the test, which is sealed"
     assert lines[1].startswith("2 classes: yes ")
     assert "  spent: number, 6 empty" in lines
     assert "  city: category of 3" in lines
     assert "  day: date" in lines
     assert any(line.startswith("warning: 26 for validation are few: one standard error") for line in lines)
-    assert lines[-2].startswith("a trial takes about ")
+    assert lines[-2].startswith("a trial takes ")
     assert lines[-1].startswith("a worker takes about ")
     document = json.loads(mlpsearch("check", "shop.toml", "--json").out)
     assert document["trial_seconds"] == pytest.approx(80 * document["epoch_seconds"])
@@ -84,8 +101,8 @@ def test_check_warns_of_what_looks_wrong(mlpsearch: Command, tmp_path: Path) -> 
     mlpsearch("new", "a.csv", "--label", "bought")
     warnings = json.loads(mlpsearch("check", "a.toml", "--json").out)["warnings"]
     assert warnings[0] == "90.0% are 'no': a net that says nothing else has that accuracy"
-    assert "validation rows are training rows as well" in warnings[1]
-    assert "test rows are training or validation rows as well" in warnings[2]
+    assert "validation rows that are training rows as well, but for the label: " in warnings[1]
+    assert "test rows that are training or validation rows as well, but for the label: " in warnings[2]
     assert warnings[3:] == ["column 'leak' alone gives the class away (100.0%): looks like a leak"]
 
 
