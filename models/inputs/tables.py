@@ -16,6 +16,7 @@ before, dates and order numbers would run together.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,11 @@ class TablePreprocessing(Preprocessing):
     def is_kept(self, split: Split) -> bool:
         """Whether what a net gets of the split takes at most 256 MiB, or no more than what is stored of it."""
         return 4 * self.inputs * len(split) <= max(_MOST_KEPT_BYTES, split.images.nbytes)
+
+    def blocks(self) -> list[slice]:
+        """Return where the inputs of each stored column are."""
+        ends = np.cumsum([0, *(_width(column, self._each) for column in self.columns)]).tolist()
+        return [slice(start, stop) for start, stop in pairwise(ends)]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return center and spread and, where there are any, knots and scores."""

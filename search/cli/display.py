@@ -16,6 +16,7 @@ from mlpsearch.search.results.wording import (
     MOST_CLASSES,
     bias,
     duration,
+    items,
     known_images,
     lead,
     mean_and_deviation,
@@ -102,9 +103,9 @@ def study_lines(status: StudyStatus) -> Iterator[Table | str]:
         if done < planned or status.confirmation is None:
             runs = f"{done} of the {planned} runs that are planned so far are done"
             yield f"confirmation: {runs}"
-    yield from _test_lines(status.tests)
+    yield from _test_lines(status.tests, status.dataset)
     if status.tests and len(status.tests[-1]["classes"]) <= MOST_CLASSES:
-        yield "test images by true class (row) and predicted class (column):"
+        yield f"test {items(status.dataset)} by true class (row) and predicted class (column):"
         yield confusion_table(status.tests[-1])
 
 
@@ -154,7 +155,7 @@ def _candidates_table(candidates: list[dict[str, Any]]) -> Table:
     return table
 
 
-def _test_lines(tests: list[dict[str, Any]]) -> Iterator[str]:
+def _test_lines(tests: list[dict[str, Any]], dataset: str) -> Iterator[str]:
     for number, test in enumerate(tests):
         seeds = f" over {len(test['seeds'])} seeds" if test.get("seeds") else ""
         again = ""
@@ -166,7 +167,7 @@ def _test_lines(tests: list[dict[str, Any]]) -> Iterator[str]:
             f"test split opened {test['when']} by `{test['command']}`: "
             f"trial {test['trial']}{seeds}, {test_text(test)}{again}"
         )
-    if tests and (known := known_images(tests[-1])):
+    if tests and (known := known_images(tests[-1], dataset)):
         yield f"beware: {known}"
 
 

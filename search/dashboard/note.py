@@ -15,6 +15,7 @@ from mlpsearch.search.results.wording import (
     bias,
     duration,
     interval,
+    items,
     known_images,
     lead,
     mean_and_deviation,
@@ -25,6 +26,7 @@ from mlpsearch.search.results.wording import (
 from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.spec.dimensions import Choices, Dimension
+from mlpsearch.studies.spec.study import StudySpec
 
 _MARKUP = re.compile(r"([\\`*_\[\]<>|~$&])")
 
@@ -39,18 +41,19 @@ def note(record: StudyRecord) -> str:
     parts = [
         f"# {_text(record.name)}",
         f"Which hyperparameters give the {net} the highest validation accuracy on {dataset}?",
-        *(_result(winner, confirmation, record.spec.folds) if winner and tests else ["Nothing is tested yet."]),
+        *(_result(winner, confirmation, record.spec) if winner and tests else ["Nothing is tested yet."]),
         "## What to do next",
-        _table(("command", ""), _commands(record.name, bool(tests), confirmation is not None)),
+        _table(("command", ""), _commands(record.name, dataset, bool(tests), confirmation is not None)),
         "## Specification",
         _table(("", ""), _specification(record, attributes["source"])),
         *(_openings(tests) if tests else []),
-        *(_confusion(test) if test else []),
+        *(_confusion(test, dataset) if test else []),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _result(winner: Headline, confirmation: Confirmation | None, folds: int | None) -> list[str]:
+def _result(winner: Headline, confirmation: Confirmation | None, spec: StudySpec) -> list[str]:
+    folds, dataset = spec.folds, spec.dataset
     over = f" over {len(winner.seeds)} seeds" if winner.confirmed else " in the search"
     if folds is not None:
         over += f", each on one of {folds} folds" if winner.confirmed else f", the mean over {folds} folds"
@@ -59,12 +62,12 @@ def _result(winner: Headline, confirmation: Confirmation | None, folds: int | No
         several = f", the mean of {len(winner.seeds)} nets" if winner.confirmed else ""
         accuracies += [
             (
-                f"**test**, {winner.test['images']:,} images that no search has seen{several}",
+                f"**test**, {winner.test['images']:,} {items(dataset)} that no search has seen{several}",
                 f"**{mean_and_deviation(winner.test['accuracy'], winner.test.get('deviation'))}**",
             ),
             ("its 95% interval", interval(winner.test["interval"])),
         ]
-    known = known_images(winner.test or {})
+    known = known_images(winner.test or {}, dataset)
     return [
         f"## Trial {winner.trial} is the winner",
         *([f"{winner.remark[0].upper()}{winner.remark[1:]}."] if winner.remark else []),
@@ -98,7 +101,7 @@ def _choice(confirmation: Confirmation) -> list[str]:
     ]
 
 
-def _commands(name: str, tested: bool, confirmed: bool) -> list[tuple[str, str]]:
+def _commands(name: str, dataset: str, tested: bool, confirmed: bool) -> list[tuple[str, str]]:
     commands = [
         ("status", "", "how far it is", not tested),
         ("run", "", "goes on to the end of its budget, then tests its best trial", not tested),
@@ -109,7 +112,12 @@ def _commands(name: str, tested: bool, confirmed: bool) -> list[tuple[str, str]]
             not confirmed,
         ),
         ("report", "", "one HTML file with all plots", True),
-        ("export", " -o best", "the winner with its weights, to train it again or to classify images", tested),
+        (
+            "export",
+            " -o best",
+            f"the winner with its weights, to train it again or to classify {items(dataset)}",
+            tested,
+        ),
     ]
     return [(_code(f"mlpsearch {verb} {name}{rest}"), what) for verb, rest, what, due in commands if due]
 
@@ -126,7 +134,7 @@ def _specification(record: StudyRecord, source: dict[str, Any]) -> list[tuple[st
         *((_code(name), f"searched: {_extent(dimension)}") for name, dimension in spec.search.items()),
         *((_code(name), f"fixed: {_code(short(value))}") for name, value in spec.fixed.items()),
         *([("start points", f"{len(spec.start)}, tried first")] if spec.start else []),
-        ("images", f"{spec.dataset}{from_where}"),
+        ("data", f"{spec.dataset}{from_where}"),
         ("validation", _validation(record)),
         ("budget", ", ".join(limits)),
         ("sampler, pruner", f"{spec.sampler}, {spec.pruner}"),
@@ -137,10 +145,14 @@ def _validation(record: StudyRecord) -> str:
     count, folder = record.validation_split()
     if record.spec.folds is not None:
         folds, seed = record.spec.folds, record.spec.seed
-        return f"each of {folds} folds in turn, about {count:,} images, drawn by seed {seed}"
+        return f"each of {folds} folds in turn, about {count:,} {items(record.spec.dataset)}, drawn by seed {seed}"
     if folder is not None:
         return f"{count:,} images, those in {_code(folder + '/')}"
-    return f"{count:,} of the training images, drawn by seed {record.spec.seed}"
+    what = items(record.spec.dataset)
+    how = (
+        f"the largest by {_code(record.spec.order)}" if record.spec.order else f"drawn by seed {record.spec.seed}"
+    )
+    return f"{count:,} of the training {what}, {how}"
 
 
 def _extent(dimension: Dimension) -> str:
@@ -167,7 +179,7 @@ def _openings(tests: Sequence[dict[str, Any]]) -> list[str]:
     ]
 
 
-def _confusion(test: dict[str, Any]) -> list[str]:
+def _confusion(test: dict[str, Any], dataset: str) -> list[str]:
     if len(test["classes"]) > MOST_CLASSES:
         return []
     names = [_text(name) for name in test["classes"]]
@@ -175,7 +187,7 @@ def _confusion(test: dict[str, Any]) -> list[str]:
     rows = ((f"**{name}**", *map(str, counts)) for name, counts in zip(names, test["confusion"], strict=True))
     return [
         "## Confusion matrix",
-        f"Test images; rows are true classes, columns predicted ones{together}.",
+        f"Test {items(dataset)}; rows are true classes, columns predicted ones{together}.",
         _table(("", *names), rows),
     ]
 

@@ -15,6 +15,7 @@ from mlpsearch.search.results.hits import kept_hits
 from mlpsearch.search.results.wording import (
     duration,
     interval,
+    items,
     known_images,
     mean_and_deviation,
     percent,
@@ -45,10 +46,12 @@ class Comparison:
 class _Tested:
     """A tested study.
 
-    test: its newest opening.  hits: (nets, images), which images each net got right, where that was kept.
+    what: images or rows.  test: its newest opening.
+    hits: (nets, images), which images each net got right, where that was kept.
     """
 
     name: str
+    what: str
     test: dict[str, Any]
     hits: NDArray[np.bool_] | None
 
@@ -63,7 +66,7 @@ def compare(records: Sequence[StudyRecord]) -> Comparison:
             raise StudyError(f"compare: study {name!r} is given twice", study=name)
     studies = [summarize(record, record.own_trials()) for record in records]
     tested = [
-        _Tested(study.name, study.test, kept_hits(record, study.test))
+        _Tested(study.name, items(study.dataset), study.test, kept_hits(record, study.test))
         for study, record in zip(studies, records, strict=True)
         if study.test
     ]
@@ -88,7 +91,7 @@ def rows(studies: Sequence[StudySummary]) -> list[tuple[str, list[str]]]:
         *((name, lambda study, name=name: _known(short, study.params.get(name))) for name in params),
         ("parameters", lambda study: _known("{:,}".format, study.parameters)),
         ("time of the winner", lambda study: _known(duration, study.winner_seconds)),
-        ("images a second", lambda study: _known("{:,}".format, study.images_per_second)),
+        (f"{_common(studies)} a second", lambda study: _known("{:,}".format, study.images_per_second)),
         ("time of the search", lambda study: duration(study.seconds)),
     ]
     return [(name, [cell(study) for study in studies]) for name, cell in cells]
@@ -135,13 +138,22 @@ def _sparkline(values: Sequence[float], low: float, high: float) -> str:
 
 
 def _warnings(studies: Sequence[StudySummary]) -> list[str]:
-    found = []
+    found, what = [], _common(studies)
     if len({study.fingerprint for study in studies}) > 1:
-        found.append("They were trained on different images: their accuracies cannot be compared.")
+        found.append(f"They were trained on different {what}: their accuracies cannot be compared.")
     elif len({_validation(study) for study in studies}) > 1:
-        found.append("They split off different validation images: their validation accuracies cannot be compared.")
-    found += [f"{study.name}: {known}." for study in studies if (known := known_images(study.test or {}))]
+        found.append(
+            f"They split off different validation {what}: their validation accuracies cannot be compared."
+        )
+    found += [
+        f"{study.name}: {known}." for study in studies if (known := known_images(study.test or {}, study.dataset))
+    ]
     return found + [f"{study.name}: {study.remark}." for study in studies if study.remark]
+
+
+def _common(studies: Sequence[StudySummary]) -> str:
+    kinds = {items(study.dataset) for study in studies}
+    return kinds.pop() if len(kinds) == 1 else "images or rows"
 
 
 def _validation(study: StudySummary) -> tuple[object, ...]:
@@ -162,7 +174,7 @@ def _difference(better: _Tested, other: _Tested, pairs: int) -> str:
     one, two = better.test, other.test
     if one["fingerprint"] != two["fingerprint"]:
         names = f"{better.name} and {other.name}"
-        return f"{names} were tested on different images: their test accuracies cannot be compared."
+        return f"{names} were tested on different {better.what}: their test accuracies cannot be compared."
     lead = f"{points(one['accuracy'] - two['accuracy'])} points"
     if better.hits is None or other.hits is None or better.hits.shape[1] != other.hits.shape[1]:
         return _by_intervals(better, other, lead)
@@ -170,10 +182,10 @@ def _difference(better: _Tested, other: _Tested, pairs: int) -> str:
     together = ", for all pairs together" if pairs > 1 else ""
     ends = f"95% interval {points(low)} to {points(high)} points{together}"
     if low > 0:
-        said = f"{better.name} is {lead} better than {other.name} on the same test images ({ends})."
+        said = f"{better.name} is {lead} better than {other.name} on the same test {better.what} ({ends})."
     else:
         said = (
-            f"{better.name} is {lead} ahead of {other.name} on the same test images ({ends}): "
+            f"{better.name} is {lead} ahead of {other.name} on the same test {better.what} ({ends}): "
             "this alone does not show which is better."
         )
     single = [one.name for one in (better, other) if one.hits is not None and len(one.hits) == 1]
@@ -186,15 +198,15 @@ def _by_intervals(better: _Tested, other: _Tested, lead: str) -> str:
     """What can be said where nobody knows which images the nets of both got right."""
     if better.test["interval"][0] > other.test["interval"][1]:
         said = (
-            f"{better.name} is {lead} better than {other.name} on the test images; "
+            f"{better.name} is {lead} better than {other.name} on the test {better.what}; "
             "the 95% intervals do not overlap, so chance hardly explains it."
         )
     else:
         said = (
-            f"{better.name} is {lead} ahead of {other.name} on the test images, "
+            f"{better.name} is {lead} ahead of {other.name} on the test {better.what}, "
             "but the 95% intervals overlap: this alone does not show which is better."
         )
-    return f"{said} The intervals are all there is: which images each net got right was not kept for both."
+    return f"{said} The intervals are all there is: which {better.what} each net got right was not kept for both."
 
 
 def write_comparison(comparison: Comparison, path: Path) -> None:

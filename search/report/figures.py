@@ -125,11 +125,11 @@ def _points(name: str, trials: Sequence[FrozenTrial], color: str) -> go.Scatter:
 
 
 def confusion(test: dict[str, Any]) -> go.Figure:
-    """Return the confusion matrix of an opening of the test split; colours are shares of the true class.
+    """Return a confusion matrix; colours are shares of the true class.
 
-    test: a TestReport as JSON.
+    test: a TestReport as JSON, or its keys classes and confusion.
     """
-    names = [plain(_brief(str(name))) for name in test["classes"]]
+    names = [plain(brief(str(name))) for name in test["classes"]]
     counts: list[list[int]] = test["confusion"]
     places = list(range(len(names)))  # by number, not by name: two classes may have one name
     heatmap = go.Heatmap(
@@ -155,7 +155,8 @@ def confusion(test: dict[str, Any]) -> go.Figure:
     return figure
 
 
-def _brief(name: str) -> str:
+def brief(name: str) -> str:
+    """Return a name as long as it may be beside an axis."""
     return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
 
 

@@ -24,6 +24,7 @@ from mlpsearch.search.results.wording import (
     bias,
     duration,
     interval,
+    items,
     known_images,
     lead,
     mean_and_deviation,
@@ -35,7 +36,19 @@ from mlpsearch.search.results.wording import (
 
 _SUFFIXES = (".html", ".htm")
 _TEMPLATES = Path(__file__).parent / "templates"
-_WORDING = (bias, duration, interval, known_images, lead, mean_and_deviation, moment, percent, points, short)
+_WORDING = (
+    bias,
+    duration,
+    interval,
+    items,
+    known_images,
+    lead,
+    mean_and_deviation,
+    moment,
+    percent,
+    points,
+    short,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ from mlpsearch.search.report.optuna_figures import OptunaFigures
 from mlpsearch.search.report.page import Plot, refuse_other_endings, render, write_page
 from mlpsearch.search.report.pictures import data_uri, first_layer_picture
 from mlpsearch.search.report.summary import StudySummary, summarize
+from mlpsearch.search.report.table_plots import TablePlots, table_plots
 from mlpsearch.search.results.confirmation import last_confirmation
-from mlpsearch.search.results.winner import load_winner
-from mlpsearch.search.results.wording import NETS, duration, moment
+from mlpsearch.search.results.winner import Winner, load_winner
+from mlpsearch.search.results.wording import NETS, duration, items, moment
 from mlpsearch.search.strategy.own_study import OwnStudy
 from mlpsearch.studies.record import StudyRecord
 
@@ -65,8 +66,9 @@ def report_page(record: StudyRecord) -> bytes:
     """Return a study's report as one HTML file."""
     trials = record.own_trials()
     study, attributes = summarize(record, trials), record.attributes()
-    sections = _sections(record, study, trials)
-    net = _net_view(record) if study.winner is not None else NetView()
+    winner, trouble = _winner(record) if study.winner is not None else (None, "")
+    sections = _sections(record, study, trials, winner)
+    net = _net_view(winner, trouble)
     confirmation = last_confirmation(record)
     return render(
         "report.html",
@@ -87,7 +89,17 @@ def report_page(record: StudyRecord) -> bytes:
     )
 
 
-def _sections(record: StudyRecord, study: StudySummary, trials: list[FrozenTrial]) -> list[Section]:
+def _winner(record: StudyRecord) -> tuple[Winner | None, str]:
+    """The winner; or why its net cannot be shown."""
+    try:
+        return load_winner(record), ""
+    except MlpsearchError as error:  # its weights or its data are gone; all the rest can be shown
+        return None, str(error)
+
+
+def _sections(
+    record: StudyRecord, study: StudySummary, trials: list[FrozenTrial], winner: Winner | None
+) -> list[Section]:
     optuna = OptunaFigures(OwnStudy(record), list(record.spec.search))
     search = [
         _plot(optuna.history(), "Optimisation history", "Each finished trial, and the best so far."),
@@ -96,8 +108,15 @@ def _sections(record: StudyRecord, study: StudySummary, trials: list[FrozenTrial
     ]
     slices = [Plot(name, figure, height=260, half=True) for name, figure in optuna.slices()]
     contours = [Plot(name, figure, height=380) for name, figure in optuna.contours()]
-    matrix = figures.confusion(study.test) if study.test else None
+    table = table_plots(winner) if winner is not None and winner.data.table is not None else TablePlots()
+    matrices = [
+        _plot(figures.confusion(study.test), "On the test" if table.confusion else "", _tested(study), height=600)
+        if study.test
+        else None,
+        table.confusion,
+    ]
     sections = [
+        Section("columns", "What the net looks at", table.note, table.columns),
         Section("search", "The search", "", _present(*search)),
         Section("importances", "Importances", _IMPORTANCES, _present(_plot(optuna.importance()))),
         Section(
@@ -105,7 +124,8 @@ def _sections(record: StudyRecord, study: StudySummary, trials: list[FrozenTrial
         ),
         Section("slices", "Slices", _SLICES, slices),
         Section("contours", "Contours", "Pairs of the most important hyperparameters.", contours),
-        Section("confusion", "Confusion matrix", _tested(study), _present(_plot(matrix, height=600)), _WIDE),
+        Section("chances", "Probabilities", table.of_chances, table.chances),
+        Section("confusion", "Confusion matrix", "", _present(*matrices), _WIDE),
     ]
     return [section for section in sections if section.plots]
 
@@ -132,17 +152,13 @@ def _tested(study: StudySummary) -> str:
         return ""
     test = study.test
     nets = f" over {len(test['seeds'])} seeds" if test.get("seeds") else ""
-    what = f"{test['images']:,} test images by true and predicted class"
+    what = f"{test['images']:,} test {items(study.dataset)} by true and predicted class"
     return f"{what}: trial {test['trial']}{nets}, {moment(test['when'])}."
 
 
-def _net_view(record: StudyRecord) -> NetView:
-    try:
-        winner = load_winner(record)
-    except MlpsearchError as error:  # its weights or its images are gone; all the rest can be shown
-        return NetView(trouble=str(error))
-    if winner.first_layer is None:
-        return NetView(trial=winner.trial)
+def _net_view(winner: Winner | None, trouble: str) -> NetView:
+    if winner is None or winner.first_layer is None:
+        return NetView(trouble)
     picture = first_layer_picture(winner.first_layer, winner.data.shape)
     return NetView("", winner.trial, data_uri(picture), most_confident_mistakes(winner, _MOST_MISTAKES))
 
@@ -172,11 +188,11 @@ def _folds(study: StudySummary) -> str:
 
 
 def _provenance(record: StudyRecord, study: StudySummary) -> list[tuple[str, str]]:
-    source = record.attributes()["source"]["data"]
+    source, what = record.attributes()["source"]["data"], items(study.dataset)
     return [
-        ("images", f"{study.dataset}{f', from {source}' if source else ''}"),
-        ("fingerprint of the training images", study.fingerprint),
-        ("validation split", f"{_folds(study)}{study.validation:,} images, {_drawn(study)}"),
+        ("data", f"{study.dataset}{f', from {source}' if source else ''}"),
+        (f"fingerprint of the training {what}", study.fingerprint),
+        ("validation split", f"{_folds(study)}{study.validation:,} {what}, {_drawn(study)}"),
         ("trials", ", ".join(f"{count} {state}" for state, count in study.trials.items())),
         ("time of the search", duration(study.seconds)),
         ("versions where this page was made", ", ".join(f"{name} {it}" for name, it in versions().items())),

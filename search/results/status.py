@@ -64,6 +64,7 @@ class StudyStatus:
 
     name: str
     net: str
+    dataset: str
     state: str
     budget: dict[str, Any]
     trials: dict[str, int]
@@ -104,6 +105,7 @@ def study_status(record: StudyRecord, ledger: Ledger) -> StudyStatus:
     return StudyStatus(
         name=record.name,
         net=record.spec.net,
+        dataset=record.spec.dataset,
         state=_state(complete, attributes["stopped"], running),
         budget=budget.model_dump(mode="json"),
         trials=trials,

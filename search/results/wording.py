@@ -66,10 +66,15 @@ def lead(confirmation: Mapping[str, Any]) -> str:
     return f"Trial {winner} leads {second} by more than luck with its seeds explains {over}."
 
 
-def known_images(test: dict[str, Any]) -> str:
+def items(dataset: str) -> str:
+    """Return what a data set consists of."""
+    return "rows" if dataset == "table" else "images"
+
+
+def known_images(test: dict[str, Any], dataset: str) -> str:
     """Return what a test accuracy suffers from where test images are training images too; else nothing."""
-    known = test.get("also_in_training")
-    return f"{known:,} of {test['images']:,} test images are also training or validation images" if known else ""
+    known, what = test.get("also_in_training"), items(dataset)
+    return f"{known:,} of {test['images']:,} test {what} are also training or validation {what}" if known else ""
 
 
 def interval(ends: list[float]) -> str:

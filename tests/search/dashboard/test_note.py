@@ -48,7 +48,7 @@ def test_a_study_that_is_not_over_has_a_note_of_its_goal_and_what_to_do(tmp_path
         ["`hidden_size`", "searched: 4 – 16"],
         ["`learning_rate`", "searched: 0.001 – 0.1, on a logarithmic scale"],
         ["`momentum`", "fixed: `0.9`"],
-        ["images", "digits"],
+        ["data", "digits"],
         ["validation", "250 of the training images, drawn by seed 5"],
         ["budget", "7 trials of 3 epochs, at most 1 h 01 min"],
         ["sampler, pruner", "random, none"],
