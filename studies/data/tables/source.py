@@ -8,6 +8,7 @@ these, nothing but SealedCounts goes with them.
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,7 +92,7 @@ class TableSource:
             table=schema,
             groups=None if groups is None else np.unique(groups[training], return_inverse=True)[1],
             is_ordered=self._options.order is not None,
-            remarks=(*remarks(schema), *self._remarks(rows, decoded)),
+            remarks=(*remarks(schema), *self._remarks(rows, training, decoded)),
             sealed=_sealed(decoded, held_out),
         )
 
@@ -102,15 +103,28 @@ class TableSource:
         labels = _numbers(rows.labels[taken], classes, rows.file)
         return DecodedImages(stored, labels, classes, (1, stored.shape[1], 1), table=schema)
 
-    def _remarks(self, rows: _Rows, training: DecodedImages) -> Iterator[str]:
+    def _remarks(self, rows: _Rows, taken: NDArray[np.int64], training: DecodedImages) -> Iterator[str]:
         if rows.without_label:
             verbs = ("row has", "is") if rows.without_label == 1 else ("rows have", "are")
             yield f"{rows.without_label:,} {verbs[0]} no {self._options.label!r}, and {verbs[1]} left out"
+        yield from self._unread(rows.frame, taken)
         counts = np.bincount(training.labels, minlength=len(training.classes))
         for place in np.flatnonzero(counts == 1)[:1]:
             name = training.classes[place]
             if int((rows.labels == name).sum()) == 1:
                 yield f"class {name!r} has one row, which stays in training"
+
+    def _unread(self, frame: "pl.DataFrame", training: NDArray[np.int64]) -> Iterator[str]:
+        """What is none in columns that a person has called numbers or dates."""
+        said = self._options.columns
+        asked = [(name, "number", numbers) for name in said.numeric]
+        asked += [(name, f"date like {one}", partial(days_of, format=one)) for name, one in said.dates.items()]
+        for name, kind, values_of in asked:
+            cells = frame[name].gather(training)
+            others = texts(cells).filter(np.isnan(values_of(cells))).drop_nulls()
+            if len(others):
+                what = f"{others[0]!r} is no {kind} and counts as empty"
+                yield f"column {name!r}: {what}, in {len(others):,} cells in all"
 
     def _rows(self, path: Path) -> _Rows:
         frame, label = read_table(path), self._options.label

@@ -3,6 +3,7 @@
 import gzip
 import json
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -181,7 +182,33 @@ def test_types_of_parquet_are_taken_as_they_are(tmp_path: Path) -> None:
     assert not np.isinf(stored.images).any()
 
 
+def test_codes_of_categories_do_not_depend_on_what_polars_read_before(tmp_path: Path) -> None:
+    other_codes = pl.Series([*reversed(["red", "green", "blue"]), *rows()["colour"]], dtype=pl.Categorical)
+    frame = pl.DataFrame(rows()).with_columns(colour=other_codes[3:])
+    frame.write_parquet(tmp_path / "b.parquet")
+    expected = load(csv(tmp_path / "a.csv", rows()))
+    assert load(tmp_path / "b.parquet").fingerprint == expected.fingerprint
+
+
+def test_cells_that_are_not_what_a_person_says_are_counted(tmp_path: Path) -> None:
+    new = {"age": ["3", "4", "old", ""] * 10, "day": ["31/12/2024", "31/12/2024", "30/11/2024", "2024-12-31"] * 10}
+    said = ColumnOptions(numeric=("age",), dates={"day": "%d/%m/%Y"})
+    remarks = source(csv(tmp_path / "a.csv", rows(**new)), columns=said).decode("train").remarks
+    assert [re.sub(r"\d+ cells", "N cells", remark) for remark in remarks[1:]] == [
+        "column 'age': 'old' is no number and counts as empty, in N cells in all",
+        "column 'day': '2024-12-31' is no date like %d/%m/%Y and counts as empty, in N cells in all",
+    ]
+
+
 # ---- splits ----
+
+
+def test_every_row_is_on_one_side_also_those_of_rare_classes(tmp_path: Path) -> None:
+    labels = ["often"] * 34 + ["seldom"] * 5 + ["once"]
+    data = load(path := csv(tmp_path / "a.csv", rows(**{"class": labels})))
+    sides = [split.images[split.rows, 0] for split in (data.training, data.validation)]
+    sides.append(source(path).decode("test").images[:, 0])
+    assert sorted(np.concatenate(sides)) == sorted(rows()["size"])
 
 
 def test_the_test_rows_never_move_and_keep_the_shares_of_the_classes(tmp_path: Path) -> None:
@@ -231,14 +258,14 @@ def test_a_file_of_test_rows_in_another_order_of_columns(tmp_path: Path) -> None
 
 def test_columns_are_told_from_training_rows_alone(tmp_path: Path) -> None:
     """What stands in a test row changes nothing that a search sees."""
-    path = csv(tmp_path / "a.csv", rows())
-    before = source(path).decode("train")
+    path, said = csv(tmp_path / "a.csv", rows()), ColumnOptions(numeric=("size",))
+    before = source(path, columns=said).decode("train")
     test = {row[0] for row in source(path).decode("test").images.tolist()}
     table = rows()
     place = next(number for number, size in enumerate(table["size"]) if size in test)
     table["size"][place], table["colour"][place] = "not a number", "violet"
-    after = source(csv(tmp_path / "b.csv", table)).decode("train")
-    assert after.table == before.table
+    after = source(csv(tmp_path / "b.csv", table), columns=said).decode("train")
+    assert (after.table, after.remarks) == (before.table, before.remarks)
     np.testing.assert_array_equal(after.images, before.images)
 
 
