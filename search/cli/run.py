@@ -199,7 +199,7 @@ def _submit(
     from mlpsearch.studies.storage.opening import storage_url
 
     url = storage_url(storage)
-    with err().status("reading the images"):
+    with err().status("reading the data"):
         return submit_study(study, url, trials=trials, data=data, evaluate=evaluate, command=command, tell=tell)
 
 

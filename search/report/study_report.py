@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import plotly.graph_objects as go
 import tomli_w
@@ -15,7 +16,7 @@ from mlpsearch.search.report.optuna_figures import OptunaFigures
 from mlpsearch.search.report.page import Plot, refuse_other_endings, render, write_page
 from mlpsearch.search.report.pictures import data_uri, first_layer_picture
 from mlpsearch.search.report.summary import StudySummary, summarize
-from mlpsearch.search.report.table_plots import TablePlots, table_plots
+from mlpsearch.search.report.table_plots import TablePlots, matrix_height, table_plots
 from mlpsearch.search.results.confirmation import last_confirmation
 from mlpsearch.search.results.winner import Winner, load_winner
 from mlpsearch.search.results.wording import NETS, duration, items, moment
@@ -109,12 +110,7 @@ def _sections(
     slices = [Plot(name, figure, height=260, half=True) for name, figure in optuna.slices()]
     contours = [Plot(name, figure, height=380) for name, figure in optuna.contours()]
     table = table_plots(winner) if winner is not None and winner.data.table is not None else TablePlots()
-    matrices = [
-        _plot(figures.confusion(study.test), "On the test" if table.confusion else "", _tested(study), height=600)
-        if study.test
-        else None,
-        table.confusion,
-    ]
+    tested = _test_matrix(study.test, study.dataset, named=table.confusion is not None) if study.test else None
     sections = [
         Section("columns", "What the net looks at", table.note, table.columns),
         Section("search", "The search", "", _present(*search)),
@@ -125,7 +121,7 @@ def _sections(
         Section("slices", "Slices", _SLICES, slices),
         Section("contours", "Contours", "Pairs of the most important hyperparameters.", contours),
         Section("chances", "Probabilities", table.of_chances, table.chances),
-        Section("confusion", "Confusion matrix", "", _present(*matrices), _WIDE),
+        Section("confusion", "Confusion matrix", "", _present(tested, table.confusion), _WIDE),
     ]
     return [section for section in sections if section.plots]
 
@@ -147,13 +143,12 @@ def _timed(trials: list[FrozenTrial]) -> go.Figure | None:
     return figures.time_against_accuracy(trials) if timed else None
 
 
-def _tested(study: StudySummary) -> str:
-    if study.test is None:
-        return ""
-    test = study.test
+def _test_matrix(test: dict[str, Any], dataset: str, *, named: bool) -> Plot:
+    """named: whether it needs a title, beside another matrix."""
     nets = f" over {len(test['seeds'])} seeds" if test.get("seeds") else ""
-    what = f"{test['images']:,} test {items(study.dataset)} by true and predicted class"
-    return f"{what}: trial {test['trial']}{nets}, {moment(test['when'])}."
+    what = f"{test['images']:,} test {items(dataset)} by true and predicted class"
+    note = f"{what}: trial {test['trial']}{nets}, {moment(test['when'])}."
+    return Plot("On the test" if named else "", figures.confusion(test), note, matrix_height(test["classes"]))
 
 
 def _net_view(winner: Winner | None, trouble: str) -> NetView:

@@ -85,6 +85,9 @@ def _square(traces: list[go.Scatter], across: str, up: str) -> go.Figure:
     figure = go.Figure(traces)
     shares = {"range": [-0.02, 1.02], "tickformat": ".0%", "dtick": 0.25}
     figure.update_layout(
-        xaxis={"title": {"text": across}, **shares}, yaxis={"title": {"text": up}, **shares}, showlegend=False
+        xaxis={"title": {"text": across}, **shares},
+        yaxis={"title": {"text": up}, **shares},
+        showlegend=False,
+        margin={"r": 24},
     )
     return figure

@@ -1,5 +1,6 @@
 """What the report of a table shows of the winner's net, from its validation rows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mlpsearch.search.report import figures, table_figures
@@ -39,11 +40,16 @@ def table_plots(winner: Winner) -> TablePlots:
             "On the validation",
             matrix,
             f"{rows} by true and predicted class, one net. They had a part in choosing it.",
-            height=600,
+            matrix_height(winner.data.classes),
         ),
         chances=_chances(judged, winner.data.classes),
         of_chances=f"What the net says of {rows}.",
     )
+
+
+def matrix_height(classes: Sequence[str]) -> int:
+    """Return the pixels that a confusion matrix is high."""
+    return min(600, 200 + 40 * len(classes))
 
 
 def _columns(winner: Winner) -> list[Plot]:

@@ -14,6 +14,7 @@ from mlpsearch.models import NETS
 from mlpsearch.models.errors import DataError, SpecError
 from mlpsearch.studies.spec.reading import parse_spec
 from tests.search.conftest import Command
+from tests.search.pages import Page
 
 STUDY = """
 name = "shop"
@@ -112,6 +113,19 @@ def test_a_report_of_a_table(made: Callable[..., Path], mlpsearch: Command, tmp_
     page = (tmp_path / "report.html").read_text()
     assert "First-layer weights as images" not in page
     assert "Validation images that" not in page
+    read = Page(page.encode())
+    assert {"columns", "chances", "confusion"} < {*read.ids}
+    assert "images" not in read.plain
+    bars, said, found, tested, judged = [plot["data"] for plot in read.plots if _is_of_the_net(plot)]
+    assert bars[0]["customdata"][:2] == ["spent", "city"]
+    assert (said[1]["y"][0], found[1]["y"][-1]) == (pytest.approx(0, abs=0.3), 1)
+    assert sum(map(sum, tested[0]["text"])) == 2 * 32, "of two nets"
+    assert sum(map(sum, judged[0]["text"])) == 26
+
+
+def _is_of_the_net(plot: dict[str, Any]) -> bool:
+    titles = [plot["layout"].get(axis, {}).get("title", {}).get("text", "") for axis in ("xaxis", "yaxis")]
+    return bool({"accuracy that is lost", "share of yes", "yes that is found", "true class"} & {*titles})
 
 
 BASE = 'name = "a"\nnet = "numpy"\n[budget]\ntrials = 1\nepochs = 1\n[search]\nhidden_size = {low = 1, high = 2}\n'

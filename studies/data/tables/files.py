@@ -99,7 +99,9 @@ def header(content: bytes, path: Path) -> tuple[list[str], str]:
     try:
         line = content[: end if end >= 0 else len(content)].decode("utf-8-sig").rstrip("\r")
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is not text in UTF-8 (line 1, byte {error.start + 1}): save it so") from error
+        raise DataError(
+            f"{path}: is not text in UTF-8 (line 1, byte {error.start + 1}): save it as UTF-8"
+        ) from error
     split = {one: next(csv.reader([line], delimiter=one), []) for one in _SEPARATORS}
     separator = max(_SEPARATORS, key=lambda one: len(split[one]))
     names = [name.strip() for name in split[separator]]
@@ -140,7 +142,9 @@ def _where_it_breaks(content: bytes, separator: str, columns: int, path: Path) -
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        return f"{path}: is not text in UTF-8 (line {line}, {content[error.start : error.end]!r}): save it so"
+        return (
+            f"{path}: is not text in UTF-8 (line {line}, {content[error.start : error.end]!r}): save it as UTF-8"
+        )
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     first = 1  # line of the row that is read: a quote that is never closed takes in all that follow
     try:

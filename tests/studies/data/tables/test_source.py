@@ -362,7 +362,7 @@ MISTAKES: dict[str, tuple[Any, dict[str, Any], str]] = {
     "Latin-1": (
         "a,class\n1,x\n2,größe\n3,y\n".encode("latin-1"),
         {},
-        r"is not text in UTF-8 \(line 3, b'\\xf6'\): save it so",
+        r"is not text in UTF-8 \(line 3, b'\\xf6'\): save it as UTF-8",
     ),
     "Latin-1 in the header": ("größe,class\n1,x\n".encode("latin-1"), {}, r"UTF-8 \(line 1, byte 3\)"),
     "a spreadsheet": (b"PK", {"name": "a.xlsx"}, "must be a table .*: save it as one"),
