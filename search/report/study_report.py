@@ -29,6 +29,7 @@ _SLICES = "Validation accuracy by each hyperparameter; the stronger a colour, th
 _WIDE = "wide"
 _MOST_MISTAKES = 18
 _MOST_FAILED = 20
+_FEW_CLASSES = 5  # that fit a phone
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,7 @@ def _sections(
     contours = [Plot(name, figure, height=380) for name, figure in optuna.contours()]
     table = table_plots(winner) if winner is not None and winner.data.table is not None else TablePlots()
     tested = _test_matrix(study.test, study.dataset, named=table.confusion is not None) if study.test else None
+    matrices = _present(tested, table.confusion)
     sections = [
         Section("columns", "What the net looks at", table.note, table.columns),
         Section("search", "The search", "", _present(*search)),
@@ -121,13 +123,17 @@ def _sections(
         Section("slices", "Slices", _SLICES, slices),
         Section("contours", "Contours", "Pairs of the most important hyperparameters.", contours),
         Section("chances", "Probabilities", table.of_chances, table.chances),
-        Section("confusion", "Confusion matrix", "", _present(tested, table.confusion), _WIDE),
+        Section("confusion", "Confusion matrix", "", matrices, _width(matrices)),
     ]
     return [section for section in sections if section.plots]
 
 
 def _plot(figure: go.Figure | None, title: str = "", note: str = "", height: int = 360) -> Plot | None:
     return None if figure is None else Plot(title, figure, note, height)
+
+
+def _width(matrices: list[Plot]) -> str:
+    return _WIDE if any(len(matrix.figure.data[0].x) > _FEW_CLASSES for matrix in matrices) else ""
 
 
 def _present(*plots: Plot | None) -> list[Plot]:

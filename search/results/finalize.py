@@ -23,6 +23,7 @@ from mlpsearch.search.results.confirmation import (
 from mlpsearch.search.results.hits import keep_hits
 from mlpsearch.search.results.openings import TestReport, report_of
 from mlpsearch.search.results.winner import Winner, best_of_search, with_net
+from mlpsearch.search.results.wording import items
 from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.studies.data.holdout import open_test_split
 from mlpsearch.studies.data.training import own_copy
@@ -77,7 +78,7 @@ def _open(winners: list[Winner], record: StudyRecord, command: str) -> TestRepor
     held_out = open_test_split(dataset, data := own_copy(dataset, recorded), record.spec.data_options)
     if held_out.classes != winners[0].data.classes or held_out.shape != winners[0].data.shape:
         raise DataError(
-            f"study {record.name}: its test images have other classes or another size than its training images",
+            f"study {record.name}: its test {items(dataset)} have other classes or another size than in training",
             study=record.name,
             path=data,
         )
@@ -115,8 +116,9 @@ def _refuse_other_images(record: StudyRecord, fingerprint: str, where: str) -> N
     """Raise DataError for other test images than the first opening's."""
     tests = record.attributes()["tests"]
     if tests and (first := tests[0].get("fingerprint", fingerprint)) != fingerprint:
+        what = items(record.spec.dataset)
         raise DataError(
-            f"study {record.name}: its test images had the fingerprint {first[:12]} when they were first tested, "
+            f"study {record.name}: its test {what} had the fingerprint {first[:12]} when they were first tested, "
             f"those at {where} have {fingerprint[:12]}; nothing was tested",
             study=record.name,
         )

@@ -302,9 +302,12 @@ def test_a_table_is_read_once_for_all_that_comes_before_a_search(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, read = csv(tmp_path / "a.csv", rows()), list[Path]()
-    monkeypatch.setattr(
-        "mlpsearch.studies.data.tables.source.read_table", lambda path: read.append(path) or read_table(path)
-    )
+
+    def noted(path: Path) -> pl.DataFrame:
+        read.append(path)
+        return read_table(path)
+
+    monkeypatch.setattr("mlpsearch.studies.data.tables.source.read_table", noted)
     for _ in range(2):
         assert check_images("table", path, TableOptions("class")) == []
         assert load(path).remarks == (f"{path}: 2 columns: 1 of numbers, 1 of categories",)
