@@ -1,6 +1,6 @@
 """What a study's data are, what looks wrong with them, and what its search will take on this machine."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +29,8 @@ class Check:
     inputs: numbers of each, as stored.
     classes: how many of each class are among those for training and validation.
     columns: of a table, each with its kind, its categories and how many cells are empty.  left_out: name → why.
-    also_in_training: how many rows of the validation, and of the test, are rows of the training as well.
+    validation_in_training, test_in_training: of a table, how many of these rows are training rows too (of the
+        test, or validation rows), but for the label.
     remarks: what people should know.  warnings: what looks wrong.
     epoch_seconds: of one epoch of a configuration from the middle of the ranges, one thread.
     trial_seconds, search_seconds, confirm_seconds: what follows from that without pruning, with one worker.
@@ -45,7 +46,8 @@ class Check:
     classes: dict[str, int]
     columns: list[dict[str, Any]] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
-    also_in_training: dict[str, int] = field(default_factory=dict)
+    validation_in_training: int | None = None
+    test_in_training: int | None = None
     remarks: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     epoch_seconds: float = 0.0
@@ -67,7 +69,7 @@ def check_study(study: str, url: str, data: str | None) -> Check:
     remarks = check_images(spec.dataset, path, spec.data_options)
     before = memory_before_data(spec)
     images = load_spec_data(spec, path)
-    cost, known = measure(spec, images, before), _also_in_training(images)
+    cost, known = measure(spec, images, before), _known(images)
     run = cost.epoch_seconds * spec.budget.epochs
     trial = run * (spec.folds or 1)
     confirm = spec.confirm
@@ -82,7 +84,8 @@ def check_study(study: str, url: str, data: str | None) -> Check:
         classes=_classes(images),
         columns=_columns(images),
         left_out={} if images.table is None else images.table.left_out,
-        also_in_training=known,
+        validation_in_training=known,
+        test_in_training=images.sealed and images.sealed.also_in_training,
         remarks=[*remarks, *remarks_on(images)],
         warnings=[*_warnings(images, known)],
         epoch_seconds=cost.epoch_seconds,
@@ -96,7 +99,11 @@ def check_study(study: str, url: str, data: str | None) -> Check:
 
 def warnings_about(images: TrainingData) -> list[str]:
     """Return what looks wrong with the data, a line each."""
-    return [*_warnings(images, _also_in_training(images))]
+    return [*_warnings(images, _known(images))]
+
+
+def _known(images: TrainingData) -> int | None:
+    return None if images.table is None else validation_in_training(images)
 
 
 def _classes(images: TrainingData) -> dict[str, int]:
@@ -126,16 +133,10 @@ def _empty(codes: NDArray[np.float64], categories: list[str]) -> int:
     return int((codes == categories.index(MISSING)).sum()) if MISSING in categories else 0
 
 
-def _also_in_training(images: TrainingData) -> dict[str, int]:
-    if images.sealed is None:
-        return {}
-    return {"validation": validation_in_training(images), "test": images.sealed.also_in_training}
-
-
 # ---- what looks wrong ----
 
 
-def _warnings(images: TrainingData, known: dict[str, int]) -> Iterator[str]:
+def _warnings(images: TrainingData, known: int | None) -> Iterator[str]:
     counts = _classes(images)
     total, most = sum(counts.values()), max(counts, key=lambda name: counts[name])
     if counts[most] > _LOPSIDED * total:
@@ -153,18 +154,15 @@ def _warnings(images: TrainingData, known: dict[str, int]) -> Iterator[str]:
             f"`folds = 5` judges them by all {total:,}"
         )
     yield from _one_sided(images)
-    if images.sealed is None:
-        return
-    if known["validation"]:
-        total = len(images.validation)
+    if known:
         yield (
-            f"validation rows that are training rows as well, but for the label: {known['validation']:,} of "
-            f"{total:,}: they favour what is learnt by heart"
+            f"validation rows that are training rows as well, but for the label: {known:,} of "
+            f"{len(images.validation):,}: they favour what is learnt by heart"
         )
-    if known["test"]:
+    if images.sealed is not None and images.sealed.also_in_training:
         yield (
-            f"test rows that are training or validation rows as well, but for the label: {known['test']:,} of "
-            f"{images.sealed.rows:,}: the test accuracy says less of rows that are new"
+            "test rows that are training or validation rows as well, but for the label: "
+            f"{images.sealed.also_in_training:,} of {images.sealed.rows:,}: the test says less of new rows"
         )
     for name, accuracy in _that_give_away(images):
         yield f"column {name!r} alone gives the class away ({accuracy:.1%}): looks like a leak"
@@ -172,18 +170,19 @@ def _warnings(images: TrainingData, known: dict[str, int]) -> Iterator[str]:
 
 def _one_sided(images: TrainingData) -> Iterator[str]:
     """Classes that a split lacks. A class that only the test has is refused before."""
-    training, validation = (_counts(split, len(images.classes)) for split in (images.training, images.validation))
-    sides = {
-        "training": (training == 0, "no net learns it"),
-        "validation": (validation == 0, "what a net makes of it does not count"),
-    }
-    lacking = {side: ([*np.array(images.classes)[gone]], so) for side, (gone, so) in sides.items()}
-    if images.sealed is not None:
-        lacking["test"] = [*images.sealed.missing_classes], "the test says nothing of it"
-    for side, (names, so) in lacking.items():
+    training, validation = (
+        [images.classes[place] for place in np.flatnonzero(_counts(split, len(images.classes)) == 0)]
+        for split in (images.training, images.validation)
+    )
+    sides: list[tuple[str, Sequence[str], str]] = [
+        ("the training", training, "no net learns it"),
+        ("the validation", validation, "what a net makes of it does not count"),
+        ("the test", images.sealed.missing_classes if images.sealed else (), "the test says nothing of it"),
+    ]
+    for side, names, so in sides:
         if names:
             more = f", nor of {len(names) - 1} more" if len(names) > 1 else ""
-            yield f"the {side} has no row of class {str(names[0])!r}{more}: {so}"
+            yield f"{side} has no row of class {names[0]!r}{more}: {so}"
 
 
 def _that_give_away(images: TrainingData) -> Iterator[tuple[str, float]]:

@@ -87,7 +87,7 @@ def test_check_says_what_was_understood_and_how_long_it_takes(table: Path, mlpse
     assert document["search_seconds"] == pytest.approx(50 * document["trial_seconds"])
     assert document["confirm_seconds"] == pytest.approx(30 * document["trial_seconds"])
     assert document["test"] == 32
-    assert document["also_in_training"] == {"validation": 0, "test": 0}
+    assert (document["validation_in_training"], document["test_in_training"]) == (0, 0)
     assert document["worker_bytes"] > document["shared_bytes"] > 0
     assert not Path("mlpsearch.db").exists(), "nothing is made"
 
@@ -113,6 +113,20 @@ def test_run_warns_before_the_first_trial_and_no_more_after_it(mlpsearch: Comman
     warning = "warning: column 'leak' alone gives the class away (100.0%): looks like a leak"
     assert warning in mlpsearch("run", "shop.toml", "--trials", "1", "--no-evaluate").err.splitlines()
     assert "warning" not in mlpsearch("run", "shop.toml", "--no-evaluate").err
+
+
+def test_check_says_nothing_of_test_rows_but_counts(mlpsearch: Command, tmp_path: Path) -> None:
+    shop().write_csv(tmp_path / "shop.csv")
+    tests = [shop(30, seed=1), shop(30, seed=2).with_columns(spent=pl.lit(1e9), city=pl.lit("Mars"))]
+    said = []
+    for test in tests:
+        test.write_csv(tmp_path / "test.csv")
+        (tmp_path / "shop.toml").unlink(missing_ok=True)
+        assert mlpsearch("new", "shop.csv", "--label", "bought", "--test", "test.csv").code == 0
+        document = json.loads(mlpsearch("check", "shop.toml", "--json").out)
+        said.append({key: it for key, it in document.items() if not key.endswith(("_seconds", "_bytes"))})
+    assert said[0] == said[1]
+    assert (said[0]["test"], said[0]["test_in_training"]) == (30, 0)
 
 
 def test_classes_that_only_one_side_has_are_named(mlpsearch: Command, tmp_path: Path) -> None:
