@@ -85,7 +85,7 @@ def check_study(study: str, url: str, data: str | None) -> Check:
         columns=_columns(images),
         left_out={} if images.table is None else images.table.left_out,
         validation_in_training=known,
-        test_in_training=images.sealed and images.sealed.also_in_training,
+        test_in_training=None if images.sealed is None else images.sealed.also_in_training,
         remarks=[*remarks, *remarks_on(images)],
         warnings=[*_warnings(images, known)],
         epoch_seconds=cost.epoch_seconds,
