@@ -74,7 +74,7 @@ def blank_preprocessing(layout: Layout, config: TrainConfig) -> Preprocessing:
     arrays = {
         name: np.zeros(shapes[name]) for name in shapes.keys() & {*TABLE_ARRAYS, "offset", "scale", "projection"}
     }
-    return _preprocessing(arrays, config, layout.columns)
+    return preprocessing_of(arrays, config, layout.columns)
 
 
 def prediction_arrays(net: Net, preprocessing: Preprocessing) -> dict[str, NDArray[Any]]:
