@@ -68,7 +68,8 @@ def _lines(check: "Check") -> list[str]:
 
     counts = sorted(check.classes.items(), key=lambda item: -item[1])
     total = check.training + check.validation
-    test = "the test is sealed" if check.test is None else f"{check.test:,} for the test, which is sealed"
+    test = "the test is sealed" if check.test is None else "none for the test"
+    test = f"{check.test:,} for the test, which is sealed" if check.test else test
     rows = "" if check.test is None else f"{total + check.test:,} rows, "
     shares = ", ".join(f"{name} {count / total:.1%}" for name, count in counts[:8])
     lines = [
