@@ -35,7 +35,8 @@ def drawn_net(
     frame: pl.DataFrame, config: TrainConfig, options: ColumnOptions | None = None, seed: int = 0
 ) -> tuple[TableSchema, dict[str, NDArray[Any]]]:
     """What the columns of these training rows are, and the arrays of a net: statistics of them, weights drawn."""
-    schema = infer(frame, TableOptions(label="class", columns=options or ColumnOptions()), "a.csv")
+    said = TableOptions(label="class", columns=options or ColumnOptions())
+    schema = infer(frame, np.arange(frame.height), said, "a.csv")
     stored = schema.encoded(frame, "a.csv")
     split = Split(
         stored, np.zeros(len(stored), np.int64), np.arange(len(stored)), (1, stored.shape[1], 1), schema.stored()
