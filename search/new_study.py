@@ -8,34 +8,47 @@ from typing import Any
 
 import numpy as np
 import tomli_w
+from numpy.typing import NDArray
 
 from mlpsearch.models.errors import SpecError
 from mlpsearch.models.paths import write_atomically
 from mlpsearch.studies.data.table_columns import TableSchema, UnclearColumnError
-from mlpsearch.studies.data.training import TrainingData, load_training
+from mlpsearch.studies.data.training import TABLE_VALIDATION, TrainingData, load_training
 from mlpsearch.studies.spec.reading import parse_spec
 from mlpsearch.studies.spec.table_options import TEST_SHARE, TableOptions
 
 _FILE = Template("""\
 # $rows rows; classes: $classes; columns: $columns.
+$advice
 $keys
 
 [budget]
 trials = 50
-epochs = $epochs                     # $why_epochs
+epochs = $epochs                     # about $steps steps
 
 [confirm]                       # the five best are trained again over fresh seeds, then the winner over others
 
 [search]
 hidden_size = { low = $narrow, high = $wide, log = true }
-learning_rate = { low = 5e-4, high = 2e-2, log = true }   # the largest of a one-cycle schedule
+learning_rate = { low = 1e-3, high = 2e-2, log = true }   # the largest of a one-cycle schedule
+regularization = { low = 1e-6, high = 1e-2, log = true }  # much of it makes columns that say nothing fall silent
 depth = { low = 2, high = 4 }
-dropout = { low = 0.0, high = 0.4 }
-weight_decay = { low = 1e-3, high = 1.0, log = true }
+dropout = { low = 0.0, high = 0.3 }
+batch_normalization = { choices = [false, true] }
 preprocessing = { choices = ["standardize", "robust", "quantiles", "piecewise"] }   # of the numbers
 
+[[start]]
+learning_rate = 1e-2
+regularization = 1e-3
+preprocessing = "piecewise"
+
+[[start]]
+learning_rate = 5e-3
+regularization = 1e-5
+preprocessing = "robust"
+
 [fixed]
-optimizer = "adamw"
+optimizer = "adam"
 schedule = "one-cycle"
 warmup = 0.3
 batch_size = $batch
@@ -44,22 +57,31 @@ label_smoothing = 0.05
 """)
 
 
+FOLDS = 5
+_LOPSIDED = 0.8  # the share of the largest class above which accuracy says little
+
+
 @dataclass(frozen=True, slots=True)
 class _Size:
-    """What suits tables of up to so many rows."""
+    """What suits tables of up to so many rows, without the test's.
+
+    validation: the share of them that trials are judged by; None for five folds.
+    """
 
     rows: float
     epochs: int
     batch: int
     narrow: int
     wide: int
+    validation: float | None
 
 
 _SIZES = (
-    _Size(1_000, 80, 32, 16, 128),
-    _Size(10_000, 50, 64, 32, 256),
-    _Size(100_000, 30, 128, 64, 384),
-    _Size(float("inf"), 12, 512, 64, 512),
+    _Size(1_000, 100, 32, 32, 256, None),
+    _Size(5_000, 50, 128, 64, 512, None),
+    _Size(10_000, 50, 128, 64, 512, 0.2),
+    _Size(100_000, 30, 128, 64, 512, 0.1),
+    _Size(float("inf"), 12, 512, 64, 512, 0.05),
 )
 
 
@@ -102,26 +124,48 @@ def study_file(images: TrainingData, name: str, data: str, options: TableOptions
     keys: dict[str, Any] = {"name": name, "net": net, "dataset": "table", "data": data, "label": options.label}
     if options.test != TEST_SHARE:
         keys["test"] = options.test
+    keys |= {"folds": FOLDS} if _in_folds(images, size) else {"validation": size.validation or TABLE_VALIDATION}
     if options.columns.named():
         keys["columns"] = options.columns.model_dump(mode="json", exclude_defaults=True)
     return _FILE.substitute(
         rows=f"{rows:,} training and validation",
         classes=_shares(images),
         columns=_columns(images.table),
+        advice=_advice(images, size),
         keys=tomli_w.dumps(keys).strip(),
         epochs=size.epochs,
-        why_epochs=f"about {-(-rows // size.batch) * size.epochs:,} steps",
+        steps=f"{-(-rows // size.batch) * size.epochs:,}",
         narrow=size.narrow,
         wide=size.wide,
         batch=size.batch,
     )
 
 
-def _shares(images: TrainingData) -> str:
+def _in_folds(images: TrainingData, size: _Size) -> bool:
+    """Whether trials are judged by folds: of few rows, where each fold can have some of each class."""
+    return size.validation is None and int(_counts(images).min()) >= FOLDS
+
+
+def _advice(images: TrainingData, size: _Size) -> str:
+    """Comments on how nets are judged."""
+    counts, lines = _counts(images), []
+    if _in_folds(images, size):
+        lines.append("# One validation split of so few rows is mostly luck, so each trial trains on five folds.")
+    if counts.max() > _LOPSIDED * counts.sum():
+        lines.append('# A class is rare. Where it matters most: metric = "balanced-accuracy" or "auc".')
+    return "\n".join(lines)
+
+
+def _counts(images: TrainingData) -> NDArray[np.int64]:
+    """How many rows of each class there are."""
     labels = np.concatenate([split.labels[split.rows] for split in (images.training, images.validation)])
-    counts = np.bincount(labels, minlength=len(images.classes))
+    return np.bincount(labels, minlength=len(images.classes))
+
+
+def _shares(images: TrainingData) -> str:
+    counts = _counts(images)
     most = int(counts.argmax())
-    return f"{len(images.classes)}, most often {images.classes[most]!r} ({counts[most] / len(labels):.0%})"
+    return f"{len(images.classes)}, most often {images.classes[most]!r} ({counts[most] / counts.sum():.0%})"
 
 
 def _columns(schema: TableSchema) -> str:

@@ -143,7 +143,8 @@ def _specification(path: Path, options: TableOptions, wanted: Wanted) -> StudySp
         document["budget"]["epochs"] = wanted.epochs
     if wanted.seconds is not None:
         document["budget"]["seconds"] = wanted.seconds
-    document.pop("confirm", None)
+    for key in ("confirm", "folds"):  # five times the work; a user's cross_val_score is the better judge
+        document.pop(key, None)
     return StudySpec.from_json(document, "MLPSearchClassifier")
 
 

@@ -27,12 +27,12 @@ def test_from_a_table_to_a_tested_net_with_two_commands(table: Path, mlpsearch: 
     assert (spec.name, spec.net, spec.label, spec.data) == ("shop", "numpy", "bought", str(table))
     text = Path("shop.toml").read_text()
     assert 'data = "shop.csv"' in text, "relative to the file, so that both can be moved"
-    Path("shop.toml").write_text(text.replace("epochs = 80", "epochs = 3"))
+    Path("shop.toml").write_text(text.replace("epochs = 100", "epochs = 3"))
     run = mlpsearch("run", "shop.toml", "--trials", "2", "--no-evaluate")
     assert run.code == 0, run.err
 
 
-@pytest.mark.parametrize(("rows", "epochs"), [(160, 80), (6_000, 50), (20_000, 30), (200_000, 12)])
+@pytest.mark.parametrize(("rows", "epochs"), [(160, 100), (6_000, 50), (20_000, 30), (200_000, 12)])
 def test_larger_tables_are_seen_less_often(mlpsearch: Command, tmp_path: Path, rows: int, epochs: int) -> None:
     shop(rows).write_parquet(tmp_path / "a.parquet")
     assert mlpsearch("new", "a.parquet", "--label", "bought", "--net", "torch", "-o", "b.toml").code == 0
@@ -79,13 +79,13 @@ def test_check_says_what_was_understood_and_how_long_it_takes(table: Path, mlpse
     assert "  spent: number, 6 empty" in lines
     assert "  city: category of 3" in lines
     assert "  day: date" in lines
-    assert any(line.startswith("warning: 26 for validation are few: one standard error") for line in lines)
+    assert any(line.startswith("5 folds of about 26") for line in lines)
     assert lines[-2].startswith("a trial takes ")
     assert lines[-1].startswith("a worker takes about ")
     document = json.loads(mlpsearch("check", "shop.toml", "--json").out)
-    assert document["trial_seconds"] == pytest.approx(80 * document["epoch_seconds"])
+    assert document["trial_seconds"] == pytest.approx(5 * 100 * document["epoch_seconds"])
     assert document["search_seconds"] == pytest.approx(50 * document["trial_seconds"])
-    assert document["confirm_seconds"] == pytest.approx(30 * document["trial_seconds"])
+    assert document["confirm_seconds"] == pytest.approx(30 / 5 * document["trial_seconds"])
     assert document["test"] == 32
     assert (document["validation_in_training"], document["test_in_training"]) == (0, 0)
     assert document["worker_bytes"] > document["shared_bytes"] > 0
@@ -129,6 +129,14 @@ def test_check_says_nothing_of_test_rows_but_counts(mlpsearch: Command, tmp_path
     assert (said[0]["test"], said[0]["test_in_training"]) == (30, 0)
 
 
+def test_few_validation_rows_are_warned_of(table: Path, mlpsearch: Command) -> None:
+    mlpsearch("new", "shop.csv", "--label", "bought")
+    path = Path("shop.toml")
+    path.write_text(path.read_text().replace("folds = 5", "validation = 0.2"))
+    warnings = json.loads(mlpsearch("check", "shop.toml", "--json").out)["warnings"]
+    assert [line for line in warnings if line.startswith("26 for validation are few: one standard error")]
+
+
 def test_classes_that_only_one_side_has_are_named(mlpsearch: Command, tmp_path: Path) -> None:
     sides = {
         "train.csv": ["a", "b", "c"] * 20,  # the newest fifth is the validation
@@ -141,7 +149,7 @@ def test_classes_that_only_one_side_has_are_named(mlpsearch: Command, tmp_path: 
         ).write_csv(tmp_path / name)
     mlpsearch("new", "train.csv", "--label", "y", "--test", "test.csv")
     path = tmp_path / "train.toml"
-    path.write_text('order = "day"\nvalidation = 20\n' + path.read_text())
+    path.write_text(path.read_text().replace("folds = 5", 'order = "day"\nvalidation = 20'))
     document = json.loads(mlpsearch("check", "train.toml", "--json").out)
     assert (document["test"], document["classes"]) == (20, {"a": 20, "b": 20, "c": 20})
     assert document["warnings"][1:4] == [
