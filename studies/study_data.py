@@ -8,14 +8,18 @@ from mlpsearch.models.paths import expanded
 from mlpsearch.studies.data.training import TrainingData, load_training, own_copy, why_changed
 from mlpsearch.studies.record import StudyRecord, load_study, study_names
 from mlpsearch.studies.spec import catalog
-from mlpsearch.studies.spec.study import StudySpec
+from mlpsearch.studies.spec.messages import spec_error
+from mlpsearch.studies.spec.study import StudySpec, misfits
 from mlpsearch.studies.storage.opening import exists, open_storage
 
 
 def load_spec_data(spec: StudySpec, source: str | Path | None) -> TrainingData:
-    """Return the images of a specification, split as it says; source: the path they are at, if any."""
+    """Return the images of a specification, split as it says; source: the path they are at, if any.
+
+    Raises SpecError for values that its kind of data cannot have.
+    """
     path = None if source is None else Path(source)
-    return load_training(
+    data = load_training(
         spec.dataset,
         path,
         validation=spec.validation,
@@ -23,6 +27,9 @@ def load_spec_data(spec: StudySpec, source: str | Path | None) -> TrainingData:
         options=spec.data_options,
         folds=spec.folds,
     )
+    if wrong := [*misfits(spec, is_table=data.table is not None)]:  # of arrays, nobody could say that before
+        raise spec_error(f"{spec.name}, on {path}", wrong)
+    return data
 
 
 def load_study_data(record: StudyRecord) -> TrainingData:

@@ -1,10 +1,13 @@
 """From the name of a data set, and a path where there is one, to its decoded images.
 
     digits          scikit-learn's 8×8 digits; takes no path
+    iris, wine, breast-cancer    scikit-learn's tables; take no path
     cifar10         --data: images in a folder or an archive, or torchvision's layout; else see find_cifar10
-    fashion-mnist   --data: the same, or the folder with its four files; else see find_fashion_mnist
+    mnist           --data: images, the folder with its four files, or Keras' mnist.npz; else see find_mnist
+    fashion-mnist   --data: images, or the folder with its four files; else see find_fashion_mnist
     images          --data: images in a folder, an archive or Parquet files
     table           --data: a file of rows (tables/files.py)
+    arrays          --data: a .npz file, or a folder of .npy or IDX files (arrays/layout.py)
 
 Only training.py and holdout.py import this module: each opens its own split and no other.
 """
@@ -20,24 +23,36 @@ import numpy as np
 
 from mlpsearch.models.errors import DataError, about
 from mlpsearch.models.paths import write_atomically
+from mlpsearch.studies.data.arrays.layout import is_arrays
+from mlpsearch.studies.data.arrays.source import array_source
 from mlpsearch.studies.data.decoded import DataSource, DecodedImages, Source, SplitName
 from mlpsearch.studies.data.image_cache import CachedImages, cache_folder, open_cached
 from mlpsearch.studies.data.images.image_files import ImageFiles
 from mlpsearch.studies.data.images.layout import ImageFolders
 from mlpsearch.studies.data.images.parquet import find_parquet
 from mlpsearch.studies.data.images.splits import LabelledImages
-from mlpsearch.studies.data.images.torchvision_datasets import CIFAR10_FOLDER, find_cifar10, find_fashion_mnist
+from mlpsearch.studies.data.images.torchvision_datasets import (
+    CIFAR10_FOLDER,
+    find_cifar10,
+    find_fashion_mnist,
+    find_mnist,
+)
 from mlpsearch.studies.data.images.trees import open_tree
 from mlpsearch.studies.data.stratified import split_rows
+from mlpsearch.studies.data.tables.bundled import BundledTable
 from mlpsearch.studies.data.tables.source import TableSource
 from mlpsearch.studies.spec.image_options import DataOptions, ImageOptions
-from mlpsearch.studies.spec.table_options import TableOptions
+from mlpsearch.studies.spec.table_options import BUNDLED_TABLES, TEST_SHARE, TableOptions
 
-DATASETS = ("digits", "cifar10", "fashion-mnist", "images", "table")
+DATASETS = ("digits", *BUNDLED_TABLES, "cifar10", "mnist", "fashion-mnist", "images", "table", "arrays")
 _DIGITS_TEST_IMAGES = 360
 _CHECK_VERSION = 1  # counts what check_images looks at
 _DIGITS_SEED = 20_240_607  # with the number above it defines the test split: never change either
-_CLASSES_AND_SHAPE = {"cifar10": (10, (32, 32, 3)), "fashion-mnist": (10, (28, 28, 1))}
+_CLASSES_AND_SHAPE = {
+    "cifar10": (10, (32, 32, 3)),
+    "mnist": (10, (28, 28, 1)),
+    "fashion-mnist": (10, (28, 28, 1)),
+}
 
 
 def open_split(
@@ -133,15 +148,19 @@ def find_source(dataset: str, data: Path | None, options: DataOptions | None = N
         raise DataError(f"dataset {dataset!r}: must be one of {', '.join(map(repr, DATASETS))}")
     if data is not None:
         data = _existing(data.expanduser(), dataset)
-    if dataset == "digits":
+    if dataset in ("digits", *BUNDLED_TABLES):
         if data is not None:
-            raise DataError(f"{data}: dataset 'digits' comes with scikit-learn and takes no folder or archive")
-        return Digits()
+            raise DataError(f"{data}: dataset {dataset!r} comes with scikit-learn and takes no folder or archive")
+        return Digits() if dataset == "digits" else BundledTable(dataset)
     if dataset == "table":
         return _find_table(data, options)
+    if dataset == "arrays" or (dataset == "mnist" and data is not None and is_arrays(data)):
+        return _find_arrays(data, options)
     source: DataSource | None = None
     if dataset == "cifar10":
         source = find_cifar10(data)
+    elif dataset == "mnist":
+        source = find_mnist(data)
     elif dataset == "fashion-mnist":
         source = find_fashion_mnist(data)
     return source or _find_images(dataset, data, options)
@@ -152,7 +171,7 @@ def _existing(data: Path, dataset: str) -> Path:
         data.stat()
     except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
         reason = error.strerror if isinstance(error, OSError) else error
-        what = "rows" if dataset == "table" else "images"
+        what = "rows" if dataset in ("table", "arrays") else "images"
         raise DataError(f"{data}: {reason} (the {what} of dataset {dataset!r})") from error
     return data
 
@@ -165,11 +184,22 @@ def _find_table(data: Path | None, options: DataOptions | None) -> DataSource:
     return TableSource(data, options)
 
 
+def _find_arrays(data: Path | None, options: DataOptions | None) -> DataSource:
+    if data is None:
+        raise DataError("dataset 'arrays' needs a .npz file or a folder: name it with --data PATH")
+    share = TEST_SHARE if options is None or options.test is None else options.test
+    if isinstance(share, str):
+        raise DataError(f"{data}: test = {share!r}: of arrays, a share between 0 and 1 is needed")
+    return array_source(data, share)
+
+
 def _find_images(dataset: str, data: Path | None, options: DataOptions | None) -> DataSource:
     if data is None:
         raise DataError(f"dataset {dataset!r} needs a folder or an archive of images: name it with --data PATH")
     if dataset == "cifar10" and data.name.startswith("cifar-10-python.tar"):
         raise DataError(f"{data}: unpack it, and name the folder that {CIFAR10_FOLDER} is in")
+    if is_arrays(data):
+        raise DataError(f"{data}: holds arrays, which dataset = 'arrays' reads")
     return ImageFiles(_open_images(data), options if isinstance(options, ImageOptions) else None)
 
 

@@ -21,6 +21,7 @@ from mlpsearch.studies.data.stratified import split_groups, split_rows
 from mlpsearch.studies.data.table_columns import TableSchema
 from mlpsearch.studies.spec.image_options import DataOptions
 from mlpsearch.studies.spec.study import VALIDATION
+from mlpsearch.studies.spec.table_options import BUNDLED_TABLES
 
 __all__ = [
     "DATASETS",
@@ -85,14 +86,15 @@ class TrainingData:
 def own_copy(dataset: str, recorded: str | None) -> Path | None:
     """Return where this machine has the images of a data set; None where they are found or downloaded by its name.
 
-    That is the environment's MLPSEARCH_DATA, else the recorded path if it is there. The digits need no path.
+    That is the environment's MLPSEARCH_DATA, else the recorded path if it is there. What comes with scikit-learn
+    needs no path.
     """
-    given = None if dataset == "digits" else os.environ.get(ENVIRONMENT)
+    given = None if dataset in ("digits", *BUNDLED_TABLES) else os.environ.get(ENVIRONMENT)
     path = given or recorded
     if path is None:
         return None
     # What has no name is nowhere else: whoever looks there says that it is missing.
-    is_there = dataset in ("images", "table") or os.path.exists(path)  # noqa: PTH110 - as in catalog
+    is_there = dataset in ("images", "table", "arrays") or os.path.exists(path)  # noqa: PTH110 - as in catalog
     return expanded(path) if given or is_there else None
 
 

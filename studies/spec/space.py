@@ -35,7 +35,7 @@ def suggest(trial: BaseTrial, spec: StudySpec, *, seed: int) -> TrainConfig:
 
 def defaults_of(spec: StudySpec) -> dict[str, Any]:
     """Return what a study's kind of data has in place of TrainConfig's defaults, by field."""
-    return {"preprocessing": "standardize"} if spec.dataset == "table" else {}
+    return {} if spec.table_options is None else {"preprocessing": "standardize"}
 
 
 def _distribution(name: str, dimension: Dimension) -> BaseDistribution:

@@ -27,7 +27,14 @@ from mlpsearch.studies.spec.dimensions import (
 )
 from mlpsearch.studies.spec.image_options import DataOptions, Fit, ImageOptions
 from mlpsearch.studies.spec.messages import Mistake, explain, key_path, nearest, show, spec_error
-from mlpsearch.studies.spec.table_options import TEST_SHARE, ColumnOptions, TableOptions
+from mlpsearch.studies.spec.table_options import (
+    ARRAY_LABEL,
+    BUNDLED_LABEL,
+    BUNDLED_TABLES,
+    TEST_SHARE,
+    ColumnOptions,
+    TableOptions,
+)
 
 VALIDATION = 1000  # validation images, where neither a study nor its data set says how many
 
@@ -67,10 +74,24 @@ class StudySpec(Table):
         description="1 to 100 letters, digits, '.', '_' or '-', the first a letter or digit",
     )
     net: Literal["numpy", "torch"] = Field(description="'numpy' or 'torch'")
-    dataset: Literal["digits", "cifar10", "fashion-mnist", "images", "table"] = Field(
-        description="one of 'digits', 'cifar10', 'fashion-mnist', 'images', 'table'"
+    dataset: Literal[
+        "digits",
+        "iris",
+        "wine",
+        "breast-cancer",
+        "cifar10",
+        "mnist",
+        "fashion-mnist",
+        "images",
+        "table",
+        "arrays",
+    ] = Field(
+        description="one of 'digits', 'iris', 'wine', 'breast-cancer', 'cifar10', 'mnist', 'fashion-mnist', "
+        "'images', 'table', 'arrays'"
     )
-    data: str | None = Field(default=None, pattern=r"^[^\x00]+$", description="the path of images or of a table")
+    data: str | None = Field(
+        default=None, pattern=r"^[^\x00]+$", description="the path of images, of a table or of arrays"
+    )
     validation: int | float | None = Field(
         default=None, description="a whole number of at least 1, or a share of a table's rows between 0 and 1"
     )
@@ -127,10 +148,14 @@ class StudySpec(Table):
 
     @property
     def table_options(self) -> TableOptions | None:
-        """How its table is read; None for images."""
+        """How its table is read, or its arrays; None for images."""
+        test = TEST_SHARE if self.test is None else self.test
+        if self.dataset in BUNDLED_TABLES:
+            return TableOptions(BUNDLED_LABEL)
+        if self.dataset == "arrays":
+            return TableOptions(ARRAY_LABEL, test)
         if self.dataset != "table" or self.label is None:
             return None
-        test = TEST_SHARE if self.test is None else self.test
         return TableOptions(self.label, test, self.group, self.order, self.columns or ColumnOptions())
 
     @property
@@ -210,7 +235,8 @@ def _beside(document: dict[str, Any], error: ValidationError) -> list[Mistake]:
 def _mistakes(spec: StudySpec) -> Iterator[Mistake]:
     yield from _data_mistakes(spec)
     yield from _fold_mistakes(spec)
-    yield from _misfits(spec)
+    if spec.dataset != "arrays":  # whose kind is known once they are there
+        yield from misfits(spec, is_table=spec.dataset in ("table", *BUNDLED_TABLES))
     if spec.dataset == "images" and spec.data is None:
         yield Mistake("is missing: dataset = 'images' needs the path of a folder or archive of images", "data")
     if not spec.search:
@@ -227,7 +253,8 @@ def _mistakes(spec: StudySpec) -> Iterator[Mistake]:
 
 def _data_mistakes(spec: StudySpec) -> Iterator[Mistake]:
     share = spec.validation
-    if isinstance(share, float) and not (spec.dataset == "table" and 0 < share < 1):
+    of_rows = spec.dataset in ("table", "arrays", *BUNDLED_TABLES)
+    if isinstance(share, float) and not (of_rows and 0 < share < 1):
         yield Mistake("must be a whole number, or of a table a share between 0 and 1", "validation", show(share))
     elif isinstance(share, int) and share < 1:
         problem = "must be a whole number of at least 1, or a share of a table's rows"
@@ -236,6 +263,8 @@ def _data_mistakes(spec: StudySpec) -> Iterator[Mistake]:
     yield from _test_mistakes(spec)
     if spec.image_fit is not None and spec.image_size is None:
         yield Mistake("says nothing without image_size", "image_fit", show(spec.image_fit))
+    if spec.dataset == "arrays":
+        yield from _array_mistakes(spec)
     if spec.dataset != "table":
         return
     if spec.data is None:
@@ -257,10 +286,10 @@ def _test_mistakes(spec: StudySpec) -> Iterator[Mistake]:
 
 def _of_other_data(spec: StudySpec) -> Iterator[Mistake]:
     """Keys that the study's data set does not know."""
-    known = {"table": (*_OF_TABLES, "test"), "images": (*_OF_IMAGES, "test")}.get(spec.dataset, ())
+    known = {"table": (*_OF_TABLES, "test"), "images": (*_OF_IMAGES, "test"), "arrays": ("test",)}
     for key in (*_OF_TABLES, "test", *_OF_IMAGES):
-        if getattr(spec, key) is not None and key not in known:
-            names = "'table' or 'images'" if key == "test" else "'images'" if key in _OF_IMAGES else "'table'"
+        if getattr(spec, key) is not None and key not in known.get(spec.dataset, ()):
+            names = " or ".join(repr(name) for name in known if key in known[name])
             yield Mistake(f"is only for dataset = {names}", key)
     if spec.dataset == "images" and isinstance(spec.test, str):
         yield Mistake("must be a share between 0 and 1; test images of their own lie in test/", "test")
@@ -273,9 +302,15 @@ def _fold_mistakes(spec: StudySpec) -> Iterator[Mistake]:
         yield Mistake("cannot go with order: older rows would judge what was learnt from newer ones", "folds")
 
 
-def _misfits(spec: StudySpec) -> Iterator[Mistake]:
-    """Values that a study's kind of data cannot have."""
-    is_table = spec.dataset == "table"
+def _array_mistakes(spec: StudySpec) -> Iterator[Mistake]:
+    if spec.data is None:
+        yield Mistake("is missing: dataset = 'arrays' needs the path of a .npz file or a folder", "data")
+    if isinstance(spec.test, str) or spec.test == 0:
+        yield Mistake("must be, of arrays, a share between 0 and 1", "test", show(spec.test))
+
+
+def misfits(spec: StudySpec, *, is_table: bool) -> Iterator[Mistake]:
+    """Values that a study cannot have whose data are a table, or images."""
     allowed = TABLE_PREPROCESSING if is_table else IMAGE_PREPROCESSING
     kind, others = ("a table", "images") if is_table else ("images", "a table")
     for value in _values(spec, "preprocessing"):

@@ -7,6 +7,10 @@ from pydantic import Field
 from mlpsearch.studies.spec.dimensions import Table
 
 TEST_SHARE = 0.2  # of the rows, where a study file names neither a share nor a file
+ARRAY_LABEL = "y"  # the array that says the class
+# scikit-learn's own tables, and the name of their label there.
+BUNDLED_TABLES = ("iris", "wine", "breast-cancer")
+BUNDLED_LABEL = "target"
 
 
 class ColumnOptions(Table):

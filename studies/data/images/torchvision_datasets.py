@@ -1,28 +1,27 @@
-"""CIFAR-10 and FashionMNIST in torchvision's layout on disk, downloaded by it where they are missing.
+"""CIFAR-10, MNIST and FashionMNIST in torchvision's layout on disk, downloaded by it where they are missing.
 
     <root>/cifar-10-batches-py/*                      CIFAR-10; torchvision checks its checksums
+    <root>/MNIST/raw/*-ubyte or *-ubyte.gz            MNIST
     <root>/FashionMNIST/raw/*-ubyte or *-ubyte.gz     FashionMNIST
 
-FashionMNIST's files are plain arrays (IDX, http://yann.lecun.com/exdb/mnist/) and are read here, so that
-nothing needs unpacking into a folder of the user's, and who has them does not wait for torch to start.
+The files of the last two are plain arrays (arrays/idx.py) and are not read by torchvision, so that nothing needs
+unpacking into a folder of the user's, and who has them does not wait for torch to start.
 """
 
 import contextlib
-import gzip
 import http.client
-import math
 import socket
 import sys
 import warnings
-import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlpsearch.models.errors import DataError
+from mlpsearch.studies.data.arrays.idx import idx_shape, read_idx
 from mlpsearch.studies.data.decoded import DataSource, DecodedImages, SplitName, digest_of_files
 from mlpsearch.studies.data.image_cache import cache_folder, cache_lock
 
@@ -30,14 +29,30 @@ LOCAL_ROOT = Path("data")
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")  # of the package dataset-fashion-mnist
 CIFAR10_FOLDER = "cifar-10-batches-py"
 _CIFAR10_FILES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch", "batches.meta")
-FASHION_MNIST_FOLDER = Path("FashionMNIST") / "raw"
 FASHION_MNIST_CLASSES = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
     *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
 )
-_FASHION_MNIST_IMAGES = 70_000
 _PATIENCE_SECONDS = 30.0
 _kept_alive: list[object] = []
+
+
+@dataclass(frozen=True, slots=True)
+class IdxKind:
+    """A data set in IDX files of 28×28 pixels.  dataset: what studies call it.  name: what torchvision does."""
+
+    dataset: str
+    name: str
+    classes: tuple[str, ...]
+
+    @property
+    def folder(self) -> Path:
+        """Where torchvision keeps its files, below its root."""
+        return Path(self.name) / "raw"
+
+
+MNIST = IdxKind("mnist", "MNIST", tuple("0123456789"))
+FASHION_MNIST = IdxKind("fashion-mnist", "FashionMNIST", FASHION_MNIST_CLASSES)
 
 
 def find_cifar10(data: Path | None) -> DataSource | None:
@@ -51,14 +66,20 @@ def find_cifar10(data: Path | None) -> DataSource | None:
 
 def find_fashion_mnist(data: Path | None) -> DataSource | None:
     """FashionMNIST's files in `data`, or None; without it, where they are or get downloaded."""
-    if data is not None:
-        places = [data / FASHION_MNIST_FOLDER, data]
-    else:
-        places = [LOCAL_ROOT / FASHION_MNIST_FOLDER, DEBIAN_FASHION_MNIST]
+    return _find_idx(FASHION_MNIST, data, DEBIAN_FASHION_MNIST)
+
+
+def find_mnist(data: Path | None) -> DataSource | None:
+    """MNIST's files in `data`, or None; without it, where they are or get downloaded."""
+    return _find_idx(MNIST, data)
+
+
+def _find_idx(kind: "IdxKind", data: Path | None, *others: Path) -> DataSource | None:
+    places = [LOCAL_ROOT / kind.folder, *others] if data is None else [data / kind.folder, data]
     for place in places:
         if any(place.glob("*-ubyte")) or any(place.glob("*-ubyte.gz")):
-            return FashionMnist(place)
-    return DownloadedFashionMnist() if data is None else None
+            return IdxImages(kind, place)
+    return DownloadedIdx(kind) if data is None else None
 
 
 def download_root() -> Path:
@@ -104,25 +125,26 @@ class Cifar10:
             raise DataError(f"{folder}: incomplete, or not the original files") from error
 
 
-class FashionMnist:
-    """FashionMNIST's files in one folder, as a source; only those of the split asked for are touched."""
+class IdxImages:
+    """MNIST's or FashionMNIST's files in a folder, as a source; only those of the split asked for are touched."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, kind: IdxKind, folder: Path) -> None:
+        self._kind = kind
         self._folder = folder
 
     def fingerprint(self, split: SplitName) -> str:
         """From the files' bytes."""
-        return "FashionMNIST files " + digest_of_files(*self._files(split))
+        return f"{self._kind.name} files " + digest_of_files(*self._files(split))
 
     def decode(self, split: SplitName) -> DecodedImages:
         """All images of one split. Raises DataError for files that are missing or damaged."""
         image_file, label_file = self._files(split)
         images, labels = read_idx(image_file, 3), read_idx(label_file, 1)
         _refuse_other_shapes(image_file, images.shape, len(labels))
-        if labels.max() >= len(FASHION_MNIST_CLASSES):
+        if labels.max() >= len(self._kind.classes):
             raise DataError(f"{label_file}: label {labels.max()}: must be from 0 to 9")
         images = images.reshape(len(images), -1)
-        return DecodedImages(images, labels.astype(np.int64), FASHION_MNIST_CLASSES, (28, 28, 1))
+        return DecodedImages(images, labels.astype(np.int64), self._kind.classes, (28, 28, 1))
 
     def check(self) -> list[str]:
         """Look at the headers of all files. Raises DataError for what is missing or does not fit."""
@@ -137,64 +159,32 @@ class FashionMnist:
         return self._file(f"{prefix}-images-idx3-ubyte"), self._file(f"{prefix}-labels-idx1-ubyte")
 
     def _file(self, name: str) -> Path:
-        for candidate in (self._folder / name, self._folder / f"{name}.gz"):
-            if candidate.is_file():
-                return candidate
+        for other in (name, name.replace("-idx", ".idx")):
+            for candidate in (self._folder / other, self._folder / f"{other}.gz"):
+                if candidate.is_file():
+                    return candidate
         raise DataError(f"{self._folder}: no file {name} or {name}.gz")
 
 
-class DownloadedFashionMnist:
-    """FashionMNIST where torchvision has downloaded it, or will, as a source."""
+class DownloadedIdx:
+    """MNIST or FashionMNIST where torchvision has downloaded it, or will, as a source."""
 
-    def fingerprint(self, split: SplitName) -> str:  # noqa: ARG002 - there is only one FashionMNIST
+    def __init__(self, kind: IdxKind) -> None:
+        self._kind = kind
+
+    def fingerprint(self, split: SplitName) -> str:  # noqa: ARG002 - there is only one of its name
         """A constant: torchvision refuses a download that is not the original, by its checksum."""
-        return "torchvision FashionMNIST"
+        return f"torchvision {self._kind.name}"
 
     def decode(self, split: SplitName) -> DecodedImages:
         """All images of one split, downloaded first if need be. Raises DataError where that fails."""
-        with _downloading("fashion-mnist") as datasets:
-            datasets.FashionMNIST(download_root(), train=split == "train", download=True)
-        return FashionMnist(download_root() / FASHION_MNIST_FOLDER).decode(split)
+        with _downloading(self._kind.dataset) as datasets:
+            getattr(datasets, self._kind.name)(download_root(), train=split == "train", download=True)
+        return IdxImages(self._kind, download_root() / self._kind.folder).decode(split)
 
     def check(self) -> list[str]:
         """Nothing can be wrong with what torchvision downloads."""
         return []
-
-
-def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
-    """An IDX file of bytes, plain or gzipped (.gz), as an array.
-
-    dimensions: how many the array must have. Raises DataError for anything else, and for damaged files.
-    """
-    with _opened_idx(path, dimensions) as (stream, shape):
-        size = math.prod(shape)
-        content = stream.read(size + 1)
-    if len(content) != size:
-        raise DataError(
-            f"{path}: its header states {size:,} bytes, it has {'fewer' if len(content) < size else 'more'}"
-        )
-    return np.frombuffer(content, dtype=np.uint8).reshape(shape)
-
-
-def idx_shape(path: Path, dimensions: int) -> tuple[int, ...]:
-    """The shape of an IDX file's array, by its header. Raises DataError, as read_idx does."""
-    with _opened_idx(path, dimensions) as (_, shape):
-        return shape
-
-
-@contextlib.contextmanager
-def _opened_idx(path: Path, dimensions: int) -> Iterator[tuple[IO[bytes] | gzip.GzipFile, tuple[int, ...]]]:
-    """The file behind its header, and the shape that the header states."""
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-            header = np.frombuffer(stream.read(4 + 4 * dimensions), dtype=">u4").tolist()
-            if len(header) != 1 + dimensions or header[0] != 0x0800 + dimensions:
-                raise DataError(f"{path}: not an IDX file of bytes in {dimensions} dimensions")
-            if not 0 < math.prod(header[1:]) <= _FASHION_MNIST_IMAGES * 28 * 28:
-                raise DataError(f"{path}: shape {header[1:]}: too large or empty for FashionMNIST")
-            yield stream, tuple(header[1:])
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
 
 
 def _refuse_other_shapes(image_file: Path, images: tuple[int, ...], labels: int) -> None:

@@ -28,6 +28,7 @@ _FEW = 3  # training rows: categories of fewer share one number
 _MOST_CATEGORIES = 1_000
 _ROW_NUMBERS = 20  # rows: fewer may rise by chance
 _TEXT_SHARE = 0.5  # of the rows: so many categories are text
+_MOST_NAMED = 8  # columns that are left out
 _DATES = (  # of these nobody can be wrong about day and month
     ("%Y-%m-%d", r"^\d{4}-\d{2}-\d{2}$"),
     ("%Y-%m-%d %H:%M:%S", r"^\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}$"),
@@ -73,8 +74,10 @@ def remarks(schema: TableSchema) -> Iterator[str]:
     """Yield what people should know of the columns, a line each."""
     count = len(schema.columns)
     yield f"{count:,} column{'' if count == 1 else 's'}: {schema.kinds()}"
-    for name, why in schema.left_out.items():
+    for name, why in [*schema.left_out.items()][:_MOST_NAMED]:
         yield f"column {name!r} is left out: {why}"
+    if len(schema.left_out) > _MOST_NAMED:
+        yield f"{len(schema.left_out) - _MOST_NAMED:,} more columns are left out"
 
 
 def _column(cells: "pl.Series", options: ColumnOptions, where: str) -> TableColumn | str:

@@ -44,7 +44,10 @@ class _Rows:
 
 
 class TableSource:
-    """A table in a file, as a source (studies.data.decoded.DataSource)."""
+    """A table in a file, as a source (studies.data.decoded.DataSource).
+
+    What has its rows elsewhere overrides _read and _digest.
+    """
 
     def __init__(self, path: Path, options: TableOptions) -> None:
         self._path = path
@@ -55,7 +58,7 @@ class TableSource:
         files = [self._path] if self._options.test_file is None else [self._path, Path(self._options.test_file)]
         options = self._options
         told = [options.label, options.test_file is None and options.test, options.group, options.order]
-        return f"table {_READING} {digest_of_files(*files)} {json.dumps(told)} {options.columns.model_dump_json()}"
+        return f"table {_READING} {self._digest(*files)} {json.dumps(told)} {options.columns.model_dump_json()}"
 
     def check(self) -> list[str]:
         """Nothing: decoding the training rows looks at all there is, and its remarks are kept with them."""
@@ -126,8 +129,14 @@ class TableSource:
                 what = f"{others[0]!r} is no {kind} and counts as empty"
                 yield f"column {name!r}: {what}, in {len(others):,} cells in all"
 
+    def _read(self, path: Path) -> "pl.DataFrame":
+        return read_table(path)
+
+    def _digest(self, *files: Path) -> str:
+        return digest_of_files(*files)
+
     def _rows(self, path: Path) -> _Rows:
-        frame, label = read_table(path), self._options.label
+        frame, label = self._read(path), self._options.label
         named = {label, self._options.group, self._options.order, *self._options.columns.named()} - {None}
         for name in sorted(str(one) for one in named):
             if name not in frame.columns:

@@ -1,0 +1,176 @@
+"""Arrays as a source of data: images where a row has a height and a width, and tables of numbers else.
+
+Without test arrays, the test rows are drawn by a seed that never changes, as those of tables are.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpsearch.models.errors import DataError
+from mlpsearch.studies.data.arrays.layout import Arrays, Pair, find_arrays
+from mlpsearch.studies.data.decoded import DataSource, DecodedImages, SplitName, digest_of_files
+from mlpsearch.studies.data.labels import MOST_CLASSES, class_names, class_numbers, hold_out
+from mlpsearch.studies.data.table_columns import texts
+from mlpsearch.studies.data.tables.source import TableSource
+from mlpsearch.studies.spec.table_options import ARRAY_LABEL, TEST_SHARE, TableOptions
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_READING = 1  # counts the ways in which arrays were read: caches of an earlier one are not used
+
+
+def array_source(path: Path, options: TableOptions) -> DataSource:
+    """Return the arrays of a file or folder as a source.
+
+    options: its `test` is the share of the rows that is held out where there are no test arrays.
+    Raises DataError for what find_arrays refuses.
+    """
+    arrays = find_arrays(path)
+    if isinstance(options.test, str):
+        raise DataError(f"{path}: test = {options.test!r}: of arrays, a share between 0 and 1 is needed")
+    if arrays.test is not None and options.test != TEST_SHARE:
+        raise DataError(
+            f"{path}: has x_test and y_test, and test = {options.test} asks for others: leave that out"
+        )
+    if arrays.training.is_of_images:
+        return ImageArrays(path, arrays, options.test)
+    return TableArrays(path, arrays, options)
+
+
+def array_frame(rows: NDArray[Any]) -> "pl.DataFrame":
+    """Return rows of numbers, (N, columns), as a table whose columns are x0, x1, … of float64."""
+    import polars as pl
+
+    columns = np.ascontiguousarray(rows.T, np.float64)
+    return pl.DataFrame({f"x{number}": column for number, column in enumerate(columns)})
+
+
+def label_texts(labels: NDArray[Any], where: str) -> "pl.Series":
+    """Return labels, (N,) or (N, 1), as text; those that are empty or NaN are null.
+
+    Raises DataError for text that is none.
+    """
+    import polars as pl
+
+    labels = labels.reshape(-1)
+    if labels.dtype.kind == "S":
+        labels = _decoded(labels, where)
+    if labels.dtype.kind == "U":
+        return texts(pl.Series(ARRAY_LABEL, _valid(labels, where).tolist(), pl.String))
+    if labels.dtype.kind == "f":
+        return texts(pl.Series(ARRAY_LABEL, labels.astype(np.float64)))
+    return texts(pl.Series(ARRAY_LABEL, labels.astype(labels.dtype.newbyteorder("="))))
+
+
+def _decoded(labels: NDArray[Any], where: str) -> NDArray[Any]:
+    try:
+        return np.char.decode(labels, "utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{where}: has a label that is not text in UTF-8") from error
+
+
+def _valid(labels: NDArray[Any], where: str) -> NDArray[Any]:
+    """The labels, of which each letter is one: NumPy raises anything where one is not."""
+    letters = np.ascontiguousarray(labels.astype(labels.dtype.newbyteorder("="))).view(np.uint32)
+    if bool(((letters > 0x10FFFF) | ((letters >= 0xD800) & (letters <= 0xDFFF))).any()):
+        raise DataError(f"{where}: has a label with letters that do not exist")
+    return labels
+
+
+class TableArrays(TableSource):
+    """Rows of numbers, as a table."""
+
+    def __init__(self, path: Path, arrays: Arrays, options: TableOptions) -> None:
+        self._arrays = arrays
+        super().__init__(path, options if arrays.test is None else replace(options, test=f"{path} (x_test)"))
+
+    def check(self) -> list[str]:
+        """Return what people should know of the table, a line each. Raises DataError for what is of no use."""
+        return [*_remarks(self._arrays), *super().check()]
+
+    def _read(self, path: Path) -> "pl.DataFrame":
+        pair = self._arrays.training if path == self._path else self._arrays.test
+        assert pair is not None  # noqa: S101 - or there would be no path of it
+        frame = array_frame(pair.x.read())
+        return frame.with_columns(label_texts(pair.y.read(), pair.y.where).rename(ARRAY_LABEL))
+
+    def _digest(self, *files: Path) -> str:  # noqa: ARG002 - one of them is no file
+        return f"arrays {_READING} {digest_of_files(*self._arrays.files)}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Labelled:
+    """The rows of a pair that have a label.  rows: their numbers.  labels: of each, a text."""
+
+    pair: Pair
+    rows: NDArray[np.int64]
+    labels: "pl.Series"
+
+    def taken(self, some: NDArray[np.int64]) -> "_Labelled":
+        return _Labelled(self.pair, self.rows[some], self.labels[some])
+
+
+class ImageArrays:
+    """Images in arrays, as a source."""
+
+    def __init__(self, path: Path, arrays: Arrays, share: float) -> None:
+        self._path = path
+        self._arrays = arrays
+        self._share = share
+
+    def fingerprint(self, split: SplitName) -> str:  # noqa: ARG002 - one file may hold both
+        """That of the files, with the share of test images."""
+        return f"images in arrays {_READING} {digest_of_files(*self._arrays.files)} {self._share}"
+
+    def check(self) -> list[str]:
+        """Return what people should know, a line each. Raises DataError for labels that do not fit."""
+        training, test = self._splits()
+        classes = self._classes(training)
+        class_numbers(test.labels, classes, test.pair.y.where)
+        labels = self._arrays.training.y
+        without = labels.shape[0] - len(_labelled(self._arrays.training).rows)
+        remarks = _remarks(self._arrays)
+        return [*remarks, f"{without:,} images without a label are left out"] if without else remarks
+
+    def decode(self, split: SplitName) -> DecodedImages:
+        """All images of one split. Raises DataError for damaged arrays and labels that do not fit."""
+        training, test = self._splits()
+        classes = self._classes(training)
+        wanted = training if split == "train" else test
+        labels = class_numbers(wanted.labels, classes, wanted.pair.y.where)
+        images = np.ascontiguousarray(wanted.pair.x.read()[wanted.rows])
+        return DecodedImages(images.reshape(len(images), -1), labels, classes, wanted.pair.image_shape)
+
+    def _splits(self) -> tuple[_Labelled, _Labelled]:
+        everything = _labelled(self._arrays.training)
+        if self._arrays.test is not None:
+            return everything, _labelled(self._arrays.test)
+        self._classes(everything)  # what is no label of classes is said first
+        held_out = max(1, round(self._share * len(everything.rows)))
+        training, test = hold_out(everything.labels, held_out, str(self._path))
+        return everything.taken(training), everything.taken(test)
+
+    def _classes(self, rows: _Labelled) -> tuple[str, ...]:
+        return class_names(rows.labels, ARRAY_LABEL, str(self._path), most_numbers=MOST_CLASSES)
+
+
+def _labelled(pair: Pair) -> _Labelled:
+    labels = label_texts(pair.y.read(), pair.y.where)
+    rows = np.flatnonzero(labels.is_not_null().to_numpy())
+    if not len(rows):
+        raise DataError(f"{pair.y.where}: has no label")
+    return _Labelled(pair, rows, labels[rows])
+
+
+def _remarks(arrays: Arrays) -> list[str]:
+    found = []
+    if arrays.test is not None:
+        found.append(f"x_test and y_test are the test split, {arrays.test.x.shape[0]:,} rows")
+    if arrays.left_out:
+        found.append(f"passed over: {', '.join(map(repr, arrays.left_out[:8]))}")
+    return found

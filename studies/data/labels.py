@@ -1,0 +1,64 @@
+"""From the labels of rows to classes: their names in order, their numbers, and the rows that are held out."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpsearch.models.errors import DataError
+from mlpsearch.studies.data.stratified import split_rows
+from mlpsearch.studies.data.table_columns import numbers
+
+if TYPE_CHECKING:
+    import polars as pl
+
+TEST_SEED = 20_261_128  # with the share it defines the test rows: never change it
+MOST_CLASSES = 1_000
+_MOST_NUMBERS = 50  # different numbers in a label: more are no classes
+
+
+def class_names(
+    labels: "pl.Series", label: str, where: str, *, most_numbers: int = _MOST_NUMBERS
+) -> tuple[str, ...]:
+    """Return the classes that the labels of training rows name, those that are numbers in their order.
+
+    labels: texts.  label, where: what the labels are called, and where they are from, for messages.
+    most_numbers: so many different numbers may be classes.
+    Raises DataError for a single class, too many, names that cannot be printed, and a quantity.
+    """
+    names = labels.unique().to_list()
+    if len(names) < 2:
+        raise DataError(f"{where}: {label!r} is {names[0]!r} in all rows: at least 2 classes are needed")
+    for name in names:  # they are shown in terminals and in reports
+        if not name.isprintable():
+            raise DataError(f"{where}: {label!r} has the class {name!r}: the name must be printable")
+    values = numbers(labels.unique())
+    if np.isfinite(values).all():
+        if len(names) > most_numbers:
+            raise DataError(
+                f"{where}: {label!r} has {len(names):,} different numbers: that is a quantity, not a "
+                "class, and mlpsearch learns classes alone"
+            )
+        return tuple(name for _, name in sorted(zip(map(float, names), names, strict=True)))
+    if len(names) > MOST_CLASSES:
+        raise DataError(f"{where}: {label!r} has {len(names):,} classes: at most {MOST_CLASSES:,}")
+    return tuple(sorted(names))
+
+
+def class_numbers(labels: "pl.Series", classes: tuple[str, ...], where: str) -> NDArray[np.int64]:
+    """Return the number of each row's class, (N,). Raises DataError for a class that is none of these."""
+    known = {name: number for number, name in enumerate(classes)}
+    found = [known.get(label, -1) for label in labels.to_list()]
+    if -1 in found:
+        name = labels[found.index(-1)]
+        raise DataError(f"{where}: has a class {name!r} that no training row has")
+    return np.array(found, np.int64)
+
+
+def hold_out(labels: "pl.Series", count: int, where: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the training rows and `count` test rows, ascending; each class gives its share, the same ever again.
+
+    Raises DataError where there are too few rows for that.
+    """
+    _, numbered = np.unique(labels.to_numpy(), return_inverse=True)
+    return split_rows(numbered.astype(np.int64), count, TEST_SEED, f"{where}: test rows")
