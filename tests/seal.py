@@ -23,6 +23,8 @@ _DECODERS = frozenset(
         "studies/data/decoded.py",
         "studies/data/image_cache.py",
         "studies/data/sources.py",
+        "studies/data/arrays/layout.py",
+        "studies/data/arrays/source.py",
         "studies/data/images/archives.py",
         "studies/data/images/check.py",
         "studies/data/images/decoding.py",
@@ -36,15 +38,21 @@ _DECODERS = frozenset(
         "studies/data/images/trees.py",
     }
 )
-# What the test split is called where it lies: in folders of images, Parquet files, CIFAR-10's and FashionMNIST's
-# files, the cache.
+# What the test split is called where it lies: in folders of images, Parquet files, CIFAR-10's and MNIST's files,
+# arrays, the cache.
 _FILES = re.compile(
-    r"^test$|\btest[-_/](images|batch|labels|split|[0-9a-f*])|t10k|/test(ing)?\b|\btest.*\.parquet", re.IGNORECASE
+    r"^test$|\btest[-_/](images|batch|labels|split|[0-9a-f*])|t10k|/test(ing)?\b|\btest.*\.parquet|\b[xy]_test\b",
+    re.IGNORECASE,
 )
 # Which rows and images are held out as the test split: for the sources that hold them out.
 _HELD_OUT = re.compile(r"^(held_out_rows|TEST_SEED)$")
 _HOLDERS = frozenset(
-    {"studies/data/images/splits.py", "studies/data/stratified.py", "studies/data/tables/source.py"}
+    {
+        "studies/data/arrays/source.py",
+        "studies/data/images/splits.py",
+        "studies/data/stratified.py",
+        "studies/data/tables/source.py",
+    }
 )
 # "test" is a key of the study file, for a table: they read and write it, and open nothing.
 _KEYS = frozenset({"search/new_study.py", "studies/spec/reading.py", "studies/spec/study.py"})
@@ -73,6 +81,9 @@ _DECODING_METHODS = re.compile(
     r"tobytes|tobitmap|show|save|_getexif|__array_interface__)$"
 )
 _TORCHVISION = frozenset({"CIFAR10", "CIFAR100", "FashionMNIST", "MNIST", "ImageFolder"})
+# scikit-learn's data sets come with all their rows, those for the test too.
+_LOADERS = re.compile(r"^(load|fetch)_(digits|iris|wine|breast_cancer|openml)")
+_BUNDLED = "studies/data/tables/bundled.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +117,8 @@ def _rules(path: str) -> list[Rule]:
     if path == _OPENER:
         return []
     rules: list[Rule] = [] if path in _DECODERS else [_torchvision_splits]
+    if path not in _DECODERS and path != _BUNDLED:
+        rules.append(_bundled_rows)
     if path not in _DECODERS:
         rules.append(_names_of_files_beside_keys if path in _KEYS else _names_of_files)
     if path not in _READERS:
@@ -174,6 +187,14 @@ def _torchvision_splits(tree: ast.Module) -> Iterator[tuple[int, str]]:
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             if name in _TORCHVISION or any(keyword.arg == "train" for keyword in node.keywords):
                 yield node.lineno, f"opens a data set by itself: {name}(…)"
+
+
+def _bundled_rows(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """One of scikit-learn's loaders, imported, called or named."""
+    for node in ast.walk(tree):
+        found = [*_names(node), node.id if isinstance(node, ast.Name) else ""]
+        if any(_LOADERS.search(name.rpartition(".")[2]) for name in found):
+            yield getattr(node, "lineno", 0), "loads a data set of scikit-learn by itself"
 
 
 def _decoding(tree: ast.Module) -> Iterator[tuple[int, str]]:

@@ -118,7 +118,7 @@ def check_images(dataset: str, data: Path | None, options: DataOptions | None = 
     with about(path=data):
         source = find_source(dataset, data, options)
         remarks = _checked(source) if isinstance(source, ImageFiles) else source.check()
-    return [f"{data}: {remark}" for remark in remarks]
+    return [f"{data or dataset}: {remark}" for remark in remarks]
 
 
 def _checked(source: ImageFiles) -> list[str]:

@@ -71,6 +71,7 @@ def contracts() -> list[dict[str, object]]:
     return listed
 
 
+SOURCES = "Only sources reaches what decodes arrays and scikit-learn's tables"
 HEADERS = "What looks at test images before a search sees names and headers alone"
 OPENS = "Only finalize opens the test split"
 TABLES = "What reads whole tables, test rows included, is reached through sources, and by what predicts"
@@ -126,6 +127,19 @@ def test_reading_a_whole_table_where_it_is_searched_breaks_a_contract(copy: Path
     assert TABLES in broken_contracts(copy)
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from mlpsearch.studies.data.arrays.layout import find_arrays",
+        "from mlpsearch.studies.data.arrays.source import array_source",
+        "from mlpsearch.studies.data.tables.bundled import BundledTable",
+    ],
+)
+def test_reaching_for_what_decodes_arrays_breaks_a_contract(copy: Path, code: str) -> None:
+    plant(copy, "search/trials/objective.py", f"def peek():\n    {code}")
+    assert SOURCES in broken_contracts(copy)
+
+
 def test_a_way_round_through_another_module_breaks_a_contract(copy: Path) -> None:
     plant(
         copy,
@@ -170,6 +184,16 @@ PLANTED = [
     ("search/estimator/rows.py", "peek = open_split('table', None, 'test')"),
     ("studies/spec/study.py", "peek = open('test-images.npy')"),
     ("models/training.py", "peek = b't10k-images-idx3-ubyte'"),
+    ("search/trials/objective.py", "import numpy\npeek = numpy.load('mnist.npz')['x_test']"),
+    (
+        "search/checking.py",
+        "from mlpsearch.studies.data.arrays.files import read_array\npeek = read_array('a.npz', 'X_test')",
+    ),
+    ("studies/data/training.py", "peek = 'folder/y_test.npy'"),
+    ("studies/data/arrays/files.py", "peek = npz_arrays('a.npz')['x_test']"),
+    ("search/trials/objective.py", "from sklearn.datasets import load_iris"),
+    ("search/workers/worker.py", "import sklearn.datasets\npeek = sklearn.datasets.load_breast_cancer()"),
+    ("models/training.py", "def peek(datasets):\n    return getattr(datasets, 'load_wine')()"),
     ("search/trials/objective.py", "import torchvision\npeek = torchvision.datasets.CIFAR10('.', train=False)"),
     ("search/trials/objective.py", "from torchvision.datasets import CIFAR10\npeek = CIFAR10('.', False)"),
     (

@@ -1,8 +1,10 @@
 """Files of tables as Polars data frames: untrusted, so bounded in size, and nothing in them is executed.
 
 CSV and TSV come as text, cell by cell, for nobody but the columns' own rules (columns.py) to say what is a number.
+Text may be packed; Polars, which would unpack it without a limit, is given nothing that is packed and not measured.
 """
 
+import codecs
 import csv
 import gzip
 import io
@@ -10,12 +12,15 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from mlpsearch.models.errors import DataError
+from mlpsearch.studies.data.tables.zst import unpacked_text
 
 if TYPE_CHECKING:
     import polars as pl
 
-TEXT_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
-SUFFIXES = (*TEXT_SUFFIXES, ".parquet", ".feather", ".arrow", ".jsonl", ".ndjson")
+_PACKED = ("", ".gz", ".zst")
+TEXT_SUFFIXES = tuple(f".{name}{packed}" for name in ("csv", "tsv") for packed in _PACKED)
+JSON_SUFFIXES = tuple(f".{name}{packed}" for name in ("jsonl", "ndjson") for packed in _PACKED)
+SUFFIXES = (*TEXT_SUFFIXES, ".parquet", ".feather", ".arrow", *JSON_SUFFIXES)
 _PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".joblib")
 _MAX_BYTES = 4 * 2**30  # of a file, once it is unpacked
 _MAX_CELLS = 2**31
@@ -61,10 +66,12 @@ def _read_text(path: Path) -> "pl.DataFrame":
     names, separator = header(content, path)
     import polars as pl
 
+    # Polars takes a text that begins with "x^" for one that is packed with zlib, and unpacks it.
+    text = codecs.BOM_UTF8 + content if content.startswith(b"x") else content
     try:
         # Without types: "1e3", "NA" and "007" are what the columns' rules say, the same in every file.
         schema = dict.fromkeys(names, pl.String())
-        frame = pl.read_csv(content, separator=separator, has_header=False, skip_rows=1, schema=schema)
+        frame = pl.read_csv(text, separator=separator, has_header=False, skip_rows=1, schema=schema)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError) as error:
         broken = _where_it_breaks(content, separator, len(names), path)
         raise DataError(broken or one_line(path, error)) from error
@@ -76,11 +83,14 @@ def _read_text(path: Path) -> "pl.DataFrame":
 
 
 def _unpacked(path: Path) -> bytes:
-    with gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb") as file:
+    name = path.name.lower()
+    with gzip.open(path, "rb") if name.endswith(".gz") else path.open("rb") as file:
         try:
             content = file.read(_MAX_BYTES + 1)
         except EOFError as error:
             raise DataError(f"{path}: ends too early: is the download complete?") from error
+    if name.endswith(".zst"):
+        content = unpacked_text(content, _MAX_BYTES, path)
     if len(content) > _MAX_BYTES:
         raise DataError(f"{path}: is more than {_MAX_BYTES:,} bytes once it is unpacked")
     if not content.strip():
@@ -162,16 +172,28 @@ def _read_binary(path: Path) -> "pl.DataFrame":
 
     suffix = path.suffix.lower()
     try:
+        if path.name.lower().endswith(JSON_SUFFIXES):
+            return _checked(pl.read_ndjson(_json_lines(path), infer_schema_length=None), path)
         with path.open("rb") as file:  # by its name Polars would look for patterns and URLs in it
             if suffix == ".parquet":
                 check_cells(file, path)
                 frame = pl.read_parquet(file)
-            elif suffix in (".feather", ".arrow"):
-                frame = pl.read_ipc(file)
             else:
-                frame = pl.read_ndjson(file, infer_schema_length=None)
+                frame = pl.read_ipc(file)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError) as error:
         raise DataError(one_line(path, error)) from error
+    return _checked(frame, path)
+
+
+def _json_lines(path: Path) -> bytes:
+    """The lines, which are no archive by another name: Polars would unpack one of any size."""
+    content = _unpacked(path).removeprefix(codecs.BOM_UTF8).lstrip()
+    if not content.startswith(b"{"):
+        raise DataError(f"{path}: is not JSON lines: each line must be an object, in braces")
+    return content
+
+
+def _checked(frame: "pl.DataFrame", path: Path) -> "pl.DataFrame":
     frame = frame.rename({name: name.strip() for name in frame.columns}) if frame.columns else frame
     check_names(frame.columns, path)
     return frame

@@ -12,12 +12,13 @@ DIGITS_TEST_FINGERPRINT = "12b5444aa77b4f18ea16458e072c47bb12b8930e6143843764634
 TEN = [f"class{number}" for number in range(10)]
 
 
-@pytest.mark.parametrize("dataset", ["mnist", "", "CIFAR10", "../digits"])
+@pytest.mark.parametrize("dataset", ["emnist", "", "CIFAR10", "../digits"])
 def test_an_unknown_name_is_answered_with_the_known_ones(dataset: str) -> None:
     with pytest.raises(DataError) as caught:
         find_source(dataset, None)
     assert str(caught.value) == (
-        f"dataset {dataset!r}: must be one of 'digits', 'cifar10', 'fashion-mnist', 'images', 'table'"
+        f"dataset {dataset!r}: must be one of 'digits', 'iris', 'wine', 'breast-cancer', 'cifar10', 'mnist', "
+        "'fashion-mnist', 'images', 'table', 'arrays'"
     )
 
 
@@ -38,9 +39,15 @@ def test_images_need_a_path() -> None:
         find_source("images", None)
 
 
-def test_digits_take_no_path(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="'digits' comes with scikit-learn and takes no folder"):
-        find_source("digits", tmp_path)
+@pytest.mark.parametrize("dataset", ["digits", "iris", "wine", "breast-cancer"])
+def test_what_comes_with_scikit_learn_takes_no_path(tmp_path: Path, dataset: str) -> None:
+    with pytest.raises(DataError, match=f"'{dataset}' comes with scikit-learn and takes no folder"):
+        find_source(dataset, tmp_path)
+
+
+def test_arrays_need_a_path() -> None:
+    with pytest.raises(DataError, match=r"'arrays' needs a \.npz file or a folder: name it with --data PATH"):
+        find_source("arrays", None)
 
 
 def test_a_path_may_begin_with_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from mlpsearch.models.errors import DataError
 from mlpsearch.studies.data.images.decoding import decode_image
 from mlpsearch.studies.data.training import DATASETS, TrainingData, check_images, load_training
+from mlpsearch.studies.spec.study import StudySpec
 from tests.studies import image_makers as make
 
 ROOT = Path(__file__).parents[3]
@@ -171,7 +173,7 @@ def test_naming_a_data_set_starts_no_heavy_import() -> None:
 
 
 def test_the_names_are_those_of_the_documentation() -> None:
-    assert DATASETS == ("digits", "cifar10", "fashion-mnist", "images", "table")
+    assert get_args(StudySpec.model_fields["dataset"].annotation) == DATASETS
 
 
 def test_the_real_cifar10_images(cifar10_training: TrainingData) -> None:

@@ -11,6 +11,8 @@ from mlpsearch.studies.spec.reading import parse_spec
 from tests.studies.specs import MINIMAL
 
 READY = [
+    "breast-cancer-numpy",
+    "breast-cancer-torch",
     "cifar10-numpy",
     "cifar10-numpy-best",
     "cifar10-torch",
@@ -19,6 +21,10 @@ READY = [
     "digits-torch",
     "fashion-mnist-numpy",
     "fashion-mnist-torch",
+    "iris-numpy",
+    "iris-torch",
+    "wine-numpy",
+    "wine-torch",
 ]
 
 
@@ -95,7 +101,7 @@ def test_cifar10_torch_starts_with_the_template_of_the_exercise(number: int, dep
 
 
 def test_the_two_nets_of_a_data_set_share_the_split() -> None:
-    for dataset in ("cifar10", "digits", "fashion-mnist"):
+    for dataset in ("breast-cancer", "cifar10", "digits", "fashion-mnist", "iris", "wine"):
         numpy, torch = catalog.find(f"{dataset}-numpy"), catalog.find(f"{dataset}-torch")
         assert (numpy.validation, numpy.seed) == (torch.validation, torch.seed)
 

@@ -232,7 +232,7 @@ def bad() -> list[tuple[dict[str, NDArray[Any]], str]]:
         ({"X": x, "y": y[:-1]}, r"X: has 40 rows of the shape \(4, 5\) for 39 labels"),
         (
             {"X": x, "y": np.eye(40)},
-            r"y: has the shape \(40, 40\), and one label a row is needed: .* argmax\(axis=1\)",
+            r"y: has the shape \(40, 40\), and one label a row is needed: .*argmax\(axis=1\)",
         ),
         (
             {"X": x / 255, "y": y},

@@ -17,13 +17,14 @@ import pytest
 from numpy.typing import NDArray
 
 from mlpsearch.models.errors import DataError
+from mlpsearch.studies.data.arrays.idx import read_idx
 from mlpsearch.studies.data.decoded import SplitName
 from mlpsearch.studies.data.images import torchvision_datasets
 from mlpsearch.studies.data.images.torchvision_datasets import (
     DEBIAN_FASHION_MNIST,
     FASHION_MNIST_CLASSES,
+    MNIST,
     import_datasets,
-    read_idx,
 )
 from mlpsearch.studies.data.sources import check_images, find_source, open_split
 
@@ -282,7 +283,7 @@ def test_the_packed_cifar10_is_answered_with_what_to_do(tmp_path: Path) -> None:
 # --- downloading ---
 
 
-@pytest.mark.parametrize("dataset", ["cifar10", "fashion-mnist"])
+@pytest.mark.parametrize("dataset", ["cifar10", "mnist", "fashion-mnist"])
 def test_without_a_network_the_error_says_what_to_do(
     dataset: str, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -333,4 +334,5 @@ def test_only_the_missing_operators_are_worked_around(monkeypatch: pytest.Monkey
 def test_torchvisions_names_are_the_ones_written_here() -> None:
     datasets = import_datasets()
     assert tuple(datasets.FashionMNIST.classes) == FASHION_MNIST_CLASSES
+    assert [name.partition(" ")[0] for name in datasets.MNIST.classes] == [*MNIST.classes]
     assert datasets.CIFAR10.base_folder == torchvision_datasets.CIFAR10_FOLDER
