@@ -1,7 +1,7 @@
 """Files of tables as Polars data frames: untrusted, so bounded in size, and nothing in them is executed.
 
 CSV and TSV come as text, cell by cell, for nobody but the columns' own rules (columns.py) to say what is a number.
-Text may be packed; Polars, which would unpack it without a limit, is given nothing that is packed and not measured.
+Text may be packed; Polars, which unpacks without a limit, is given nothing that is packed and not measured.
 """
 
 import codecs
