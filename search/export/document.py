@@ -110,7 +110,7 @@ class ExportedData(_Table):
     folds, fold: into how many folds split_seed dealt the images out, and which, from 0, is this net's validation.
     shape: (height, width, channels); (1, columns, 1) of a table.
     table: what a table is; None for images.
-    images: how images of the user's own are read; None for others, and where the study file says nothing of that.
+    images: how images of the user's own are read and split; None for others, and where there is nothing to say.
     """
 
     dataset: _Text

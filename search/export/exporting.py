@@ -109,7 +109,7 @@ def _export(record: StudyRecord, winner: Choice, path: Path) -> Export:
             classes=list(winner.data.classes),
             shape=winner.data.shape,
             table=_table(record, winner),
-            images=_images(record),
+            images=_images(record, winner),
         ),
         accuracy=_accuracy(record, winner),
         versions=versions(),
@@ -131,11 +131,13 @@ def _table(record: StudyRecord, winner: Choice) -> ExportedTable | None:
     )
 
 
-def _images(record: StudyRecord) -> ExportedImages | None:
+def _images(record: StudyRecord, winner: Choice) -> ExportedImages | None:
     options = record.spec.data_options
-    if not isinstance(options, ImageOptions) or options == ImageOptions():
+    if options is None or winner.data.table is not None or options == ImageOptions():
         return None
-    return ExportedImages(**asdict(options))
+    if isinstance(options, ImageOptions):
+        return ExportedImages(**asdict(options))
+    return None if isinstance(options.test, str) else ExportedImages(test=options.test)  # of images in arrays
 
 
 def write_folder(export: Export, winner: Winner, folder: Path, *, onnx: bool = False) -> None:

@@ -3,7 +3,7 @@
 Without test arrays, the test rows are drawn by a seed that never changes, as those of tables are.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,22 +24,17 @@ if TYPE_CHECKING:
 _READING = 1  # counts the ways in which arrays were read: caches of an earlier one are not used
 
 
-def array_source(path: Path, options: TableOptions) -> DataSource:
+def array_source(path: Path, share: float = TEST_SHARE) -> DataSource:
     """Return the arrays of a file or folder as a source.
 
-    options: its `test` is the share of the rows that is held out where there are no test arrays.
-    Raises DataError for what find_arrays refuses.
+    share: of the rows, which is held out where there are no test arrays; another than the usual one is refused where
+        there are.
+    Raises DataError, as find_arrays does.
     """
     arrays = find_arrays(path)
-    if isinstance(options.test, str):
-        raise DataError(f"{path}: test = {options.test!r}: of arrays, a share between 0 and 1 is needed")
-    if arrays.test is not None and options.test != TEST_SHARE:
-        raise DataError(
-            f"{path}: has x_test and y_test, and test = {options.test} asks for others: leave that out"
-        )
-    if arrays.training.is_of_images:
-        return ImageArrays(path, arrays, options.test)
-    return TableArrays(path, arrays, options)
+    if arrays.test is not None and share != TEST_SHARE:
+        raise DataError(f"{path}: has x_test and y_test, and test = {share} asks for others: leave that out")
+    return (ImageArrays if arrays.training.is_of_images else TableArrays)(path, arrays, share)
 
 
 def array_frame(rows: NDArray[Any]) -> "pl.DataFrame":
@@ -85,9 +80,9 @@ def _valid(labels: NDArray[Any], where: str) -> NDArray[Any]:
 class TableArrays(TableSource):
     """Rows of numbers, as a table."""
 
-    def __init__(self, path: Path, arrays: Arrays, options: TableOptions) -> None:
+    def __init__(self, path: Path, arrays: Arrays, share: float) -> None:
         self._arrays = arrays
-        super().__init__(path, options if arrays.test is None else replace(options, test=f"{path} (x_test)"))
+        super().__init__(path, TableOptions(ARRAY_LABEL, share if arrays.test is None else f"{path} (x_test)"))
 
     def check(self) -> list[str]:
         """Return what people should know of the table, a line each. Raises DataError for what is of no use."""

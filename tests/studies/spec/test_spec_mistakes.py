@@ -38,8 +38,9 @@ BAD_LINES = [
     ('"numpy"', '"tensorflow"', "net = 'tensorflow': must be 'numpy' or 'torch'"),
     (
         '"digits"',
-        '"mnist"',
-        "dataset = 'mnist': must be one of 'digits', 'cifar10', 'fashion-mnist', 'images'",
+        '"emnist"',
+        "dataset = 'emnist': must be one of 'digits', 'iris', 'wine', 'breast-cancer', 'cifar10', 'mnist', "
+        "'fashion-mnist', 'images', 'table', 'arrays'",
     ),
     ('"digits"', '"images"', "data: is missing: dataset = 'images' needs the path"),
     ('"digits"', '"digits"\ndata = ""', "data = '': must be the path"),

@@ -16,7 +16,6 @@ from mlpsearch.studies.data.decoded import DecodedImages, SplitName
 from mlpsearch.studies.data.holdout import open_test_split
 from mlpsearch.studies.data.sources import check_images, find_source
 from mlpsearch.studies.data.training import load_training
-from mlpsearch.studies.spec.table_options import ARRAY_LABEL, TableOptions
 from tests.studies.data.arrays.makers import ROWS, images, table, with_test, write
 
 FORMS = ["a.npz", "packed.npz", "folder"]
@@ -27,7 +26,7 @@ def made(tmp_path: Path, form: str, arrays: dict[str, NDArray[Any]]) -> Path:
 
 
 def decode(path: Path, split: SplitName = "train", test: float = 0.2) -> DecodedImages:
-    return array_source(path, TableOptions(ARRAY_LABEL, test)).decode(split)
+    return array_source(path, test).decode(split)
 
 
 # ---- images ----
