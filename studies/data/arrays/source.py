@@ -27,8 +27,8 @@ _READING = 1  # counts the ways in which arrays were read: caches of an earlier 
 def array_source(path: Path, share: float = TEST_SHARE) -> DataSource:
     """Return the arrays of a file or folder as a source.
 
-    share: of the rows, which is held out where there are no test arrays; another than the usual one is refused where
-        there are.
+    share: of the rows, which is held out where there are no test arrays; where there are, another than the usual
+        one is refused.
     Raises DataError, as find_arrays does.
     """
     arrays = find_arrays(path)

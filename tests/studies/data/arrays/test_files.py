@@ -40,7 +40,7 @@ def zipped(path: Path, members: dict[str, bytes], method: int = zipfile.ZIP_STOR
     return path
 
 
-ARRAYS = [
+ARRAYS: list[NDArray[Any]] = [
     np.arange(24, dtype=np.uint8).reshape(2, 3, 4),
     np.asfortranarray(np.arange(6, dtype=np.float32).reshape(2, 3)),
     np.arange(6, dtype=">i4"),
@@ -230,5 +230,6 @@ def test_other_packing_is_refused(tmp_path: Path) -> None:
 def test_the_numbers_come_next_after_the_header() -> None:
     stream = io.BytesIO(npy(np.arange(5, dtype=np.int16)))
     form = read_form(stream, "here")
-    assert (form.shape, form.dtype, form.bytes, form.columns_first) == ((5,), np.int16, 10, False)
+    assert (form.shape, form.bytes, form.columns_first) == ((5,), 10, False)
+    assert form.dtype == np.int16
     assert stream.tell() == form.start

@@ -88,6 +88,15 @@ def test_fashion_mnist_is_read_from_a_named_folder(
     assert everything_in(root) == before
 
 
+def test_names_with_a_dot_before_idx_are_those_of_mnist_too(tmp_path: Path) -> None:
+    arrays = write_fashion_mnist(tmp_path / "mine", zipped=True)
+    for file in (tmp_path / "mine").iterdir():
+        file.rename(file.with_name(file.name.replace("-idx", ".idx")))
+    cached = open_split("mnist", tmp_path / "mine", "train")
+    np.testing.assert_array_equal(cached.images, arrays["train-images-idx3"].reshape(-1, 784))
+    assert cached.classes == tuple("0123456789")
+
+
 def test_fashion_mnist_is_found_in_data_before_debians_place(
     tmp_path: Path, empty_working_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,8 +59,8 @@ def test_a_packed_table_is_the_same_table(tmp_path: Path, ending: str, suffix: s
 def test_packed_json_lines_are_read(tmp_path: Path, suffix: str) -> None:
     text = "".join(json.dumps({"a": number, "b": "ä\n"}) + "\n" for number in range(5))
     path = tmp_path / f"a.{suffix}"
-    pack = {"l": str.encode, "z": lambda text: gzip.compress(text.encode()), "t": stored}[suffix[-1]]
-    path.write_bytes(pack(text))  # type: ignore[operator]
+    content = text.encode()
+    path.write_bytes({"l": content, "z": gzip.compress(content), "t": stored(text)}[suffix[-1]])
     assert read_table(path).to_dict(as_series=False) == {"a": [0, 1, 2, 3, 4], "b": ["ä\n"] * 5}
 
 
