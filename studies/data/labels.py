@@ -1,4 +1,4 @@
-"""From the labels of rows to classes: their names in order, their numbers, and the rows that are held out."""
+"""From the labels of rows to classes: their names in order, and their numbers."""
 
 from typing import TYPE_CHECKING
 
@@ -6,13 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpsearch.models.errors import DataError
-from mlpsearch.studies.data.stratified import split_rows
 from mlpsearch.studies.data.table_columns import numbers
 
 if TYPE_CHECKING:
     import polars as pl
 
-TEST_SEED = 20_261_128  # with the share it defines the test rows: never change it
 MOST_CLASSES = 1_000
 _MOST_NUMBERS = 50  # different numbers in a label: more are no classes
 
@@ -53,12 +51,3 @@ def class_numbers(labels: "pl.Series", classes: tuple[str, ...], where: str) -> 
         name = labels[found.index(-1)]
         raise DataError(f"{where}: has a class {name!r} that no training row has")
     return np.array(found, np.int64)
-
-
-def hold_out(labels: "pl.Series", count: int, where: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the training rows and `count` test rows, ascending; each class gives its share, the same ever again.
-
-    Raises DataError where there are too few rows for that.
-    """
-    _, numbered = np.unique(labels.to_numpy(), return_inverse=True)
-    return split_rows(numbered.astype(np.int64), count, TEST_SEED, f"{where}: test rows")

@@ -128,7 +128,7 @@ BASE = 'name = "a"\nnet = "numpy"\n[budget]\ntrials = 1\nepochs = 1\n[search]\nh
     ("text", "message"),
     [
         ('dataset = "arrays"\n', "data: is missing: dataset = 'arrays' needs the path of a .npz file or a folder"),
-        ('dataset = "arrays"\ndata = "a.npz"\ntest = 1.5\n', "test = 1.5: must be, of arrays, a share"),
+        ('dataset = "arrays"\ndata = "a.npz"\ntest = 1.5\n', "test = 1.5: must be a share between 0 and 1"),
         ('dataset = "arrays"\ndata = "a.npz"\nlabel = "y"\n', "label: is only for dataset = 'table'"),
         ('dataset = "arrays"\ndata = "a.npz"\nvalidation = 1.5\n', "validation = 1.5: must be a whole number"),
         ('dataset = "iris"\nlabel = "target"\n', "label: is only for dataset = 'table'"),

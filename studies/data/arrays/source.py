@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from mlpsearch.models.errors import DataError
 from mlpsearch.studies.data.arrays.layout import Arrays, Pair, find_arrays
 from mlpsearch.studies.data.decoded import DataSource, DecodedImages, SplitName, digest_of_files
-from mlpsearch.studies.data.labels import MOST_CLASSES, class_names, class_numbers, hold_out
+from mlpsearch.studies.data.labels import MOST_CLASSES, class_names, class_numbers
+from mlpsearch.studies.data.stratified import held_out_rows
 from mlpsearch.studies.data.table_columns import texts
 from mlpsearch.studies.data.tables.source import TableSource
 from mlpsearch.studies.spec.table_options import ARRAY_LABEL, TEST_SHARE, TableOptions
@@ -145,10 +146,10 @@ class ImageArrays:
         everything = _labelled(self._arrays.training)
         if self._arrays.test is not None:
             return everything, _labelled(self._arrays.test)
-        self._classes(everything)  # what is no label of classes is said first
-        held_out = max(1, round(self._share * len(everything.rows)))
-        training, test = hold_out(everything.labels, held_out, str(self._path))
-        return everything.taken(training), everything.taken(test)
+        labels = class_numbers(everything.labels, self._classes(everything), str(self._path))
+        held_out = held_out_rows(labels.tolist(), self._share, f"{self._path}: test images")
+        is_test = np.isin(np.arange(len(labels)), [*held_out])
+        return everything.taken(np.flatnonzero(~is_test)), everything.taken(np.flatnonzero(is_test))
 
     def _classes(self, rows: _Labelled) -> tuple[str, ...]:
         return class_names(rows.labels, ARRAY_LABEL, str(self._path), most_numbers=MOST_CLASSES)

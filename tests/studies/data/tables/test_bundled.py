@@ -24,7 +24,7 @@ def test_the_columns_and_classes_have_scikit_learns_names(dataset: str) -> None:
 
     original = getattr(datasets, f"load_{dataset.replace('-', '_')}")()
     spec = find(f"{dataset}-numpy")
-    data = load_training(dataset, None, validation=spec.validation, split_seed=0, table=spec.table_options)
+    data = load_training(dataset, None, validation=spec.validation, split_seed=0, options=spec.data_options)
     assert data.table is not None
     assert [(one.name, one.kind) for one in data.table.columns] == [
         (name, "number") for name in original.feature_names
