@@ -1,5 +1,6 @@
 """Arrays, and scikit-learn's tables, from a study file to an exported net that trains again."""
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -144,3 +145,16 @@ def test_mistakes_in_a_study_file_of_arrays(text: str, message: str) -> None:
 def test_a_path_of_test_arrays_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"test = 't\.npz': must be, of arrays, a share between 0 and 1"):
         parse_spec(f'dataset = "arrays"\ndata = "a.npz"\ntest = "t.npz"\n{BASE}', "a.toml")
+
+
+def test_packed_rows_are_predicted(tmp_path: Path) -> None:
+    from mlpsearch.studies.data.tables.batches import batches
+
+    text = b"a,b\n1,2\n3,4\n"
+    block = (len(text) << 3 | 1).to_bytes(3, "little") + text  # of Zstandard: the last, as it is
+    (tmp_path / "a.csv.zst").write_bytes(b"\x28\xb5\x2f\xfd\x00\x58" + block)
+    (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(b'{"a": 1, "b": 2}\n{"a": 3, "b": 4}\n'))
+    for name in ("a.csv.zst", "b.jsonl.gz"):
+        (batch,) = batches(tmp_path / name)
+        assert batch.frame.height == 2
+        assert batch.problems == {}

@@ -17,12 +17,14 @@ from typing import IO, TYPE_CHECKING, AnyStr, cast
 
 from mlpsearch.models.errors import DataError
 from mlpsearch.studies.data.tables.files import (
+    JSON_SUFFIXES,
     TEXT_SUFFIXES,
     check_cells,
     check_names,
     header,
     one_line,
     refuse_other_files,
+    unpacked,
 )
 
 if TYPE_CHECKING:
@@ -68,6 +70,8 @@ def batches(path: Path) -> Generator[Batch, None, None]:
 
 def _opened(path: Path) -> IO[bytes]:
     """Not by its name: Polars would look for patterns and URLs in it."""
+    if path.name.lower().endswith(".zst"):
+        return io.BytesIO(unpacked(path))
     return cast("IO[bytes]", gzip.open(path)) if path.name.lower().endswith(".gz") else path.open("rb")
 
 
@@ -75,7 +79,7 @@ def _batches(file: IO[bytes], path: Path) -> Iterator[Batch]:
     name = path.name.lower()
     if name.endswith(TEXT_SUFFIXES):
         return _of_text(file, path)
-    return _of_json_lines(file, path) if name.endswith((".jsonl", ".ndjson")) else _of_binary(file, path)
+    return _of_json_lines(file, path) if name.endswith(JSON_SUFFIXES) else _of_binary(file, path)
 
 
 def _of_text(file: IO[bytes], path: Path) -> Iterator[Batch]:

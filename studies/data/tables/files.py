@@ -37,6 +37,8 @@ def refuse_other_files(path: Path) -> None:
     """Raise DataError where the name is that of no file of a table."""
     if path.name.lower().endswith(_PICKLES):
         raise DataError(f"{path}: a pickle can run any program, so it is not read: save a CSV or Parquet file")
+    if path.name.lower().endswith((".npz", ".npy")):
+        raise DataError(f"{path}: holds arrays, which dataset = 'arrays' reads")
     if not is_table(path):
         raise DataError(f"{path}: must be a table ({', '.join(SUFFIXES)}): save it as one")
 
@@ -62,7 +64,7 @@ def read_table(path: Path) -> "pl.DataFrame":
 
 
 def _read_text(path: Path) -> "pl.DataFrame":
-    content = _unpacked(path)
+    content = unpacked(path)
     names, separator = header(content, path)
     import polars as pl
 
@@ -82,7 +84,8 @@ def _read_text(path: Path) -> "pl.DataFrame":
     return frame
 
 
-def _unpacked(path: Path) -> bytes:
+def unpacked(path: Path) -> bytes:
+    """Return the text of a file that may be packed. Raises DataError where it is too large, empty or damaged."""
     name = path.name.lower()
     with gzip.open(path, "rb") if name.endswith(".gz") else path.open("rb") as file:
         try:
@@ -187,7 +190,7 @@ def _read_binary(path: Path) -> "pl.DataFrame":
 
 def _json_lines(path: Path) -> bytes:
     """The lines, which are no archive by another name: Polars would unpack one of any size."""
-    content = _unpacked(path).removeprefix(codecs.BOM_UTF8).lstrip()
+    content = unpacked(path).removeprefix(codecs.BOM_UTF8).lstrip()
     if not content.startswith(b"{"):
         raise DataError(f"{path}: is not JSON lines: each line must be an object, in braces")
     return content
