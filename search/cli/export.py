@@ -117,17 +117,18 @@ def train(export: Path, data: str | None, as_json: bool) -> None:
 @click.option("--top", type=click.IntRange(min=1), default=3, show_default=True, help="How many classes to show.")
 @json_option
 def predict(export: Path, files: tuple[Path, ...], output: Path | None, top: int, as_json: bool) -> None:
-    """Classify image files, or the rows of a table, with the net of an exported folder.
+    """Classify image files, or the rows of a table or of an array, with the net of an exported folder.
 
     An image file or a row that cannot be used is named, the others are classified; the exit code is then 1.
     """
     from mlpsearch.search.export.document import read_export
+    from mlpsearch.search.export.table_prediction import is_of_arrays
 
-    if read_export(export).data.table is not None:
+    if read_export(export).data.table is not None or is_of_arrays(files[0]):
         _predict_rows(export, files, output, as_json)
         return
     if output is not None:
-        raise click.UsageError("-o is for the rows of a table")
+        raise click.UsageError("-o is for the rows of a table or of an array")
     _predict_images(export, files, top, as_json)
 
 
@@ -136,7 +137,7 @@ def _predict_rows(export: Path, files: tuple[Path, ...], output: Path | None, as
     from mlpsearch.search.export.table_prediction import classify_file, prediction_texts, write_predictions
 
     if len(files) > 1:
-        raise click.UsageError("name one table")
+        raise click.UsageError("name one file of rows")
     classified = classify_file(load_classifier(export), files[0], tell)
     if output is not None:
         write_predictions(classified, output)

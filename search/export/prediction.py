@@ -57,7 +57,7 @@ class Classifier:
         """Return the probability of each class, (N, classes).
 
         images: pixels, uint8, (N, height, width, channels), (N, inputs), or (N, height, width) for grey ones; or
-            the paths of N image files. Of a table, its rows: a data frame of Polars or pandas, or columns by name.
+            the paths of N image files. Of a table, its rows, as frame_of takes them.
         Raises DataError for other arrays, and for a file that is missing, no image or of another size; of a table
         for columns that are missing or of another kind, and for the first cell that cannot be read.
         """

@@ -1,4 +1,4 @@
-"""Classifying the rows of a file with an exported folder: some at a time, and on after one that is none."""
+"""Classifying the rows of a file, of a table or arrays: some at a time, and on after one that is none."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -10,16 +10,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpsearch.models.errors import ExportError
+from mlpsearch.models.errors import ExportError, about
 from mlpsearch.models.paths import file_written_atomically
 from mlpsearch.search.export.document import ExportedTable
 from mlpsearch.search.export.prediction import Classifier
-from mlpsearch.search.export.table_rows import check_columns, stored_rows
+from mlpsearch.search.export.table_rows import check_columns, check_count, stored_rows
+from mlpsearch.studies.data.arrays.batches import SUFFIXES as ARRAY_SUFFIXES
+from mlpsearch.studies.data.arrays.batches import array_batches
+from mlpsearch.studies.data.arrays.files import read_array
 from mlpsearch.studies.data.tables.batches import batches
 
 if TYPE_CHECKING:
     import polars as pl
 
+_IMAGES = 1_000  # at a time
 _MOST_NAMED = 20  # rows without an answer
 SUFFIXES = (".csv", ".json", ".jsonl")
 
@@ -79,12 +83,20 @@ class Classified:
 def classify_file(classifier: Classifier, path: Path, tell: Callable[[str], None]) -> Classified:
     """Return what the net makes of the rows of a file. tell: is told of rows that get no answer, and why.
 
-    Raises ExportError where the net is not of a table. While the rows are gone through it raises DataError for a
-    file that is no table, or cannot be read on, and for columns that are missing or of another kind.
+    Raises ExportError where the net is of images and the file holds no arrays. While rows are gone through it
+    raises DataError for a file that cannot be read on, for columns that are missing or of another kind, and for
+    images of another shape.
     """
-    if classifier.export.data.table is None:
+    if classifier.export.data.table is not None:
+        return Classified(_classified(classifier, classifier.export.data.table, path, tell))
+    if not is_of_arrays(path):
         raise ExportError("the net classifies images, not the rows of a table")
-    return Classified(_classified(classifier, classifier.export.data.table, path, tell))
+    return Classified(_classified_images(classifier, path))
+
+
+def is_of_arrays(path: Path) -> bool:
+    """Whether the name is that of a file of arrays."""
+    return path.suffix.lower() in ARRAY_SUFFIXES
 
 
 def write_predictions(classified: Classified, path: Path) -> None:
@@ -125,9 +137,11 @@ def _classified(
     classifier: Classifier, table: ExportedTable, path: Path, tell: Callable[[str], None]
 ) -> Iterator[RowPredictions]:
     first, unanswered = 1, 0
-    with closing(batches(path)) as parts:
+    with closing(array_batches(path) if is_of_arrays(path) else batches(path)) as parts:
         for batch in parts:
             if first == 1:
+                if is_of_arrays(path):
+                    check_count(table, batch.frame.width, str(path))
                 for remark in check_columns(table, batch.frame, str(path)):
                     tell(f"{path}: {remark}")
             found = stored_rows(table, batch.frame, str(path))
@@ -144,3 +158,11 @@ def _classified(
             first += batch.frame.height
     if unanswered > _MOST_NAMED:
         tell(f"{path}: {unanswered - _MOST_NAMED:,} more rows have no answer")
+
+
+def _classified_images(classifier: Classifier, path: Path) -> Iterator[RowPredictions]:
+    images = read_array(path)
+    for start in range(0, len(images), _IMAGES):
+        with about(path=path):
+            shares = classifier.predict_proba(np.asarray(images[start : start + _IMAGES]))
+        yield RowPredictions(classifier.classes, shares, start + 1)

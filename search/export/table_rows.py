@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mlpsearch.models.errors import DataError
 from mlpsearch.search.export.document import ExportedTable
+from mlpsearch.studies.data.arrays.files import array_frame
 from mlpsearch.studies.data.table_columns import TableColumn, texts
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ def sound_rows(table: ExportedTable, rows: Any) -> NDArray[np.float64]:
     Raises DataError for columns that check_columns refuses, and for the first cell that cannot be read.
     """
     where, frame = frame_of(rows)
+    if isinstance(rows, np.ndarray):
+        check_count(table, frame.width, where)
     check_columns(table, frame, where)
     found = stored_rows(table, frame, where)
     for row in sorted(found.problems):
@@ -78,12 +81,23 @@ def check_columns(table: ExportedTable, frame: "pl.DataFrame", where: str) -> li
     return [*filter(None, (_remark(column, frame[column.name]) for column in table.described.columns))]
 
 
+def check_count(table: ExportedTable, columns: int, where: str) -> None:
+    """Raise DataError where an array has another number of columns than that of the training rows."""
+    trained = len(table.described.columns) + len(table.described.left_out)
+    if columns != trained:
+        raise DataError(f"{where}: has {columns:,} columns; the net was trained on arrays of {trained:,}")
+
+
 def frame_of(rows: Any) -> "tuple[str, pl.DataFrame]":
     """Return what rows are called in messages, and rows as a Polars data frame.
 
-    rows: a data frame of Polars or pandas, or columns by name. Raises DataError for others.
+    rows: a data frame of Polars or pandas, columns by name, or for a net of arrays numbers, (N, columns).
+    Raises DataError for others.
     """
     import polars as pl
+
+    if isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.dtype.kind in "biuf":
+        return "the array", array_frame(rows)
 
     if isinstance(rows, pl.DataFrame):
         return "the data frame", rows
@@ -95,7 +109,7 @@ def frame_of(rows: Any) -> "tuple[str, pl.DataFrame]":
             return "the rows", pl.DataFrame(rows, strict=False)
     except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
         raise DataError(f"the rows cannot be made a table ({error})") from error
-    raise DataError(f"rows: must be a data frame, or columns by name; given was {type(rows).__name__}")
+    raise DataError("rows: must be a data frame, columns by name, or an array of numbers, (N, columns)")
 
 
 def _strict(table: ExportedTable) -> list[TableColumn]:

@@ -10,13 +10,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlpsearch.models.errors import DataError
 from mlpsearch.studies.data.arrays.npy import SAVE, Form, read_form
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _MAX_MEMBERS = 1_000
 _MAX_DIRECTORY_BYTES = 2**20  # of an archive's table of contents
@@ -60,6 +63,14 @@ def read_array(path: Path, name: str = X) -> NDArray[Any]:
     if name not in arrays:
         raise DataError(f"{path}: has no array {name!r} (it has {listed(arrays)})")
     return arrays[name].read()
+
+
+def array_frame(rows: NDArray[Any]) -> "pl.DataFrame":
+    """Return rows of numbers, (N, columns), as a table whose columns are x0, x1, … of float64."""
+    import polars as pl
+
+    columns = np.ascontiguousarray(rows.T, np.float64)
+    return pl.DataFrame({f"x{number}": column for number, column in enumerate(columns)})
 
 
 def refuse_other_forms(path: Path) -> None:

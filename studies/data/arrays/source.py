@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpsearch.models.errors import DataError
+from mlpsearch.studies.data.arrays.files import array_frame
 from mlpsearch.studies.data.arrays.layout import Arrays, Pair, find_arrays
 from mlpsearch.studies.data.decoded import DataSource, DecodedImages, SplitName, digest_of_files
 from mlpsearch.studies.data.labels import MOST_CLASSES, class_names, class_numbers
@@ -36,14 +37,6 @@ def array_source(path: Path, share: float = TEST_SHARE) -> DataSource:
     if arrays.test is not None and share != TEST_SHARE:
         raise DataError(f"{path}: has x_test and y_test, and test = {share} asks for others: leave that out")
     return (ImageArrays if arrays.training.is_of_images else TableArrays)(path, arrays, share)
-
-
-def array_frame(rows: NDArray[Any]) -> "pl.DataFrame":
-    """Return rows of numbers, (N, columns), as a table whose columns are x0, x1, … of float64."""
-    import polars as pl
-
-    columns = np.ascontiguousarray(rows.T, np.float64)
-    return pl.DataFrame({f"x{number}": column for number, column in enumerate(columns)})
 
 
 def label_texts(labels: NDArray[Any], where: str) -> "pl.Series":

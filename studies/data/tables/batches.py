@@ -20,7 +20,7 @@ from mlpsearch.studies.data.tables.files import (
     JSON_SUFFIXES,
     TEXT_SUFFIXES,
     check_cells,
-    check_names,
+    checked,
     header,
     one_line,
     refuse_other_files,
@@ -137,7 +137,7 @@ def _of_json_lines(file: IO[bytes], path: Path) -> Iterator[Batch]:
             raise DataError(one_line(path, error)) from error
         names = names or frame.columns
         missing = [pl.lit(None).alias(name) for name in names if name not in frame.columns]
-        yield Batch(_named(frame.with_columns(missing).select(names), path), problems)
+        yield Batch(checked(frame.with_columns(missing).select(names), path), problems)
 
 
 def _is_object(line: bytes) -> bool:
@@ -157,16 +157,9 @@ def _of_binary(file: IO[bytes], path: Path) -> Iterator[Batch]:
             check_cells(file, path)
         for frame in scan(file).collect_batches(chunk_size=ROWS, maintain_order=True):
             if frame.height:
-                yield Batch(_named(frame, path))
+                yield Batch(checked(frame, path))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError) as error:
         raise DataError(one_line(path, error)) from error
-
-
-def _named(frame: "pl.DataFrame", path: Path) -> "pl.DataFrame":
-    """With the names of its columns stripped of spaces around them."""
-    frame = frame.rename({name: name.strip() for name in frame.columns}) if frame.columns else frame
-    check_names(frame.columns, path)
-    return frame
 
 
 def _lines(file: IO[AnyStr], path: Path) -> Iterator[AnyStr]:

@@ -176,7 +176,7 @@ def _read_binary(path: Path) -> "pl.DataFrame":
     suffix = path.suffix.lower()
     try:
         if path.name.lower().endswith(JSON_SUFFIXES):
-            return _checked(pl.read_ndjson(_json_lines(path), infer_schema_length=None), path)
+            return checked(pl.read_ndjson(_json_lines(path), infer_schema_length=None), path)
         with path.open("rb") as file:  # by its name Polars would look for patterns and URLs in it
             if suffix == ".parquet":
                 check_cells(file, path)
@@ -185,7 +185,7 @@ def _read_binary(path: Path) -> "pl.DataFrame":
                 frame = pl.read_ipc(file)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError) as error:
         raise DataError(one_line(path, error)) from error
-    return _checked(frame, path)
+    return checked(frame, path)
 
 
 def _json_lines(path: Path) -> bytes:
@@ -196,7 +196,8 @@ def _json_lines(path: Path) -> bytes:
     return content
 
 
-def _checked(frame: "pl.DataFrame", path: Path) -> "pl.DataFrame":
+def checked(frame: "pl.DataFrame", path: Path) -> "pl.DataFrame":
+    """Return it with the names of its columns stripped of spaces around them. Raises DataError for bad names."""
     frame = frame.rename({name: name.strip() for name in frame.columns}) if frame.columns else frame
     check_names(frame.columns, path)
     return frame

@@ -15,10 +15,13 @@ from mlpsearch.models.errors import DataError, ExportError, WeightsError
 from mlpsearch.models.weights import digest
 from mlpsearch.search.export.document import DOCUMENT, read_export
 from mlpsearch.search.export.parameters import WEIGHTS, read_parameters
+from mlpsearch.studies.data.arrays.files import array_frame
 from mlpsearch.studies.data.tables import batches
 from mlpsearch.studies.spec.table_options import ColumnOptions
 from tests.search.conftest import Command
+from tests.search.export.conftest import Folder
 from tests.search.export.tables import drawn_net, export_of, write
+from tests.studies.image_makers import grey_pixels
 
 
 def shop(rows: int = 60, seed: int = 0) -> pl.DataFrame:
@@ -102,11 +105,12 @@ def test_a_file_is_gone_through_some_rows_at_a_time(
     rows.write_ipc(tmp_path / "rows.feather")
     rows.write_ndjson(tmp_path / "rows.jsonl")
     (tmp_path / "rows.tsv.gz").write_bytes(gzip.compress(rows.write_csv(separator="\t").encode()))
+    (tmp_path / "rows.jsonl.gz").write_bytes(gzip.compress((tmp_path / "rows.jsonl").read_bytes()))
     whole = mlpsearch("predict", "best", "rows.csv")
     assert whole.code == 0
     assert len(whole.out.splitlines()) == 54
     monkeypatch.setattr(batches, "ROWS", 7)
-    for name in ("rows.csv", "rows.parquet", "rows.feather", "rows.jsonl", "rows.tsv.gz"):
+    for name in ("rows.csv", "rows.parquet", "rows.feather", "rows.jsonl", "rows.tsv.gz", "rows.jsonl.gz"):
         assert mlpsearch("predict", "best", name) == whole
     as_json = json.loads(mlpsearch("predict", "best", "rows.csv", "--json").out)
     assert [row["row"] for row in as_json] == [*range(1, 54)]
@@ -204,7 +208,7 @@ def test_rows_of_python(best: Path) -> None:
     np.testing.assert_array_equal(net.predict_proba(rows.to_dict(as_series=False)), shares)
     with pytest.raises(DataError, match=r"^the data frame: row 3: day = 'today' is no date$"):
         net.predict(rows.with_columns(day=pl.Series([*rows["day"][:2], "today", "today", ""])))
-    with pytest.raises(DataError, match="must be a data frame, or columns by name; given was list"):
+    with pytest.raises(DataError, match="must be a data frame, columns by name, or an array of numbers"):
         net.predict([["Rome", 3]])
     with pytest.raises(DataError, match=r"column 'city' holds List\(Int64\), not a category"):
         net.predict(rows.with_columns(city=pl.Series([[1]] * 5)))
@@ -257,3 +261,41 @@ def test_statistics_of_an_export_from_elsewhere_that_make_no_sense_give_no_answe
     write(best, export.model_copy(update={"weights_digest": digest(arrays)}), arrays)
     with pytest.raises(WeightsError, match=r"knots is \(5, 254\), must be \(5, 255\)$"):
         package.load(best)
+
+
+def test_arrays_are_rows_in_the_order_of_their_columns(mlpsearch: Command, tmp_path: Path) -> None:
+    config = TrainConfig(hidden_size=8, preprocessing="standardize")
+    rows = np.random.default_rng(0).normal(size=(40, 4))
+    rows[:, 1] = 7  # which is left out
+    schema, arrays = drawn_net(array_frame(rows), config)
+    best = write(tmp_path / "best", export_of(schema, arrays, config, "numpy"), arrays)
+    np.save(tmp_path / "rows.npy", rows)
+    np.savez(tmp_path / "rows.npz", X=rows, y=np.zeros(40))
+    answer = mlpsearch("predict", "best", "rows.npy")
+    assert (answer.code, len(answer.out.splitlines())) == (0, 41)
+    assert mlpsearch("predict", "best", "rows.npz").out == answer.out
+    shares = pl.read_csv(answer.out.encode()).select(pl.col("^probability.*$")).to_numpy()
+    np.testing.assert_allclose(package.load(best).predict_proba(rows), shares, atol=1e-6)
+    np.save(tmp_path / "wide.npy", np.ones((3, 5)))
+    assert mlpsearch("predict", "best", "wide.npy").err == (
+        "error: wide.npy: has 5 columns; the net was trained on arrays of 4\n"
+    )
+    np.save(tmp_path / "text.npy", np.array([["a"]]))
+    assert "error: text.npy: must be rows of numbers, (N, columns); it has <U1 (1, 1)" in (
+        mlpsearch("predict", "best", "text.npy").err
+    )
+    np.save(tmp_path / "objects.npy", np.array([[{}]]), allow_pickle=True)
+    assert mlpsearch("predict", "best", "objects.npy").code == 1
+
+
+def test_images_in_an_array_are_rows_too(folder: Folder, mlpsearch: Command, tmp_path: Path) -> None:
+    best = folder()
+    images = np.stack([grey_pixels(number, 8, 8) for number in range(3)])
+    np.save(tmp_path / "images.npy", images)
+    answer = mlpsearch("predict", "best", "images.npy", "-o", "answers.csv")
+    assert (answer.code, answer.err) == (0, "wrote answers.csv: 3 rows\n")
+    assert pl.read_csv(tmp_path / "answers.csv")["class"].cast(pl.String).to_list() == package.load(best).predict(
+        images
+    )
+    np.save(tmp_path / "wide.npy", np.zeros((2, 9, 9), np.uint8))
+    assert "images: must be pixels, uint8 of the shape" in mlpsearch("predict", "best", "wide.npy").err
