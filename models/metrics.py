@@ -1,4 +1,4 @@
-"""Accuracy, and which classes are taken for which."""
+"""What a net says of a split, accuracy, and which classes are taken for which; other metrics are in scores.py."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,17 +17,25 @@ def predict_split(net: Net, split: Split, preprocessing: Preprocessing) -> Label
 
 def predict_views(net: Net, views: list[View]) -> Labels:
     """Return the predicted class of each image of a split, in its order, (N,), from its Preprocessing.views."""
-    labels: Labels = _logits(net, views).argmax(axis=1)
+    labels: Labels = view_logits(net, views).argmax(axis=1)
     return labels
 
 
 def probabilities(net: Net, split: Split, preprocessing: Preprocessing) -> Floats:
     """Return the probability of each class for each image of the split, in its order, (N, classes)."""
-    return softmax(_logits(net, preprocessing.views(split)))
+    return softmax(split_logits(net, split, preprocessing))
 
 
-def _logits(net: Net, views: list[View]) -> Floats:
-    """The logits; of several views their mean, of which probabilities are made."""
+def split_logits(net: Net, split: Split, preprocessing: Preprocessing) -> Floats:
+    """Return the logits of each image of the split, in its order, (N, classes)."""
+    return view_logits(net, preprocessing.views(split))
+
+
+def view_logits(net: Net, views: list[View]) -> Floats:
+    """Return the logits of each image of a split, in its order, (N, classes), from its Preprocessing.views.
+
+    Of several views it is their mean, of which probabilities are made.
+    """
     first, *others = (np.concatenate([net.logits(images) for images in view]) for view in views)
     for other in others:
         first += other

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-_LEVEL = 0.95
+LEVEL = 0.95
 _FEWEST_SEEDS = 3  # of two differences the spread is hardly known
 _SAME = 1e-9  # accuracies are multiples of one image's share; what is less apart is rounding
 
@@ -59,7 +59,7 @@ def wilson_interval(correct: int, total: int) -> tuple[float, float]:
     from scipy.stats import binomtest
 
     found = binomtest(correct, total, correct / total)  # with this proportion it needs no search for its p-value
-    ends = found.proportion_ci(_LEVEL, method="wilsoncc")
+    ends = found.proportion_ci(LEVEL, method="wilsoncc")
     return float(ends.low), float(ends.high)
 
 
@@ -78,13 +78,13 @@ def accuracy_interval(correct: NDArray[np.bool_]) -> tuple[float, float]:
     seeds, images = correct.shape
     center, total = float(correct.mean()), int(correct.sum())
     low, high = wilson_interval(total // seeds, images)[0], wilson_interval(-(-total // seeds), images)[1]
-    of_seeds = _margin_of_seeds(_LEVEL, correct.mean(axis=1))
+    of_seeds = margin_of_seeds(LEVEL, correct.mean(axis=1))
     below, above = math.hypot(center - low, of_seeds), math.hypot(high - center, of_seeds)
     return max(0.0, center - below), min(1.0, center + above)
 
 
 def difference_interval(
-    first: NDArray[np.bool_], second: NDArray[np.bool_], level: float = _LEVEL
+    first: NDArray[np.bool_], second: NDArray[np.bool_], level: float = LEVEL
 ) -> tuple[float, float]:
     """Return an interval of how much more accurate the first nets' configuration is than the second's, -1 to 1.
 
@@ -102,13 +102,16 @@ def difference_interval(
 
     differences = np.append(first.mean(axis=0) - second.mean(axis=0), [1.0, -1.0])
     of_images = norm.ppf((1 + level) / 2) * differences.std() / math.sqrt(len(differences))
-    margin = math.hypot(of_images, _margin_of_seeds(level, first.mean(axis=1), second.mean(axis=1)))
+    margin = math.hypot(of_images, margin_of_seeds(level, first.mean(axis=1), second.mean(axis=1)))
     center = float(differences.mean())
     return max(-1.0, center - margin), min(1.0, center + margin)
 
 
-def _margin_of_seeds(level: float, *groups: NDArray[np.float64]) -> float:
-    """Half the interval that seeds give to a mean, or to a difference of two: Student's t with Welch's freedom."""
+def margin_of_seeds(level: float, *groups: NDArray[np.float64]) -> float:
+    """Return half the interval that seeds give to a mean, or to a difference of two: Student's t, Welch's freedom.
+
+    groups: of values, one a seed; of a single one nothing is known.
+    """
     from scipy.stats import t
 
     errors = [(group.var(ddof=1) / len(group), len(group) - 1) for group in groups if len(group) > 1]

@@ -11,9 +11,10 @@ from mlpsearch.models.class_weights import class_weights
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.inputs.data import Split
 from mlpsearch.models.inputs.preprocessing import Preprocessing
-from mlpsearch.models.metrics import accuracy, predict_views
+from mlpsearch.models.metrics import accuracy, view_logits
 from mlpsearch.models.net import EpochBatches, Net
 from mlpsearch.models.schedules import learning_rate
+from mlpsearch.models.scores import ACCURACY, Metric
 
 # A net that guesses uniformly has a cross-entropy of log(classes). A hundred times that, and one class
 # predicted for everything, is a net that was thrown off and will not come back.
@@ -27,6 +28,7 @@ class EpochResult:
     """What one epoch came to.
 
     epoch: from 1.  loss: mean of J over the epoch's steps.  validation_accuracy: after the epoch, 0 to 1.
+    validation_score: after the epoch, by the study's metric; the accuracy where that is the metric.
     seconds: of the steps alone, without the validation.
     diverged: the loss is not finite, or left the scale while the net predicts one class for all.
     """
@@ -34,6 +36,7 @@ class EpochResult:
     epoch: int
     loss: float
     validation_accuracy: float
+    validation_score: float
     seconds: float
     diverged: bool
 
@@ -46,9 +49,11 @@ def train(
     preprocessing: Preprocessing,
     *,
     epochs_done: int = 0,
+    metric: Metric = ACCURACY,
 ) -> Iterator[EpochResult]:
     """Train epoch by epoch, yielding after each; the caller may stop at any of them.
 
+    metric: of the results' validation_score.
     epochs_done: where to go on, with a net whose state was saved after that epoch: the results are the same,
     bit by bit, as without the pause.
     A diverged epoch is the last.
@@ -63,10 +68,13 @@ def train(
         seconds = time.perf_counter() - started
         if sample is not None:
             net.measure(sample)
-        predictions = predict_views(net, views)
+        logits = view_logits(net, views)
+        predictions = logits.argmax(axis=1)
         off_scale = not loss < _OFF_SCALE * math.log(int(training.labels.max()) + 1)
         diverged = off_scale and (not math.isfinite(loss) or len(np.unique(predictions)) == 1)
-        yield EpochResult(epoch, loss, accuracy(predictions, validation), seconds, diverged)
+        share = accuracy(predictions, validation)
+        score = share if metric is ACCURACY else metric.score(logits, validation.labels[validation.rows])
+        yield EpochResult(epoch, loss, share, score, seconds, diverged)
         if diverged:
             return
 

@@ -141,7 +141,10 @@ def _warnings(images: TrainingData, known: int | None) -> Iterator[str]:
     total, most = sum(counts.values()), max(counts, key=lambda name: counts[name])
     if counts[most] > _LOPSIDED * total:
         share = counts[most] / total
-        yield f"{share:.1%} are {most!r}: a net that says nothing else has that accuracy"
+        yield (
+            f"{share:.1%} are {most!r}: a net that says nothing else has that accuracy; "
+            "metric = 'balanced-accuracy' or 'auc' says more, and class_weights = 'balanced' helps them"
+        )
     rare = [name for name, count in counts.items() if count < _RARE]
     if rare:
         more = f", and {len(rare) - 1} more have as few" if len(rare) > 1 else ""

@@ -58,9 +58,9 @@ class Study:
 
     @property
     def best(self) -> Trial | None:
-        """The trial of the highest validation accuracy, with its luck; None where none is finished."""
+        """The trial of the best validation score, with its luck; None where none is finished."""
         best = Ledger(self._record).best()
-        return None if best is None else plain(best)
+        return None if best is None else plain(best, self._record.metric)
 
     @property
     def winner(self) -> Headline | None:

@@ -8,6 +8,7 @@ from optuna.exceptions import DuplicatedStudyError
 from optuna.study import StudyDirection
 
 from mlpsearch.models.errors import StudyError
+from mlpsearch.models.scores import METRICS, Metric
 from mlpsearch.studies.deletion import delete_confirmation
 from mlpsearch.studies.files.file_store import FileStore, file_store_of
 from mlpsearch.studies.record import (
@@ -75,8 +76,9 @@ def plan_confirmation(record: StudyRecord, runs: list[PlannedRun]) -> StudyRecor
 def _create(
     storage: Storage, name: str, spec: StudySpec, source: dict[str, Any], store: FileStore, more: dict[str, Any]
 ) -> None:
-    study_id = _empty_study(storage, name)
-    storage.optuna.set_study_system_attr(study_id, "study:metric_names", ["validation accuracy"])
+    metric = METRICS[spec.metric]
+    study_id = _empty_study(storage, name, metric)
+    storage.optuna.set_study_system_attr(study_id, "study:metric_names", [f"validation {metric.title}"])
     for key, value in (
         ("budget", _budget_json(spec.budget)),
         ("source", source),
@@ -97,18 +99,19 @@ def _whereabouts(store: FileStore) -> dict[str, Any]:
     return {"artifacts": store.name} if store.name else {"beside": store.files.where}
 
 
-def _empty_study(storage: Storage, name: str) -> int:
+def _empty_study(storage: Storage, name: str, metric: Metric) -> int:
     """A new study, or the one of this name if it has no trial: its making was cut off."""
+    direction = StudyDirection.MINIMIZE if metric.lower_is_better else StudyDirection.MAXIMIZE
     for study in storage.optuna.get_all_studies():
         if study.study_name == name:
             study_id = study._study_id
-            if storage.optuna.get_n_trials(study_id) or study.directions != [StudyDirection.MAXIMIZE]:
+            if storage.optuna.get_n_trials(study_id) or study.directions != [direction]:
                 raise StudyError(
                     f"study {name!r}: the storage has one that mlpsearch did not make; rename yours", study=name
                 )
             return study_id
     try:
-        return storage.optuna.create_new_study([StudyDirection.MAXIMIZE], name)
+        return storage.optuna.create_new_study([direction], name)
     except DuplicatedStudyError:  # it was made, but the answer got lost
         return storage.optuna.get_study_id_from_name(name)
 

@@ -34,6 +34,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from mlpsearch.models.errors import StorageError, StudyError
+from mlpsearch.models.scores import METRICS, Metric
 from mlpsearch.studies.files.base import Files
 from mlpsearch.studies.files.file_store import FileStore, file_store_for
 from mlpsearch.studies.hints import command
@@ -86,6 +87,11 @@ class StudyRecord:
     def command(self, verb: str, *options: str) -> str:
         """Return the command that does something with the study, for a message."""
         return command(self.url, verb, self.name, *options)
+
+    @property
+    def metric(self) -> Metric:
+        """What its trials are ranked by, and its runs where it is a confirmation."""
+        return METRICS[self.spec.metric]
 
     @property
     def counts(self) -> Counts:

@@ -5,6 +5,7 @@ from typing import Any
 
 from mlpsearch.models.errors import DataError
 from mlpsearch.models.paths import expanded
+from mlpsearch.models.scores import METRICS
 from mlpsearch.studies.data.training import TrainingData, load_training, own_copy, why_changed
 from mlpsearch.studies.record import StudyRecord, load_study, study_names
 from mlpsearch.studies.spec import catalog
@@ -16,7 +17,8 @@ from mlpsearch.studies.storage.opening import exists, open_storage
 def load_spec_data(spec: StudySpec, source: str | Path | None) -> TrainingData:
     """Return the images of a specification, split as it says; source: the path they are at, if any.
 
-    Raises SpecError for values that its kind of data cannot have.
+    Raises SpecError for values that its kind of data cannot have, DataError where its metric is not defined on
+    the validation split.
     """
     path = None if source is None else Path(source)
     data = load_training(
@@ -29,7 +31,25 @@ def load_spec_data(spec: StudySpec, source: str | Path | None) -> TrainingData:
     )
     if wrong := [*misfits(spec, is_table=data.table is not None)]:  # of arrays, nobody could say that before
         raise spec_error(f"{spec.name}, on {path}", wrong)
+    for part in [data] if spec.folds is None else [data.fold(fold) for fold in range(spec.folds)]:
+        _refuse_undefined(spec, part, path)
     return data
+
+
+def _refuse_undefined(spec: StudySpec, data: TrainingData, path: Path | None) -> None:
+    labels = data.validation.labels[data.validation.rows]
+    if METRICS[spec.metric].is_defined(labels):
+        return
+    where, way = (
+        ("for validation", "a larger validation split") if spec.folds is None else ("in a fold", "fewer folds")
+    )
+    raise DataError(
+        f"study {spec.name}: metric = '{spec.metric}' needs two classes to tell apart, and {where} "
+        f"there is only {data.classes[labels[0]]!r}; choose another metric, or {way}",
+        study=spec.name,
+        key="metric",
+        path=path,
+    )
 
 
 def load_study_data(record: StudyRecord) -> TrainingData:

@@ -1,5 +1,6 @@
 """How things look in a terminal: tables, and the progress of a search."""
 
+import statistics
 import sys
 import time
 from collections.abc import Iterator
@@ -10,18 +11,22 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from mlpsearch.models.scores import ACCURACY, METRICS, Metric
 from mlpsearch.search.results.headline import Headline
-from mlpsearch.search.results.status import StudyStatus
+from mlpsearch.search.results.status import BestTrial, StudyStatus
 from mlpsearch.search.results.wording import (
     MOST_CLASSES,
     bias,
     duration,
+    interval,
     items,
     known_images,
     lead,
     mean_and_deviation,
-    percent,
+    named,
+    score,
     short,
+    tested_score,
 )
 
 _PLAIN_SECONDS = 5.0  # between lines of progress where there is no terminal
@@ -45,11 +50,15 @@ def studies_table(studies: list[StudyStatus]) -> Table:
             status.state,
             f"{status.ended}/{status.budget['trials']} ({ends})",
             f"trial {winner.trial}" if winner else "–",
-            mean_and_deviation(winner.validation, winner.deviation) if winner else "–",
+            _validation_cell(winner, METRICS[status.metric]) if winner else "–",
             _test_cell(winner),
             ", ".join(f"{key} {short(value)}" for key, value in winner.params.items()) if winner else "–",
         )
     return table
+
+
+def _validation_cell(winner: Headline, metric: Metric) -> str:
+    return named(winner.validation, winner.deviation, metric, winner.validation_accuracy)
 
 
 def _test_cell(winner: Headline | None) -> str:
@@ -70,12 +79,19 @@ def confusion_table(test: dict[str, Any]) -> Table:
 
 
 def test_text(test: dict[str, Any] | None) -> str:
-    """Return the test accuracy, over several nets with its deviation, and its 95% interval; a dash for None."""
+    """Return the test accuracy, over several nets with its deviation, and its 95% interval; a dash for None.
+
+    Of a study with another metric that comes first, in the same way. test: as openings.openings_of has it.
+    """
     if test is None:
         return "–"
     low, high = test["interval"]
-    mean = mean_and_deviation(test["accuracy"], test.get("deviation"))
-    return f"{mean} ({100 * low:.1f}–{100 * high:.1f})"
+    accuracy = mean_and_deviation(test["accuracy"], test.get("deviation"))
+    accuracy += f" ({100 * low:.1f}–{100 * high:.1f})"
+    metric = METRICS[test["metric"]]
+    if metric is ACCURACY:
+        return accuracy
+    return f"{metric.title} {tested_score(test)} ({interval(test['score_interval'], metric)}), accuracy {accuracy}"
 
 
 def study_lines(status: StudyStatus) -> Iterator[Table | str]:
@@ -125,33 +141,34 @@ def _others_lines(status: StudyStatus) -> Iterator[str]:
 
 def _confirmation_lines(confirmation: dict[str, Any]) -> Iterator[Table | str]:
     candidates, winner, reported = confirmation["candidates"], confirmation["winner"], confirmation["reported"]
+    metric = METRICS[confirmation["metric"]]
     several = len(candidates) > 1
     if several:
         yield (
             f"confirmed: the best {len(candidates)} trials, each trained again over "
             f"{len(confirmation['seeds'])} seeds; the best mean is that of trial {winner}:"
         )
-        yield _candidates_table(candidates)
+        yield _candidates_table(candidates, metric)
         yield lead(confirmation)
     shown = reported or {**candidates[0], "seeds": confirmation["seeds"]}
     over = f"{len(shown['seeds'])} {'further' if several else 'fresh'} seeds"
     if several and not reported:  # by mlpsearch 0.1.0
         over = "the seeds that chose it"
-    runs = " ".join(percent(accuracy) for accuracy in shown["accuracies"])
-    mean = mean_and_deviation(shown["mean"], shown["deviation"])
+    runs = " ".join(score(one, metric) for one in shown["scores"])
+    mean = named(shown["mean"], shown["deviation"], metric, statistics.mean(shown["accuracies"]))
     yield f"reported: trial {winner}, trained again over {over}: {mean} (runs: {runs})"
-    best = max(one["search_accuracy"] for one in candidates)
-    yield f"selection bias: {bias(best, confirmation['selection_bias'], winner, len(shown['seeds']))}"
+    best = metric.best(one["search_score"] for one in candidates)
+    yield f"selection bias: {bias(best, confirmation['selection_bias'], winner, len(shown['seeds']), metric)}"
 
 
-def _candidates_table(candidates: list[dict[str, Any]]) -> Table:
+def _candidates_table(candidates: list[dict[str, Any]], metric: Metric) -> Table:
     table = Table(box=None, pad_edge=False)
     for column in ("trial", "in the search", "mean ± deviation, to choose by", "runs"):
         table.add_column(column, no_wrap=True)
     for one in candidates:
-        runs = " ".join(percent(accuracy) for accuracy in one["accuracies"])
-        again = mean_and_deviation(one["mean"], one["deviation"])
-        table.add_row(str(one["trial"]), percent(one["search_accuracy"]), again, runs)
+        runs = " ".join(score(run, metric) for run in one["scores"])
+        again = mean_and_deviation(one["mean"], one["deviation"], metric)
+        table.add_row(str(one["trial"]), score(one["search_score"], metric), again, runs)
     return table
 
 
@@ -169,6 +186,11 @@ def _test_lines(tests: list[dict[str, Any]], dataset: str) -> Iterator[str]:
         )
     if tests and (known := known_images(tests[-1], dataset)):
         yield f"beware: {known}"
+
+
+def _best_text(best: BestTrial, metric: Metric) -> str:
+    text = score(best.validation_score, metric)
+    return text if metric is ACCURACY else f"{metric.title} {text}"
 
 
 class SearchProgress:
@@ -209,7 +231,7 @@ class SearchProgress:
                 self._told.add(line)
                 self._console.print(line, markup=False, highlight=False, soft_wrap=True)
         ended, total = status.ended, status.budget["trials"]
-        best = f"best {percent(status.best.validation_accuracy)}" if status.best else "no trial finished"
+        best = f"best {_best_text(status.best, METRICS[status.metric])}" if status.best else "no trial finished"
         news = f"{best}, {status.trials['pruned']} pruned"
         if status.running:
             news += ", " + " ".join(f"#{trial.number}:{trial.epoch}" for trial in status.running)

@@ -7,8 +7,10 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from mlpsearch.models.scores import ACCURACY, METRICS, Metric
 from mlpsearch.search.results.confirmation import Confirmation, last_confirmation, to_json
 from mlpsearch.search.results.headline import Headline, headline
+from mlpsearch.search.results.openings import openings_of
 from mlpsearch.search.results.wording import (
     MOST_CLASSES,
     NETS,
@@ -21,12 +23,13 @@ from mlpsearch.search.results.wording import (
     mean_and_deviation,
     moment,
     percent,
+    score,
     short,
+    tested_score,
 )
 from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.spec.dimensions import Choices, Dimension
-from mlpsearch.studies.spec.study import StudySpec
 
 _MARKUP = re.compile(r"([\\`*_\[\]<>|~$&])")
 
@@ -34,44 +37,50 @@ _MARKUP = re.compile(r"([\\`*_\[\]<>|~$&])")
 def note(record: StudyRecord) -> str:
     """Return a study's note in Markdown: its result so far, what to do next, and its specification."""
     attributes = record.attributes()
-    tests, confirmation = attributes["tests"], last_confirmation(record)
-    winner = headline(record, Ledger(record))
+    tests, confirmation = openings_of(record), last_confirmation(record)
+    winner, metric = headline(record, Ledger(record)), record.metric
     test = winner.test if winner else None
     net, dataset = NETS[record.spec.net], record.spec.dataset
     parts = [
         f"# {_text(record.name)}",
-        f"Which hyperparameters give the {net} the highest validation accuracy on {dataset}?",
-        *(_result(winner, confirmation, record.spec) if winner and tests else ["Nothing is tested yet."]),
+        f"Which hyperparameters give the {net} the {metric.extreme} validation {metric.title} on {dataset}?",
+        *(_result(winner, confirmation, record) if winner and tests else ["Nothing is tested yet."]),
         "## What to do next",
         _table(("command", ""), _commands(record.name, dataset, bool(tests), confirmation is not None)),
         "## Specification",
         _table(("", ""), _specification(record, attributes["source"])),
-        *(_openings(tests) if tests else []),
+        *(_openings(tests, metric) if tests else []),
         *(_confusion(test, dataset) if test else []),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _result(winner: Headline, confirmation: Confirmation | None, spec: StudySpec) -> list[str]:
-    folds, dataset = spec.folds, spec.dataset
+def _result(winner: Headline, confirmation: Confirmation | None, record: StudyRecord) -> list[str]:
+    metric, folds, dataset = record.metric, record.spec.folds, record.spec.dataset
     over = f" over {len(winner.seeds)} seeds" if winner.confirmed else " in the search"
     if folds is not None:
         over += f", each on one of {folds} folds" if winner.confirmed else f", the mean over {folds} folds"
-    accuracies = [(f"validation{over}", mean_and_deviation(winner.validation, winner.deviation))]
+    validation = mean_and_deviation(winner.validation, winner.deviation, metric)
+    scores = [(f"validation{over}", validation, percent(winner.validation_accuracy))]
     if winner.test is not None:
         several = f", the mean of {len(winner.seeds)} nets" if winner.confirmed else ""
-        accuracies += [
+        scores += [
             (
                 f"**test**, {winner.test['images']:,} {items(dataset)} that no search has seen{several}",
-                f"**{mean_and_deviation(winner.test['accuracy'], winner.test.get('deviation'))}**",
+                f"**{tested_score(winner.test)}**",
+                mean_and_deviation(winner.test["accuracy"], winner.test.get("deviation")),
             ),
-            ("its 95% interval", interval(winner.test["interval"])),
+            (
+                "its 95% interval",
+                interval(winner.test["score_interval"], metric),
+                interval(winner.test["interval"]),
+            ),
         ]
     known = known_images(winner.test or {}, dataset)
     return [
         f"## Trial {winner.trial} is the winner",
         *([f"{winner.remark[0].upper()}{winner.remark[1:]}."] if winner.remark else []),
-        _table(("", "accuracy"), accuracies),
+        _table(*_with_accuracy(metric, ("", metric.title, "accuracy"), scores)),
         *([f"**Beware:** {known}."] if known else []),
         *(_confirmed(confirmation) if confirmation else []),
         "The winner's hyperparameters:",
@@ -81,15 +90,24 @@ def _result(winner: Headline, confirmation: Confirmation | None, spec: StudySpec
     ]
 
 
+def _with_accuracy(
+    metric: Metric, head: Sequence[str], rows: Iterable[Sequence[str]]
+) -> tuple[Sequence[str], Iterable[Sequence[str]]]:
+    """A table whose last column is the accuracy, without it where the column before is the accuracy already."""
+    return (head[:-1], [row[:-1] for row in rows]) if metric is ACCURACY else (head, rows)
+
+
 def _confirmed(confirmation: Confirmation) -> list[str]:
     candidates, runs = confirmation.candidates, len(confirmation.result.seeds)
-    best = bias(confirmation.search_best, confirmation.selection_bias, confirmation.winner, runs)
+    metric = METRICS[confirmation.metric]
+    best = bias(confirmation.search_best, confirmation.selection_bias, confirmation.winner, runs, metric)
     return [*(_choice(confirmation) if len(candidates) > 1 else []), f"Selection bias: {best}."]
 
 
 def _choice(confirmation: Confirmation) -> list[str]:
+    metric = METRICS[confirmation.metric]
     rows = [
-        (str(one.trial), percent(one.search_accuracy), mean_and_deviation(one.mean, one.deviation))
+        (str(one.trial), score(one.search_score, metric), mean_and_deviation(one.mean, one.deviation, metric))
         for one in confirmation.candidates
     ]
     further = ", and the winner over further ones, which are reported above" if confirmation.reported else ""
@@ -137,6 +155,7 @@ def _specification(record: StudyRecord, source: dict[str, Any]) -> list[tuple[st
         ("data", f"{spec.dataset}{from_where}"),
         ("validation", _validation(record)),
         ("budget", ", ".join(limits)),
+        *([] if record.metric is ACCURACY else [("metric", record.metric.title)]),
         ("sampler, pruner", f"{spec.sampler}, {spec.pruner}"),
     ]
 
@@ -161,13 +180,14 @@ def _extent(dimension: Dimension) -> str:
     return f"{short(dimension.low)} – {short(dimension.high)}{', on a logarithmic scale' if dimension.log else ''}"
 
 
-def _openings(tests: Sequence[dict[str, Any]]) -> list[str]:
+def _openings(tests: Sequence[dict[str, Any]], metric: Metric) -> list[str]:
     rows = [
         (
             str(test["opening"]),
             moment(test["when"]),
             _code(test["command"]),
             str(test["trial"]),
+            tested_score(test),
             mean_and_deviation(test["accuracy"], test.get("deviation")),
         )
         for test in tests
@@ -175,7 +195,9 @@ def _openings(tests: Sequence[dict[str, Any]]) -> list[str]:
     return [
         "## Openings of the test split",
         "A test split that is looked at often no longer tests. Each time is on record:",
-        _table(("", "when", "by", "trial", "test accuracy"), rows),
+        _table(
+            *_with_accuracy(metric, ("", "when", "by", "trial", f"test {metric.title}", "test accuracy"), rows)
+        ),
     ]
 
 

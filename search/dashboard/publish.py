@@ -1,7 +1,7 @@
 """What the dashboard shows of a study besides its trials: a note, two figures and three files.
 
 note                what it is about, what it found, what to do next
-figures             time against accuracy, confusion matrix
+figures             time against the study's metric, confusion matrix
 first-layer.png     what the hidden units of the winner look for
 best.toml           its configuration, as `mlpsearch export` writes it
 metrics.json        its winner, every opening of its test split, and its confirmation
@@ -19,6 +19,7 @@ from mlpsearch.models.errors import MlpsearchError, StorageError, innermost
 from mlpsearch.search.dashboard.note import note
 from mlpsearch.search.results.confirmation import last_confirmation, to_json
 from mlpsearch.search.results.headline import headline
+from mlpsearch.search.results.openings import openings_of
 from mlpsearch.search.results.winner import Winner, load_winner
 from mlpsearch.search.results.wording import MOST_CLASSES
 from mlpsearch.search.trials.ledger import Ledger
@@ -68,7 +69,7 @@ def _files(record: StudyRecord) -> dict[str, bytes]:
     metrics = {
         "study": record.name,
         "winner": first and asdict(first),
-        "tests": record.attributes()["tests"],
+        "tests": openings_of(record),
         "confirmation": confirmation and to_json(confirmation),
     }
     files = {"metrics.json": json.dumps(metrics, indent=2, ensure_ascii=False).encode()}
@@ -92,11 +93,12 @@ def _files_of_winner(record: StudyRecord, winner: Winner) -> dict[str, bytes]:
 
 
 def _figures(record: StudyRecord) -> dict[str, Any]:
-    from mlpsearch.search.report.figures import confusion, time_against_accuracy
+    from mlpsearch.search.report.figures import confusion, time_against_score
 
     winner = headline(record, Ledger(record))
     test = winner.test if winner else None
-    titled = {"time-against-accuracy": ("Time against accuracy", time_against_accuracy(record.own_trials()))}
+    timed = time_against_score(record.own_trials(), record.metric)
+    titled = {"time-against-accuracy": (f"Time against {record.metric.title}", timed)}
     if test is not None and len(test["classes"]) <= MOST_CLASSES:
         titled["confusion-matrix"] = ("Confusion matrix", confusion(test))
     return {name: figure.update_layout(title=title, **_LOOK) for name, (title, figure) in titled.items()}

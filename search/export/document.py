@@ -167,7 +167,8 @@ class ExportedTest(_Table):
 class ExportedConfirmation(_Table):
     """What training the configuration again from other seeds said, on the validation images.
 
-    seeds, accuracies, mean, deviation: of the runs that are reported.
+    seeds, accuracies, mean, deviation: of the runs that are reported.  Of a study by another metric than accuracy,
+        which chose by that, choice_mean and selection_bias stand in ExportedScore.
     candidates: how many trials it was chosen from.  choice_seeds, choice_mean: by which it was; mlpsearch 0.1.0
     chose and reported over the same seeds, and says nothing here.
     selection_bias: the search's best validation accuracy minus the mean of the reported runs.
@@ -182,7 +183,7 @@ class ExportedConfirmation(_Table):
     candidates: int | None = None
     choice_seeds: list[int] = []
     choice_mean: _Share | None = None
-    selection_bias: float
+    selection_bias: float | None = None
     chance: _Share | None = None
     p_value: float | None = None
 
@@ -200,10 +201,33 @@ class ExportedAccuracy(_Table):
     confirmation: ExportedConfirmation | None = None
 
 
+class ExportedScore(_Table):
+    """What ExportedAccuracy says, by the study's metric, where that is another than accuracy.
+
+    validation, this_net_on_test: of the exported net alone.
+    test, test_deviation, test_interval, tests: over all nets that are reported, and of each of them.
+    confirmation, confirmation_deviation, confirmations: over these nets, on validation images.
+    choice_mean, selection_bias: as ExportedConfirmation has them.
+    """
+
+    validation: float
+    this_net_on_test: float | None = None
+    test: float | None = None
+    test_deviation: float | None = None
+    test_interval: list[float] | None = Field(default=None, min_length=2, max_length=2)
+    tests: list[float] = []
+    confirmation: float | None = None
+    confirmation_deviation: float | None = None
+    confirmations: list[float] = []
+    choice_mean: float | None = None
+    selection_bias: float | None = None
+
+
 class Export(_Table):
     """A trained net, but for its weights.
 
     taken: which net of the study it is, in words.  format: 2 of versions before 0.2.0, which says less, or 3.
+    metric: by which it was chosen.  score: by that metric; None where it is accuracy.
     trial: of the search.  run: of its confirmation, where the net is from there.
     command: trains it again.  weights_digest: models.weights.digest of what the weights file holds; None where the
         weights were not there.
@@ -221,6 +245,8 @@ class Export(_Table):
     config: dict[str, Any]
     data: ExportedData
     accuracy: ExportedAccuracy
+    metric: Literal["accuracy", "balanced-accuracy", "macro-f1", "auc", "log-loss"] = "accuracy"
+    score: ExportedScore | None = None
     versions: dict[_Text, _Text]
 
     def train_config(self) -> TrainConfig:

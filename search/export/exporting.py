@@ -9,6 +9,8 @@ from pydantic import ValidationError
 from mlpsearch.models.errors import ExportError
 from mlpsearch.models.paths import folder_written_atomically, write_atomically
 from mlpsearch.models.prediction import prediction_arrays
+from mlpsearch.models.scores import ACCURACY
+from mlpsearch.models.statistics import deviation, mean
 from mlpsearch.models.weights import digest
 from mlpsearch.search.export.document import (
     DOCUMENT,
@@ -17,6 +19,7 @@ from mlpsearch.search.export.document import (
     ExportedConfirmation,
     ExportedData,
     ExportedImages,
+    ExportedScore,
     ExportedTable,
     ExportedTest,
     first_mistake,
@@ -112,6 +115,8 @@ def _export(record: StudyRecord, winner: Choice, path: Path) -> Export:
             images=_images(record, winner),
         ),
         accuracy=_accuracy(record, winner),
+        metric=record.spec.metric,
+        score=None if record.metric is ACCURACY else _score(record, winner),
         versions=versions(),
     )
 
@@ -181,7 +186,8 @@ def taken(record: StudyRecord, winner: Choice) -> str:
     """Return which net of the study it is, and what is to be said of it."""
     first = headline(record, Ledger(record))
     if first is not None and winner.run is not None:
-        nets = f"of its {len(first.seeds)} reported nets the one of the highest validation accuracy"
+        which = f"the one of the {record.metric.extreme} validation {record.metric.title}"
+        nets = f"of its {len(first.seeds)} reported nets {which}"
         what = f"trial {winner.trial}, the confirmed winner: {nets}"
     else:
         what = f"trial {winner.trial}, the best of the search"
@@ -190,20 +196,41 @@ def taken(record: StudyRecord, winner: Choice) -> str:
 
 
 def _accuracy(record: StudyRecord, winner: Choice) -> ExportedAccuracy:
-    # A run is of a confirmation, whose nets were tested together; else the net is the search's own.
-    confirmation = last_confirmation(record) if winner.run is not None else None
-    seeds = confirmation.result.seeds if confirmation else []
-    report = report_of(record, winner.trial, seeds)
+    confirmation, report = _said(record, winner)
     return ExportedAccuracy(
         validation=winner.validation_accuracy,
-        this_net_on_test=_own(report, winner) if report else None,
+        this_net_on_test=_own(report, winner, report.accuracies or [report.accuracy]) if report else None,
         test=_test(report) if report else None,
         confirmation=_confirmation(confirmation) if confirmation else None,
     )
 
 
-def _own(report: TestReport, winner: Choice) -> float:
-    return report.accuracies[report.seeds.index(winner.config.seed)] if report.seeds else report.accuracy
+def _score(record: StudyRecord, winner: Choice) -> ExportedScore:
+    confirmation, report = _said(record, winner)
+    result = confirmation.result if confirmation else None
+    return ExportedScore(
+        validation=winner.validation_score,
+        this_net_on_test=_own(report, winner, report.scores) if report and report.scores else None,
+        test=report.score if report else None,
+        test_deviation=report.score_deviation if report else None,
+        test_interval=report.score_interval if report else None,
+        tests=report.scores if report else [],
+        confirmation=result.mean if result else None,
+        confirmation_deviation=result.deviation if result else None,
+        confirmations=result.scores if result else [],
+        choice_mean=confirmation.candidates[0].mean if confirmation else None,
+        selection_bias=confirmation.selection_bias if confirmation else None,
+    )
+
+
+def _said(record: StudyRecord, winner: Choice) -> tuple[Confirmation | None, TestReport | None]:
+    """The confirmation and the test of a net's study. A run is tested with its others."""
+    confirmation = last_confirmation(record) if winner.run is not None else None
+    return confirmation, report_of(record, winner.trial, confirmation.result.seeds if confirmation else [])
+
+
+def _own(report: TestReport, winner: Choice, values: list[float]) -> float:
+    return values[report.seeds.index(winner.config.seed)] if report.seeds else values[0]
 
 
 def _test(report: TestReport) -> ExportedTest:
@@ -222,14 +249,15 @@ def _test(report: TestReport) -> ExportedTest:
 
 def _confirmation(confirmation: Confirmation) -> ExportedConfirmation:
     best, result = confirmation.candidates[0], confirmation.result
+    by_accuracy = confirmation.metric == ACCURACY.name
     return ExportedConfirmation(
         seeds=result.seeds,
         accuracies=result.accuracies,
-        mean=result.mean,
-        deviation=result.deviation,
+        mean=mean(result.accuracies),
+        deviation=deviation(result.accuracies),
         candidates=len(confirmation.candidates),
         choice_seeds=confirmation.seeds if confirmation.reported else [],
-        choice_mean=best.mean if confirmation.reported else None,
-        selection_bias=confirmation.selection_bias,
+        choice_mean=best.mean if confirmation.reported and by_accuracy else None,
+        selection_bias=confirmation.selection_bias if by_accuracy else None,
         chance=confirmation.chance,
     )

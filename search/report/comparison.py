@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpsearch.models.errors import StudyError
+from mlpsearch.models.scores import ACCURACY, METRICS
 from mlpsearch.models.statistics import difference_interval
 from mlpsearch.search.report.summary import StudySummary, summarize
 from mlpsearch.search.results.hits import kept_hits
@@ -20,7 +21,9 @@ from mlpsearch.search.results.wording import (
     mean_and_deviation,
     percent,
     points,
+    score,
     short,
+    tested_score,
 )
 from mlpsearch.studies.record import StudyRecord
 
@@ -78,15 +81,23 @@ def compare(records: Sequence[StudyRecord]) -> Comparison:
 def rows(studies: Sequence[StudySummary]) -> list[tuple[str, list[str]]]:
     """Return what a table shows: the name of each row, and its text for each study."""
     params = dict.fromkeys(name for study in studies for name in study.params)
+    metrics, ends = {study.metric for study in studies}, "its 95% interval"
+    others = metrics - {ACCURACY.name}
+    by_metric: list[tuple[str, Callable[[StudySummary], str]]] = [
+        ("test by that metric ± sd", _score),
+        (ends, _ends_of_score),
+    ]
     cells: list[tuple[str, Callable[[StudySummary], str]]] = [
         ("net", lambda study: study.net),
         ("data", lambda study: study.dataset),
         ("trials (finished, pruned, failed)", _trials),
-        ("best validation of the search", lambda study: percent(study.search_best)),
+        *([("metric", lambda study: METRICS[study.metric].title)] if others else []),
+        ("best validation of the search", lambda study: score(study.search_best, METRICS[study.metric])),
         ("confirmed validation ± sd", _confirmed),
-        ("selection bias, points", lambda study: _known(points, study.selection_bias)),
-        ("test ± sd", _test),
-        ("its 95% interval", lambda study: interval(study.test["interval"]) if study.test else "–"),
+        ("selection bias" if others else "selection bias, points", _bias),
+        *(by_metric if others else []),
+        ("test accuracy ± sd" if others else "test ± sd", _test),
+        (ends, lambda study: interval(study.test["interval"]) if study.test else "–"),
         ("winner", lambda study: "–" if study.winner is None else f"trial {study.winner}"),
         *((name, lambda study, name=name: _known(short, study.params.get(name))) for name in params),
         ("parameters", lambda study: _known("{:,}".format, study.parameters)),
@@ -98,14 +109,20 @@ def rows(studies: Sequence[StudySummary]) -> list[tuple[str, list[str]]]:
 
 
 def curves(studies: Sequence[StudySummary]) -> tuple[str, list[str]]:
-    """Return one more row for a terminal: the winners' validation accuracy by epoch as lines of bars.
+    """Return one more row for a terminal: the winners' validation scores by epoch as lines of bars.
 
-    One scale for all, so that they can be compared.
+    One scale for all, so that they can be compared, where they have one metric.
     """
+    metric, *others = {METRICS[study.metric] for study in studies}
+    scales = [study.curve or [0.0] for study in studies]
+    if others:
+        bars = [_sparkline(one.curve, min(scale), max(scale)) for one, scale in zip(studies, scales, strict=True)]
+        return "validation by epoch, each on its own scale", [line or "–" for line in bars]
     values = [value for study in studies for value in study.curve] or [0.0]
     low, high = min(values), max(values)
-    name = f"validation by epoch, {percent(low, 0)} – {percent(high, 0)}"
-    return name, [_sparkline(study.curve, low, high) or "–" for study in studies]
+    lowest, highest = (percent(end, 0) if metric.is_percentage else score(end, metric) for end in (low, high))
+    bars = [_sparkline(study.curve, low, high) for study in studies]
+    return f"validation by epoch, {lowest} – {highest}", [line or "–" for line in bars]
 
 
 def _trials(study: StudySummary) -> str:
@@ -115,7 +132,20 @@ def _trials(study: StudySummary) -> str:
 
 
 def _confirmed(study: StudySummary) -> str:
-    return mean_and_deviation(study.confirmed_mean, study.confirmed_deviation)
+    return mean_and_deviation(study.confirmed_mean, study.confirmed_deviation, METRICS[study.metric])
+
+
+def _bias(study: StudySummary) -> str:
+    metric = METRICS[study.metric]
+    return _known(points if metric.is_percentage else lambda bias: score(bias, metric), study.selection_bias)
+
+
+def _score(study: StudySummary) -> str:
+    return "–" if study.test is None else tested_score(study.test)
+
+
+def _ends_of_score(study: StudySummary) -> str:
+    return "–" if study.test is None else interval(study.test["score_interval"], METRICS[study.metric])
 
 
 def _test(study: StudySummary) -> str:
@@ -148,6 +178,8 @@ def _warnings(studies: Sequence[StudySummary]) -> list[str]:
     found += [
         f"{study.name}: {known}." for study in studies if (known := known_images(study.test or {}, study.dataset))
     ]
+    if len({study.metric for study in studies}) > 1:
+        found.append("They were searched by different metrics, so only their accuracies are compared.")
     return found + [f"{study.name}: {study.remark}." for study in studies if study.remark]
 
 
@@ -175,7 +207,8 @@ def _difference(better: _Tested, other: _Tested, pairs: int) -> str:
     if one["fingerprint"] != two["fingerprint"]:
         names = f"{better.name} and {other.name}"
         return f"{names} were tested on different {better.what}: their test accuracies cannot be compared."
-    lead = f"{points(one['accuracy'] - two['accuracy'])} points"
+    unit = "points" if one["metric"] == two["metric"] == ACCURACY.name else "points of accuracy"
+    lead = f"{points(one['accuracy'] - two['accuracy'])} {unit}"
     if better.hits is None or other.hits is None or better.hits.shape[1] != other.hits.shape[1]:
         return _by_intervals(better, other, lead)
     low, high = difference_interval(better.hits, other.hits, 1 - _ERROR / pairs)
@@ -209,13 +242,18 @@ def _by_intervals(better: _Tested, other: _Tested, lead: str) -> str:
     return f"{said} The intervals are all there is: which {better.what} each net got right was not kept for both."
 
 
+def _curves_note(studies: Sequence[StudySummary]) -> str:
+    titles = {METRICS[study.metric].title for study in studies}
+    return f"Validation {' or '.join(sorted(titles))} in the search."
+
+
 def write_comparison(comparison: Comparison, path: Path) -> None:
     """Write the comparison as one HTML file. Raises ReportError where it cannot be written."""
     from mlpsearch.search.report.figures import winners_curves
     from mlpsearch.search.report.page import Plot, refuse_other_endings, render, write_page
 
     refuse_other_endings(path)  # before the work
-    plot = Plot("", winners_curves(comparison.studies), "Validation accuracy in the search.", height=420)
+    plot = Plot("", winners_curves(comparison.studies), _curves_note(comparison.studies), height=420)
     page = render(
         "compare.html",
         studies=comparison.studies,

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import plotly.graph_objects as go
 from optuna.trial import FrozenTrial, TrialState
 
+from mlpsearch.models.scores import METRICS, Metric
+
 if TYPE_CHECKING:
     from mlpsearch.search.report.summary import StudySummary
 
@@ -18,7 +20,19 @@ _COLORS = (BLUE, ORANGE, "#2f9e63", "#8a63c4", "#b8860b", "#c2417f")
 _MOST_CLASSES_WITH_COUNTS = 20
 _FEW_EPOCHS = 10
 _LONGEST_NAME = 24
-_PERCENT = {"title": {"text": "validation accuracy"}, "tickformat": ".1~%"}
+
+
+def tick_format(metric: Metric) -> str:
+    """Return how the numbers beside an axis of scores are written, as d3 has it."""
+    return ".1~%" if metric.is_percentage else "~g"
+
+
+def _scores_axis(metric: Metric) -> dict[str, Any]:
+    return {"title": {"text": f"validation {metric.title}"}, "tickformat": tick_format(metric)}
+
+
+def _hover_format(metric: Metric) -> str:
+    return ".2%" if metric.is_percentage else ".4f"
 
 
 def plain(text: str) -> str:
@@ -26,20 +40,21 @@ def plain(text: str) -> str:
     return html.escape(text, quote=False)
 
 
-def learning_curves(trials: Sequence[FrozenTrial]) -> go.Figure:
-    """Return validation accuracy by epoch: a line a trial, the best one above the others."""
+def learning_curves(trials: Sequence[FrozenTrial], metric: Metric) -> go.Figure:
+    """Return the validation score by epoch: a line a trial, the best one above the others."""
     finished = [trial for trial in trials if trial.state == TrialState.COMPLETE and trial.value is not None]
-    best = max(finished, key=lambda trial: (trial.value, -trial.number), default=None)
+    best = min(finished, key=lambda trial: (metric.rank(trial.value or 0.0), trial.number), default=None)
     others = [trial for trial in finished if trial is not best]
     pruned = [trial for trial in trials if trial.state == TrialState.PRUNED]
     figure = go.Figure(
         [
-            _curves("pruned", pruned, color=GRAY, width=1, dash="dot", opacity=0.8),
-            _curves("finished", others, color=BLUE, width=1, opacity=0.5),
-            *([_curves(f"best: trial {best.number}", [best], color=ORANGE, width=3)] if best else []),
+            _curves("pruned", pruned, metric, color=GRAY, width=1, dash="dot", opacity=0.8),
+            _curves("finished", others, metric, color=BLUE, width=1, opacity=0.5),
+            *([_curves(f"best: trial {best.number}", [best], metric, color=ORANGE, width=3)] if best else []),
         ]
     )
-    figure.update_layout(xaxis=_epochs(trial.last_step for trial in trials), yaxis=_PERCENT, hovermode="closest")
+    epochs = _epochs(trial.last_step for trial in trials)
+    figure.update_layout(xaxis=epochs, yaxis=_scores_axis(metric), hovermode="closest")
     return figure
 
 
@@ -49,7 +64,9 @@ def _epochs(lengths: Iterable[int | None]) -> dict[str, Any]:
     return {"title": {"text": "epoch"}, "dtick": 1 if few else None}
 
 
-def _curves(name: str, trials: Iterable[FrozenTrial], *, opacity: float = 1.0, **line: Any) -> go.Scatter:
+def _curves(
+    name: str, trials: Iterable[FrozenTrial], metric: Metric, *, opacity: float = 1.0, **line: Any
+) -> go.Scatter:
     """All of these as one trace with gaps: hundreds of traces would make a page slow."""
     epochs: list[int | None] = []
     values: list[float | None] = []
@@ -69,16 +86,16 @@ def _curves(name: str, trials: Iterable[FrozenTrial], *, opacity: float = 1.0, *
         line=line,
         marker={"size": 3},
         connectgaps=False,
-        hovertemplate="trial %{customdata}: %{y:.2%} after epoch %{x}<extra></extra>",
+        hovertemplate=f"trial %{{customdata}}: %{{y:{_hover_format(metric)}}} after epoch %{{x}}<extra></extra>",
     )
 
 
-def time_against_accuracy(trials: Sequence[FrozenTrial]) -> go.Figure:
-    """Return validation accuracy by seconds of training: a point a trial, and the best for any time."""
+def time_against_score(trials: Sequence[FrozenTrial], metric: Metric) -> go.Figure:
+    """Return the validation score by seconds of training: a point a trial, and the best for any time."""
     timed = [trial for trial in trials if trial.value is not None and "seconds" in trial.user_attrs]
     finished = [trial for trial in timed if trial.state == TrialState.COMPLETE]
     pruned = [trial for trial in timed if trial.state == TrialState.PRUNED]
-    front = _front(finished)
+    front = _front(finished, metric)
     figure = go.Figure(
         [
             go.Scatter(
@@ -89,21 +106,23 @@ def time_against_accuracy(trials: Sequence[FrozenTrial]) -> go.Figure:
                 line={"color": ORANGE, "shape": "hv", "width": 1.5},
                 hoverinfo="skip",
             ),
-            _points("pruned", pruned, GRAY),
-            _points("finished", finished, BLUE),
+            _points("pruned", pruned, metric, GRAY),
+            _points("finished", finished, metric, BLUE),
         ]
     )
     figure.update_layout(
-        xaxis={"title": {"text": "seconds of training"}, "type": "log"}, yaxis=_PERCENT, hovermode="closest"
+        xaxis={"title": {"text": "seconds of training"}, "type": "log"},
+        yaxis=_scores_axis(metric),
+        hovermode="closest",
     )
     return figure
 
 
-def _front(finished: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+def _front(finished: Sequence[FrozenTrial], metric: Metric) -> list[FrozenTrial]:
     """The trials that are better than every quicker one, the quickest first."""
     front: list[FrozenTrial] = []
-    for trial in sorted(finished, key=lambda trial: (trial.user_attrs["seconds"], -(trial.value or 0))):
-        if not front or (trial.value or 0) > (front[-1].value or 0):
+    for trial in sorted(finished, key=lambda one: (one.user_attrs["seconds"], metric.rank(one.value or 0.0))):
+        if not front or metric.better(trial.value or 0.0, front[-1].value or 0.0):
             front.append(trial)
     return front
 
@@ -112,7 +131,7 @@ def _seconds(trial: FrozenTrial) -> float:
     return max(0.01, float(trial.user_attrs["seconds"]))  # they are rounded, and a logarithmic axis has no 0
 
 
-def _points(name: str, trials: Sequence[FrozenTrial], color: str) -> go.Scatter:
+def _points(name: str, trials: Sequence[FrozenTrial], metric: Metric, color: str) -> go.Scatter:
     return go.Scatter(
         x=[_seconds(trial) for trial in trials],
         y=[trial.value for trial in trials],
@@ -120,7 +139,7 @@ def _points(name: str, trials: Sequence[FrozenTrial], color: str) -> go.Scatter:
         name=name,
         mode="markers",
         marker={"color": color, "size": 8, "opacity": 0.8},
-        hovertemplate="trial %{customdata}: %{y:.2%} in %{x} s<extra></extra>",
+        hovertemplate=f"trial %{{customdata}}: %{{y:{_hover_format(metric)}}} in %{{x}} s<extra></extra>",
     )
 
 
@@ -161,7 +180,8 @@ def brief(name: str) -> str:
 
 
 def winners_curves(studies: Sequence["StudySummary"]) -> go.Figure:
-    """Return the validation accuracy of each study's winner by epoch."""
+    """Return the validation score of each study's winner by epoch."""
+    metrics = [METRICS[study.metric] for study in studies]
     figure = go.Figure(
         [
             go.Scatter(
@@ -171,11 +191,13 @@ def winners_curves(studies: Sequence["StudySummary"]) -> go.Figure:
                 mode="lines+markers",
                 line={"color": _COLORS[place % len(_COLORS)], "width": 2},
                 marker={"size": 5},
-                hovertemplate="%{y:.2%} after epoch %{x}<extra>%{fullData.name}</extra>",
+                hovertemplate=f"%{{y:{_hover_format(metric)}}} after epoch %{{x}}"
+                "<extra>%{fullData.name}</extra>",
             )
-            for place, study in enumerate(studies)
+            for place, (study, metric) in enumerate(zip(studies, metrics, strict=True))
         ]
     )
     lengths = (len(study.curve) for study in studies)
-    figure.update_layout(xaxis=_epochs(lengths), yaxis=_PERCENT, showlegend=True)
+    axis = _scores_axis(metrics[0]) if len(set(metrics)) == 1 else {"title": {"text": "each by its own metric"}}
+    figure.update_layout(xaxis=_epochs(lengths), yaxis=axis, showlegend=True)
     return figure

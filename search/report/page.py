@@ -22,6 +22,7 @@ from mlpsearch.models.errors import ReportError
 from mlpsearch.models.paths import write_atomically
 from mlpsearch.search.results.wording import (
     bias,
+    difference,
     duration,
     interval,
     items,
@@ -31,23 +32,16 @@ from mlpsearch.search.results.wording import (
     moment,
     percent,
     points,
+    score,
     short,
+    tested_score,
 )
 
 _SUFFIXES = (".html", ".htm")
 _TEMPLATES = Path(__file__).parent / "templates"
 _WORDING = (
-    bias,
-    duration,
-    interval,
-    items,
-    known_images,
-    lead,
-    mean_and_deviation,
-    moment,
-    percent,
-    points,
-    short,
+    *(bias, difference, duration, interval, items, known_images, lead, mean_and_deviation, moment, percent),
+    *(points, score, short, tested_score),
 )
 
 

@@ -9,6 +9,7 @@ import tomli_w
 from optuna.trial import FrozenTrial, TrialState
 
 from mlpsearch.models.errors import MlpsearchError
+from mlpsearch.models.scores import ACCURACY, Metric
 from mlpsearch.search.export.versions import versions
 from mlpsearch.search.report import figures
 from mlpsearch.search.report.mistakes import Mistake, most_confident_mistakes
@@ -18,6 +19,7 @@ from mlpsearch.search.report.pictures import data_uri, first_layer_picture
 from mlpsearch.search.report.summary import StudySummary, summarize
 from mlpsearch.search.report.table_plots import TablePlots, matrix_height, table_plots
 from mlpsearch.search.results.confirmation import last_confirmation
+from mlpsearch.search.results.openings import openings_of
 from mlpsearch.search.results.winner import Winner, load_winner
 from mlpsearch.search.results.wording import NETS, duration, items, moment
 from mlpsearch.search.strategy.own_study import OwnStudy
@@ -25,7 +27,9 @@ from mlpsearch.studies.record import StudyRecord
 
 _IMPORTANCES = "How much each decides whether a trial is among the best (PED-ANOVA); all add up to 1."
 _PARALLEL = "A line a finished trial: the stronger its colour, the better."
-_SLICES = "Validation accuracy by each hyperparameter; the stronger a colour, the later the trial."
+_SLICES = "Validation {} by each hyperparameter; the stronger a colour, the later the trial."
+_CURVES = "A line a trial; pruned ones end where they were stopped."
+_TIMED = "Seconds of training, on a logarithmic scale."
 _WIDE = "wide"
 _MOST_MISTAKES = 18
 _MOST_FAILED = 20
@@ -67,7 +71,7 @@ def write_report(record: StudyRecord, path: Path) -> None:
 def report_page(record: StudyRecord) -> bytes:
     """Return a study's report as one HTML file."""
     trials = record.own_trials()
-    study, attributes = summarize(record, trials), record.attributes()
+    study = summarize(record, trials)
     winner, trouble = _winner(record) if study.winner is not None else (None, "")
     sections = _sections(record, study, trials, winner)
     net = _net_view(winner, trouble)
@@ -81,8 +85,10 @@ def report_page(record: StudyRecord) -> bytes:
         sections=sections,
         test=study.test,
         reported=confirmation and confirmation.result,
+        metric=record.metric,
+        is_accuracy=record.metric is ACCURACY,
         search_best=confirmation and confirmation.search_best,
-        tests=attributes["tests"],
+        tests=openings_of(record),
         net=net,
         failed=_failed(trials),
         refused=record.counts.refused(_MOST_FAILED),
@@ -102,11 +108,12 @@ def _winner(record: StudyRecord) -> tuple[Winner | None, str]:
 def _sections(
     record: StudyRecord, study: StudySummary, trials: list[FrozenTrial], winner: Winner | None
 ) -> list[Section]:
-    optuna = OptunaFigures(OwnStudy(record), list(record.spec.search))
+    metric = record.metric
+    optuna = OptunaFigures(OwnStudy(record), list(record.spec.search), metric)
     search = [
         _plot(optuna.history(), "Optimisation history", "Each finished trial, and the best so far."),
-        _plot(_curves(trials), "Learning curves", "A line a trial; pruned ones end where they were stopped."),
-        _plot(_timed(trials), "Time against accuracy", "Seconds of training, on a logarithmic scale."),
+        _plot(_curves(trials, metric), "Learning curves", _CURVES),
+        _plot(_timed(trials, metric), f"Time against {metric.title}", _TIMED),
     ]
     slices = [Plot(name, figure, height=260, half=True) for name, figure in optuna.slices()]
     contours = [Plot(name, figure, height=380) for name, figure in optuna.contours()]
@@ -120,7 +127,7 @@ def _sections(
         Section(
             "parallel", "Parallel coordinates", _PARALLEL, _present(_plot(optuna.parallel(), height=420)), _WIDE
         ),
-        Section("slices", "Slices", _SLICES, slices),
+        Section("slices", "Slices", _SLICES.format(metric.title), slices),
         Section("contours", "Contours", "Pairs of the most important hyperparameters.", contours),
         Section("chances", "Probabilities", table.of_chances, table.chances),
         Section("confusion", "Confusion matrix", "", matrices, _width(matrices)),
@@ -140,13 +147,13 @@ def _present(*plots: Plot | None) -> list[Plot]:
     return [plot for plot in plots if plot is not None]
 
 
-def _curves(trials: list[FrozenTrial]) -> go.Figure | None:
-    return figures.learning_curves(trials) if any(trial.intermediate_values for trial in trials) else None
+def _curves(trials: list[FrozenTrial], metric: Metric) -> go.Figure | None:
+    return figures.learning_curves(trials, metric) if any(trial.intermediate_values for trial in trials) else None
 
 
-def _timed(trials: list[FrozenTrial]) -> go.Figure | None:
+def _timed(trials: list[FrozenTrial], metric: Metric) -> go.Figure | None:
     timed = any("seconds" in trial.user_attrs for trial in trials if trial.value is not None)
-    return figures.time_against_accuracy(trials) if timed else None
+    return figures.time_against_score(trials, metric) if timed else None
 
 
 def _test_matrix(test: dict[str, Any], dataset: str, *, named: bool) -> Plot:

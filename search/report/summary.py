@@ -17,17 +17,18 @@ class StudySummary:
     """A study at one moment; what is not known (yet) is None, or empty.
 
     trials: counts by state: finished, pruned, failed, running, waiting, foreign.  budget: of trials.
-    search_best: the highest validation accuracy of the search, of the trial search_best_trial.
+    metric: by which its trials are ranked; what is no accuracy by name is by that metric.
+    search_best: the best validation score of the search, of the trial search_best_trial.
     winner: the number of the confirmed trial, or where nothing was confirmed, of the search's best.
     remark: what the winner lacks, or what its figures are worth.
     trouble: why there is no winner, once the search is over.
     confirmation: Confirmation as JSON; the search may have gone on since.
-    confirmed_mean, confirmed_deviation: of the winner's validation accuracy over its reported runs.
-    selection_bias: the search's best, as it was when the study was confirmed, minus confirmed_mean.
+    confirmed_mean, confirmed_deviation: of the winner's validation score over its reported runs.
+    selection_bias: by how much the search's best, as it was when the study was confirmed, is better than that.
     test: the newest opening of the test split for the winner's nets (TestReport as JSON).
     params: the winner's hyperparameters, those that the study leaves at their defaults too.
     winner_seconds, images_per_second, parameters: of the winner's trial.  seconds: of the search.
-    curve: the winner's validation accuracy after each epoch of the search.
+    curve: the winner's validation score after each epoch of the search.
     fingerprint: of the training images.
     validation, validation_folder: how many validation images, and the folder of the data set they are from; None
         where they were split off the training images, by split_seed.  Accuracies are shares from 0 to 1.
@@ -36,6 +37,7 @@ class StudySummary:
 
     name: str
     net: str
+    metric: str
     dataset: str
     trials: dict[str, int]
     budget: int
@@ -73,10 +75,11 @@ def summarize(record: StudyRecord, trials: list[FrozenTrial]) -> StudySummary:
     return StudySummary(
         name=record.name,
         net=record.spec.net,
+        metric=record.metric.name,
         dataset=record.spec.dataset,
         trials=status.trials,
         budget=status.budget["trials"],
-        search_best=status.best.validation_accuracy if status.best else None,
+        search_best=status.best.validation_score if status.best else None,
         search_best_trial=status.best.number if status.best else None,
         winner=winner.number if winner else None,
         remark=first.remark if first else "",

@@ -10,15 +10,16 @@ search/results/finalize.py does, for these runs.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
 from mlpsearch.models.config import TrainConfig, effective
 from mlpsearch.models.errors import StudyError
+from mlpsearch.models.scores import METRICS, Metric
 from mlpsearch.models.statistics import chance_of_lead, deviation, expected_maximum, mean
-from mlpsearch.search.trials.ledger import Ledger
+from mlpsearch.search.trials.ledger import Ledger, validation_accuracy
 from mlpsearch.search.trials.planned_runs import Key, PlannedRuns
 from mlpsearch.search.trials.seeds import derived_seed
 from mlpsearch.studies.creation import plan_confirmation
@@ -35,9 +36,10 @@ _CHOOSING, _REPORTING = 1, 2
 class Candidate:
     """A trial of the search, trained again to choose a winner.
 
-    search_accuracy: the validation accuracy it had in the search.
-    accuracies: validation accuracies, one a seed; none where it was the only candidate.
+    search_score: the validation score it had in the search.
+    scores: validation scores by the study's metric, one a seed; none where it was the only candidate.
     mean, deviation: of these; None where there are too few.
+    search_accuracy, accuracies: validation accuracies, of the same nets as search_score and scores.
     """
 
     trial: int
@@ -46,30 +48,34 @@ class Candidate:
     accuracies: list[float]
     mean: float | None
     deviation: float | None
+    search_score: float
+    scores: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Reported:
     """The winner, trained again once it was chosen: what may be reported of it.
 
-    accuracies: validation accuracies, one a seed.  mean, deviation: of these.
+    scores: validation scores by the study's metric, one a seed.  mean, deviation: of these.
+    accuracies: validation accuracies of the same nets.
     """
 
     seeds: list[int]
     accuracies: list[float]
     mean: float
     deviation: float | None
+    scores: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """What training the best trials again said; accuracies are shares of 1.
+    """What training the best trials again said; accuracies are shares of 1, scores are by the study's metric.
 
     seeds: by which the winner was chosen; none where there was a single candidate.
     candidates: the best mean first.  winner: the trial of the first.
     chance: how often, at most, seeds alone make a candidate lead so clearly (models.statistics.chance_of_lead);
         None for one candidate and for fewer than three seeds.
-    selection_bias: the search's best validation accuracy minus the mean validation accuracy of the reported runs.
+    selection_bias: by how much the search's best validation score is better than the mean of the reported runs.
     search_trials: how many trials the search had when it was confirmed.
     reported: over seeds of its own. None in what mlpsearch 0.1.0 recorded: it reported the runs by which it chose.
     """
@@ -81,6 +87,7 @@ class Confirmation:
     selection_bias: float
     search_trials: int
     reported: Reported | None = None
+    metric: str = "accuracy"
 
     @property
     def result(self) -> Reported:
@@ -88,12 +95,12 @@ class Confirmation:
         if self.reported is not None:
             return self.reported
         best = self.candidates[0]
-        return Reported(self.seeds, best.accuracies, best.mean or 0.0, best.deviation)
+        return Reported(self.seeds, best.accuracies, best.mean or 0.0, best.deviation, best.scores)
 
     @property
     def search_best(self) -> float:
-        """The search's best validation accuracy."""
-        return max(one.search_accuracy for one in self.candidates)
+        """The search's best validation score."""
+        return METRICS[self.metric].best(one.search_score for one in self.candidates)
 
     @property
     def flattery(self) -> float:
@@ -128,7 +135,7 @@ def plan(record: StudyRecord, asked: Confirm) -> StudyRecord:
     choosing = _choosing_seeds(record, asked, best)
     runs = [run for trial in best for run in _runs(record, trial.number, trial.params, choosing)]
     if all(run.key in done for run in runs):
-        winner = _ranked(best, choosing, done)[0]
+        winner = _ranked(record.metric, best, choosing, done)[0]
         runs += _runs(record, winner.trial, winner.params, _seeds(record, _REPORTING, asked.report))
     return plan_confirmation(record, runs)
 
@@ -182,29 +189,31 @@ def no_winner(record: StudyRecord, ledger: Ledger) -> StudyError:
 
 def confirmed(record: StudyRecord, asked: Confirm) -> Confirmation:
     """Return what the runs said. Raises StudyError where one of them is not done."""
-    ledger, done = Ledger(record), _done(record)
+    ledger, done, metric = Ledger(record), _done(record), record.metric
     best = _candidates(record, ledger, asked.top)
     choosing, reporting = _choosing_seeds(record, asked, best), _seeds(record, _REPORTING, asked.report)
     for trial in best:
         _refuse_missing(record, trial.number, choosing, done)
-    candidates = _ranked(best, choosing, done)
+    candidates = _ranked(metric, best, choosing, done)
     winner = candidates[0].trial
     _refuse_missing(record, winner, reporting, done)
-    reported = reported_over(reporting, _accuracies(winner, reporting, done))
+    runs = [done[winner, seed] for seed in reporting]
+    reported = reported_over(reporting, _scores(runs), _accuracies(metric, runs))
     return Confirmation(
         seeds=choosing,
         candidates=candidates,
         winner=winner,
-        chance=chance_of_lead([one.accuracies for one in candidates]),
-        selection_bias=max(one.search_accuracy for one in candidates) - reported.mean,
+        chance=_chance(metric, candidates),
+        selection_bias=metric.gain(metric.best(one.search_score for one in candidates), reported.mean),
         search_trials=ledger.ended(),
         reported=reported,
+        metric=metric.name,
     )
 
 
-def reported_over(seeds: list[int], accuracies: list[float]) -> Reported:
-    """Return the runs' mean and deviation beside what they are of; accuracies: one a seed, 0 to 1."""
-    return Reported(seeds, accuracies, mean(accuracies), deviation(accuracies))
+def reported_over(seeds: list[int], scores: list[float], accuracies: list[float]) -> Reported:
+    """Return the mean and deviation of scores beside what they are of; scores, accuracies: one a seed."""
+    return Reported(seeds, accuracies, mean(scores), deviation(scores), scores)
 
 
 def last_confirmation(record: StudyRecord) -> Confirmation | None:
@@ -215,18 +224,24 @@ def last_confirmation(record: StudyRecord) -> Confirmation | None:
     document = record.attributes().get("confirmation")
     if document is None:
         return None
-    candidates = [Candidate(**candidate) for candidate in document["candidates"]]
+    candidates = [Candidate(**_with_scores(candidate)) for candidate in document["candidates"]]
     reported = document.get("reported")
     # What 0.1.0 kept has the p-value of the first two instead of the chance.
     kept = {key: value for key, value in document.items() if key != "p_value"}
     own = {
         "candidates": candidates,
         "chance": document.get("chance", chance_of_lead([one.accuracies for one in candidates])),
-        "reported": Reported(**reported) if reported else None,
+        "reported": Reported(**_with_scores(reported)) if reported else None,
     }
     found = Confirmation(**kept | own)
     done = _done(record)
     return found if all((found.winner, seed) in done for seed in found.result.seeds) else None
+
+
+def _with_scores(kept: dict[str, Any]) -> dict[str, Any]:
+    """What versions that knew only accuracy kept of runs, with the scores that these accuracies are."""
+    scores = {"search_score": kept["search_accuracy"]} if "search_accuracy" in kept else {}
+    return {**scores, "scores": kept["accuracies"], **kept}
 
 
 def runs_of(record: StudyRecord, confirmation: Confirmation) -> list[FrozenTrial]:
@@ -257,25 +272,36 @@ def _configuration(record: StudyRecord, trial: FrozenTrial) -> TrainConfig:
     return effective(suggest(trial, record.spec, seed=0))
 
 
-def _ranked(best: list[FrozenTrial], seeds: list[int], done: dict[Key, FrozenTrial]) -> list[Candidate]:
+def _ranked(
+    metric: Metric, best: list[FrozenTrial], seeds: list[int], done: dict[Key, FrozenTrial]
+) -> list[Candidate]:
     """The candidates, the best mean first."""
-    return sorted((_candidate(trial, _accuracies(trial.number, seeds, done)) for trial in best), key=rank)
+    candidates = (_candidate(metric, trial, [done[trial.number, seed] for seed in seeds]) for trial in best)
+    return sorted(candidates, key=lambda candidate: rank(metric, candidate))
 
 
-def _candidate(trial: FrozenTrial, accuracies: list[float]) -> Candidate:
+def _candidate(metric: Metric, trial: FrozenTrial, runs: list[FrozenTrial]) -> Candidate:
+    scores = _scores(runs)
     return Candidate(
         trial=trial.number,
         params=trial.params,
-        search_accuracy=float(trial.value or 0),
-        accuracies=accuracies,
-        mean=mean(accuracies) if accuracies else None,
-        deviation=deviation(accuracies),
+        search_accuracy=_accuracies(metric, [trial])[0],
+        accuracies=_accuracies(metric, runs),
+        mean=mean(scores) if scores else None,
+        deviation=deviation(scores),
+        search_score=_scores([trial])[0],
+        scores=scores,
     )
 
 
-def rank(candidate: Candidate) -> tuple[float, float, int]:
+def rank(metric: Metric, candidate: Candidate) -> tuple[float, float, int]:
     """By which candidates are sorted: best mean first; of equals the one that the search liked better."""
-    return -(candidate.mean or 0.0), -candidate.search_accuracy, candidate.trial
+    return metric.rank(candidate.mean or 0.0), metric.rank(candidate.search_score), candidate.trial
+
+
+def _chance(metric: Metric, candidates: list[Candidate]) -> float | None:
+    """How often seeds alone make the best mean lead so clearly; losses with their sign changed: more is better."""
+    return chance_of_lead([[-metric.rank(score) for score in one.scores] for one in candidates])
 
 
 def _refuse_missing(record: StudyRecord, trial: int, seeds: Sequence[int], done: dict[Key, FrozenTrial]) -> None:
@@ -289,8 +315,12 @@ def _refuse_missing(record: StudyRecord, trial: int, seeds: Sequence[int], done:
         )
 
 
-def _accuracies(trial: int, seeds: Sequence[int], done: dict[Key, FrozenTrial]) -> list[float]:
-    return [float(done[trial, seed].value or 0) for seed in seeds]
+def _scores(trials: Sequence[FrozenTrial]) -> list[float]:
+    return [float(trial.value or 0) for trial in trials]
+
+
+def _accuracies(metric: Metric, trials: Sequence[FrozenTrial]) -> list[float]:
+    return [float(validation_accuracy(trial, metric) or 0) for trial in trials]
 
 
 def _done(record: StudyRecord) -> dict[Key, FrozenTrial]:

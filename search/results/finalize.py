@@ -9,9 +9,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from mlpsearch.models.arrays import Labels
 from mlpsearch.models.errors import DataError
-from mlpsearch.models.metrics import confusion_matrix, predict_split
+from mlpsearch.models.metrics import confusion_matrix, split_logits
+from mlpsearch.models.score_interval import score_interval
+from mlpsearch.models.scores import ACCURACY, Metric
 from mlpsearch.models.statistics import accuracy_interval, deviation, mean
 from mlpsearch.search.results.confirmation import (
     Confirmation,
@@ -84,7 +88,8 @@ def _open(winners: list[Winner], record: StudyRecord, command: str) -> TestRepor
         )
     _refuse_other_images(record, held_out.fingerprint, str(data or dataset))
     labels = held_out.test.labels[held_out.test.rows]
-    predictions = np.stack([predict_split(one.net, held_out.test, one.preprocessing) for one in winners])
+    logits = np.stack([split_logits(one.net, held_out.test, one.preprocessing) for one in winners])
+    predictions = logits.argmax(axis=2)
     correct = predictions == labels
     accuracies = [float(share) for share in correct.mean(axis=1)]
     several = len(winners) > 1
@@ -109,7 +114,36 @@ def _open(winners: list[Winner], record: StudyRecord, command: str) -> TestRepor
         hits=keep_hits(record, correct),
         also_in_training=held_out.also_in_training,
     )
-    return _on_record(record, report)
+    return _on_record(record, _with_score(report, record.metric, winners, logits, labels))
+
+
+def _with_score(
+    report: TestReport, metric: Metric, winners: list[Winner], logits: NDArray[Any], labels: Labels
+) -> TestReport:
+    """The report with what its nets reach by the study's metric. logits: (nets, images, classes)."""
+    scored = replace(
+        report,
+        metric=metric.name,
+        validation_score=mean([one.validation_score for one in winners]),
+    )
+    if metric is ACCURACY:
+        return replace(
+            scored,
+            score=report.accuracy,
+            scores=report.accuracies,
+            score_deviation=report.deviation,
+            score_interval=report.interval,
+        )
+    if not metric.is_defined(labels):
+        return scored
+    scores = [metric.score(one, labels) for one in logits]
+    return replace(
+        scored,
+        score=mean(scores),
+        scores=scores,
+        score_deviation=deviation(scores),
+        score_interval=[*score_interval(metric, logits, labels)],
+    )
 
 
 def _refuse_other_images(record: StudyRecord, fingerprint: str, where: str) -> None:

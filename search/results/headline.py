@@ -6,10 +6,11 @@ Never the test accuracy of one trial beside the hyperparameters of another.
 from dataclasses import dataclass
 from typing import Any
 
+from mlpsearch.models.statistics import mean
 from mlpsearch.search.results.confirmation import Confirmation, last_confirmation
-from mlpsearch.search.results.openings import test_of
+from mlpsearch.search.results.openings import openings_of, test_of
 from mlpsearch.search.results.wording import points
-from mlpsearch.search.trials.ledger import Ledger
+from mlpsearch.search.trials.ledger import Ledger, validation_accuracy
 from mlpsearch.studies.record import StudyRecord
 
 
@@ -17,7 +18,9 @@ from mlpsearch.studies.record import StudyRecord
 class Headline:
     """The winner of a study: the confirmed one, else the best of its search. Accuracies are shares of 1.
 
-    params: the trial's own.  validation: the mean over its reporting seeds, else what it reached in the search.
+    params: the trial's own.
+    validation: by the study's metric, the mean over its reporting seeds, else what it reached in the search.
+    validation_accuracy: of the same nets; None where nobody kept it.
     seeds: those seeds; empty where it is not confirmed.  deviation: over them, None where there are none.
     test: the newest opening of the test split for just these nets (TestReport as JSON), if there was any.
     remark: what is missing, or what its figures are worth; empty where there is nothing to say.
@@ -30,6 +33,7 @@ class Headline:
     seeds: list[int]
     test: dict[str, Any] | None
     remark: str
+    validation_accuracy: float | None
 
     @property
     def confirmed(self) -> bool:
@@ -39,7 +43,7 @@ class Headline:
 
 def headline(record: StudyRecord, ledger: Ledger) -> Headline | None:
     """Return the headline of now; None where no trial is finished."""
-    confirmation, tests = last_confirmation(record), record.attributes()["tests"]
+    confirmation, tests = last_confirmation(record), openings_of(record)
     if confirmation is not None:
         return _of_confirmed(record, ledger, confirmation, tests)
     best = ledger.best()
@@ -47,21 +51,24 @@ def headline(record: StudyRecord, ledger: Ledger) -> Headline | None:
         return None
     test = test_of(tests, best.number, [])
     remark = _missing(record, test) if record.plan is None and ledger.is_complete() else ""
-    return Headline(best.number, best.params, best.value, None, [], test, remark)
+    accuracy = validation_accuracy(best, record.metric)
+    return Headline(best.number, best.params, best.value, None, [], test, remark, accuracy)
 
 
 def _of_confirmed(
     record: StudyRecord, ledger: Ledger, confirmation: Confirmation, tests: list[dict[str, Any]]
 ) -> Headline:
     result = confirmation.result
+    test = test_of(tests, confirmation.winner, result.seeds)
     return Headline(
         trial=confirmation.winner,
         params=confirmation.candidates[0].params,
         validation=result.mean,
         deviation=result.deviation,
         seeds=result.seeds,
-        test=test_of(tests, confirmation.winner, result.seeds),
-        remark="; ".join(_limits(record, ledger.ended(), confirmation)),
+        test=test,
+        remark="; ".join([*_limits(record, ledger.ended(), confirmation), *_without_score(record, test)]),
+        validation_accuracy=mean(result.accuracies),
     )
 
 
@@ -69,9 +76,16 @@ def _missing(record: StudyRecord, test: dict[str, Any] | None) -> str:
     """What a study whose search is over lacks."""
     if record.spec.confirm is not None:
         return f"not confirmed: `{record.command('confirm')}`"
-    if test or not record.spec.has_test:
-        return ""
-    return f"not tested: `{record.command('evaluate')}`"
+    if test:
+        return "; ".join(_without_score(record, test))
+    return f"not tested: `{record.command('evaluate')}`" if record.spec.has_test else ""
+
+
+def _without_score(record: StudyRecord, test: dict[str, Any] | None) -> list[str]:
+    """What is to be said where the metric is not defined on the test images."""
+    if test is None or test["score"] is not None:
+        return []
+    return [f"its test images are all of one class, and have no {record.metric.title}"]
 
 
 def _limits(record: StudyRecord, ended: int, confirmation: Confirmation) -> list[str]:

@@ -21,6 +21,9 @@ class TestReport:
     search_trials: how many trials the search had by then.
     hits: names which images each net got right (search/results/hits.py); empty in older studies.
     also_in_training: how many of the images are training or validation images too; None where nobody counted.
+    metric: the study's.  validation_score, score, scores, score_deviation, score_interval: what
+        validation_accuracy, accuracy, accuracies, deviation and interval are, by that metric
+        (models.score_interval); None and none where it is not defined on the test images.
     """
 
     trial: int
@@ -40,6 +43,34 @@ class TestReport:
     search_trials: int = 0
     hits: str = ""
     also_in_training: int | None = None
+    metric: str = "accuracy"
+    validation_score: float | None = None
+    score: float | None = None
+    scores: list[float] = field(default_factory=list)
+    score_deviation: float | None = None
+    score_interval: list[float] | None = None
+
+
+def openings_of(record: StudyRecord) -> list[dict[str, Any]]:
+    """Return every opening of a study's test split, the oldest first (TestReport as JSON).
+
+    Those of versions that knew only accuracy have it as their score.
+    """
+    return [_with_score(test) for test in record.attributes()["tests"]]
+
+
+def _with_score(test: dict[str, Any]) -> dict[str, Any]:
+    if "metric" in test:
+        return test
+    scores = {
+        "metric": "accuracy",
+        "validation_score": test.get("validation_accuracy"),
+        "score": test.get("accuracy"),
+        "scores": test.get("accuracies", []),
+        "score_deviation": test.get("deviation"),
+        "score_interval": test.get("interval"),
+    }
+    return test | scores
 
 
 def test_of(tests: Iterable[dict[str, Any]], trial: int, seeds: list[int]) -> dict[str, Any] | None:
@@ -50,5 +81,5 @@ def test_of(tests: Iterable[dict[str, Any]], trial: int, seeds: list[int]) -> di
 
 def report_of(record: StudyRecord, trial: int, seeds: list[int]) -> TestReport | None:
     """Return what the newest opening for a trial's nets said; seeds: theirs, empty for the net of the search."""
-    test = test_of(record.attributes()["tests"], trial, seeds)
+    test = test_of(openings_of(record), trial, seeds)
     return TestReport(**test) if test else None

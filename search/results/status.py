@@ -5,9 +5,11 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from mlpsearch.models.scores import Metric
 from mlpsearch.search.results.confirmation import last_confirmation, no_winner, to_json
 from mlpsearch.search.results.headline import Headline, headline
-from mlpsearch.search.trials.ledger import Ledger
+from mlpsearch.search.results.openings import openings_of
+from mlpsearch.search.trials.ledger import Ledger, validation_accuracy
 from mlpsearch.studies.record import StudyRecord, confirmation_of
 
 _MOST_REFUSED = 5  # that a status names
@@ -28,11 +30,12 @@ class RunningTrial:
 
 @dataclass(frozen=True, slots=True)
 class BestTrial:
-    """The best trial of the search. validation_accuracy: 0 to 1."""
+    """The best trial of the search. validation_score: by the study's metric.  validation_accuracy: 0 to 1."""
 
     number: int
-    validation_accuracy: float
+    validation_accuracy: float | None
     params: dict[str, Any]
+    validation_score: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class RefusedTrial:
 class StudyStatus:
     """A study at one moment.
 
+    metric: by which its trials are ranked.
     state: "complete", "stopped", "running" (a live worker has a trial) or "open".
     trials: counts by state: finished, pruned, failed, running, waiting; and foreign: those in any state that
         somebody added with Optuna itself, which count for nothing.
@@ -65,6 +69,7 @@ class StudyStatus:
     name: str
     net: str
     dataset: str
+    metric: str
     state: str
     budget: dict[str, Any]
     trials: dict[str, int]
@@ -106,6 +111,7 @@ def study_status(record: StudyRecord, ledger: Ledger) -> StudyStatus:
         name=record.name,
         net=record.spec.net,
         dataset=record.spec.dataset,
+        metric=record.metric.name,
         state=_state(complete, attributes["stopped"], running),
         budget=budget.model_dump(mode="json"),
         trials=trials,
@@ -113,11 +119,11 @@ def study_status(record: StudyRecord, ledger: Ledger) -> StudyStatus:
         seconds=round(seconds, 1),
         trials_per_minute=round(60 * rate, 2) if rate else None,
         seconds_left=round(max(0, budget.trials - ended) / rate, 1) if rate and not complete else None,
-        best=_best(best),
+        best=_best(best, record.metric),
         headline=first,
         trouble=str(no_winner(record, ledger)) if first is None and complete else "",
         running=running,
-        tests=attributes["tests"],
+        tests=openings_of(record),
         confirming=_confirming(record),
         confirmation=to_json(confirmation) if (confirmation := last_confirmation(record)) else None,
         foreign_running=foreign[TrialState.RUNNING],
@@ -155,7 +161,7 @@ def _running(trial: FrozenTrial, alive: bool) -> RunningTrial:
     return RunningTrial(trial.number, worker, max(trial.intermediate_values, default=0), alive)
 
 
-def _best(trial: FrozenTrial | None) -> BestTrial | None:
+def _best(trial: FrozenTrial | None, metric: Metric) -> BestTrial | None:
     if trial is None or trial.value is None:
         return None
-    return BestTrial(trial.number, trial.value, trial.params)
+    return BestTrial(trial.number, validation_accuracy(trial, metric), trial.params, trial.value)

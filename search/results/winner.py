@@ -18,7 +18,7 @@ from mlpsearch.models.prediction import Layout, prediction_shapes, statistics, t
 from mlpsearch.models.weights import check_shapes
 from mlpsearch.search.results.confirmation import Confirmation, last_confirmation, no_winner, runs_of
 from mlpsearch.search.trials.checkpoints import load_kept, weights_name
-from mlpsearch.search.trials.ledger import FOLD_ACCURACIES, Ledger
+from mlpsearch.search.trials.ledger import Ledger, net_scores
 from mlpsearch.search.trials.seeds import trial_seed
 from mlpsearch.studies.data.training import TrainingData
 from mlpsearch.studies.record import PLANNED_FOLD, StudyRecord, confirmation_of
@@ -31,13 +31,14 @@ class Choice:
     """What training a study's winner again needs.
 
     trial: of the search.  run: of its confirmation, None where the net is the search's own.
-    validation_accuracy: that this very net reached.
+    validation_score, validation_accuracy: that this very net reached, the first by the study's metric.
     data: split as it was for this net.  fold: of a study with folds, that which is its validation, from 0.
     threads: that its matrix products used.
     """
 
     trial: int
     run: int | None
+    validation_score: float
     validation_accuracy: float
     config: TrainConfig
     data: TrainingData
@@ -76,12 +77,13 @@ def load_winner(record: StudyRecord) -> Winner:
     confirmation = last_confirmation(record)
     if confirmation is not None:
         runs = runs_of(record, confirmation)
-        return with_net(record, max(runs, key=lambda run: run.value or 0), load_study_data(record), confirmation)
+        best = min(runs, key=lambda run: record.metric.rank(run.value or 0.0))
+        return with_net(record, best, load_study_data(record), confirmation)
     return with_net(record, best_of_search(record), load_study_data(record))
 
 
 def best_of_search(record: StudyRecord) -> FrozenTrial:
-    """The search's finished trial of the highest validation accuracy. Raises StudyError where there is none."""
+    """The search's finished trial of the best validation score. Raises StudyError where there is none."""
     ledger = Ledger(record)
     best = ledger.best()
     if best is None:
@@ -99,10 +101,12 @@ def with_net(
     assert trial.value is not None  # noqa: S101 - as do all finished trials
     fold = None if record.spec.folds is None else int(trial.user_attrs.get(PLANNED_FOLD, 0))
     data = data if fold is None else data.fold(fold)
+    own_score, own_accuracy = net_scores(trial, record.metric)
     choice = Choice(
         trial=trial.number if confirmation is None else confirmation.winner,
         run=None if confirmation is None else trial.number,
-        validation_accuracy=trial.user_attrs.get(FOLD_ACCURACIES, [trial.value])[0],
+        validation_score=own_score,
+        validation_accuracy=own_accuracy,
         config=suggest(trial, record.spec, seed=trial_seed(record.spec, trial)),
         data=data,
         threads=trial.user_attrs.get("threads", 1),

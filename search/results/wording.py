@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from mlpsearch.models.scores import ACCURACY, METRICS, Metric
+
 NETS = {"numpy": "NumPy net", "torch": "PyTorch MLP"}
 MOST_CLASSES = 30  # more make a confusion matrix that nobody can read
 
 _SIGNIFICANT = 0.05
+_LARGE = 1000  # of losses, from where on decimals say nothing
 
 
 def percent(share: float | None, digits: int = 2) -> str:
@@ -17,6 +20,18 @@ def percent(share: float | None, digits: int = 2) -> str:
 def points(share: float) -> str:
     """Return a difference of shares, or their deviation, in percentage points."""
     return f"{100 * share:.2f}"
+
+
+def score(value: float | None, metric: Metric) -> str:
+    """Return a score, as a percentage where people read it so; a dash for None."""
+    if value is None or metric.is_percentage:
+        return percent(value)
+    return f"{value:.4f}" if abs(value) < _LARGE else f"{value:.4g}"
+
+
+def difference(value: float, metric: Metric) -> str:
+    """Return a difference of scores, with its unit where it has one."""
+    return f"{points(value)} points" if metric.is_percentage else score(value, metric)
 
 
 def short(value: Any) -> str:
@@ -33,20 +48,30 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
-def mean_and_deviation(mean: float | None, deviation: float | None) -> str:
-    """Return the mean, and the deviation where there is one in percentage points."""
-    return percent(mean) if mean is None or deviation is None else f"{percent(mean)} ± {points(deviation)}"
+def mean_and_deviation(mean: float | None, deviation: float | None, metric: Metric = ACCURACY) -> str:
+    """Return the mean score, and the deviation where there is one, of percentages in percentage points."""
+    if mean is None or deviation is None:
+        return score(mean, metric)
+    spread = points(deviation) if metric.is_percentage else score(deviation, metric)
+    return f"{score(mean, metric)} ± {spread}"
 
 
-def bias(search_best: float, selection_bias: float, winner: int, runs: int) -> str:
+def named(mean: float | None, deviation: float | None, metric: Metric, accuracy: float | None) -> str:
+    """Return what mean_and_deviation does, by another metric than accuracy with its name and the accuracy."""
+    text = mean_and_deviation(mean, deviation, metric)
+    return text if metric is ACCURACY else f"{metric.title} {text}, accuracy {percent(accuracy)}"
+
+
+def bias(search_best: float, selection_bias: float, winner: int, runs: int, metric: Metric = ACCURACY) -> str:
     """Return how far the best of the search flatters the winner, as a part of a sentence.
 
-    search_best: its validation accuracy.  runs: of the winner that are reported.
+    search_best: its validation score.  runs: of the winner that are reported.
     """
-    where = "above" if selection_bias >= 0 else "below"
+    where = "above" if (selection_bias >= 0) != metric.lower_is_better else "below"
+    by = difference(abs(selection_bias), metric)
     return (
-        f"the search's best validation accuracy, {percent(search_best)}, is {points(abs(selection_bias))} points "
-        f"{where} the mean of trial {winner} over its {runs} reported runs"
+        f"the search's best validation {metric.title}, {score(search_best, metric)}, is {by} {where} the mean of "
+        f"trial {winner} over its {runs} reported runs"
     )
 
 
@@ -77,9 +102,17 @@ def known_images(test: dict[str, Any], dataset: str) -> str:
     return f"{known:,} of {test['images']:,} test {what} are also training or validation {what}" if known else ""
 
 
-def interval(ends: list[float]) -> str:
-    """Return the two ends of an interval of shares."""
-    return f"{percent(ends[0], 1)} – {percent(ends[1], 1)}"
+def interval(ends: list[float] | None, metric: Metric = ACCURACY) -> str:
+    """Return the two ends of an interval of scores; a dash for None."""
+    if ends is None:
+        return "–"
+    low, high = (percent(end, 1) if metric.is_percentage else score(end, metric) for end in ends)
+    return f"{low} – {high}"
+
+
+def tested_score(test: Mapping[str, Any]) -> str:
+    """Return the mean test score of an opening, and the deviation over several nets. test: TestReport as JSON."""
+    return mean_and_deviation(test["score"], test["score_deviation"], METRICS[test["metric"]])
 
 
 def moment(iso: str) -> str:

@@ -10,7 +10,7 @@ from mlpsearch.studies.spec.study import StudySpec
 
 
 def make_pruner(spec: StudySpec) -> BasePruner:
-    """The pruner of a study; trials report the accuracy after epoch n as step n, counted from 1."""
+    """The pruner of a study; trials report the study's metric after epoch n as step n, counted from 1."""
     if spec.pruner == "none":
         return NopPruner()
     if spec.pruner == "hyperband":

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
-from optuna.study import Study
+from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 _SHOWN, _SHOWN_BEST = 2_000, 100  # of the trials of a large study, to its sampler
@@ -85,7 +85,8 @@ def _shown(study: Study) -> Study:
     if len(trials) <= _SHOWN:
         return study
     complete = (trial for trial in trials if trial.state == TrialState.COMPLETE)
-    best = heapq.nlargest(_SHOWN_BEST, complete, key=lambda trial: trial.value or 0.0)
+    choose = heapq.nsmallest if study.direction == StudyDirection.MINIMIZE else heapq.nlargest
+    best = choose(_SHOWN_BEST, complete, key=lambda trial: trial.value or 0.0)
     newest = trials[_SHOWN_BEST - _SHOWN :]
     shown = sorted({trial.number: trial for trial in (*best, *newest)}.items())
     return _Shown(study, [trial for _, trial in shown])

@@ -40,19 +40,23 @@ class Progress:
 
     accuracies: validation accuracy after each epoch done.  seconds: of their training steps.
     threads: of their matrix products, 1 to MOST_THREADS; of those now, where nothing is done yet.
+    scores: what is reported after each epoch done; the accuracies where nothing else is given.
     """
 
     accuracies: list[float] = field(default_factory=list)
     seconds: float = 0.0
     threads: int = field(default_factory=threads.threads)
+    scores: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if not (type(self.threads) is int and 1 <= self.threads <= threads.MOST_THREADS):
             raise ValueError(f"threads {self.threads!r}: must be a whole number from 1 to {threads.MOST_THREADS}")
+        self.scores = self.scores or [*self.accuracies]
 
     def add(self, result: EpochResult) -> None:
         """Count one more epoch."""
         self.accuracies.append(result.validation_accuracy)
+        self.scores.append(result.validation_score)
         self.seconds += result.seconds
 
 
@@ -137,10 +141,10 @@ def _bytes_of(arrays: dict[str, NDArray[Any]]) -> int:
 
 
 def save_weights(
-    files: Files, number: int, net: Net, preprocessing: Preprocessing, config: TrainConfig, accuracy: float
+    files: Files, number: int, net: Net, preprocessing: Preprocessing, config: TrainConfig, score: float
 ) -> None:
     """Keep what predictions with the net of a trial need; it may be the best."""
-    metadata = {"config": json.dumps(asdict(config)), "validation_accuracy": repr(accuracy)}
+    metadata = {"config": json.dumps(asdict(config)), "validation_score": repr(score)}
     files.write(weights_name(number), pack_arrays(prediction_arrays(net, preprocessing), metadata))
 
 

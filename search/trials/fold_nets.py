@@ -10,6 +10,7 @@ from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.inputs.preprocessing import Preprocessing
 from mlpsearch.models.metrics import accuracy, predict_split
 from mlpsearch.models.net import Net
+from mlpsearch.models.scores import ACCURACY, Metric
 from mlpsearch.models.statistics import mean
 from mlpsearch.models.training import EpochResult, train
 from mlpsearch.studies.data.training import TrainingData
@@ -17,16 +18,25 @@ from mlpsearch.studies.data.training import TrainingData
 
 @dataclass(frozen=True, slots=True)
 class FoldNet:
-    """One net with the data that it is trained and judged by; its preprocessing is of its training rows."""
+    """One net with the data and the metric that it is judged by; its preprocessing is of its training rows."""
 
     net: Net
     preprocessing: Preprocessing
     data: TrainingData
+    metric: Metric = ACCURACY
 
     def train(self, config: TrainConfig, epochs_done: int) -> Iterator[EpochResult]:
         """Train it as models.training.train does."""
         training, validation = self.data.training, self.data.validation
-        return train(self.net, training, validation, config, self.preprocessing, epochs_done=epochs_done)
+        return train(
+            self.net,
+            training,
+            validation,
+            config,
+            self.preprocessing,
+            epochs_done=epochs_done,
+            metric=self.metric,
+        )
 
     def training_accuracy(self) -> float:
         """On as many training rows as there are for validation, 0 to 1: an accuracy as sure as that one."""
@@ -73,6 +83,7 @@ def mean_result(results: Sequence[EpochResult]) -> EpochResult:
         results[0],
         loss=diverged.loss if diverged else mean([one.loss for one in results]),
         validation_accuracy=mean([one.validation_accuracy for one in results]),
+        validation_score=mean([one.validation_score for one in results]),
         seconds=sum(one.seconds for one in results),
         diverged=diverged is not None,
     )

@@ -5,11 +5,14 @@ The database counts them; of 10,000 trials none is loaded that is not asked for.
 
 from optuna.trial import FrozenTrial, TrialState
 
+from mlpsearch.models.scores import ACCURACY, Metric
 from mlpsearch.search.trials.planned_runs import PlannedRuns
 from mlpsearch.search.trials.waiting import is_whole
 from mlpsearch.studies.record import StudyRecord
 
-FOLD_ACCURACIES = "fold_accuracies"  # the attribute of a trial over folds: what each of its nets reached
+VALIDATION_ACCURACY = "validation_accuracy"  # the attribute of trials whose value is by another metric
+# Attributes of a trial over folds: what each of its nets reached; the second where its value is by another metric.
+FOLD_ACCURACIES, FOLD_SCORES = "fold_accuracies", "fold_scores"
 
 
 class Ledger:
@@ -20,6 +23,7 @@ class Ledger:
         self._own = record.own
         self._counts = record.counts
         self._storage = record.storage.optuna
+        self._lowest = record.metric.lower_is_better
         self._planned = None if record.plan is None else PlannedRuns(record)
 
     def ended(self) -> int:
@@ -51,14 +55,14 @@ class Ledger:
         return budget.seconds is not None and self._counts.seconds() >= budget.seconds
 
     def best(self) -> FrozenTrial | None:
-        """Return the complete trial of the highest validation accuracy, the first of equals, if there is any."""
+        """Return the complete trial of the best validation score, the first of equals, if there is any."""
         return next(iter(self.top(1)), None)
 
     def top(self, count: int) -> list[FrozenTrial]:
-        """Return the complete trials of the highest validation accuracies, best first."""
+        """Return the complete trials of the best validation scores, best first."""
         found: list[FrozenTrial] = []
         seen = 0
-        while len(found) < count and (keys := self._counts.best(count, after=seen)):
+        while len(found) < count and (keys := self._counts.best(count, after=seen, lowest=self._lowest)):
             seen += len(keys)
             trials = [self._storage.get_trial(key.trial_id) for key in keys]
             found += [trial for trial in trials if self._is_sound(trial)]
@@ -88,3 +92,20 @@ class Ledger:
             return self._storage.get_trial(trial_id).state.is_finished()
         except KeyError:
             return True
+
+
+def validation_accuracy(trial: FrozenTrial, metric: Metric) -> float | None:
+    """Return the validation accuracy of a trial, 0 to 1; None where it has none.
+
+    metric: by which its value is.
+    """
+    return trial.value if metric is ACCURACY else trial.user_attrs.get(VALIDATION_ACCURACY)
+
+
+def net_scores(trial: FrozenTrial, metric: Metric) -> tuple[float, float]:
+    """Return validation score and accuracy of the net that is kept of a finished trial; with folds the first."""
+    mean_accuracy = float(validation_accuracy(trial, metric) or 0)
+    own = float(trial.user_attrs.get(FOLD_ACCURACIES, [mean_accuracy])[0])
+    if metric is ACCURACY:
+        return own, own
+    return float(trial.user_attrs.get(FOLD_SCORES, [trial.value or 0])[0]), own

@@ -13,12 +13,13 @@ from mlpsearch.models.initialization import trained_shapes
 from mlpsearch.models.inputs.preprocessing import Preprocessing
 from mlpsearch.models.net import Net
 from mlpsearch.models.prediction import statistics
+from mlpsearch.models.scores import ACCURACY, METRICS, Metric
 from mlpsearch.models.statistics import mean
 from mlpsearch.models.threads import fitting_threads, limited_threads, threads, use_threads
 from mlpsearch.search.strategy.pruners import pruned_when_asked_again
 from mlpsearch.search.trials.checkpoints import Checkpoint, Progress
 from mlpsearch.search.trials.fold_nets import FoldNet, FoldNets
-from mlpsearch.search.trials.ledger import FOLD_ACCURACIES
+from mlpsearch.search.trials.ledger import FOLD_ACCURACIES, FOLD_SCORES, VALIDATION_ACCURACY
 from mlpsearch.search.trials.seeds import trial_seed
 from mlpsearch.studies.data.training import TrainingData
 from mlpsearch.studies.files.base import Files
@@ -35,8 +36,8 @@ class Interrupted(Exception):  # noqa: N818 - an event, not a mistake
 class Outcome:
     """How a trial ended.
 
-    net, preprocessing: with folds those of the first, which no accuracy chose.
-    accuracy: validation accuracy after the last epoch, 0 to 1; with folds the mean over them.
+    net, preprocessing: with folds those of the first, which no score chose.
+    score: by the study's metric, on validation images after the last epoch; with folds the mean over them.
     pruned: by the pruner, or because it diverged.
     facts: short values for people, kept as the trial's user attributes.
     """
@@ -44,7 +45,7 @@ class Outcome:
     net: Net
     preprocessing: Preprocessing
     config: TrainConfig
-    accuracy: float
+    score: float
     pruned: bool
     facts: dict[str, Any]
 
@@ -59,6 +60,7 @@ class Objective:
     def __init__(self, spec: StudySpec, data: TrainingData, files: Files):
         self._spec = spec
         self._files = files
+        self._metric = METRICS[spec.metric]
         self._data = [data] if spec.folds is None else [data.fold(fold) for fold in range(spec.folds)]
         self._statistics = [statistics(one.training) for one in self._data]
 
@@ -82,18 +84,18 @@ class Objective:
         for result in nets.train(config, epochs_done=done):
             progress.add(result)
             diverged = f"loss {result.loss:g} in epoch {result.epoch}" if result.diverged else ""
-            pruned = report(result.epoch, result.validation_accuracy) or result.diverged
+            pruned = report(result.epoch, result.validation_score) or result.diverged
             if pruned or result.epoch == config.epochs:
                 break
             if check():
                 checkpoint.save(nets, progress)
                 raise Interrupted
             checkpoint.save_if_due(nets, progress)
-        facts = _facts(nets, config, progress)
+        facts = _facts(nets, config, progress, self._metric)
         if diverged:
             facts["diverged"] = diverged
         first = nets.nets[0]
-        return Outcome(first.net, first.preprocessing, config, progress.accuracies[-1], pruned, facts)
+        return Outcome(first.net, first.preprocessing, config, progress.scores[-1], pruned, facts)
 
     def _nets(self, trial: optuna.Trial, config: TrainConfig) -> FoldNets:
         """One for each fold; of a run that confirms, which trains one net, for its own."""
@@ -105,10 +107,10 @@ class Objective:
         data, preprocessing = self._data[fold], self._statistics[fold].preprocessing(config)
         inputs, classes = preprocessing.inputs, len(data.classes)
         net = build_net(self._spec.net, inputs=inputs, classes=classes, config=config)
-        return FoldNet(net, preprocessing, data)
+        return FoldNet(net, preprocessing, data, self._metric)
 
 
-def _facts(nets: FoldNets, config: TrainConfig, progress: Progress) -> dict[str, Any]:
+def _facts(nets: FoldNets, config: TrainConfig, progress: Progress, metric: Metric) -> dict[str, Any]:
     first, epochs = nets.nets[0], len(progress.accuracies)
     shapes = trained_shapes(first.preprocessing.inputs, len(first.data.classes), config)
     images = epochs * sum(len(one.data.training) for one in nets.nets)
@@ -123,6 +125,10 @@ def _facts(nets: FoldNets, config: TrainConfig, progress: Progress) -> dict[str,
     }
     if len(nets.nets) > 1:
         facts[FOLD_ACCURACIES] = [result.validation_accuracy for result in nets.results]
+    if metric is not ACCURACY:
+        facts[VALIDATION_ACCURACY] = progress.accuracies[-1]
+        if len(nets.nets) > 1:
+            facts[FOLD_SCORES] = [result.validation_score for result in nets.results]
     return facts
 
 
@@ -132,7 +138,7 @@ class _Reporter:
     def __init__(self, trial: optuna.Trial, progress: Progress):
         self._trial = trial
         self._before = dict(trial.storage.get_trial(trial._trial_id).intermediate_values)
-        for epoch, value in enumerate(progress.accuracies, start=1):
+        for epoch, value in enumerate(progress.scores, start=1):
             self(epoch, value)
 
     def __call__(self, epoch: int, value: float) -> bool:

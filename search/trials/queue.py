@@ -169,16 +169,17 @@ class TrialQueue:
 
     # ---- giving back -----------------------------------------------------------------------------------------
 
-    def finish(self, claim: Claim, accuracy: float, facts: Mapping[str, Any] = MappingProxyType({})) -> None:
+    def finish(self, claim: Claim, score: float, facts: Mapping[str, Any] = MappingProxyType({})) -> None:
         """End the trial as COMPLETE. facts: what its user attributes shall say besides.
 
+        score: by the study's metric, on validation images.
         Raises TrialLost, and changes nothing, if it is not this claim's any more or its study was deleted.
         """
-        self._end(claim, TrialChange(TrialState.COMPLETE, accuracy, facts))
+        self._end(claim, TrialChange(TrialState.COMPLETE, score, facts))
 
-    def prune(self, claim: Claim, accuracy: float, facts: Mapping[str, Any] = MappingProxyType({})) -> None:
-        """End the trial as PRUNED, with its last validation accuracy, as `finish` does."""
-        self._end(claim, TrialChange(TrialState.PRUNED, accuracy, facts))
+    def prune(self, claim: Claim, score: float, facts: Mapping[str, Any] = MappingProxyType({})) -> None:
+        """End the trial as PRUNED, with its last validation score, as `finish` does."""
+        self._end(claim, TrialChange(TrialState.PRUNED, score, facts))
 
     def _end(self, claim: Claim, end: TrialChange) -> None:
         ended_before = False

@@ -107,7 +107,7 @@ class Worker:
 
     def _end(self, claim: Claim, outcome: Outcome) -> None:
         if outcome.pruned and not self._is_planned:
-            self._queue.prune(claim, outcome.accuracy, outcome.facts)
+            self._queue.prune(claim, outcome.score, outcome.facts)
         else:
             if self._keeps_weights(outcome):
                 save_weights(
@@ -116,14 +116,16 @@ class Worker:
                     outcome.net,
                     outcome.preprocessing,
                     outcome.config,
-                    outcome.accuracy,
+                    outcome.score,
                 )
-            self._queue.finish(claim, outcome.accuracy, outcome.facts)
+            self._queue.finish(claim, outcome.score, outcome.facts)
         self._queue.remove_leftovers()
 
     def _keeps_weights(self, outcome: Outcome) -> bool:
         best = self._queue.ledger.best()
-        return self._is_planned or best is None or outcome.accuracy >= (best.value or 0)
+        if self._is_planned or best is None or best.value is None:
+            return True
+        return not self._record.metric.better(best.value, outcome.score)
 
 
 def serve_one(record: StudyRecord, stopping: Callable[[], bool], name: str | None = None) -> None:

@@ -111,6 +111,10 @@ class StudySpec(Table):
     seed: int = Field(
         default=0, ge=ALLOWED["seed"][0], le=ALLOWED["seed"][1], description=describe_allowed("seed")
     )
+    metric: Literal["accuracy", "balanced-accuracy", "macro-f1", "auc", "log-loss"] = Field(
+        default="accuracy",
+        description="one of 'accuracy', 'balanced-accuracy', 'macro-f1', 'auc', 'log-loss'",
+    )
     sampler: Literal["tpe", "gp", "random"] = Field(default="tpe", description="one of 'tpe', 'gp', 'random'")
     pruner: Literal["median", "hyperband", "none"] = Field(
         default="median", description="one of 'median', 'hyperband', 'none'"

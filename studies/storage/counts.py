@@ -134,20 +134,22 @@ class Counts:
         )
         return [(number, str(json.loads(reason))) for number, reason in rows]
 
-    def best(self, count: int = 1, after: int = 0) -> list[TrialKey]:
+    def best(self, count: int = 1, after: int = 0, *, lowest: bool = False) -> list[TrialKey]:
         """Return the complete trials of the highest values, best first; of equals the earlier one is better.
 
-        Values are accuracies: what is not from 0 to 1 is none.  after: how many of the best are left out.
+        Values are shares: what is not from 0 to 1 is none.  after: how many of the best are left out.
+        lowest: whether less is better, as of losses, which have no largest value.
         """
-        rows = self._rows(
+        valid, order = (">= 0", "ASC") if lowest else ("BETWEEN 0 AND 1", "DESC")
+        query = (
             "SELECT trials.number, trials.trial_id FROM trials"
             " JOIN trial_values ON trial_values.trial_id = trials.trial_id"
             " WHERE trials.study_id = :study AND trials.state = 'COMPLETE'"
-            " AND trial_values.value BETWEEN 0 AND 1 AND {own}"
-            " ORDER BY trial_values.value DESC, trials.number LIMIT :count OFFSET :after",
-            count=count,
-            after=after,
+            " AND trial_values.value {valid} AND {own}"
+            " ORDER BY trial_values.value {order}, trials.number LIMIT :count OFFSET :after"
         )
+        query = query.replace("{valid}", valid).replace("{order}", order)
+        rows = self._rows(query, count=count, after=after)
         return [TrialKey(number, trial_id) for number, trial_id in rows]
 
     def last_ended(self, count: int) -> list[tuple[TrialState, TrialKey]]:

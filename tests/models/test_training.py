@@ -136,7 +136,9 @@ def test_results_are_those_of_the_net() -> None:
     net = RecordingNet(losses=[1.0, 2.0, 6.0], predictions=(2,))
     (result,) = run(net, configuration(batch_size=20, epochs=1))
     share = np.mean(VALIDATION.labels[VALIDATION.rows] == 2)
-    assert result == EpochResult(epoch=1, loss=3.0, validation_accuracy=share, seconds=0.0, diverged=False)
+    assert result == EpochResult(
+        epoch=1, loss=3.0, validation_accuracy=share, validation_score=share, seconds=0.0, diverged=False
+    )
 
 
 def test_the_learning_rate_decays_after_each_epoch() -> None:

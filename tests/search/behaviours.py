@@ -23,7 +23,7 @@ def reaching(*accuracies: float) -> Behaviour:
 
     def reach(objective: Objective, trial: optuna.Trial, check: Callable[[], bool]) -> Outcome:
         outcome = well(objective, trial, check)
-        return replace(outcome, accuracy=accuracies[trial.number], pruned=False)
+        return replace(outcome, score=accuracies[trial.number], pruned=False)
 
     return reach
 

@@ -153,7 +153,7 @@ def test_a_trial_is_the_mean_of_one_training_a_fold(net: str, in_folds: Training
         epoch: pytest.approx(np.mean(values), abs=1e-12)
         for epoch, values in enumerate(zip(*reached, strict=True), start=1)
     }
-    assert outcome.accuracy == trial.intermediate_values[EPOCHS]
+    assert outcome.score == trial.intermediate_values[EPOCHS]
     assert outcome.facts["fold_accuracies"] == [values[-1] for values in reached]
     assert digest(prediction_arrays(outcome.net, outcome.preprocessing)) == runs[0][1], "the first net is kept"
     assert 0.3 < outcome.facts["training_accuracy"] <= 1
@@ -221,10 +221,13 @@ def test_a_fold_that_diverges_ends_the_trial(
 
 
 def test_the_mean_of_one_result_is_that_result() -> None:
-    result = EpochResult(epoch=3, loss=0.25, validation_accuracy=0.75, seconds=0.75, diverged=False)
+    result = EpochResult(
+        3, loss=0.25, validation_accuracy=0.75, validation_score=1.0, seconds=0.75, diverged=False
+    )
     assert mean_result([result]) == result
-    both = mean_result([result, replace(result, validation_accuracy=0.25, loss=0.5)])
-    assert (both.validation_accuracy, both.loss, both.seconds) == (0.5, 0.375, 1.5)
+    both = mean_result([result, replace(result, validation_accuracy=0.25, validation_score=2.0, loss=0.5)])
+    assert (both.validation_accuracy, both.validation_score) == (0.5, 1.5)
+    assert (both.loss, both.seconds) == (0.375, 1.5)
 
 
 # ---- a study ----

@@ -6,6 +6,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from mlpsearch.models.config import ALLOWED, IMAGE_PREPROCESSING, TYPES
+from mlpsearch.models.scores import METRICS
 from mlpsearch.studies.spec.dimensions import FIELDS, Choices, Dimension, Range
 from mlpsearch.studies.spec.study import Budget, StudySpec
 
@@ -74,6 +75,7 @@ def specs(draw: st.DrawFn) -> StudySpec:
         validation=draw(st.none() | st.integers(1, 10**6)) if folds is None else None,
         folds=folds,
         seed=draw(st.integers(*ALLOWED["seed"])),
+        metric=draw(st.sampled_from([*METRICS])),
         sampler=draw(st.sampled_from(["tpe", "gp", "random"])),
         pruner=draw(st.sampled_from(["median", "hyperband", "none"])),
         budget=Budget(

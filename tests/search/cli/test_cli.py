@@ -125,7 +125,12 @@ def test_commands_about_a_study_print_it_as_one_document(
     assert study["trials"] == {"finished": 2, "pruned": 0, "failed": 0, "running": 0, "waiting": 0, "foreign": 0}
     best = TrialQueue(record).ledger.best()
     assert best is not None
-    assert study["best"] == {"number": best.number, "validation_accuracy": best.value, "params": best.params}
+    assert study["best"] == {
+        "number": best.number,
+        "validation_accuracy": best.value,
+        "params": best.params,
+        "validation_score": best.value,
+    }
     first = study["headline"]
     assert (first["trial"], first["validation"], first["params"]) == (best.number, best.value, best.params)
     assert first["test"] == (study["tests"][0] if study["tests"] else None)

@@ -7,6 +7,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from PIL import Image
 
+from mlpsearch.models.scores import ACCURACY, METRICS
 from mlpsearch.search.report import figures
 from mlpsearch.search.report.pictures import first_layer_picture, image_picture
 from tests.search.pages import TEST
@@ -25,19 +26,27 @@ def trial(number: int, *curve: float, state: TrialState = TrialState.COMPLETE, s
 
 def test_learning_curves_are_three_traces_with_gaps() -> None:
     trials = [trial(0, 0.1, 0.2), trial(1, 0.3, 0.4), trial(2, 0.1, state=TrialState.PRUNED), trial(3, 0.2, 0.3)]
-    pruned, finished, best = figures.learning_curves(trials).data
+    pruned, finished, best = figures.learning_curves(trials, ACCURACY).data
     assert (pruned.x, pruned.y) == ((1, None), (0.1, None))
     assert finished.y == (0.1, 0.2, None, 0.2, 0.3, None)
     assert (best.name, best.y) == ("best: trial 1", (0.3, 0.4, None))
-    assert figures.learning_curves([]).data[0].x == ()
+    assert figures.learning_curves([], ACCURACY).data[0].x == ()
 
 
 def test_the_front_is_of_trials_that_no_quicker_one_beats() -> None:
     times = [(0.5, 10), (0.4, 5), (0.3, 7), (0.6, 20), (0.55, 20), (0.6, 30)]
     trials = [trial(number, value, seconds=seconds) for number, (value, seconds) in enumerate(times)]
-    front, pruned, finished = figures.time_against_accuracy(trials).data
+    front, pruned, finished = figures.time_against_score(trials, ACCURACY).data
     assert (front.x, front.y) == ((5, 10, 20), (0.4, 0.5, 0.6))
     assert (len(pruned.x), len(finished.x)) == (0, 6)
+
+
+def test_of_losses_the_lowest_is_the_best_and_the_front_goes_down() -> None:
+    values = [(0.5, 10), (0.4, 5), (0.3, 7), (0.6, 20)]
+    trials = [trial(number, 1, value, seconds=seconds) for number, (value, seconds) in enumerate(values)]
+    assert figures.learning_curves(trials, METRICS["log-loss"]).data[-1].name == "best: trial 2"
+    front, *_ = figures.time_against_score(trials, METRICS["log-loss"]).data
+    assert (front.x, front.y) == ((5, 7), (0.4, 0.3))
 
 
 def test_long_names_of_classes_are_cut() -> None:

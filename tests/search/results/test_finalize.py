@@ -13,7 +13,7 @@ from optuna_dashboard import get_note
 from mlpsearch.models import build_net
 from mlpsearch.models.errors import DataError, MlpsearchError, StudyError
 from mlpsearch.models.inputs.pixels import PixelStatistics
-from mlpsearch.models.metrics import predict_split
+from mlpsearch.models.metrics import predict_split, split_logits
 from mlpsearch.models.statistics import wilson_interval
 from mlpsearch.models.weights import load_arrays, save_arrays
 from mlpsearch.search.results import finalize
@@ -160,14 +160,14 @@ def test_two_that_finish_a_study_at_once_open_its_test_split_once(finished: Fini
 def test_an_opening_that_another_process_records_meanwhile_is_kept(
     finished: Finished, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record, predict, other = finished(), predict_split, {"trial": 99}
+    record, predict, other = finished(), split_logits, {"trial": 99}
 
     def predict_while_another_records(*arguments: Any) -> Any:
         if not record.attributes()["tests"]:
             record.set("tests", [other])
         return predict(*arguments)
 
-    monkeypatch.setattr(finalize, "predict_split", predict_while_another_records)
+    monkeypatch.setattr(finalize, "split_logits", predict_while_another_records)
     report = finalize._open([load_winner(record)], record, "test")
     assert record.attributes()["tests"] == [other, asdict(report)]
     assert report.opening == 2
@@ -271,7 +271,7 @@ def test_other_test_images_than_the_first_time_are_not_tested(
     predicted: list[object] = []
     with monkeypatch.context() as patch:
         patch.setattr(finalize, "open_test_split", lambda *_: other)
-        patch.setattr(finalize, "predict_split", lambda *given: predicted.append(given))
+        patch.setattr(finalize, "split_logits", lambda *given: predicted.append(given))
         with pytest.raises(DataError) as caught:
             evaluate(record, "again")
     assert str(caught.value) == (

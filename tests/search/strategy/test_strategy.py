@@ -7,6 +7,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.pruners import MedianPruner, NopPruner
 from optuna.samplers import RandomSampler, TPESampler
 from optuna.storages import InMemoryStorage
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from mlpsearch.models.config import TrainConfig
@@ -282,9 +283,10 @@ class Spy(RandomSampler):
         return {}
 
 
+@pytest.mark.parametrize("direction", [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE])
 @pytest.mark.parametrize("pruner", ["median", "hyperband", "none"])
 def test_the_sampler_is_shown_the_best_and_the_newest_of_many_trials(
-    pruner: str, monkeypatch: pytest.MonkeyPatch
+    pruner: str, direction: StudyDirection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Under Hyperband too those of all brackets, as of few trials."""
     monkeypatch.setattr(seeded, "_SHOWN", 6)
@@ -292,7 +294,7 @@ def test_the_sampler_is_shown_the_best_and_the_newest_of_many_trials(
     spy = Spy()
     study = optuna.create_study(
         study_name="mine",
-        direction="maximize",
+        direction=direction,
         sampler=SeededByTrial(lambda _: spy, seed=0, space=SPACE),
         pruner=make_pruner(spec_of(pruner=pruner)),
     )
@@ -300,6 +302,7 @@ def test_the_sampler_is_shown_the_best_and_the_newest_of_many_trials(
     study.pruner.prune(study, study.trials[0])
     spy.seen.clear()
     for value in [0.9, 0.2, 0.8, 0.3, 0.7, 0.1, 0.2, 0.3, 0.4]:
+        value = value if direction == StudyDirection.MAXIMIZE else 1 - value
         study.add_trial(create_trial(params={"x": value}, distributions=SPACE, value=value))
     study.ask(SPACE)
     assert spy.seen == [[1, 3, 7, 8, 9], [1, 3, 7, 8, 9], [1, 3, 7, 8, 9, 10]]

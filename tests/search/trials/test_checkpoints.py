@@ -303,7 +303,7 @@ def test_weights_are_kept_by_trial_with_their_configuration(data: TrainingData, 
     assert weights_path(tmp_path, 3).exists()
     arrays, metadata = load_arrays(weights_path(tmp_path, 12))
     assert TrainConfig(**json.loads(metadata["config"])) == config
-    assert float(metadata["validation_accuracy"]) == 0.1 + 0.2
+    assert float(metadata["validation_score"]) == 0.1 + 0.2
     kept = {f"{kind}.{layer}" for kind in ("weight", "bias") for layer in range(3)}
     assert arrays.keys() == kept | {"offset", "scale"}
     for layer in range(3):

@@ -87,7 +87,7 @@ def after(epochs: int) -> Callable[[], bool]:
 
 def comparable(outcome: Outcome) -> tuple[object, ...]:
     facts = {key: fact for key, fact in outcome.facts.items() if key not in ("seconds", "images_per_second")}
-    return outcome.config, outcome.accuracy, outcome.pruned, facts
+    return outcome.config, outcome.score, outcome.pruned, facts
 
 
 def assert_same_parameters(one: Outcome, other: Outcome) -> None:
@@ -111,7 +111,7 @@ def test_a_trial_is_the_training_run_of_its_configuration(
     preprocessing = PixelStatistics(data.training).preprocessing(config)
     results = list(train(own, data.training, data.validation, config, preprocessing))
     assert outcome.config == config
-    assert (outcome.accuracy, outcome.pruned) == (results[-1].validation_accuracy, False)
+    assert (outcome.score, outcome.pruned) == (results[-1].validation_accuracy, False)
     assert reports.values == [(result.epoch, result.validation_accuracy) for result in results]
     for mine, theirs in zip(outcome.net.weights, own.weights, strict=True):
         np.testing.assert_array_equal(mine, theirs)
@@ -132,9 +132,7 @@ def test_the_facts_of_a_trial(data: TrainingData, tmp_path: Path) -> None:
     half_of_each_class = np.argsort(labels, kind="stable")[::2]  # as many as there are for validation
     assert facts["training_accuracy"] == round(float(np.mean(right[half_of_each_class])), 4)
     assert "diverged" not in facts
-    assert (
-        accuracy(predict_split(outcome.net, data.validation, preprocessing), data.validation) == outcome.accuracy
-    )
+    assert accuracy(predict_split(outcome.net, data.validation, preprocessing), data.validation) == outcome.score
 
 
 def test_seeds_of_trials_differ_and_never_change() -> None:
@@ -226,7 +224,7 @@ def test_the_pruner_ends_a_trial(epoch: int, data: TrainingData, tmp_path: Path)
     assert outcome.pruned
     assert pruner.asked == [*study.trials[0].intermediate_values] == [*range(1, epoch + 1)]
     assert outcome.facts["epochs"] == epoch
-    assert outcome.accuracy == study.trials[0].intermediate_values[epoch]
+    assert outcome.score == study.trials[0].intermediate_values[epoch]
 
 
 @pytest.mark.parametrize("net", NETS)
@@ -240,7 +238,7 @@ def test_a_diverged_trial_is_pruned_and_says_so(net: str, data: TrainingData, tm
     assert outcome.facts["epochs"] == len(study.trials[0].intermediate_values) < EPOCHS
     assert outcome.facts["diverged"].startswith("loss ")
     assert outcome.facts["diverged"].endswith(f" in epoch {outcome.facts['epochs']}")
-    assert 0 <= outcome.accuracy < 1
+    assert 0 <= outcome.score < 1
 
 
 def test_a_trial_cut_off_while_it_is_pruned_is_pruned_when_it_goes_on(
@@ -259,7 +257,7 @@ def test_a_trial_cut_off_while_it_is_pruned_is_pruned_when_it_goes_on(
         epochs.append(len(study.trials[number].intermediate_values))
         outcome = objective(optuna.Trial(study, trial._trial_id))
         assert outcome.facts["epochs"] == epochs[number]
-        study.tell(trial, *((None, TrialState.PRUNED) if outcome.pruned else (outcome.accuracy,)))
+        study.tell(trial, *((None, TrialState.PRUNED) if outcome.pruned else (outcome.score,)))
     assert min(epochs) < 9
 
 

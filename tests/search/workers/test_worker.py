@@ -43,7 +43,7 @@ def test_a_study_ends_with_its_budget_and_the_best_weights(record: StudyRecord, 
     assert kept_weights(folder_of(record)) == [best.number]
     assert checkpoints(record) == []
     arrays, metadata = load_arrays(weights_path(folder_of(record), best.number))
-    assert float(metadata["validation_accuracy"]) == best.value
+    assert float(metadata["validation_score"]) == best.value
     assert arrays["weight.0"].shape == (12, best.params["hidden_size"])
     assert facts(record, 0)["worker"] == worker_name()
     assert {"training_accuracy", "epochs", "seconds", "images_per_second", "parameters", "seed", "threads"} <= {

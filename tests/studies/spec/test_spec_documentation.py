@@ -52,13 +52,13 @@ def test_the_documentation_tells_what_a_field_may_be(name: str) -> None:
     assert (written == "true" if TYPES[name] is bool else TYPES[name](written)) == default_value
 
 
-@pytest.mark.parametrize("key", ["validation", "seed", "sampler", "pruner"])
+@pytest.mark.parametrize("key", ["validation", "seed", "metric", "sampler", "pruner"])
 def test_the_documentation_tells_the_defaults(key: str) -> None:
     default = VALIDATION if key == "validation" else StudySpec.model_fields[key].default
     assert table_rows()[key].split("|")[1].strip(" `") == str(default)
 
 
-@pytest.mark.parametrize("key", ["net", "dataset", "sampler", "pruner"])
+@pytest.mark.parametrize("key", ["net", "dataset", "metric", "sampler", "pruner"])
 def test_the_documentation_tells_the_names(key: str) -> None:
     allowed = table_rows()[key].split("|")[0]
     assert allowed.strip() == ", ".join(f"`{name}`" for name in get_args(StudySpec.model_fields[key].annotation))
