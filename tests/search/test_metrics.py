@@ -40,7 +40,7 @@ from mlpsearch.studies.data.holdout import open_test_split
 from mlpsearch.studies.data.training import load_training
 from mlpsearch.studies.record import PLANNED_SEED, StudyRecord, open_study
 from mlpsearch.studies.spec.study import Confirm
-from mlpsearch.studies.study_data import load_study_data
+from mlpsearch.studies.study_data import load_study_data, source_of
 from tests.models.test_scores import ORACLES
 from tests.search.conftest import Command
 from tests.search.makers import NETS, TESTED, claim, confirmation_runs, never
@@ -209,6 +209,22 @@ def test_studies_by_different_metrics_are_compared_by_their_accuracies(made: Mad
     assert curves(comparison.studies)[0] == "validation by epoch, each on its own scale"
     assert any("searched by different metrics" in warning for warning in comparison.warnings)
     assert any("points of accuracy" in finding for finding in comparison.findings)
+
+
+def test_with_folds_a_trial_has_the_mean_loss_and_its_net_that_of_its_own_fold(tmp_path: Path) -> None:
+    fixed = NETS["numpy"] | {"batch_size": 128}
+    specification = spec(trials=1, epochs=1, folds=2, metric="log-loss", fixed=fixed)
+    images = load_training("digits", None, validation=None, split_seed=0, folds=2)
+    record = create_or_resume(new_storage(tmp_path), specification, trials=None, source=source_of(images, None))
+    Worker(record, load_study_data(record), never).run()
+    (trial,) = record.own_trials()
+    assert trial.value == pytest.approx(np.mean(trial.user_attrs["fold_scores"]))
+    assert trial.user_attrs["validation_accuracy"] == pytest.approx(np.mean(trial.user_attrs["fold_accuracies"]))
+    winner = load_winner(record)
+    logits = split_logits(winner.net, winner.data.validation, winner.preprocessing).astype(np.float64)
+    labels = winner.data.validation.labels[winner.data.validation.rows]
+    assert winner.validation_score == trial.user_attrs["fold_scores"][0]
+    assert winner.validation_score == pytest.approx(ORACLES["log-loss"](logits, labels))
 
 
 # ---- the direction of a loss, where a wrong one would show ----
