@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import optuna
+import polars as pl
 import pytest
 from pydantic import ValidationError
 
 from mlpsearch.models import build_net
 from mlpsearch.models.errors import DataError, SpecError, StudyError
 from mlpsearch.models.prediction import prediction_arrays, statistics
+from mlpsearch.models.scores import METRICS
 from mlpsearch.models.training import EpochResult, train
 from mlpsearch.models.weights import digest
 from mlpsearch.search.dashboard.note import note
@@ -38,7 +40,7 @@ from mlpsearch.studies.spec.reading import parse_spec
 from mlpsearch.studies.spec.space import suggest
 from mlpsearch.studies.spec.study import Confirm, StudySpec
 from mlpsearch.studies.spec.table_options import ColumnOptions, TableOptions
-from mlpsearch.studies.study_data import load_study_data, source_of
+from mlpsearch.studies.study_data import load_spec_data, load_study_data, source_of
 from tests.search.conftest import Command
 from tests.search.makers import NETS, confirmation_runs, never
 from tests.search.test_tables import STUDY, shop
@@ -68,7 +70,8 @@ def alone(specification: StudySpec, data: TrainingData, config: Any) -> tuple[li
     preprocessing = statistics(data.training).preprocessing(config)
     inputs, classes = preprocessing.inputs, len(data.classes)
     net = build_net(specification.net, inputs=inputs, classes=classes, config=config)
-    results = [*train(net, data.training, data.validation, config, preprocessing)]
+    metric = METRICS[specification.metric]
+    results = [*train(net, data.training, data.validation, config, preprocessing, metric=metric)]
     return results, digest(prediction_arrays(net, preprocessing))
 
 
@@ -140,21 +143,27 @@ def test_mistakes_in_a_study_file_with_folds(text: str, message: str) -> None:
 # ---- a trial ----
 
 
-@pytest.mark.parametrize("net", NETS)
-def test_a_trial_is_the_mean_of_one_training_a_fold(net: str, in_folds: TrainingData, tmp_path: Path) -> None:
-    specification = spec_of(net)
+@pytest.mark.parametrize(("net", "metric"), [("numpy", "accuracy"), ("torch", "accuracy"), ("numpy", "log-loss")])
+def test_a_trial_is_the_mean_of_one_training_a_fold(
+    net: str, metric: str, in_folds: TrainingData, tmp_path: Path
+) -> None:
+    specification = spec_of(net, metric=metric)
     study = study_of(specification)
     outcome = Objective(specification, in_folds, FolderFiles(tmp_path))(ask(study))
     trial = study.trials[0]
     config = suggest(trial, specification, seed=trial_seed(specification, trial))
     runs = [alone(specification, in_folds.fold(fold), config) for fold in range(FOLDS)]
-    reached = [[result.validation_accuracy for result in results] for results, _ in runs]
+    reached = [[result.validation_score for result in results] for results, _ in runs]
     assert trial.intermediate_values == {
         epoch: pytest.approx(np.mean(values), abs=1e-12)
         for epoch, values in enumerate(zip(*reached, strict=True), start=1)
     }
     assert outcome.score == trial.intermediate_values[EPOCHS]
-    assert outcome.facts["fold_accuracies"] == [values[-1] for values in reached]
+    accuracies = [results[-1].validation_accuracy for results, _ in runs]
+    assert outcome.facts["fold_accuracies"] == accuracies
+    if metric != "accuracy":
+        assert outcome.facts["fold_scores"] == [values[-1] for values in reached]
+        assert outcome.facts["validation_accuracy"] == pytest.approx(np.mean(accuracies))
     assert digest(prediction_arrays(outcome.net, outcome.preprocessing)) == runs[0][1], "the first net is kept"
     assert 0.3 < outcome.facts["training_accuracy"] <= 1
 
@@ -228,6 +237,18 @@ def test_the_mean_of_one_result_is_that_result() -> None:
     both = mean_result([result, replace(result, validation_accuracy=0.25, validation_score=2.0, loss=0.5)])
     assert (both.validation_accuracy, both.validation_score) == (0.5, 1.5)
     assert (both.loss, both.seconds) == (0.375, 1.5)
+
+
+def test_a_metric_that_a_fold_cannot_have_is_refused(tmp_path: Path) -> None:
+    """All rows of a class are in one group."""
+    yes = shop().filter(pl.col("bought") == "yes").with_columns(who=pl.lit("one"))
+    no = shop().filter(pl.col("bought") == "no").with_columns(who=pl.int_range(pl.len()).cast(pl.String))
+    pl.concat([yes, no]).write_csv(tmp_path / "shop.csv")
+    table: dict[str, Any] = {"dataset": "table", "data": str(tmp_path / "shop.csv"), "label": "bought"}
+    specification = spec(folds=3, metric="auc", group="who", **table)
+    with pytest.raises(DataError, match="there is only 'yes'; choose another metric, or fewer folds"):
+        load_spec_data(specification, specification.data)
+    load_spec_data(specification.model_copy(update={"metric": "log-loss"}), specification.data)
 
 
 # ---- a study ----
