@@ -176,7 +176,7 @@ def load_training(
         shape=cached.shape,
         fingerprint=cached.fingerprint,
         table=cached.table,
-        remarks=tuple(f"{data}: {remark}" for remark in cached.remarks),
+        remarks=tuple(f"{data or dataset}: {remark}" for remark in cached.remarks),
         sealed=cached.sealed,
     )
     if folds is not None:

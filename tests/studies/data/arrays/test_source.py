@@ -15,7 +15,7 @@ from mlpsearch.studies.data.arrays.source import array_source
 from mlpsearch.studies.data.decoded import DecodedImages, SplitName
 from mlpsearch.studies.data.holdout import open_test_split
 from mlpsearch.studies.data.sources import check_images, find_source
-from mlpsearch.studies.data.training import load_training
+from mlpsearch.studies.data.training import load_training, remarks_on
 from tests.studies.data.arrays.makers import ROWS, images, table, with_test, write
 
 FORMS = ["a.npz", "packed.npz", "folder"]
@@ -154,11 +154,16 @@ def test_nan_is_missing_and_truth_values_are_numbers(tmp_path: Path) -> None:
     assert {*whole.images.ravel()} == {0.0, 1.0}
 
 
+def looked_at(path: Path) -> list[str]:
+    """What people are told before a search."""
+    return [*check_images("arrays", path), *remarks_on(load_training("arrays", path, validation=8, split_seed=0))]
+
+
 def test_columns_that_no_net_can_use_are_left_out_and_named(tmp_path: Path) -> None:
     arrays = table()
     arrays["X"] = np.column_stack([arrays["X"], np.full((ROWS, 30), 7.0), np.arange(ROWS)])
     path = made(tmp_path, "a.npz", arrays)
-    remarks = check_images("arrays", path)
+    remarks = looked_at(path)
     assert remarks[0] == f"{path}: 3 columns: 3 of numbers"
     assert remarks[1] == f"{path}: column 'x3' is left out: all its cells are 7"
     assert len(remarks) < 15
@@ -197,7 +202,7 @@ def test_rows_without_a_label_are_left_out_and_counted(tmp_path: Path, make: Any
     arrays = make()
     arrays["y"] = np.where(np.arange(ROWS) % 8 == 0, np.nan, arrays["y"])
     path = made(tmp_path, "a.npz", arrays)
-    assert any("5 " in remark and "left out" in remark for remark in check_images("arrays", path))
+    assert any("5 " in remark and "left out" in remark for remark in looked_at(path))
     assert len(decode(path).images) + len(decode(path, "test").images) == 35
 
 
@@ -267,7 +272,7 @@ def test_arrays_of_no_use_are_one_clear_line_before_the_search(
 ) -> None:
     path = made(tmp_path, form, arrays)
     with pytest.raises(DataError) as caught:
-        check_images("arrays", path)
+        looked_at(path)
     assert re.search(message, str(caught.value).replace(".npy:", ":"))
     assert str(caught.value).startswith(str(path))
     assert "\n" not in str(caught.value)

@@ -149,7 +149,7 @@ def test_every_split_keeps_an_image_or_the_share_is_refused(tmp_path: Path, shar
     if share < 0.5:
         assert len(open_test_split("images", place, options).test) == 1
     else:
-        assert "test images = 30: must be from 1 to 28 (30 images, of which each" in refusal(place, options)
+        assert "test images = 30: must be from 1 to 28 (30 in all, of which each" in refusal(place, options)
 
 
 def test_training_decodes_no_image_that_is_held_out(place: Path) -> None:

@@ -46,5 +46,6 @@ def test_the_test_rows_stay_the_same(dataset: str) -> None:
 def test_they_are_found_by_name_alone(dataset: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLPSEARCH_DATA", "/elsewhere")
     assert own_copy(dataset, None) is None
-    columns = load_training(dataset, None, validation=10, split_seed=0).training.inputs
-    assert check_images(dataset, None) == [f"{dataset}: {columns} columns: {columns} of numbers"]
+    data = load_training(dataset, None, validation=10, split_seed=0)
+    assert check_images(dataset, None) == []
+    assert data.remarks == (f"{dataset}: {data.training.inputs} columns: {data.training.inputs} of numbers",)
