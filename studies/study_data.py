@@ -59,7 +59,7 @@ def load_study_data(record: StudyRecord) -> TrainingData:
     data = load_spec_data(record.spec, path)
     if data.fingerprint != source["fingerprint"]:
         why = why_changed(record.spec.dataset, path, record.spec.data_options)
-        what = "rows" if record.spec.dataset == "table" else "images"
+        what = "images" if data.table is None else "rows"
         raise DataError(
             f"study {record.name}: its training {what} had the fingerprint {source['fingerprint'][:12]}, "
             f"those at {path or 'the cache'} have {data.fingerprint[:12]}{why}",

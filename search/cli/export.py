@@ -61,13 +61,14 @@ def export(
 
 def _export_winner(record: "StudyRecord", output: Path, onnx: bool) -> None:
     from mlpsearch.search.export.exporting import export_study
-    from mlpsearch.studies.spec.table_options import BUNDLED_TABLES
+    from mlpsearch.search.results.wording import items
 
     exported = export_study(record, output, onnx=onnx)
     if exported.removed is not None:
         tell(f"removed {exported.removed} of the earlier export; --onnx writes that of this one")
-    what = ("TABLE", "rows") if record.spec.dataset in ("table", *BUNDLED_TABLES) else ("IMAGE…", "images")
-    predict = "" if output.suffix else f"; `mlpsearch predict {output} {what[0]}` classifies {what[1]} with it"
+    what = items(record.spec.dataset)
+    file = "FILE" if record.spec.dataset == "arrays" else "TABLE" if what == "rows" else "IMAGE…"
+    predict = "" if output.suffix else f"; `mlpsearch predict {output} {file}` classifies {what} with it"
     tell(f"wrote {output}; `mlpsearch train {output}` trains it again{predict}")
     tell(f"taken: {exported.taken}")
     if exported.missing:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlpsearch.models.scores import ACCURACY, METRICS, Metric
+from mlpsearch.studies.spec.table_options import BUNDLED_TABLES
 
 NETS = {"numpy": "NumPy net", "torch": "PyTorch MLP"}
 MOST_CLASSES = 30  # more make a confusion matrix that nobody can read
@@ -92,8 +93,8 @@ def lead(confirmation: Mapping[str, Any]) -> str:
 
 
 def items(dataset: str) -> str:
-    """Return what a data set consists of."""
-    return "rows" if dataset == "table" else "images"
+    """Return what a data set consists of. Arrays are rows whatever they hold."""
+    return "rows" if dataset in ("table", "arrays", *BUNDLED_TABLES) else "images"
 
 
 def known_images(test: dict[str, Any], dataset: str) -> str:

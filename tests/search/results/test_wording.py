@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mlpsearch.search.results.wording import lead
+from mlpsearch.search.results.wording import items, lead
 
 
 def confirmation(chance: float | None, candidates: int = 2, seeds: int = 5) -> dict[str, Any]:
@@ -33,3 +33,11 @@ def confirmation(chance: float | None, candidates: int = 2, seeds: int = 5) -> d
 )
 def test_how_sure_a_winner_is(found: dict[str, Any], said: str) -> None:
     assert lead(found) == said
+
+
+@pytest.mark.parametrize(
+    ("dataset", "what"),
+    [("table", "rows"), ("arrays", "rows"), ("iris", "rows"), ("images", "images"), ("mnist", "images")],
+)
+def test_what_a_data_set_consists_of(dataset: str, what: str) -> None:
+    assert items(dataset) == what
