@@ -9,6 +9,7 @@ from mlpsearch.models.config import TrainConfig
 from mlpsearch.search.results.status import study_status
 from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.studies.record import StudyRecord
+from mlpsearch.studies.spec.space import defaults_of
 from mlpsearch.studies.spec.study import StudySpec
 
 
@@ -107,6 +108,7 @@ def _params(trial: FrozenTrial, spec: StudySpec) -> dict[str, Any]:
     """The winner's configuration, without the options that are off because nobody set them."""
     values = {**spec.fixed, **trial.params, "epochs": spec.budget.epochs}
     defaults = {field.name: field.default for field in fields(TrainConfig) if field.name != "seed"}
+    defaults |= defaults_of(spec)
     if values.get("preprocessing") != "whiten":
         del defaults["components"]
     return {name: values.get(name, default) for name, default in defaults.items() if name in values or default}

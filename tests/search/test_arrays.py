@@ -105,6 +105,11 @@ def test_arrays_are_standardized_unless_their_study_says_otherwise(tmp_path: Pat
     assert mlpsearch("run", "rows.toml", "--trials", "1").code == 0
     assert mlpsearch("export", "rows", "-o", "best").code == 0
     assert 'preprocessing = "standardize"' in (tmp_path / "best" / "export.toml").read_text()
+    other = (tmp_path / "rows.toml").read_text().replace('"rows"', '"other"') + 'preprocessing = "scale"'
+    (tmp_path / "other.toml").write_text(other)
+    assert mlpsearch("run", "other.toml", "--trials", "1", "--no-evaluate").code == 0
+    studies = json.loads(mlpsearch("compare", "rows", "other", "--json").out)["studies"]
+    assert [one["params"]["preprocessing"] for one in studies] == ["standardize", "scale"]
 
 
 def test_a_ready_study_of_a_table_is_exported_for_rows_by_scikit_learns_names(
@@ -112,7 +117,9 @@ def test_a_ready_study_of_a_table_is_exported_for_rows_by_scikit_learns_names(
 ) -> None:
     from sklearn.datasets import load_iris
 
-    assert mlpsearch("run", "iris-numpy", "--trials", "2").code == 0
+    run = mlpsearch("run", "iris-numpy", "--trials", "2")
+    assert run.code == 0
+    assert "test rows by true class (row) and predicted class (column):" in run.out
     assert "predict best TABLE` classifies rows" in mlpsearch("export", "iris-numpy", "-o", "best").err
     iris = load_iris()
     lines = [",".join(iris.feature_names), *(",".join(map(str, row)) for row in iris.data[::10])]
