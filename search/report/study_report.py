@@ -1,7 +1,7 @@
 """The report of one study: what is known of it, put onto one page."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import plotly.graph_objects as go
@@ -80,6 +80,7 @@ def report_page(record: StudyRecord) -> bytes:
         "report.html",
         study=study,
         net_name=NETS[study.net],
+        data_name=_data_name(record),
         ended=study.trials["finished"] + study.trials["pruned"],
         contents=_contents(study, sections, net),
         sections=sections,
@@ -193,6 +194,12 @@ def _drawn(study: StudySummary) -> str:
 
 def _folds(study: StudySummary) -> str:
     return "" if study.folds is None else f"each of {study.folds} folds in turn, of about "
+
+
+def _data_name(record: StudyRecord) -> str:
+    """What its data are called: a user's own by their file or folder."""
+    source, dataset = record.attributes()["source"]["data"], record.spec.dataset
+    return PurePath(source).name if source and dataset in ("table", "arrays", "images") else dataset
 
 
 def _provenance(record: StudyRecord, study: StudySummary) -> list[tuple[str, str]]:

@@ -110,6 +110,7 @@ def test_images_are_no_rows_and_rows_no_images(
 def test_a_report_of_a_table(made: Callable[..., Path], mlpsearch: Command, tmp_path: Path) -> None:
     made()
     assert mlpsearch("report", "shop", "-o", "report.html").code == 0
+    assert " on shop.csv · " in Path("report.html").read_text("utf-8")
     page = (tmp_path / "report.html").read_text()
     assert "First-layer weights as images" not in page
     assert "Validation images that" not in page
