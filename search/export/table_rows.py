@@ -74,10 +74,10 @@ def check_columns(table: ExportedTable, frame: "pl.DataFrame", where: str) -> li
         given = int(texts(cells).is_not_null().sum())
         if given > 1 and unreadable.sum() == given:
             others.append(
-                f"column {column.name!r} has no {column.kind}, but {_shown(cells, int(unreadable.argmax()))}"
+                f"column {column.name!r} must hold {column.kind}s, not {_shown(cells, int(unreadable.argmax()))}"
             )
     if others:
-        raise DataError(f"{where}: {'; '.join(others)}: the net was trained on other columns")
+        raise DataError(f"{where}: {'; '.join(others)}, as in training")
     return [*filter(None, (_remark(column, frame[column.name]) for column in table.described.columns))]
 
 

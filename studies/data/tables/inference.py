@@ -80,13 +80,16 @@ def remarks(schema: TableSchema) -> Iterator[str]:
         yield f"{len(schema.left_out) - _MOST_NAMED:,} more columns are left out"
 
 
+_HELD = {"List": "lists", "Array": "lists", "Struct": "records", "Binary": "bytes"}  # by Polars' types
+
+
 def _column(cells: "pl.Series", options: ColumnOptions, where: str) -> TableColumn | str:
     """The column; or why it is left out."""
     import polars as pl
 
     name = cells.name
     if cells.dtype.is_nested() or cells.dtype in (pl.Binary, pl.Object):
-        return f"it holds {cells.dtype}, which no net can use"
+        return f"it holds {_HELD.get(cells.dtype.base_type().__name__, 'objects')}, which no net can use"
     if name in options.dates:
         return _date(cells, options.dates[name])
     if name in options.numeric:

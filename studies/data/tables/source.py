@@ -212,6 +212,11 @@ class TableSource:
             raise DataError(
                 f"{self._path}: {label!r} has {len(names):,} classes: at most {_MOST_CLASSES:,} can be learnt"
             )
+        if len(names) > _MOST_NUMBERS and 2 * len(names) > len(training):
+            raise DataError(
+                f"{self._path}: {label!r} has {len(names):,} different values in {len(training):,} rows: a class "
+                "needs several rows"
+            )
         return tuple(sorted(names))
 
 

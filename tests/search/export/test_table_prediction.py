@@ -81,7 +81,7 @@ def test_rows_that_cannot_be_read_are_named_and_the_rest_is_classified(
         ("city,day\nRome,2024-02-03\n", "has no column 'spent'"),
         (
             "city,day,spent\nRome,2024-02-03,a\nOslo,2024-02-03,b\n",
-            "column 'spent' has no number, but 'a': the net was trained on other columns",
+            "column 'spent' must hold numbers, not 'a', as in training",
         ),
         ("city,day,spent\n", "has no rows"),
         ("", "is empty"),

@@ -432,7 +432,7 @@ def test_a_quantity_is_no_class(tmp_path: Path) -> None:
 def test_a_column_of_lists_is_named(tmp_path: Path) -> None:
     frame = pl.DataFrame(rows()).with_columns(bad=pl.Series([[1, 2]] * ROWS))
     frame.write_parquet(tmp_path / "a.parquet")
-    assert columns(tmp_path / "a.parquet")["bad"] == "it holds List(Int64), which no net can use"
+    assert columns(tmp_path / "a.parquet")["bad"] == "it holds lists, which no net can use"
 
 
 def test_a_pickle_is_not_opened(tmp_path: Path) -> None:
