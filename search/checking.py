@@ -122,9 +122,8 @@ def _columns(images: TrainingData) -> list[dict[str, Any]]:
     for column in images.table.columns:
         cells = np.asarray(images.training.images[:, place])
         empty = np.isnan(cells).sum() if column.kind != "category" else _empty(cells, column.categories)
-        found.append(
-            {"name": column.name, "kind": column.kind, "categories": len(column.categories), "empty": int(empty)}
-        )
+        values = {*column.categories, *column.together} - {MISSING}
+        found.append({"name": column.name, "kind": column.kind, "categories": len(values), "empty": int(empty)})
         place += len(column.stored())
     return found
 

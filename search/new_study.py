@@ -89,9 +89,15 @@ def write_new_study(data: Path, options: TableOptions, path: Path, net: str, tel
     """Look at a table's training rows and write a study file for it.
 
     tell: is told of columns that are ignored until a person says what they are.
-    Raises DataError for a table that nothing can be learnt from, and SpecError where there is a file already, or
-    the name of the file is none for a study.
+    Raises DataError for a table that nothing can be learnt from, and SpecError for a folder, where there is a file
+    already, or where the name of the file is none for a study.
     """
+    if data.is_dir():
+        raise SpecError(
+            f"{data}: is a folder, and a study file is written for a table alone; one for images or arrays is "
+            "written by hand, with dataset = 'images' or 'arrays'",
+            path=data,
+        )
     if path.exists():
         raise SpecError(f"{path}: is there already; name another with -o, or remove it", path=path)
     images, options = _understood(data, options, tell)

@@ -22,7 +22,8 @@ _OBJECTS_BETWEEN_COLLECTIONS = 50_000
 def cli() -> None:
     """Search the hyperparameters of fully-connected nets, in NumPy and PyTorch.
 
-    STUDY is a name that `mlpsearch list` shows; for run and submit also the path of a study file (TOML).
+    STUDY is a name that `mlpsearch list` shows; for run, check and submit also the path of
+    a study file (TOML).
     """
 
 

@@ -13,6 +13,7 @@ import click
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from mlpsearch.search.results.status import StudyStatus
     from mlpsearch.studies.record import StudyRecord
@@ -68,14 +69,14 @@ data_option = click.option(
     "--data",
     metavar="PATH",
     callback=_keep_data,
-    help="A folder or archive of images, or a folder in torchvision's layout.",
+    help="Where the data are, if not where the study file says; of ready studies, in torchvision's layout.",
 )
 own_data_option = click.option(
     "--data",
     metavar="PATH",
     expose_value=False,
     callback=_keep_data,
-    help="Where this machine has the images.  [default: MLPSEARCH_DATA, else where they were]",
+    help="Where this machine has the data.  [default: MLPSEARCH_DATA, else where they were]",
 )
 
 
@@ -103,7 +104,7 @@ def show_study(record: "StudyRecord", as_json: bool) -> None:
     from mlpsearch.search.cli.display import study_lines
 
     for line in study_lines(status_of(record)):
-        out().print(line, highlight=False, markup=False, soft_wrap=isinstance(line, str))
+        show(line)
 
 
 def show_result(record: "StudyRecord", as_json: bool) -> None:
@@ -148,6 +149,12 @@ def print_json(document: Any) -> None:
 def tell(message: str) -> None:
     """Print a message for people on stderr."""
     click.echo(message, err=True)
+
+
+def show(line: "str | Table") -> None:
+    """Print a line or a table on stdout. A terminal gets lines that break between words, others whole ones."""
+    console = out()
+    console.print(line, highlight=False, markup=False, soft_wrap=isinstance(line, str) and not console.is_terminal)
 
 
 def out() -> "Console":

@@ -11,8 +11,8 @@ from mlpsearch.search.cli.common import (
     data_option,
     err,
     json_option,
-    out,
     print_json,
+    show,
     storage_option,
     tell,
 )
@@ -60,7 +60,7 @@ def check(study: str, data: str | None, storage: str | None, as_json: bool) -> N
         print_json(asdict(found))
         return
     for line in _lines(found):
-        out().print(line, highlight=False, markup=False, soft_wrap=True)
+        show(line)
 
 
 def _lines(check: "Check") -> list[str]:
@@ -82,10 +82,10 @@ def _lines(check: "Check") -> list[str]:
         empty = f", {column['empty']:,} empty" if column["empty"] else ""
         lines.append(f"  {column['name']}: {column['kind']}{several}{empty}")
     lines += [f"warning: {warning}" for warning in check.warnings]
-    confirm = f", its confirmation {duration(check.confirm_seconds)}" if check.confirm_seconds else ""
+    confirm = f", its confirmation {_about(check.confirm_seconds)}" if check.confirm_seconds else ""
     lines.append(
         f"a trial takes {_about(check.trial_seconds)} here, the search at most "
-        f"{duration(check.search_seconds)}{confirm}, with one worker"
+        f"{duration(max(check.search_seconds, 1))}{confirm}, with one worker"
     )
     shared = f", {_size(check.shared_bytes)} of them shared" if check.shared_bytes > _MUCH else ""
     lines.append(f"a worker takes about {_size(check.worker_bytes)} of memory{shared}")

@@ -1,5 +1,6 @@
 """`new` writes a study file that can be run, and `check` says what a person should know before that."""
 
+import io
 import json
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from mlpsearch.search.cli.common import show
 from mlpsearch.studies.spec.reading import load_spec
 from mlpsearch.studies.spec.table_options import ColumnOptions
 from tests.search.conftest import Command
@@ -51,6 +53,7 @@ def test_nothing_is_written_over_and_mistakes_are_one_line(
     )
     assert (tmp_path / "shop.toml").read_text() == "mine"
     assert "has no column 'sold'" in mlpsearch("new", "shop.csv", "--label", "sold", "-o", "b.toml").err
+    assert "is a folder, and a study file is written for a table" in mlpsearch("new", ".", "--label", "a").err
     assert "no such file" in mlpsearch("new", "none.csv", "--label", "a", "-o", "b.toml").err.lower()
     assert not (tmp_path / "b.toml").exists()
 
@@ -90,6 +93,32 @@ def test_check_says_what_was_understood_and_how_long_it_takes(table: Path, mlpse
     assert (document["validation_in_training"], document["test_in_training"]) == (0, 0)
     assert document["worker_bytes"] > document["shared_bytes"] > 0
     assert not Path("mlpsearch.db").exists(), "nothing is made"
+
+
+def test_empty_cells_are_no_category_to_a_person(mlpsearch: Command, tmp_path: Path) -> None:
+    city = pl.when(pl.int_range(160) % 10 == 0).then(None).otherwise(pl.col("city")).alias("city")
+    shop().with_columns(city).write_csv(tmp_path / "shop.csv")
+    mlpsearch("new", "shop.csv", "--label", "bought")
+    (line,) = [line for line in mlpsearch("check", "shop.toml").out.splitlines() if line.startswith("  city")]
+    assert line.startswith("  city: category of 3, ")
+
+
+def test_a_label_with_nearly_as_many_values_as_rows_is_refused(mlpsearch: Command, tmp_path: Path) -> None:
+    shop().with_columns(day=pl.Series([f"d{n * 7 % 148}" for n in range(160)])).write_csv(tmp_path / "a.csv")
+    answer = mlpsearch("new", "a.csv", "--label", "day")
+    assert answer.code == 1
+    assert answer.err == "error: a.csv: 'day' has 148 different values in 160 rows: a class needs several rows\n"
+
+
+def test_lines_break_between_words_in_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for is_terminal, lines in ((True, 3), (False, 1)):
+        stream = io.StringIO()
+        monkeypatch.setattr(stream, "isatty", lambda is_terminal=is_terminal: is_terminal)
+        monkeypatch.setattr("sys.stdout", stream)
+        monkeypatch.setenv("COLUMNS", "80")
+        show("hundred " * 25)
+        assert len(stream.getvalue().splitlines()) == lines
+        assert {*stream.getvalue().split()} == {"hundred"}
 
 
 def test_check_warns_of_what_looks_wrong(mlpsearch: Command, tmp_path: Path) -> None:
