@@ -58,9 +58,8 @@ def submit(
     for remark in [*remarks, *remarks_on(images)]:
         tell(remark)
     record = create_or_resume(url, spec, trials=trials, source=source_of(images, path))
-    if spec.dataset in ("table", "arrays") and not any(
-        record.counts.by_state().values()
-    ):  # before the first trial
+    is_new = not any(record.counts.by_state().values())
+    if is_new and spec.dataset in ("table", "arrays"):
         for warning in warnings_about(images):
             tell(f"warning: {warning}")
     reopen(record, evaluate=evaluate, command=command)
