@@ -40,6 +40,7 @@ _OTHER_DATES = (
     r"^\p{L}{3,9}\.? \d{1,2},? \d{4}$",
     r"^\d{1,2}\.? \p{L}{3,9}\.? \d{4}$",
 )
+_THOUSANDS = r"^[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?$"  # 1,234 may also be a number with a decimal comma
 _FORMS = (*(pattern for _, pattern in _DATES), *_OTHER_DATES)
 _MOSTLY = 0.9  # numbers among the cells of a column of numbers in which somebody wrote something else
 
@@ -108,15 +109,31 @@ def _of_text(cells: "pl.Series", where: str) -> TableColumn | str:
     given = text.drop_nulls()
     if given.is_empty():
         return "all its cells are empty"
-    for comma in (False, True):
-        if are_numbers(cells, decimal_comma=comma):
-            return _number(cells, numbers(cells, decimal_comma=comma), decimal_comma=comma)
+    if are_numbers(cells):
+        return _number(cells, numbers(cells))
+    _refuse_thousands(given, where)
+    if are_numbers(cells, decimal_comma=True):
+        return _number(cells, numbers(cells, decimal_comma=True), decimal_comma=True)
     for format_, pattern in _DATES:
         if given.str.contains(pattern).all():
             return _date(cells, format_)
     if given.str.contains("|".join(_FORMS)).all():
         _refuse_dates(given, where)
     return _category(cells, category_texts(cells), is_certain=False)
+
+
+def _refuse_thousands(given: "pl.Series", where: str) -> None:
+    """Raise where all is numbers, and each comma among them may stand between thousands."""
+    with_comma = given.str.contains(",", literal=True)
+    first = given.filter(with_comma).first()
+    if first is None or not given.filter(with_comma).str.contains(_THOUSANDS).all():
+        return
+    if are_numbers(given.filter(~with_comma)):
+        raise UnclearColumnError(
+            f"{where}: column {given.name!r} has numbers like {first!r}, whose comma may stand between thousands or "
+            "before decimals: write them with a point or without commas, or leave the column out with columns.ignore",
+            given.name,
+        )
 
 
 def _refuse_dates(given: "pl.Series", where: str) -> NoReturn:

@@ -120,6 +120,21 @@ def test_columns_are_what_they_look_like(tmp_path: Path, cells: list[str], kind:
     assert columns(path)["new"].endswith(kind)
 
 
+@pytest.mark.parametrize(
+    "cells", [["950", "1,234", "12,000"], ["1,234,567", "-1,234", "3"], ["1,234.50", "0.75", "NA"], ["1,234", "1,235"]]
+)
+def test_commas_between_thousands_are_no_decimal_commas(tmp_path: Path, cells: list[str]) -> None:
+    path = csv(tmp_path / "t.csv", rows(price=(cells * ROWS)[:ROWS]), separator=";")
+    with pytest.raises(DataError, match=r"column 'price' has numbers like .*comma may stand between thousands"):
+        load(path)
+    assert load(path, columns=ColumnOptions(ignore=("price",))).table is not None
+
+
+def test_what_cannot_stand_between_thousands_is_a_decimal_comma(tmp_path: Path) -> None:
+    path = csv(tmp_path / "t.csv", rows(price=(["1,234", "950", "0,125"] * ROWS)[:ROWS]), separator=";")
+    assert set(load(path).training.images[:, 2]) == {1.234, 950, 0.125}
+
+
 def test_kinds_can_be_said(tmp_path: Path) -> None:
     new = {"code": [str(number % 5) for number in range(ROWS)], "day": ["3/4/2024", "1/12/2024"] * 20}
     path = csv(tmp_path / "a.csv", rows(**new))
