@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mlpsearch.models.errors import DataError
 from mlpsearch.search.export.document import ExportedTable
 from mlpsearch.studies.data.arrays.files import array_frame
-from mlpsearch.studies.data.table_columns import TableColumn, texts
+from mlpsearch.studies.data.table_columns import TableColumn, is_unreadable, texts
 
 if TYPE_CHECKING:
     import polars as pl
@@ -65,7 +65,7 @@ def check_columns(table: ExportedTable, frame: "pl.DataFrame", where: str) -> li
         raise DataError(f"{where}: has no {_columns(missing)}")
     for column in table.described.columns:
         kind = frame[column.name].dtype
-        if kind.is_nested() or str(kind) in ("Binary", "Object"):
+        if is_unreadable(kind):
             raise DataError(f"{where}: column {column.name!r} holds {kind}, not a {column.kind}")
     others = list[str]()
     for column in _strict(table):

@@ -139,11 +139,18 @@ class TableSchema(BaseModel):
             raise DataError(f"{where}: has no column {missing[0]!r}{more}")
 
 
+def is_unreadable(kind: "pl.DataType") -> bool:
+    """Whether nothing is made of cells of this type: of lists, bytes, objects and lengths of time."""
+    import polars as pl
+
+    return kind.is_nested() or kind in (pl.Binary, pl.Object, pl.Duration)
+
+
 def texts(cells: "pl.Series") -> "pl.Series":
     """Return cells as text without spaces around it; empty cells are null. Whole floats have no point."""
     import polars as pl
 
-    if cells.dtype.is_nested() or cells.dtype == pl.Binary or cells.dtype == pl.Object:
+    if is_unreadable(cells.dtype):
         raise DataError(f"column {cells.name!r} holds {cells.dtype}: only numbers, text and dates can be read")
     text = _float_texts(cells) if cells.dtype.is_float() else cells.cast(pl.String).str.strip_chars()
     return text.set(text.str.to_lowercase().is_in(EMPTY).fill_null(False), None)
@@ -201,7 +208,8 @@ def days_of(cells: "pl.Series", format: str) -> NDArray[np.float64]:  # noqa: A0
         text, moments = texts(cells), pl.Series(cells.name, [None] * len(cells), pl.Datetime("us"))
         for one in (format,) if format else _ISO:
             moments = moments.zip_with(
-                moments.is_not_null(), text.str.to_datetime(one, strict=False, time_unit="us")
+                moments.is_not_null(),
+                text.str.to_datetime(one, strict=False, time_unit="us").dt.replace_time_zone(None),  # of %z: UTC
             )
     microseconds = moments.dt.epoch("us").cast(pl.Float64).fill_null(float("nan")).to_numpy()
     return np.asarray(microseconds, np.float64) / 86_400e6

@@ -3,15 +3,15 @@
 What is read, and what a cell is, is that of files.py; of a text file each row is looked at by itself.
 """
 
+import codecs
 import csv
 import gzip
 import io
-import json
+import itertools
 import re
 import zlib
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, AnyStr, cast
 
@@ -22,6 +22,7 @@ from mlpsearch.studies.data.tables.files import (
     check_cells,
     checked,
     header,
+    is_json_object,
     one_line,
     refuse_other_files,
     unpacked,
@@ -86,12 +87,12 @@ def _of_text(file: IO[bytes], path: Path) -> Iterator[Batch]:
     import polars as pl
 
     first = file.readline(_MAX_LINE)
-    if not first.strip():
+    if not first:
         raise DataError(f"{path}: is empty")
     names, separator = header(first, path)
     with io.TextIOWrapper(file, "utf-8", errors="surrogateescape", newline="") as text:
         rows = _rows(csv.reader(_lines(text, path), delimiter=separator, strict=True), names)
-        while some := list(islice(rows, ROWS)):
+        while some := list(itertools.islice(rows, ROWS)):
             problems = {place: row for place, row in enumerate(some) if isinstance(row, str)}
             nothing = [None] * len(names)
             columns = zip(*(nothing if isinstance(row, str) else row for row in some), strict=True)
@@ -124,12 +125,13 @@ def _rows(reader: "_csv.Reader", names: list[str]) -> Iterator[list[str] | str]:
 def _of_json_lines(file: IO[bytes], path: Path) -> Iterator[Batch]:
     import polars as pl
 
-    lines = (line for line in _lines(file, path) if line.strip())
+    given = itertools.chain([next(_lines(file, path), b"").removeprefix(codecs.BOM_UTF8)], _lines(file, path))
+    lines = (line for line in given if line.strip())
     names: list[str] = []
-    while some := list(islice(lines, ROWS)):
+    while some := list(itertools.islice(lines, ROWS)):
         problems = dict[int, str]()
         for place, line in enumerate(some):
-            if not _is_object(line):
+            if not is_json_object(line):
                 problems[place], some[place] = "is no JSON object", b"{}\n"
         try:
             frame = pl.read_ndjson(b"\n".join(some), infer_schema_length=None)
@@ -138,13 +140,6 @@ def _of_json_lines(file: IO[bytes], path: Path) -> Iterator[Batch]:
         names = names or frame.columns
         missing = [pl.lit(None).alias(name) for name in names if name not in frame.columns]
         yield Batch(checked(frame.with_columns(missing).select(names), path), problems)
-
-
-def _is_object(line: bytes) -> bool:
-    try:
-        return isinstance(json.loads(line), dict)
-    except (ValueError, RecursionError):
-        return False
 
 
 def _of_binary(file: IO[bytes], path: Path) -> Iterator[Batch]:

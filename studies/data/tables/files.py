@@ -8,8 +8,9 @@ import codecs
 import csv
 import gzip
 import io
+import json
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, NoReturn
 
 from mlpsearch.models.errors import DataError
 from mlpsearch.studies.data.tables.zst import unpacked_text
@@ -76,7 +77,9 @@ def _read_text(path: Path) -> "pl.DataFrame":
         frame = pl.read_csv(text, separator=separator, has_header=False, skip_rows=1, schema=schema)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError) as error:
         broken = _where_it_breaks(content, separator, len(names), path)
-        raise DataError(broken or one_line(path, error)) from error
+        if broken or not isinstance(error, pl.exceptions.PolarsError):
+            raise DataError(broken or one_line(path, error)) from error
+        return _as_python_reads(content, separator, names)
     if frame[names[-1]].null_count():  # Polars fills short rows up
         broken = _where_it_breaks(content, separator, len(names), path)
         if broken:
@@ -96,7 +99,7 @@ def unpacked(path: Path) -> bytes:
         content = unpacked_text(content, _MAX_BYTES, path)
     if len(content) > _MAX_BYTES:
         raise DataError(f"{path}: is more than {_MAX_BYTES:,} bytes once it is unpacked")
-    if not content.strip():
+    if not content.removeprefix(codecs.BOM_UTF8).strip():
         raise DataError(f"{path}: is empty")
     if b"\x00" in content[:4096]:
         raise DataError(f"{path}: is not text in UTF-8")
@@ -115,11 +118,25 @@ def header(content: bytes, path: Path) -> tuple[list[str], str]:
         raise DataError(
             f"{path}: is not text in UTF-8 (line 1, byte {error.start + 1}): save it as UTF-8"
         ) from error
-    split = {one: next(csv.reader([line], delimiter=one), []) for one in _SEPARATORS}
+    if not line.strip():
+        raise DataError(f"{path}: its first line is empty, and the names of the columns must be there")
+    if "\r" in line:
+        raise DataError(f"{path}: its lines end with carriage returns alone: save it with other line ends")
+    split = {one: _cells(line, one) for one in _SEPARATORS}
     separator = max(_SEPARATORS, key=lambda one: len(split[one]))
     names = [name.strip() for name in split[separator]]
+    if not names:
+        raise DataError(f"{path}: line 1: a quote is not closed, or in the wrong place")
     check_names(names, path)
     return names, separator
+
+
+def _cells(line: str, separator: str) -> list[str]:
+    """The cells of a line; none where it cannot be split so."""
+    try:
+        return next(csv.reader([line], delimiter=separator, strict=True))
+    except csv.Error:
+        return []
 
 
 def check_names(names: list[str], path: Path) -> None:
@@ -170,13 +187,25 @@ def _where_it_breaks(content: bytes, separator: str, columns: int, path: Path) -
     return ""
 
 
+def _as_python_reads(content: bytes, separator: str, names: list[str]) -> "pl.DataFrame":
+    """The rows of a text in which Polars finds a quote inside a cell, like 5" pipe, or an empty line on top."""
+    import polars as pl
+
+    reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), delimiter=separator, strict=True)
+    next(reader)
+    rows = [row for row in reader if row or len(names) == 1]
+    return pl.DataFrame(
+        [row or [""] for row in rows], dict.fromkeys(names, pl.String()), orient="row", strict=False
+    )
+
+
 def _read_binary(path: Path) -> "pl.DataFrame":
     import polars as pl
 
     suffix = path.suffix.lower()
     try:
         if path.name.lower().endswith(JSON_SUFFIXES):
-            return checked(pl.read_ndjson(_json_lines(path), infer_schema_length=None), path)
+            return _read_json(path)
         with path.open("rb") as file:  # by its name Polars would look for patterns and URLs in it
             if suffix == ".parquet":
                 check_cells(file, path)
@@ -186,6 +215,32 @@ def _read_binary(path: Path) -> "pl.DataFrame":
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError) as error:
         raise DataError(one_line(path, error)) from error
     return checked(frame, path)
+
+
+def _read_json(path: Path) -> "pl.DataFrame":
+    import polars as pl
+
+    content = _json_lines(path)
+    try:
+        frame = pl.read_ndjson(content, infer_schema_length=None)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError) as error:
+        for number, line in enumerate(content.split(b"\n"), 1):
+            if line.strip() and not is_json_object(line):
+                raise DataError(f"{path}: line {number:,} is no JSON object") from error
+        raise
+    return checked(frame, path)
+
+
+def is_json_object(line: bytes) -> bool:
+    """Whether a line is a JSON object; NaN and Infinity, which Python writes, are no JSON."""
+    try:
+        return isinstance(json.loads(line, parse_constant=_refuse_constant), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)
 
 
 def _json_lines(path: Path) -> bytes:
@@ -198,9 +253,9 @@ def _json_lines(path: Path) -> bytes:
 
 def checked(frame: "pl.DataFrame", path: Path) -> "pl.DataFrame":
     """Return it with the names of its columns stripped of spaces around them. Raises DataError for bad names."""
-    frame = frame.rename({name: name.strip() for name in frame.columns}) if frame.columns else frame
-    check_names(frame.columns, path)
-    return frame
+    names = [name.strip() for name in frame.columns]
+    check_names(names, path)
+    return frame.rename(dict(zip(frame.columns, names, strict=True))) if names else frame
 
 
 def check_cells(file: IO[bytes], path: Path) -> None:

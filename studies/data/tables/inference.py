@@ -16,6 +16,7 @@ from mlpsearch.studies.data.table_columns import (
     are_numbers,
     category_texts,
     days_of,
+    is_unreadable,
     numbers,
     texts,
 )
@@ -81,15 +82,13 @@ def remarks(schema: TableSchema) -> Iterator[str]:
         yield f"{len(schema.left_out) - _MOST_NAMED:,} more columns are left out"
 
 
-_HELD = {"List": "lists", "Array": "lists", "Struct": "records", "Binary": "bytes"}  # by Polars' types
+_HELD = {"List": "lists", "Array": "lists", "Struct": "records", "Binary": "bytes", "Duration": "durations"}  # by Polars' types
 
 
 def _column(cells: "pl.Series", options: ColumnOptions, where: str) -> TableColumn | str:
     """The column; or why it is left out."""
-    import polars as pl
-
     name = cells.name
-    if cells.dtype.is_nested() or cells.dtype in (pl.Binary, pl.Object):
+    if is_unreadable(cells.dtype):
         return f"it holds {_HELD.get(cells.dtype.base_type().__name__, 'objects')}, which no net can use"
     if name in options.dates:
         return _date(cells, options.dates[name])
@@ -130,8 +129,8 @@ def _refuse_thousands(given: "pl.Series", where: str) -> None:
         return
     if are_numbers(given.filter(~with_comma)):
         raise UnclearColumnError(
-            f"{where}: column {given.name!r} has numbers like {first!r}, whose comma may stand between thousands or "
-            "before decimals: write them with a point or without commas, or leave the column out with columns.ignore",
+            f"{where}: column {given.name!r} has numbers like {first!r}, whose comma may stand between thousands "
+            "or before decimals: write them without commas, or leave the column out with columns.ignore",
             given.name,
         )
 

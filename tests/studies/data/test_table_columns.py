@@ -40,6 +40,11 @@ def test_dates_that_had_a_type_may_come_as_text() -> None:
     np.testing.assert_array_equal(days_of(pl.Series([datetime(2024, 2, 29, 12)]), "%d/%m/%Y"), [19782.5])
 
 
+def test_a_format_may_say_the_time_zone() -> None:
+    times = pl.Series(["2024-02-29T12:00:00+0000", "2024-02-29T12:00:00+0600", "2024-02-29T12:00:00", None])
+    np.testing.assert_array_equal(days_of(times, "%Y-%m-%dT%H:%M:%S%z"), [19782.5, 19782.25, np.nan, np.nan])
+
+
 @pytest.mark.parametrize(
     ("kind", "cells", "expected"),
     [

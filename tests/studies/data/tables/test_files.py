@@ -13,6 +13,7 @@ import pytest
 
 from mlpsearch.models.errors import DataError
 from mlpsearch.studies.data.tables import files
+from mlpsearch.studies.data.tables.batches import batches
 from mlpsearch.studies.data.tables.files import read_table
 from mlpsearch.studies.data.tables.zst import unpacked_text
 
@@ -162,3 +163,32 @@ def test_the_bound_is_that_of_other_packed_files(tmp_path: Path, monkeypatch: py
     (tmp_path / "b.csv.zst").write_bytes(frame(block(1, 2_000, b"a", last=True)))
     with pytest.raises(DataError, match="is more than 1,000 bytes once it is unpacked"):
         read_table(tmp_path / "b.csv.zst")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('a,b\n5" pipe,3\n6" rod,4\n7,8\n', [('5" pipe', "3"), ('6" rod', "4"), ("7", "8")]),
+        ('a,b\nit"s,3\n7,8\n', [('it"s', "3"), ("7", "8")]),
+        ("a,b\n\n1,2\n\n3,4\n", [("1", "2"), ("3", "4")]),
+    ],
+)
+def test_what_polars_refuses_and_python_reads_is_read(
+    tmp_path: Path, text: str, expected: list[tuple[str, str]]
+) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    assert read_table(tmp_path / "a.csv").rows() == expected
+    assert [row for batch in batches(tmp_path / "a.csv") for row in batch.frame.rows()] == expected
+
+
+def test_json_lines_may_begin_with_a_mark_of_the_byte_order(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b'\xef\xbb\xbf{"a": 1}\n{"a": NaN}\n')
+    (batch,) = batches(tmp_path / "a.jsonl")
+    assert (batch.frame.rows(), batch.problems) == ([(1,), (None,)], {1: "is no JSON object"})
+
+
+@pytest.mark.parametrize("content", [b"\n1,2\n", b"a,b\r1,2\r"])
+def test_rows_without_names_above_them_are_refused_some_at_a_time_too(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.csv").write_bytes(content)
+    with pytest.raises(DataError, match=r"first line is empty|carriage returns"):
+        list(batches(tmp_path / "a.csv"))

@@ -4,6 +4,7 @@ import gzip
 import json
 import pickle
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,8 @@ def test_columns_are_what_they_look_like(tmp_path: Path, cells: list[str], kind:
 
 
 @pytest.mark.parametrize(
-    "cells", [["950", "1,234", "12,000"], ["1,234,567", "-1,234", "3"], ["1,234.50", "0.75", "NA"], ["1,234", "1,235"]]
+    "cells",
+    [["950", "1,234", "12,000"], ["1,234,567", "-1,234", "3"], ["1,234.50", "0.75", "NA"], ["1,234", "1,235"]],
 )
 def test_commas_between_thousands_are_no_decimal_commas(tmp_path: Path, cells: list[str]) -> None:
     path = csv(tmp_path / "t.csv", rows(price=(cells * ROWS)[:ROWS]), separator=";")
@@ -405,6 +407,24 @@ MISTAKES: dict[str, tuple[Any, dict[str, Any], str]] = {
     "no group column": (rows(), {"group": "patient"}, "has no column 'patient'"),
     "ambiguous dates": (rows(day=["3/4/2024"] * ROWS), {}, r"dates like '3/4/2024': say which is the day"),
     "another format": (b"\x00\x01\x02", {}, "is not text in UTF-8"),
+    "a mark of the byte order alone": (b"\xef\xbb\xbf", {}, "is empty"),
+    "an empty first line": (b"\na,class\n1,x\n2,y\n", {}, "its first line is empty, and the names of the columns"),
+    "carriage returns alone": (b"a,class\r1,x\r2,y\r", {}, "its lines end with carriage returns alone"),
+    "two names but for a space": (
+        pl.DataFrame({"a": [1, 2], "a ": [1, 2], "class": ["x", "y"]}),
+        {},
+        "has two columns 'a'",
+    ),
+    "a label of lengths of time": (
+        pl.DataFrame({"a": [1, 2], "class": [timedelta(1), timedelta(2)]}),
+        {},
+        "column 'class' holds Duration",
+    ),
+    "NaN in JSON": (
+        b'{"a": 1, "class": "x"}\n{"a": NaN, "class": "y"}\n',
+        {"name": "a.jsonl"},
+        "line 2 is no JSON object",
+    ),
     "nothing left": ({"a": [1] * ROWS, "class": rows()["class"]}, {}, r"nothing is left .*a: all its cells are 1"),
     "a class that could do something to a terminal": (
         rows(**{"class": ["yes", "no\x1b[2J"] * (ROWS // 2)}),
@@ -444,10 +464,13 @@ def test_a_quantity_is_no_class(tmp_path: Path) -> None:
         source(csv(tmp_path / "a.csv", table)).decode("train")
 
 
-def test_a_column_of_lists_is_named(tmp_path: Path) -> None:
-    frame = pl.DataFrame(rows()).with_columns(bad=pl.Series([[1, 2]] * ROWS))
+@pytest.mark.parametrize(
+    ("cell", "kind"), [([1, 2], "lists"), (timedelta(1), "durations"), (b"x", "bytes")]
+)
+def test_a_column_of_a_type_that_no_net_can_use_is_named(tmp_path: Path, cell: Any, kind: str) -> None:
+    frame = pl.DataFrame(rows()).with_columns(bad=pl.Series([cell] * ROWS))
     frame.write_parquet(tmp_path / "a.parquet")
-    assert columns(tmp_path / "a.parquet")["bad"] == "it holds lists, which no net can use"
+    assert columns(tmp_path / "a.parquet")["bad"] == f"it holds {kind}, which no net can use"
 
 
 def test_a_pickle_is_not_opened(tmp_path: Path) -> None:
