@@ -43,8 +43,9 @@ def create_or_resume(url: str, spec: StudySpec, *, trials: int | None, source: d
         _refuse_drift(record, spec, source)
         record.claim_files()
         _enlarge(record, spec, trials)
-        if spec.confirm != record.spec.confirm:
-            record.set("spec", record.spec.model_copy(update={"confirm": spec.confirm}).to_json())
+        own = {"confirm": spec.confirm, "test": spec.test}  # the test: where its rows are by now
+        if own != {key: getattr(record.spec, key) for key in own}:
+            record.set("spec", record.spec.model_copy(update=own).to_json())
             record = load_study(storage, spec.name)
         if record.attributes()["source"] != source:  # the same images at a new place
             record.set("source", source)
@@ -66,11 +67,22 @@ def plan_confirmation(record: StudyRecord, runs: list[PlannedRun]) -> StudyRecor
             more |= {"confirms": record.id, "plan": []}
             _create(record.storage, name, record.spec, attributes["source"], record.file_store, more)
             confirmation = load_study(record.storage, name)
+        elif _follow(confirmation, record):
+            confirmation = load_study(record.storage, confirmation.name)
         if confirmation.plan != runs:
             budget = Budget(trials=max(1, len(runs)), epochs=record.spec.budget.epochs)
             confirmation.set("budget", budget.model_dump())
             confirmation.set("plan", [asdict(run) for run in runs])
     return confirmation
+
+
+def _follow(confirmation: StudyRecord, record: StudyRecord) -> bool:
+    """Have a confirmation look for the data where its study does by now; whether anything changed."""
+    now, kept = record.attributes(), confirmation.attributes()
+    changed = [key for key in ("source", "spec") if kept[key] != now[key]]
+    for key in changed:
+        confirmation.set(key, now[key])
+    return bool(changed)
 
 
 def _create(

@@ -9,6 +9,7 @@ from typing import Any
 from mlpsearch.models.paths import expanded
 from mlpsearch.studies.spec.messages import Mistake, spec_error
 from mlpsearch.studies.spec.study import VALIDATION, StudySpec
+from mlpsearch.studies.spec.table_options import TEST_SHARE
 
 MAX_FILE_BYTES = 1_000_000
 
@@ -17,7 +18,7 @@ MAX_FILE_BYTES = 1_000_000
 MAY_DIFFER = {
     *("budget.trials", "budget.seconds", "budget.total_epochs"),
     *("confirm.top", "confirm.seeds", "confirm.report"),
-    *("data", "test"),
+    "data",
 }
 
 
@@ -46,9 +47,15 @@ def parse_spec(text: str, where: str) -> StudySpec:
 
 
 def differences(old: StudySpec, new: StudySpec) -> list[str]:
-    """What another specification changes in what is searched, a line a key; MAY_DIFFER is left out."""
+    """What another specification changes in what is searched, a line a key; MAY_DIFFER is left out.
+
+    A file of test rows may be at another path, as data may.
+    """
     # Specifications of earlier versions state the number that is meant where there is none.
-    before, after = ({"validation": VALIDATION} | dict(_leaves(spec.to_json())) for spec in (old, new))
+    meant = {"validation": VALIDATION, "test": TEST_SHARE}
+    before, after = (meant | dict(_leaves(spec.to_json())) for spec in (old, new))
+    if isinstance(old.test, str) and isinstance(new.test, str):
+        after["test"] = old.test
     return [
         f"{key}: {_written(before, key)} → {_written(after, key)}"
         for key in before | after

@@ -201,3 +201,44 @@ def test_a_table_without_test_rows_is_searched_and_no_more(
         answer = mlpsearch(command, "shop")
         assert (answer.code, answer.err) == (1, "error: study shop: test = 0 holds no row out to test it on\n")
     assert openings == []
+
+
+@pytest.fixture
+def with_test_file(tmp_path: Path, mlpsearch: Command) -> str:
+    """Searches a study of two files of rows, without a test; returns its file's text."""
+    shop().write_csv(tmp_path / "shop.csv")
+    shop(40, seed=1).write_csv(tmp_path / "held.csv")
+    text = STUDY.format(net="numpy", preprocessing="standardize", more='test = "held.csv"')
+    (tmp_path / "shop.toml").write_text(text)
+    assert mlpsearch("run", "shop.toml", "--no-evaluate").code == 0
+    return text
+
+
+def test_a_file_of_test_rows_may_be_moved(with_test_file: str, mlpsearch: Command, tmp_path: Path) -> None:
+    (tmp_path / "later").mkdir()
+    (tmp_path / "held.csv").rename(tmp_path / "later" / "test.csv")
+    (tmp_path / "shop.toml").write_text(with_test_file.replace("held.csv", "later/test.csv"))
+    answer = mlpsearch("run", "shop.toml")
+    assert answer.code == 0, answer.err
+    assert json.loads(mlpsearch("status", "shop", "--json").out)["tests"][0]["images"] == 40
+
+
+def test_another_machine_has_the_test_rows_beside_its_table(
+    with_test_file: str, mlpsearch: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "copy").mkdir()
+    for name in ("shop.csv", "held.csv"):
+        (tmp_path / name).rename(tmp_path / "copy" / name)
+    monkeypatch.setenv("MLPSEARCH_DATA", str(tmp_path / "copy" / "shop.csv"))
+    answer = mlpsearch("confirm", "shop")
+    assert answer.code == 0, answer.err
+    assert mlpsearch("export", "shop", "-o", "best").code == 0
+    assert "the same weights bit for bit" in mlpsearch("train", "best").out
+
+
+@pytest.mark.parametrize("test", ["0", "0.5"])
+def test_a_file_of_test_rows_cannot_become_a_share(
+    with_test_file: str, mlpsearch: Command, tmp_path: Path, test: str
+) -> None:
+    (tmp_path / "shop.toml").write_text(with_test_file.replace('"held.csv"', test).partition("[confirm]")[0])
+    assert f'test: "{tmp_path}/held.csv" → {float(test)}' in mlpsearch("run", "shop.toml").err
