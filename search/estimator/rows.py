@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpsearch.models.errors import RowsError
-from mlpsearch.studies.data.table_columns import numbers, texts
+from mlpsearch.studies.data.table_columns import category_texts, numbers
 from mlpsearch.studies.spec.table_options import ColumnOptions, TableOptions
 
 if TYPE_CHECKING:
@@ -85,9 +85,9 @@ def _class_names(classes: NDArray[Any]) -> list[str]:
     """A text for each class: as it is written where that tells them apart, else its number."""
     import polars as pl
 
-    names = [str(one) for one in classes.tolist()]
-    sound = len({*names}) == len(names) <= _MOST_NUMBERS and all(name.isprintable() for name in names)
-    if sound and texts(pl.Series("classes", names)).to_list() == names:
+    names = category_texts(pl.Series("classes", [str(one) for one in classes.tolist()])).to_list()
+    sound = len({*names}) == len(names) <= _MOST_NUMBERS and None not in names
+    if sound and all(name.isprintable() for name in names):
         return names
     return [f"class {number}" for number in range(len(classes))]
 

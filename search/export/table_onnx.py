@@ -18,6 +18,7 @@ from mlpsearch.studies.data.table_columns import (
     EMPTY,
     MISSING,
     MONTHS,
+    TOO_LARGE,
     WEEKDAYS,
     TableColumn,
     TableSchema,
@@ -65,7 +66,7 @@ class TableNodes:
 
     def _number(self, given: str, place: int, column: Column) -> list[str]:
         """What a net gets of a column of numbers, and whether one is missing."""
-        there = self._is_below(given, np.inf)  # a missing number, NaN, is not below anything
+        there = self._is_below(given, TOO_LARGE)  # a missing number, NaN, is not below anything
         center = self._constant(self._arrays["center"][place])
         value = self._add("Where", there, given, center)
         parts = [self._float(self._encoded(value, center, place))]

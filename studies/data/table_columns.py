@@ -1,6 +1,7 @@
 """What a column is, and its cells as numbers: the rules are made of training rows, and hold for all others.
 
-A cell is empty where it holds nothing, or NA, N/A, NaN, NULL or ?; of a number also where it is infinite.
+A cell is empty where it holds nothing, or NA, N/A, NaN, NULL or ?; of a number also where it is infinite, or so
+large that its square is.
 """
 
 from typing import TYPE_CHECKING, Literal
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 EMPTY = ("", "na", "n/a", "nan", "null", "?")
 MISSING = ""  # the category of an empty cell
+TOO_LARGE = 1e150  # who writes more, like the largest float, means that there is none
 BOOLEANS = ("false", "true")
 _MOST_WHOLE = 2.0**53  # above, not every whole number is a float, and texts of floats have exponents
 _WHOLE = r"^(-?(?:0|[1-9][0-9]*))\.0+$"
@@ -172,10 +174,10 @@ def _float_texts(cells: "pl.Series") -> "pl.Series":
 
 
 def numbers(cells: "pl.Series", *, decimal_comma: bool = False) -> NDArray[np.float64]:
-    """Return cells as numbers, float64, NaN where there is none or an infinite one."""
+    """Return cells as numbers, float64, NaN where there is none, or one of 1e150 or more."""
     values = _floats(cells, decimal_comma)
     array = values.fill_null(float("nan")).to_numpy().astype(np.float64, copy=True)
-    array[~np.isfinite(array)] = np.nan
+    array[~(np.abs(array) < TOO_LARGE)] = np.nan
     return array
 
 

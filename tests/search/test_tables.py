@@ -208,7 +208,7 @@ def with_test_file(tmp_path: Path, mlpsearch: Command) -> str:
     """Searches a study of two files of rows, without a test; returns its file's text."""
     shop().write_csv(tmp_path / "shop.csv")
     shop(40, seed=1).write_csv(tmp_path / "held.csv")
-    text = STUDY.format(net="numpy", preprocessing="standardize", more='test = "held.csv"')
+    text = STUDY.format(net="numpy", preprocessing="standardize", more='test = "held.csv"').replace("= 12", "= 2")
     (tmp_path / "shop.toml").write_text(text)
     assert mlpsearch("run", "shop.toml", "--no-evaluate").code == 0
     return text
@@ -234,11 +234,3 @@ def test_another_machine_has_the_test_rows_beside_its_table(
     assert answer.code == 0, answer.err
     assert mlpsearch("export", "shop", "-o", "best").code == 0
     assert "the same weights bit for bit" in mlpsearch("train", "best").out
-
-
-@pytest.mark.parametrize("test", ["0", "0.5"])
-def test_a_file_of_test_rows_cannot_become_a_share(
-    with_test_file: str, mlpsearch: Command, tmp_path: Path, test: str
-) -> None:
-    (tmp_path / "shop.toml").write_text(with_test_file.replace('"held.csv"', test).partition("[confirm]")[0])
-    assert f'test: "{tmp_path}/held.csv" → {float(test)}' in mlpsearch("run", "shop.toml").err

@@ -16,14 +16,14 @@ from mlpsearch.studies.data.arrays.layout import Arrays, Pair, find_arrays
 from mlpsearch.studies.data.decoded import DataSource, DecodedImages, SplitName, digest_of_files
 from mlpsearch.studies.data.labels import MOST_CLASSES, class_names, class_numbers
 from mlpsearch.studies.data.stratified import held_out_rows
-from mlpsearch.studies.data.table_columns import texts
+from mlpsearch.studies.data.table_columns import category_texts
 from mlpsearch.studies.data.tables.source import TableSource
 from mlpsearch.studies.spec.table_options import ARRAY_LABEL, TEST_SHARE, TableOptions
 
 if TYPE_CHECKING:
     import polars as pl
 
-_READING = 1  # counts the ways in which arrays were read: caches of an earlier one are not used
+_READING = 2  # counts the ways in which arrays were read: caches of an earlier one are not used
 
 
 def array_source(path: Path, share: float = TEST_SHARE) -> DataSource:
@@ -50,10 +50,10 @@ def label_texts(labels: NDArray[Any], where: str) -> "pl.Series":
     if labels.dtype.kind == "S":
         labels = _decoded(labels, where)
     if labels.dtype.kind == "U":
-        return texts(pl.Series(ARRAY_LABEL, _valid(labels, where).tolist(), pl.String))
+        return category_texts(pl.Series(ARRAY_LABEL, _valid(labels, where).tolist(), pl.String))
     if labels.dtype.kind == "f":
-        return texts(pl.Series(ARRAY_LABEL, labels.astype(np.float64)))
-    return texts(pl.Series(ARRAY_LABEL, labels.astype(labels.dtype.newbyteorder("="))))
+        return category_texts(pl.Series(ARRAY_LABEL, labels.astype(np.float64)))
+    return category_texts(pl.Series(ARRAY_LABEL, labels.astype(labels.dtype.newbyteorder("="))))
 
 
 def _decoded(labels: NDArray[Any], where: str) -> NDArray[Any]:

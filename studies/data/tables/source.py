@@ -19,7 +19,7 @@ from mlpsearch.models.errors import DataError
 from mlpsearch.studies.data.decoded import DecodedImages, SealedCounts, SplitName, digest_of_files
 from mlpsearch.studies.data.duplicates import count_known, row_hashes
 from mlpsearch.studies.data.stratified import TEST_SEED, split_groups, split_rows
-from mlpsearch.studies.data.table_columns import TableSchema, days_of, numbers, texts
+from mlpsearch.studies.data.table_columns import TableSchema, category_texts, days_of, numbers, texts
 from mlpsearch.studies.data.tables.files import is_number, read_table
 from mlpsearch.studies.data.tables.inference import infer, remarks
 from mlpsearch.studies.spec.table_options import TableOptions
@@ -27,7 +27,7 @@ from mlpsearch.studies.spec.table_options import TableOptions
 if TYPE_CHECKING:
     import polars as pl
 
-_READING = 2  # counts the ways in which tables were read: caches of an earlier one are not used
+_READING = 3  # counts the ways in which tables were read: caches of an earlier one are not used
 _MOST_CLASSES = 1_000
 _YEAR_FIRST = r"^\d{4}[-/]\d{2}"
 _MOST_NUMBERS = 50  # different numbers in a label: more are no classes
@@ -35,7 +35,7 @@ _MOST_NUMBERS = 50  # different numbers in a label: more are no classes
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Rows:
-    """The rows of a file that have a label. labels: of each, a text."""
+    """The rows of a file that have a label. labels: of each, a text, the same from every type of file."""
 
     file: Path
     frame: "pl.DataFrame"
@@ -142,7 +142,7 @@ class TableSource:
             if name not in frame.columns:
                 raise DataError(f"{path}: has no column {name!r} ({_what_it_has(frame.columns)})")
         try:
-            labels = texts(frame[label])
+            labels = category_texts(frame[label])
         except DataError as error:
             raise DataError(f"{path}: {error}") from None
         without = labels.null_count()

@@ -73,6 +73,18 @@ def shares_of() -> Callable[..., list[list[float]]]:
     return lambda *given: run_onnx(model, schema, pl.DataFrame({"city": given}))[1].tolist()
 
 
+def test_a_number_too_large_to_be_one_is_empty() -> None:
+    config = TrainConfig(hidden_size=8, depth=2, preprocessing="standardize")
+    values = [1.0, 2.0, 4.0, None, np.finfo(np.float64).max, 9.0, np.finfo(np.float64).min, 3.0]
+    frame = pl.DataFrame({"size": values * 3})
+    schema, arrays = drawn_net(frame, config)
+    assert np.isfinite([arrays["center"], arrays["spread"]]).all()
+    stored = schema.encoded(frame, "a.csv")
+    assert np.isnan(stored[[3, 4, 6], 0]).all()
+    _, shares = run_onnx(onnx_model(export_of(schema, arrays, config, "numpy"), arrays), schema, frame)
+    assert shares[3].tolist() == shares[4].tolist() == shares[6].tolist()
+
+
 def test_an_unknown_category_is_none_of_them(shares_of: Callable[..., list[list[float]]]) -> None:
     lima, oslo, rome, empty, rare, other = shares_of("Lima", "Oslo", "Rome", "", "Ulm", "Mars")
     assert other not in [lima, oslo, rome, empty, rare]

@@ -146,6 +146,28 @@ def test_differences_name_the_keys_and_both_values(old: str, new: str, lines: li
     assert differences(before, parse_spec(DRIFT_BASE.replace(old, new), "new.toml")) == lines
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "lines"),
+    [
+        ('"a.csv"', '"elsewhere/b.csv"', []),
+        ('"a.csv"', "0.5", ['test: "a.csv" → 0.5']),
+        ('"a.csv"', "0", ['test: "a.csv" → 0.0']),
+        ("0.3", '"a.csv"', ['test: 0.3 → "a.csv"']),
+        ("0.2", None, []),
+        ("0.3", None, ["test: 0.3 → 0.2"]),
+    ],
+)
+def test_a_file_of_test_rows_may_be_elsewhere_and_a_share_stays(
+    old: str, new: str | None, lines: list[str]
+) -> None:
+    table = MINIMAL.replace('"digits"', '"table"\ndata = "t.csv"\nlabel = "class"\nTEST')
+    before, after = (
+        parse_spec(table.replace("TEST", "" if test is None else f"test = {test}"), "my.toml")
+        for test in (old, new)
+    )
+    assert differences(before, after) == lines
+
+
 def test_nets_are_the_ones_there_are() -> None:
     assert typing.get_args(StudySpec.model_fields["net"].annotation) == models.NETS
 

@@ -4,7 +4,7 @@ import gzip
 import json
 import pickle
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,30 @@ def test_every_format_gives_the_same_rows(tmp_path: Path) -> None:
     (tmp_path / "h.csv").write_bytes(b"\xef\xbb\xbf" + (tmp_path / "a.csv").read_bytes().replace(b"\n", b"\r\n"))
     for name in ("b.tsv", "c.csv", "d.csv.gz", "e.parquet", "f.feather", "g.jsonl", "h.csv"):
         assert load(tmp_path / name).fingerprint == expected.fingerprint, name
+
+
+@pytest.mark.parametrize(
+    ("written", "typed", "classes"),
+    [
+        (["1.0", "0"], [1, 0], ("0", "1")),
+        (["1", "0.0"], [1.0, 0.0], ("0", "1")),
+        (["True", "FALSE"], [True, False], ("false", "true")),
+        (["2024-01-31", "2023-12-24"], [date(2024, 1, 31), date(2023, 12, 24)], ("2023-12-24", "2024-01-31")),
+        (["1.50", "0.5"], [1.5, 0.5], None),
+    ],
+)
+def test_classes_have_one_name_whatever_type_their_column_has(
+    tmp_path: Path, written: list[str], typed: list[Any], classes: tuple[str, ...] | None
+) -> None:
+    text = csv(tmp_path / "a.csv", rows(**{"class": written * (ROWS // 2)}))
+    pl.DataFrame(rows(**{"class": typed * (ROWS // 2)})).write_parquet(tmp_path / "a.parquet")
+    found = [load(path) for path in (text, tmp_path / "a.parquet")]
+    if classes is None:  # what a decimal place says stays as it is written
+        assert [one.classes for one in found] == [("0.5", "1.50"), ("0.5", "1.5")]
+    else:
+        assert [one.classes for one in found] == [classes, classes]
+        assert found[0].fingerprint == found[1].fingerprint
+        assert load(text, test=str(tmp_path / "a.parquet")).sealed is not None
 
 
 def test_the_rows_are_stored_as_numbers_and_numbers_of_categories(tmp_path: Path) -> None:
