@@ -23,7 +23,7 @@ from mlpsearch.studies.spec.table_options import ColumnOptions, TableOptions
 DOCUMENT = "export.toml"  # in an exported folder
 SUFFIXES = (".toml", ".json")
 
-_MAX_BYTES = 4_000_000
+_MAX_BYTES = 32_000_000  # a table may have thousands of columns, and each a thousand categories
 _FARTHEST_DAY = 10**8  # from 1970
 _ADDED = {"bins", "class_weights"}  # fields of the configuration that older exports do not have, and do not use
 
@@ -260,13 +260,22 @@ class Export(_Table):
 
 
 def write_export(export: Export, path: Path) -> None:
-    """Write a .toml or .json file. Raises ExportError for another suffix, and where it cannot be written."""
+    """Write a .toml or .json file. Raises ExportError for another suffix, for a document that would be too large
+    to be read again, and where it cannot be written.
+    """
     if path.suffix not in SUFFIXES:
         raise ExportError(
             f"{path}: must end in {' or '.join(SUFFIXES)}, or name a folder, without a suffix", path=path
         )
+    content = export_text(export, path.suffix).encode()
+    if len(content) > _MAX_BYTES:
+        raise ExportError(
+            f"{path}: would have {len(content):,} bytes, and an export has at most {_MAX_BYTES:,}: "
+            "of its table, leave out columns of many long categories",
+            path=path,
+        )
     try:
-        write_atomically(path, export_text(export, path.suffix).encode())
+        write_atomically(path, content)
     except OSError as error:
         raise ExportError(f"{path}: cannot be written ({error.strerror})", path=path) from error
 

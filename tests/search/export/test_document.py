@@ -210,7 +210,7 @@ def test_the_key_of_a_mistake_stands_in_a_field(document: dict[str, Any], tmp_pa
         ("x.toml", b"\x80\x04K\x01.", "'utf-8' codec can't decode byte 0x80 in position 0: invalid start byte"),
         ("x.toml", b"", "study: field required"),
         ("x.toml", b"a = " + b"[" * 100_000, "is nested too deeply"),
-        ("x.toml", b"#" * 4_000_001, "larger than 4,000,000 bytes; not an export"),
+        ("x.toml", b"#" * 32_000_001, "larger than 32,000,000 bytes; not an export"),
         ("x.toml", b"trial = 1" + b"0" * 5000, "Exceeds the limit (4300 digits) for integer string conversion"),
         ("x.json", b"", "Expecting value: line 1 column 1 (char 0)"),
         ("x.json", b"[]", "the document: input should be a valid dictionary or instance of Export"),
@@ -235,5 +235,15 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_a_file_without_end_is_refused(tmp_path: Path) -> None:
     (tmp_path / "best").mkdir()
     (tmp_path / "best" / DOCUMENT).symlink_to("/dev/zero")
-    with pytest.raises(ExportError, match="larger than 4,000,000 bytes; not an export"):
+    with pytest.raises(ExportError, match="larger than 32,000,000 bytes; not an export"):
         read_export(tmp_path / "best")
+
+
+def test_what_could_not_be_read_again_is_not_written(
+    folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export = read_export(folder())
+    monkeypatch.setattr("mlpsearch.search.export.document._MAX_BYTES", 100)
+    with pytest.raises(ExportError, match=r"would have .* bytes, and an export has at most 100"):
+        write_export(export, tmp_path / "x.toml")
+    assert not (tmp_path / "x.toml").exists()
