@@ -40,8 +40,8 @@ FORMAT_VERSION = 1
 class CachedImages(DecodedImages):
     """One split of a source; images and labels are memory-mapped and read-only.
 
-    fingerprint: SHA-256 of images, labels, class names and shape, in hexadecimal digits: the same for the
-        same images, whatever form they came in.
+    fingerprint: SHA-256 of images, labels, class names, shape and groups, in hexadecimal digits: the same for
+        the same images, whatever form they came in.
     """
 
     fingerprint: str
@@ -206,4 +206,6 @@ def _content_fingerprint(decoded: DecodedImages) -> str:
     digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
     digest.update(np.ascontiguousarray(decoded.images).data)
     digest.update(np.ascontiguousarray(decoded.labels, dtype="<i8").data)
+    if decoded.groups is not None:  # they decide how the rows are split
+        digest.update(np.ascontiguousarray(decoded.groups, dtype="<i8").data)
     return digest.hexdigest()

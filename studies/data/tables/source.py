@@ -189,7 +189,7 @@ class TableSource:
 
     def _groups(self, frame: "pl.DataFrame") -> NDArray[np.int64] | None:
         name = self._options.group
-        return None if name is None else _places(texts(frame[name]).fill_null(""))
+        return None if name is None else _places(category_texts(frame[name]).fill_null(""))
 
     def _classes(self, rows: _Rows, training: NDArray[np.int64]) -> tuple[str, ...]:
         """The classes of these rows, those that are numbers in their order."""

@@ -274,6 +274,16 @@ def test_rows_of_a_group_are_on_one_side(tmp_path: Path) -> None:
     assert data.table.left_out == {"patient": "the group"}
 
 
+def test_other_groups_are_other_data(tmp_path: Path) -> None:
+    groups = [number // 4 for number in range(ROWS)]
+    path = csv(tmp_path / "a.csv", rows(patient=groups))
+    first = load(path, group="patient", test=0.0).fingerprint
+    csv(path, rows(patient=[f"{number}.0" if number % 2 else number for number in groups]))
+    assert load(path, group="patient", test=0.0).fingerprint == first, "7 and 7.0 are one patient"
+    csv(path, rows(patient=[number // 5 for number in range(ROWS)]))
+    assert load(path, group="patient", test=0.0).fingerprint != first
+
+
 def test_the_newest_rows_are_the_test_and_then_the_validation(tmp_path: Path) -> None:
     order = np.random.default_rng(1).permutation(ROWS)
     days = [f"2024-01-{1 + day % 28:02d}" if day < 28 else f"2024-02-{day - 27:02d}" for day in order]
