@@ -1,5 +1,6 @@
 """A study file for a table that somebody has: ranges that fit its size, and comments that say why."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -188,6 +189,6 @@ def _relative(data: Path, path: Path) -> str:
 
 
 def file_name(table: Path) -> Path:
-    """Return the name of a study file for a table: the table's, in the current folder."""
-    name = table.name.partition(".")[0] or "table"
-    return Path(f"{name}.toml")
+    """Return the name of a study file for a table, in the current folder: the table's, but for what no study has."""
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", table.name.partition(".")[0]).strip("-_")
+    return Path(f"{name[:100] or 'table'}.toml")

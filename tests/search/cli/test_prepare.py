@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from mlpsearch.search.cli.common import show
+from mlpsearch.search.new_study import file_name
 from mlpsearch.studies.spec.reading import load_spec
 from mlpsearch.studies.spec.table_options import ColumnOptions
 from tests.search.conftest import Command
@@ -32,6 +33,20 @@ def test_from_a_table_to_a_tested_net_with_two_commands(table: Path, mlpsearch: 
     Path("shop.toml").write_text(text.replace("epochs = 100", "epochs = 3"))
     run = mlpsearch("run", "shop.toml", "--trials", "2", "--no-evaluate")
     assert run.code == 0, run.err
+
+
+@pytest.mark.parametrize(
+    ("table", "name"),
+    [
+        ("my data (1).csv", "my-data-1"),
+        ("_größe.csv.gz", "gr-e"),
+        (".csv", "table"),
+        ("é.parquet", "table"),
+        ("a" * 150, "a" * 100),
+    ],
+)
+def test_a_study_file_has_a_name_that_a_study_can_have(table: str, name: str) -> None:
+    assert file_name(Path(table)) == Path(f"{name}.toml")
 
 
 @pytest.mark.parametrize(("rows", "epochs"), [(160, 100), (6_000, 50), (20_000, 30), (200_000, 12)])
