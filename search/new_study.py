@@ -189,6 +189,6 @@ def _relative(data: Path, path: Path) -> str:
 
 
 def file_name(table: Path) -> Path:
-    """Return the name of a study file for a table, in the current folder: the table's, but for what no study has."""
+    """Return the path of a study file for a table: its name in the current folder, but for what no study has."""
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", table.name.partition(".")[0]).strip("-_")
     return Path(f"{name[:100] or 'table'}.toml")

@@ -82,7 +82,13 @@ def remarks(schema: TableSchema) -> Iterator[str]:
         yield f"{len(schema.left_out) - _MOST_NAMED:,} more columns are left out"
 
 
-_HELD = {"List": "lists", "Array": "lists", "Struct": "records", "Binary": "bytes", "Duration": "durations"}  # by Polars' types
+_HELD = {  # by Polars' types
+    "List": "lists",
+    "Array": "lists",
+    "Struct": "records",
+    "Binary": "bytes",
+    "Duration": "durations",
+}
 
 
 def _column(cells: "pl.Series", options: ColumnOptions, where: str) -> TableColumn | str:

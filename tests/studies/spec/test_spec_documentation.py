@@ -23,7 +23,9 @@ def table_rows() -> dict[str, str]:
 
 
 def test_the_example_of_the_documentation_is_a_study_file() -> None:
-    example, of_a_table, of_arrays, of_images = re.findall(r"```toml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    example, of_a_table, of_arrays, of_images = re.findall(
+        r"```toml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL
+    )
     assert parse_spec(of_a_table, "study-file.md").table_options is not None
     assert parse_spec(of_arrays, "study-file.md").dataset == "arrays"
     assert parse_spec(of_images, "study-file.md").data_options == ImageOptions(size=32)

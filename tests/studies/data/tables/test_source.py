@@ -498,9 +498,7 @@ def test_a_quantity_is_no_class(tmp_path: Path) -> None:
         source(csv(tmp_path / "a.csv", table)).decode("train")
 
 
-@pytest.mark.parametrize(
-    ("cell", "kind"), [([1, 2], "lists"), (timedelta(1), "durations"), (b"x", "bytes")]
-)
+@pytest.mark.parametrize(("cell", "kind"), [([1, 2], "lists"), (timedelta(1), "durations"), (b"x", "bytes")])
 def test_a_column_of_a_type_that_no_net_can_use_is_named(tmp_path: Path, cell: Any, kind: str) -> None:
     frame = pl.DataFrame(rows()).with_columns(bad=pl.Series([cell] * ROWS))
     frame.write_parquet(tmp_path / "a.parquet")
