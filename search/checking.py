@@ -13,7 +13,7 @@ from mlpsearch.studies.data.table_columns import MISSING
 from mlpsearch.studies.data.training import TrainingData, check_images, remarks_on, validation_in_training
 from mlpsearch.studies.study_data import find_spec, load_spec_data
 
-_LOPSIDED = 0.8  # the share of one class above which its share is an accuracy that says nothing
+LOPSIDED = 0.7  # the share of the largest class above which accuracy says little
 _FEW = 3_000  # rows in all: of fewer, an accuracy on validation rows is mostly luck
 _RARE = 10  # rows of a class
 _GIVES_AWAY = 0.98  # balanced accuracy of one column alone
@@ -138,7 +138,7 @@ def _empty(codes: NDArray[np.float64], categories: list[str]) -> int:
 def _warnings(images: TrainingData, known: int | None) -> Iterator[str]:
     counts = _classes(images)
     total, most = sum(counts.values()), max(counts, key=lambda name: counts[name])
-    if counts[most] > _LOPSIDED * total:
+    if counts[most] > LOPSIDED * total:
         share = counts[most] / total
         yield (
             f"{share:.1%} are {most!r}: a net that says nothing else has that accuracy; "

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mlpsearch.models.errors import SpecError
 from mlpsearch.models.paths import write_atomically
+from mlpsearch.search.checking import LOPSIDED
 from mlpsearch.studies.data.table_columns import TableSchema, UnclearColumnError
 from mlpsearch.studies.data.training import TABLE_VALIDATION, TrainingData, load_training
 from mlpsearch.studies.spec.reading import parse_spec
@@ -59,7 +60,6 @@ label_smoothing = 0.05
 
 
 FOLDS = 5
-_LOPSIDED = 0.8  # the share of the largest class above which accuracy says little
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ def _advice(images: TrainingData, size: _Size) -> str:
     counts, lines = _counts(images), []
     if _in_folds(images, size):
         lines.append("# One validation split of so few rows is mostly luck, so each trial trains on five folds.")
-    if counts.max() > _LOPSIDED * counts.sum():
+    if counts.max() > LOPSIDED * counts.sum():
         lines.append('# A class is rare. Where it matters most: metric = "balanced-accuracy" or "auc".')
     return "\n".join(lines)
 

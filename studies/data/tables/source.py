@@ -175,6 +175,8 @@ class TableSource:
         if name is None:
             return None
         cells, formats = frame[name], self._options.columns.dates
+        if texts(cells).is_null().all():
+            raise DataError(f"{self._path}: order = {name!r}: all its cells are empty, so no row is the newest")
         values = days_of(cells, formats[name]) if name in formats else numbers(cells)
         if name not in formats and (np.isnan(values).all() or cells.dtype.is_temporal()):
             text = texts(cells)

@@ -372,6 +372,12 @@ def test_dates_with_a_format_put_rows_in_their_order(tmp_path: Path) -> None:
     assert sorted(held_out.images[:, 2]) == [*range(35, 43)]
 
 
+def test_an_order_by_nothing_is_refused(tmp_path: Path) -> None:
+    path = csv(tmp_path / "a.csv", rows(day=[""] * ROWS))
+    with pytest.raises(DataError, match="order = 'day': all its cells are empty, so no row is the newest"):
+        source(path, order="day").decode("train")
+
+
 def test_groups_are_split_near_the_wanted_number() -> None:
     groups = np.repeat(np.arange(20), 5)
     kept, held_out = split_groups(groups, 30, seed=0, where="g")
