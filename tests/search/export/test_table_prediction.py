@@ -150,12 +150,17 @@ def test_lines_of_json_that_are_no_rows_are_named(best: Path, mlpsearch: Command
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv.gz", gzip.compress(b"city,day,spent\nRome,,1\n")[:-9], "is damaged or ends too early: is the"),
+        (
+            "a.csv.gz",
+            gzip.compress(b"city,day,spent\nRome,,1\n", mtime=0)[:-9],
+            "is damaged or ends too early: is the",
+        ),
         ("a.csv", b"city,day,spent\n" + b"x" * 2**24, "has a line of more than 16,777,216 characters"),
         ("a.parquet", b"PAR1 and no more", "cannot be read as a table ("),
         ("a.pkl", b"", "a pickle can run any program, so it is not read"),
         ("none.csv", None, "cannot be read (No such file or directory)"),
     ],
+    ids=["packed", "long", "parquet", "pickle", "none"],  # two processes must agree on them
 )
 def test_files_that_cannot_be_read_on(
     best: Path, mlpsearch: Command, tmp_path: Path, name: str, content: bytes | None, message: str
