@@ -10,10 +10,15 @@ from numpy.typing import NDArray
 from mlpsearch.models.inputs.data import Split
 from mlpsearch.search.measuring import measure, memory_before_data
 from mlpsearch.studies.data.table_columns import MISSING
-from mlpsearch.studies.data.training import TrainingData, check_images, remarks_on, validation_in_training
+from mlpsearch.studies.data.training import (
+    LOPSIDED,
+    TrainingData,
+    check_images,
+    remarks_on,
+    validation_in_training,
+)
 from mlpsearch.studies.study_data import find_spec, load_spec_data
 
-LOPSIDED = 0.7  # the share of the largest class above which accuracy says little
 _FEW = 3_000  # rows in all: of fewer, an accuracy on validation rows is mostly luck
 _RARE = 10  # rows of a class
 _GIVES_AWAY = 0.98  # balanced accuracy of one column alone

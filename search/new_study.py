@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from mlpsearch.models.errors import SpecError
 from mlpsearch.models.paths import write_atomically
-from mlpsearch.search.checking import LOPSIDED
 from mlpsearch.studies.data.table_columns import TableSchema, UnclearColumnError
-from mlpsearch.studies.data.training import TABLE_VALIDATION, TrainingData, load_training
+from mlpsearch.studies.data.training import LOPSIDED, TABLE_VALIDATION, TrainingData, load_training
 from mlpsearch.studies.spec.reading import parse_spec
 from mlpsearch.studies.spec.table_options import TEST_SHARE, TableOptions
 

@@ -40,6 +40,7 @@ _READ_OTHERWISE = (
     "have transparency",
 )  # in remarks, by versions up to 0.1
 TABLE_VALIDATION = 0.2  # of a table's training rows, where a study file does not say how many
+LOPSIDED = 0.7  # the share of the largest class above which an accuracy says little
 
 
 @dataclass(frozen=True, slots=True, eq=False)
