@@ -55,7 +55,9 @@ _HOLDERS = frozenset(
     }
 )
 # "test" is a key of the study file, for a table: they read and write it, and open nothing.
-_KEYS = frozenset({"search/new_study.py", "studies/spec/reading.py", "studies/spec/study.py"})
+_KEYS = frozenset(
+    {"search/new_study.py", "studies/creation.py", "studies/spec/reading.py", "studies/spec/study.py"}
+)
 # Where the rows of a table's test split are, in a file of their own: for who reads the table alone.
 _TEST_ROWS = re.compile(r"^test_file$")
 _READERS = _KEYS | {"studies/data/tables/source.py", "studies/spec/table_options.py"}

@@ -14,11 +14,10 @@ Only training.py and holdout.py import this module: each opens its own split and
 
 import hashlib
 import json
-import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import numpy as np
 
@@ -182,16 +181,7 @@ def _find_table(data: Path | None, options: DataOptions | None) -> DataSource:
         raise DataError("dataset 'table' needs a file of rows: name it with --data PATH")
     if not isinstance(options, TableOptions):
         raise DataError(f"{data}: dataset 'table' needs the name of the column with the classes: label")
-    return TableSource(data, _with_own_test_file(data, options))
-
-
-def _with_own_test_file(data: Path, options: TableOptions) -> TableOptions:
-    """With the test file beside the table, where it is not at the path that another machine, or time, had."""
-    if options.test_file is None:
-        return options
-    beside = data.parent / PurePath(options.test_file).name
-    is_moved = not os.path.exists(options.test_file) and beside.is_file()  # noqa: PTH110 - False for any error
-    return replace(options, test=str(beside)) if is_moved else options
+    return TableSource(data, options)
 
 
 def _find_arrays(data: Path | None, options: DataOptions | None) -> DataSource:

@@ -6,10 +6,11 @@ these, nothing but SealedCounts goes with them.
 """
 
 import json
+import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,7 +52,7 @@ class TableSource:
 
     def __init__(self, path: Path, options: TableOptions) -> None:
         self._path = path
-        self._options = options
+        self._options = _with_own_test_file(path, options)
 
     def fingerprint(self, split: SplitName) -> str:  # noqa: ARG002 - one file may hold both
         """That of the files, with what the study file says of them."""
@@ -248,3 +249,12 @@ def _numbers(labels: "pl.Series", classes: tuple[str, ...], file: Path) -> NDArr
     if len(unknown):
         raise DataError(f"{file}: has a class {unknown[0]!r} that no training row has: leave such rows out")
     return found.to_numpy().astype(np.int64)
+
+
+def _with_own_test_file(data: Path, options: TableOptions) -> TableOptions:
+    """With the test file beside the table, where it is not at the path that another machine, or time, had."""
+    if options.test_file is None:
+        return options
+    beside = data.parent / PurePath(options.test_file).name
+    is_moved = not os.path.exists(options.test_file) and beside.is_file()  # noqa: PTH110 - False for any error
+    return replace(options, test=str(beside)) if is_moved else options
