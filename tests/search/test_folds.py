@@ -370,7 +370,7 @@ def test_from_the_file_of_a_table_to_its_test(shop_in_folds: Callable[..., None]
     page = Path("report.html").read_text()
     assert "best validation accuracy of the search, the mean over 4 folds, trial" in page
     assert "over 2 seeds, of one of 4 folds each" in page
-    assert "each of 4 folds in turn, of about 32 images, seed 0" in page
+    assert "each of 4 folds in turn, of about 32 rows, seed 0" in page
     assert (
         "4 folds of about 32: each is the validation split once, all others train"
         in mlpsearch("check", "shop").out
