@@ -30,7 +30,7 @@ def test_from_a_table_to_a_tested_net_with_two_commands(table: Path, mlpsearch: 
     assert (spec.name, spec.net, spec.label, spec.data) == ("shop", "numpy", "bought", str(table))
     text = Path("shop.toml").read_text()
     assert 'data = "shop.csv"' in text, "relative to the file, so that both can be moved"
-    Path("shop.toml").write_text(text.replace("epochs = 100", "epochs = 3"))
+    Path("shop.toml").write_text(text.replace("epochs = 40", "epochs = 3"))
     run = mlpsearch("run", "shop.toml", "--trials", "2", "--no-evaluate")
     assert run.code == 0, run.err
 
@@ -49,7 +49,7 @@ def test_a_study_file_has_a_name_that_a_study_can_have(table: str, name: str) ->
     assert file_name(Path(table)) == Path(f"{name}.toml")
 
 
-@pytest.mark.parametrize(("rows", "epochs"), [(160, 100), (6_000, 50), (20_000, 30), (200_000, 12)])
+@pytest.mark.parametrize(("rows", "epochs"), [(160, 40), (900, 100), (6_000, 50), (20_000, 30), (200_000, 12)])
 def test_larger_tables_are_seen_less_often(mlpsearch: Command, tmp_path: Path, rows: int, epochs: int) -> None:
     shop(rows).write_parquet(tmp_path / "a.parquet")
     assert mlpsearch("new", "a.parquet", "--label", "bought", "--net", "torch", "-o", "b.toml").code == 0
@@ -101,7 +101,7 @@ def test_check_says_what_was_understood_and_how_long_it_takes(table: Path, mlpse
     assert lines[-2].startswith("a trial takes ")
     assert lines[-1].startswith("a worker takes about ")
     document = json.loads(mlpsearch("check", "shop.toml", "--json").out)
-    assert document["trial_seconds"] == pytest.approx(5 * 100 * document["epoch_seconds"])
+    assert document["trial_seconds"] == pytest.approx(5 * 40 * document["epoch_seconds"])
     assert document["search_seconds"] == pytest.approx(50 * document["trial_seconds"])
     assert document["confirm_seconds"] == pytest.approx(30 / 5 * document["trial_seconds"])
     assert document["test"] == 32
