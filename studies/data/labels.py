@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     import polars as pl
 
 MOST_CLASSES = 1_000
-_MOST_NUMBERS = 50  # different numbers in a label: more are no classes
+MOST_NUMBERS = 50  # different numbers in a label: more are no classes
 
 
 def class_names(
-    labels: "pl.Series", label: str, where: str, *, most_numbers: int = _MOST_NUMBERS
+    labels: "pl.Series", label: str, where: str, *, most_numbers: int = MOST_NUMBERS
 ) -> tuple[str, ...]:
     """Return the classes that the labels of training rows name, those that are numbers in their order.
 
@@ -30,8 +30,7 @@ def class_names(
     for name in names:  # they are shown in terminals and in reports
         if not name.isprintable():
             raise DataError(f"{where}: {label!r} has the class {name!r}: the name must be printable")
-    values = numbers(labels.unique())
-    if np.isfinite(values).all():
+    if np.isfinite(numbers(labels.unique())).all():
         if len(names) > most_numbers:
             raise DataError(
                 f"{where}: {label!r} has {len(names):,} different numbers: that is a quantity, not a "
@@ -39,15 +38,16 @@ def class_names(
             )
         return tuple(name for _, name in sorted(zip(map(float, names), names, strict=True)))
     if len(names) > MOST_CLASSES:
-        raise DataError(f"{where}: {label!r} has {len(names):,} classes: at most {MOST_CLASSES:,}")
+        raise DataError(f"{where}: {label!r} has {len(names):,} classes: at most {MOST_CLASSES:,} can be learnt")
     return tuple(sorted(names))
 
 
 def class_numbers(labels: "pl.Series", classes: tuple[str, ...], where: str) -> NDArray[np.int64]:
     """Return the number of each row's class, (N,). Raises DataError for a class that is none of these."""
-    known = {name: number for number, name in enumerate(classes)}
-    found = [known.get(label, -1) for label in labels.to_list()]
-    if -1 in found:
-        name = labels[found.index(-1)]
-        raise DataError(f"{where}: has a class {name!r} that no training row has")
-    return np.array(found, np.int64)
+    import polars as pl
+
+    found = labels.replace_strict(list(classes), range(len(classes)), default=-1, return_dtype=pl.Int64)
+    unknown = labels.filter(found == -1)
+    if len(unknown):
+        raise DataError(f"{where}: has a class {unknown[0]!r} that no training row has: leave such rows out")
+    return found.to_numpy().astype(np.int64)

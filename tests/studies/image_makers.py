@@ -1,4 +1,4 @@
-"""Makers of small images, and of folders and archives that hold them."""
+"""Makers of small images, and of folders and archives that hold them; and how such are refused."""
 
 import io
 import tarfile
@@ -7,8 +7,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from PIL import Image
+
+from mlpsearch.models.errors import DataError
+from mlpsearch.studies.data.training import check_images
+from mlpsearch.studies.spec.image_options import ImageOptions
 
 
 def encode(image: NDArray[np.uint8] | Image.Image, kind: str = "PNG") -> bytes:
@@ -88,3 +93,13 @@ def write_any(path: Path, files: Mapping[str, bytes]) -> Path:
     if path.suffix == ".zip":
         return write_zip(path, files)
     return write_tar(path, files) if path.suffix else write_folder(path, files)
+
+
+def refusal(place: Path, options: ImageOptions | None = None) -> str:
+    """The one line with which images are refused before a search."""
+    with pytest.raises(DataError) as caught:
+        check_images("images", place, options)
+    message = str(caught.value)
+    assert message.startswith(str(place))
+    assert "\n" not in message
+    return message

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from mlpsearch.models.errors import DataError
 from mlpsearch.studies.data.decoded import DecodedImages, SealedCounts, SplitName, digest_of_files
 from mlpsearch.studies.data.duplicates import count_known, row_hashes
+from mlpsearch.studies.data.labels import MOST_NUMBERS, class_names, class_numbers
 from mlpsearch.studies.data.stratified import TEST_SEED, split_groups, split_rows
 from mlpsearch.studies.data.table_columns import TableSchema, category_texts, days_of, numbers, texts
 from mlpsearch.studies.data.tables.files import is_number, read_table
@@ -29,9 +30,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 _READING = 3  # counts the ways in which tables were read: caches of an earlier one are not used
-_MOST_CLASSES = 1_000
 _YEAR_FIRST = r"^\d{4}[-/]\d{2}"
-_MOST_NUMBERS = 50  # different numbers in a label: more are no classes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +103,7 @@ class TableSource:
         self, rows: _Rows, taken: NDArray[np.int64], schema: TableSchema, classes: tuple[str, ...]
     ) -> DecodedImages:
         stored = schema.encoded(rows.frame, str(rows.file), taken)
-        labels = _numbers(rows.labels[taken], classes, rows.file)
+        labels = class_numbers(rows.labels[taken], classes, str(rows.file))
         return DecodedImages(stored, labels, classes, (1, stored.shape[1], 1), table=schema)
 
     def _remarks(self, rows: _Rows, taken: NDArray[np.int64], training: DecodedImages) -> Iterator[str]:
@@ -196,31 +195,14 @@ class TableSource:
 
     def _classes(self, rows: _Rows, training: NDArray[np.int64]) -> tuple[str, ...]:
         """The classes of these rows, those that are numbers in their order."""
-        found = (rows.labels if len(training) == len(rows.labels) else rows.labels[training]).unique()
-        label, names = self._options.label, found.to_list()
-        if len(names) < 2:
-            where = "all rows" if len(training) == len(rows.labels) else "all training rows"
-            raise DataError(f"{self._path}: {label!r} is {names[0]!r} in {where}: at least 2 classes are needed")
-        for name in names:  # they are shown in terminals and in reports
-            if not name.isprintable():
-                raise DataError(f"{self._path}: {label!r} has the class {name!r}: the name must be printable")
-        if np.isfinite(numbers(found)).all():
-            if len(names) > _MOST_NUMBERS:
-                raise DataError(
-                    f"{self._path}: {label!r} has {len(names):,} different numbers: that is a quantity, not a "
-                    "class, and mlpsearch learns classes alone"
-                )
-            return tuple(name for _, name in sorted(zip(map(float, names), names, strict=True)))
-        if len(names) > _MOST_CLASSES:
+        labels, label = rows.labels[training], self._options.label
+        classes = class_names(labels, label, str(self._path))
+        if len(classes) > MOST_NUMBERS and 2 * len(classes) > len(labels):
             raise DataError(
-                f"{self._path}: {label!r} has {len(names):,} classes: at most {_MOST_CLASSES:,} can be learnt"
-            )
-        if len(names) > _MOST_NUMBERS and 2 * len(names) > len(training):
-            raise DataError(
-                f"{self._path}: {label!r} has {len(names):,} different values in {len(training):,} rows: a class "
+                f"{self._path}: {label!r} has {len(classes):,} different values in {len(labels):,} rows: a class "
                 "needs several rows"
             )
-        return tuple(sorted(names))
+        return classes
 
 
 def _what_it_has(names: list[str]) -> str:
@@ -239,16 +221,6 @@ def _sealed(training: DecodedImages, held_out: DecodedImages) -> SealedCounts:
 def _places(text: "pl.Series") -> NDArray[np.int64]:
     """Of each text, its place among the different ones in order, from 0."""
     return text.rank("dense").to_numpy().astype(np.int64) - 1
-
-
-def _numbers(labels: "pl.Series", classes: tuple[str, ...], file: Path) -> NDArray[np.int64]:
-    import polars as pl
-
-    found = labels.replace_strict(list(classes), range(len(classes)), default=-1, return_dtype=pl.Int64)
-    unknown = labels.filter(found == -1)
-    if len(unknown):
-        raise DataError(f"{file}: has a class {unknown[0]!r} that no training row has: leave such rows out")
-    return found.to_numpy().astype(np.int64)
 
 
 def _with_own_test_file(data: Path, options: TableOptions) -> TableOptions:

@@ -127,12 +127,12 @@ def test_a_header_that_is_none_is_one_line(tmp_path: Path, content: bytes, form:
     assert "\n" not in str(caught.value)
 
 
-def test_a_header_of_gigabytes_is_not_read(tmp_path: Path) -> None:
-    path = zipped(tmp_path / "a.npz", {"X.npy": header(" " * 2**26, version=2)}, zipfile.ZIP_DEFLATED)
+def test_a_large_header_is_not_read(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "a.npz", {"X.npy": header(" " * 2**22, version=2)}, zipfile.ZIP_DEFLATED)
     tracemalloc.start()
-    with pytest.raises(DataError, match="has a header of 67,108,864 bytes: at most 1,024 are allowed"):
+    with pytest.raises(DataError, match="has a header of 4,194,304 bytes: at most 1,024 are allowed"):
         npz_arrays(path)
-    assert tracemalloc.get_traced_memory()[1] < 2**23
+    assert tracemalloc.get_traced_memory()[1] < 2**22
     tracemalloc.stop()
 
 

@@ -11,7 +11,7 @@ from mlpsearch.studies.data.images.decoding import decode_image
 from mlpsearch.studies.data.training import TrainingData, check_images, load_training
 from mlpsearch.studies.spec.image_options import ImageOptions
 from tests.studies import image_makers as make
-from tests.studies.image_makers import colour_pixels, encode, without_pixels
+from tests.studies.image_makers import colour_pixels, encode, refusal, without_pixels
 
 
 @pytest.fixture(params=["folder", "x.tar.gz", "x.zip"])
@@ -27,15 +27,6 @@ def in_one_piece(top: str = "", cats: int = 20, dogs: int = 10) -> dict[str, byt
 
 def load(place: Path, options: ImageOptions | None = None, validation: int | None = 2) -> TrainingData:
     return load_training("images", place, validation=validation, split_seed=0, options=options)
-
-
-def refusal(place: Path, options: ImageOptions | None = None) -> str:
-    with pytest.raises(DataError) as caught:
-        check_images("images", place, options)
-    message = str(caught.value)
-    assert message.startswith(str(place))
-    assert "\n" not in message
-    return message
 
 
 # --- names of splits ---

@@ -19,7 +19,7 @@ from mlpsearch.studies.data.images.parquet_sizes import read_sizes
 from mlpsearch.studies.data.training import check_images, load_training
 from mlpsearch.studies.spec.image_options import ImageOptions
 from tests.studies import image_makers as make
-from tests.studies.image_makers import colour_pixels, encode, without_pixels
+from tests.studies.image_makers import colour_pixels, encode, refusal, without_pixels
 
 NAMES = ("T - shirt / top", "ant", "Café")
 STRUCT = pl.Struct({"bytes": pl.Binary, "path": pl.String})
@@ -55,15 +55,6 @@ def in_splits(folder: Path, **more: Any) -> Path:
     write(folder / "train-00001-of-00002.parquet", every[6:10], [0, 0, 1, 2], **more)
     write(folder / "test-00000-of-00001.parquet", every[10:], [1, 0, 2, 2], **more)
     return folder
-
-
-def refusal(place: Path, options: ImageOptions | None = None) -> str:
-    with pytest.raises(DataError) as caught:
-        check_images("images", place, options)
-    message = str(caught.value)
-    assert message.startswith(str(place))
-    assert "\n" not in message
-    return message
 
 
 def rows(*images: bytes) -> np.ndarray:
