@@ -27,7 +27,8 @@ class MLPSearchClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A classifier of scikit-learn's kind that searches for its own hyperparameters.
 
     `fit` makes a study of the rows, runs its trials in this process, and keeps the net of the best one. A fifth of
-    the rows are held out, which the trials are compared on; there are no test rows: score it on others.
+    the rows, of more than 10,000 a tenth or less, are held out, which the trials are compared on; there are no
+    test rows: score it on others.
 
     trials: how many trials there are at most.
     seconds: after so many no further epoch begins, and the best trial so far is taken; one trial is always

@@ -8,14 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpsearch.models.errors import RowsError
+from mlpsearch.studies.data.labels import MOST_NUMBERS
 from mlpsearch.studies.data.table_columns import category_texts, numbers
 from mlpsearch.studies.spec.table_options import ColumnOptions, TableOptions
 
 if TYPE_CHECKING:
     import pandas
     import polars as pl
-
-_MOST_NUMBERS = 50  # as names of classes: a label of more is taken for a quantity
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,7 +85,7 @@ def _class_names(classes: NDArray[Any]) -> list[str]:
     import polars as pl
 
     names = category_texts(pl.Series("classes", [str(one) for one in classes.tolist()])).to_list()
-    sound = len({*names}) == len(names) <= _MOST_NUMBERS and None not in names
+    sound = len({*names}) == len(names) <= MOST_NUMBERS and None not in names
     if sound and all(name.isprintable() for name in names):
         return names
     return [f"class {number}" for number in range(len(classes))]
