@@ -171,6 +171,11 @@ def _warnings(images: TrainingData, known: int | None) -> Iterator[str]:
             "test rows that are training or validation rows as well, but for the label: "
             f"{images.sealed.also_in_training:,} of {images.sealed.rows:,}: the test says less of new rows"
         )
+    if images.sealed is not None and images.sealed.in_training_groups:
+        yield (
+            "test rows of a group that training or validation rows are of as well: "
+            f"{images.sealed.in_training_groups:,} of {images.sealed.rows:,}: the test says less of new groups"
+        )
     for name, accuracy in _that_give_away(images):
         yield f"column {name!r} alone gives the class away ({accuracy:.1%}): looks like a leak"
 

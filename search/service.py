@@ -59,7 +59,7 @@ def submit(
         tell(remark)
     record = create_or_resume(url, spec, trials=trials, source=source_of(images, path))
     is_new = not any(record.counts.by_state().values())
-    if is_new and spec.dataset in ("table", "arrays"):
+    if is_new and spec.dataset in ("table", "arrays", "images"):
         for warning in warnings_about(images):
             tell(f"warning: {warning}")
     reopen(record, evaluate=evaluate, command=command)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from mlpsearch.models.inputs.tables import TablePreprocessing
 from mlpsearch.models.metrics import confusion_matrix, probabilities
+from mlpsearch.models.scores import Metric
 from mlpsearch.search.results.winner import Winner
 
 _REPEATS = 5
@@ -21,7 +22,7 @@ _POINTS = 400  # of a curve
 class Importance:
     """What a column is worth to a net.
 
-    loss: of accuracy, a share of 1, where its cells are shuffled among the rows: the mean over some shuffles.
+    loss: by how much the score is worse where its cells are shuffled among the rows: the mean over some shuffles.
     deviation: over these shuffles.
     """
 
@@ -52,8 +53,10 @@ def judge(winner: Winner) -> Judgement:
     return Judgement(split.labels[split.rows], probabilities(winner.net, split, winner.preprocessing))
 
 
-def column_importances(winner: Winner) -> list[Importance]:
+def column_importances(winner: Winner, metric: Metric) -> list[Importance]:
     """Return the columns, the one that the net needs most first; none where there are more than 1,000.
+
+    metric: of the study; where the rows that are looked at have no such score, there are none either.
 
     Each is shuffled five times, by a fixed seed, in up to 2,000 validation rows; of a wide table in fewer.
     """
@@ -63,7 +66,9 @@ def column_importances(winner: Winner) -> list[Importance]:
     rows = min(_MOST_ROWS, max(_FEWEST_ROWS, _ALL_ROWS // (_REPEATS * len(table.columns))))
     sample, blocks = winner.data.validation.sample(rows), preprocessing.blocks()
     inputs, labels = preprocessing.everything(sample), sample.labels[sample.rows]
-    right = _accuracy(winner, inputs, labels)
+    if not metric.is_defined(labels):
+        return []
+    whole = metric.score(winner.net.logits(inputs), labels)
     found, place, generator = list[Importance](), 0, np.random.default_rng(0)
     for column in table.columns:
         own = blocks[place : place + len(column.stored())]
@@ -72,14 +77,10 @@ def column_importances(winner: Winner) -> list[Importance]:
         kept, losses = part.copy(), []
         for _ in range(_REPEATS):
             part[:] = kept[generator.permutation(len(kept))]
-            losses.append(right - _accuracy(winner, inputs, labels))
+            losses.append(metric.gain(whole, metric.score(winner.net.logits(inputs), labels)))
         part[:] = kept
         found.append(Importance(column.name, float(np.mean(losses)), float(np.std(losses, ddof=1))))
     return sorted(found, key=lambda one: -one.loss)
-
-
-def _accuracy(winner: Winner, inputs: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    return float((winner.net.logits(inputs).argmax(axis=1) == labels).mean())
 
 
 def calibration(judgement: Judgement) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:

@@ -31,7 +31,8 @@ def _scores_axis(metric: Metric) -> dict[str, Any]:
     return {"title": {"text": f"validation {metric.title}"}, "tickformat": tick_format(metric)}
 
 
-def _hover_format(metric: Metric) -> str:
+def hover_format(metric: Metric) -> str:
+    """Return how a score is written where the pointer is, as d3 has it."""
     return ".2%" if metric.is_percentage else ".4f"
 
 
@@ -86,7 +87,7 @@ def _curves(
         line=line,
         marker={"size": 3},
         connectgaps=False,
-        hovertemplate=f"trial %{{customdata}}: %{{y:{_hover_format(metric)}}} after epoch %{{x}}<extra></extra>",
+        hovertemplate=f"trial %{{customdata}}: %{{y:{hover_format(metric)}}} after epoch %{{x}}<extra></extra>",
     )
 
 
@@ -139,7 +140,7 @@ def _points(name: str, trials: Sequence[FrozenTrial], metric: Metric, color: str
         name=name,
         mode="markers",
         marker={"color": color, "size": 8, "opacity": 0.8},
-        hovertemplate=f"trial %{{customdata}}: %{{y:{_hover_format(metric)}}} in %{{x}} s<extra></extra>",
+        hovertemplate=f"trial %{{customdata}}: %{{y:{hover_format(metric)}}} in %{{x}} s<extra></extra>",
     )
 
 
@@ -191,8 +192,7 @@ def winners_curves(studies: Sequence["StudySummary"]) -> go.Figure:
                 mode="lines+markers",
                 line={"color": _COLORS[place % len(_COLORS)], "width": 2},
                 marker={"size": 5},
-                hovertemplate=f"%{{y:{_hover_format(metric)}}} after epoch %{{x}}"
-                "<extra>%{fullData.name}</extra>",
+                hovertemplate=f"%{{y:{hover_format(metric)}}} after epoch %{{x}}<extra>%{{fullData.name}}</extra>",
             )
             for place, (study, metric) in enumerate(zip(studies, metrics, strict=True))
         ]

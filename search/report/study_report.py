@@ -118,7 +118,7 @@ def _sections(
     ]
     slices = [Plot(name, figure, height=260, half=True) for name, figure in optuna.slices()]
     contours = [Plot(name, figure, height=380) for name, figure in optuna.contours()]
-    table = table_plots(winner) if winner is not None and winner.data.table is not None else TablePlots()
+    table = table_plots(winner, metric) if winner is not None and winner.data.table is not None else TablePlots()
     tested = _test_matrix(study.test, study.dataset, named=table.confusion is not None) if study.test else None
     matrices = _present(tested, table.confusion)
     sections = [

@@ -6,14 +6,15 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from mlpsearch.models.scores import Metric
 from mlpsearch.models.statistics import wilson_interval
 from mlpsearch.search.report.columns import Importance
-from mlpsearch.search.report.figures import BLUE, GRAY, brief, plain
+from mlpsearch.search.report.figures import BLUE, GRAY, brief, hover_format, plain, tick_format
 
 MOST_BARS = 25
 
 
-def importances(found: Sequence[Importance]) -> go.Figure:
+def importances(found: Sequence[Importance], metric: Metric) -> go.Figure:
     """Return a bar a column, the most important at the top, with the deviation over the shuffles."""
     shown = found[:MOST_BARS]
     places = list(range(len(shown)))  # by number, not by name: two names may be cut to one
@@ -24,12 +25,12 @@ def importances(found: Sequence[Importance]) -> go.Figure:
         orientation="h",
         marker={"color": BLUE},
         error_x={"type": "data", "array": [one.deviation for one in shown], "color": GRAY, "thickness": 1.5},
-        hovertemplate="%{customdata}: %{x:.2%} of accuracy<extra></extra>",
+        hovertemplate=f"%{{customdata}}: {metric.title} worse by %{{x:{hover_format(metric)}}}<extra></extra>",
     )
     figure = go.Figure(bars)
     names = [plain(brief(one.column)) for one in shown]
     figure.update_layout(
-        xaxis={"title": {"text": "accuracy that is lost"}, "tickformat": ".1~%"},
+        xaxis={"title": {"text": f"{metric.title}, worse by"}, "tickformat": tick_format(metric)},
         yaxis={"tickvals": places, "ticktext": names, "autorange": "reversed", "showgrid": False},
         bargap=0.35,
     )

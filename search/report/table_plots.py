@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from mlpsearch.models.scores import Metric
 from mlpsearch.search.report import figures, table_figures
 from mlpsearch.search.report.columns import Judgement, calibration, column_importances, judge, roc
 from mlpsearch.search.report.page import Plot
@@ -26,15 +27,15 @@ class TablePlots:
     of_chances: str = ""
 
 
-def table_plots(winner: Winner) -> TablePlots:
-    """Return the plots of a table's winner."""
+def table_plots(winner: Winner, metric: Metric) -> TablePlots:
+    """Return the plots of a table's winner. metric: of the study."""
     judged, rows = judge(winner), f"{len(winner.data.validation):,} validation rows"
     matrix = figures.confusion({"classes": winner.data.classes, "confusion": judged.confusion.tolist()})
     return TablePlots(
-        columns=_columns(winner),
+        columns=_columns(winner, metric),
         note=(
-            "How much validation accuracy is lost where a column's cells are shuffled among the rows: the mean "
-            "and the deviation of 5 shuffles. A column that another one can stand in for loses little."
+            f"How much worse the validation {metric.title} is where a column's cells are shuffled among the rows: "
+            "the mean and the deviation of 5 shuffles. A column that another one can stand in for loses little."
         ),
         confusion=Plot(
             "On the validation",
@@ -52,13 +53,13 @@ def matrix_height(classes: Sequence[str]) -> int:
     return min(600, 200 + 40 * len(classes))
 
 
-def _columns(winner: Winner) -> list[Plot]:
-    found = column_importances(winner)
+def _columns(winner: Winner, metric: Metric) -> list[Plot]:
+    found = column_importances(winner, metric)
     if not found:
         return []
     shown = min(len(found), table_figures.MOST_BARS)
     note = f"The first {shown} of {len(found):,} columns." if shown < len(found) else ""
-    return [Plot("", table_figures.importances(found), note, height=_AXIS + _BAR * shown)]
+    return [Plot("", table_figures.importances(found, metric), note, height=_AXIS + _BAR * shown)]
 
 
 def _chances(judged: Judgement, classes: tuple[str, ...]) -> list[Plot]:

@@ -20,6 +20,7 @@ class SealedCounts(BaseModel):
 
     rows: how many there are.  also_in_training: how many of them are rows of train too, but for the label.
     missing_classes: classes of train that none of them has.
+    in_training_groups: how many of them are of a group that train has rows of as well.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -27,6 +28,7 @@ class SealedCounts(BaseModel):
     rows: int
     also_in_training: int
     missing_classes: tuple[str, ...] = ()
+    in_training_groups: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

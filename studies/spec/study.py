@@ -93,7 +93,7 @@ class StudySpec(Table):
         default=None, pattern=r"^[^\x00]+$", description="the path of images, of a table or of arrays"
     )
     validation: int | float | None = Field(
-        default=None, description="a whole number of at least 1, or a share of a table's rows between 0 and 1"
+        default=None, description="a whole number of at least 1, or a share between 0 and 1"
     )
     folds: int | None = Field(default=None, ge=2, le=20, description="a whole number from 2 to 20")
     label: str | None = Field(default=None, min_length=1, description="the name of a table's column")
@@ -257,11 +257,8 @@ def _mistakes(spec: StudySpec) -> Iterator[Mistake]:
 
 def _data_mistakes(spec: StudySpec) -> Iterator[Mistake]:
     share = spec.validation
-    of_rows = spec.dataset in ("table", "arrays", *BUNDLED_TABLES)
-    if isinstance(share, float) and not (of_rows and 0 < share < 1):
-        yield Mistake("must be a whole number, or of a table a share between 0 and 1", "validation", show(share))
-    elif isinstance(share, int) and share < 1:
-        problem = "must be a whole number of at least 1, or a share of a table's rows"
+    if share is not None and not (0 < share < 1 if isinstance(share, float) else share >= 1):
+        problem = "must be a whole number of at least 1, or a share between 0 and 1"
         yield Mistake(problem, "validation", show(share))
     yield from _of_other_data(spec)
     yield from _test_mistakes(spec)

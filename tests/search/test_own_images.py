@@ -184,7 +184,7 @@ dataset = "images"
 data = "images"
 image_size = 6
 image_fit = "crop"
-validation = 6
+validation = 0.25
 [budget]
 trials = 1
 epochs = 2
@@ -218,6 +218,7 @@ def test_photos_in_one_piece_end_as_a_net_that_takes_any_photo(folder: Path, mlp
         f"{folder}: 6 of 30 images are held out as the test split, by a seed that never changes",
         f"{folder}: 30 of 30 images are resized to 6×6 pixels, cut to the square in their middle",
     ]
+    assert "warning: 6 for validation are few" in answer.err
     assert open_study("sqlite:///x.db", "own").attributes()["tests"][0]["images"] == 6
     assert mlpsearch("export", "own", "-o", "best", "--onnx", *storage).code == 0
     exported = read_export(Path("best"))

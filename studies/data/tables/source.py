@@ -29,7 +29,7 @@ from mlpsearch.studies.spec.table_options import TableOptions
 if TYPE_CHECKING:
     import polars as pl
 
-_READING = 3  # counts the ways in which tables were read: caches of an earlier one are not used
+_READING = 4  # counts the ways in which tables were read: caches of an earlier one are not used
 _YEAR_FIRST = r"^\d{4}[-/]\d{2}"
 
 
@@ -96,7 +96,7 @@ class TableSource:
             groups=None if groups is None else np.unique(groups[training], return_inverse=True)[1],
             is_ordered=self._options.order is not None,
             remarks=(*remarks(schema), *self._remarks(rows, training, decoded)),
-            sealed=_sealed(decoded, held_out),
+            sealed=_sealed(decoded, held_out, self._in_training_groups(rows, training, others, test)),
         )
 
     def _decoded(
@@ -193,6 +193,16 @@ class TableSource:
         name = self._options.group
         return None if name is None else _places(category_texts(frame[name]).fill_null(""))
 
+    def _in_training_groups(
+        self, rows: _Rows, training: NDArray[np.int64], others: _Rows, test: NDArray[np.int64]
+    ) -> int:
+        """How many test rows are of a group that has training rows; only a test file of its own has any."""
+        name = self._options.group
+        if name is None:
+            return 0
+        known = category_texts(rows.frame[name].gather(training)).drop_nulls()
+        return int(category_texts(others.frame[name].gather(test)).drop_nulls().is_in(known.implode()).sum())
+
     def _classes(self, rows: _Rows, training: NDArray[np.int64]) -> tuple[str, ...]:
         """The classes of these rows, those that are numbers in their order."""
         labels, label = rows.labels[training], self._options.label
@@ -211,11 +221,16 @@ def _what_it_has(names: list[str]) -> str:
     return f"it has {some}" if has_header else f"its first row, which names the columns, is {some}"
 
 
-def _sealed(training: DecodedImages, held_out: DecodedImages) -> SealedCounts:
+def _sealed(training: DecodedImages, held_out: DecodedImages, in_training_groups: int) -> SealedCounts:
     known = count_known(row_hashes(held_out.images), [row_hashes(training.images)])
     counts = np.bincount(held_out.labels, minlength=len(training.classes))
     missing = tuple(training.classes[place] for place in np.flatnonzero(counts == 0) if len(held_out.labels))
-    return SealedCounts(rows=len(held_out.labels), also_in_training=known, missing_classes=missing)
+    return SealedCounts(
+        rows=len(held_out.labels),
+        also_in_training=known,
+        missing_classes=missing,
+        in_training_groups=in_training_groups,
+    )
 
 
 def _places(text: "pl.Series") -> NDArray[np.int64]:

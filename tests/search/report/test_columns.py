@@ -9,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from mlpsearch.models.inputs.data import Column, Split
 from mlpsearch.models.inputs.tables import TablePreprocessing
+from mlpsearch.models.scores import ACCURACY, METRICS
 from mlpsearch.search.report import table_figures
 from mlpsearch.search.report.columns import Importance, Judgement, calibration, column_importances, judge, roc
 from mlpsearch.search.results.winner import Winner
@@ -16,6 +17,7 @@ from mlpsearch.studies.data.table_columns import TableColumn, TableSchema
 from mlpsearch.studies.data.training import TrainingData
 
 ROWS = 900
+LOG_LOSS = METRICS["log-loss"]
 
 
 class Rule:
@@ -62,25 +64,41 @@ def winner() -> Winner:
 
 
 def test_a_column_is_worth_the_accuracy_that_its_shuffling_costs(winner: Winner) -> None:
-    found = column_importances(winner)
+    found = column_importances(winner, ACCURACY)
     assert [one.column for one in found] == ["size", "city", "noise"]
     # A rule that is right for all: of rows that are no city c (2/3), half get a wrong sign.
     assert found[0].loss == pytest.approx(1 / 3, abs=0.05)
     assert 0 < found[0].deviation < 0.05
     assert (found[2].loss, found[2].deviation) == (0, 0)
-    assert column_importances(winner) == found, "the seed is fixed"
+    assert column_importances(winner, ACCURACY) == found, "the seed is fixed"
+
+
+def test_the_worth_of_a_column_is_counted_in_the_metric_of_the_study(winner: Winner) -> None:
+    found = {one.column: one for one in column_importances(winner, LOG_LOSS)}
+    assert found["size"].loss > found["city"].loss > 0, "a higher log-loss is worse"
+    assert found["noise"].loss == 0
+    right, wrong = np.log1p(np.exp(-3)), np.log1p(np.exp(3))
+    assert found["size"].loss == pytest.approx((wrong - right) / 3, abs=0.2)
+
+
+def test_where_the_rows_have_no_such_score_no_column_has_a_worth(winner: Winner) -> None:
+    alike = np.zeros_like(winner.data.validation.labels)
+    data = replace(winner.data, validation=replace(winner.data.validation, labels=alike))
+    assert (
+        column_importances(cast(Winner, FakeWinner(winner.net, winner.preprocessing, data)), METRICS["auc"]) == []
+    )
 
 
 def test_the_rows_are_left_as_they_were(winner: Winner) -> None:
     before = winner.data.validation.images.copy()
-    column_importances(winner)
+    column_importances(winner, ACCURACY)
     np.testing.assert_array_equal(winner.data.validation.images, before)
     assert judge(winner).confusion.diagonal().sum() == len(winner.data.validation)
 
 
 def test_of_a_very_wide_table_nothing_is_shuffled(winner: Winner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mlpsearch.search.report.columns._MOST_COLUMNS", 2)
-    assert column_importances(winner) == []
+    assert column_importances(winner, ACCURACY) == []
 
 
 def test_a_date_is_shuffled_as_one_column() -> None:
@@ -122,7 +140,7 @@ def test_the_area_under_the_curve_is_that_of_scikit_learn() -> None:
 
 def test_names_are_text_and_only_the_first_columns_are_drawn() -> None:
     found = [Importance(f"<b>{place}</b>", 0.5 / (1 + place), 0.01) for place in range(40)]
-    (bars,) = table_figures.importances(found).data
+    (bars,) = table_figures.importances(found, ACCURACY).data
     assert len(bars.x) == table_figures.MOST_BARS
     assert bars.customdata[0] == "&lt;b&gt;0&lt;/b&gt;"
     figure = table_figures.roc(np.array([0.0, 1.0]), np.array([0.0, 1.0]), "<i>yes</i>")

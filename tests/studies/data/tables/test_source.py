@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 from mlpsearch.models.errors import DataError
+from mlpsearch.search.checking import warnings_about
 from mlpsearch.studies.data.decoded import DecodedImages, SealedCounts
 from mlpsearch.studies.data.stratified import split_groups
 from mlpsearch.studies.data.tables.files import read_table
@@ -274,6 +275,20 @@ def test_rows_of_a_group_are_on_one_side(tmp_path: Path) -> None:
     assert data.table.left_out == {"patient": "the group"}
 
 
+def test_test_rows_of_a_group_that_trains_are_counted(tmp_path: Path) -> None:
+    train = csv(tmp_path / "a.csv", rows(patient=[f"g{number % 10}" for number in range(ROWS)]))
+    mixed = ["g1", "g2", "new", ""] * (ROWS // 4)
+    test = csv(tmp_path / "b.csv", rows(patient=mixed))
+    data = load(train, group="patient", test=str(test))
+    assert data.sealed is not None
+    assert data.sealed.in_training_groups == ROWS // 2, "an empty cell is no group"
+    (warning,) = [one for one in warnings_about(data) if "of a group" in one]
+    assert f"{ROWS // 2} of {ROWS}" in warning
+    split = load(train, group="patient").sealed
+    assert split is not None
+    assert split.in_training_groups == 0
+
+
 def test_other_groups_are_other_data(tmp_path: Path) -> None:
     groups = [number // 4 for number in range(ROWS)]
     path = csv(tmp_path / "a.csv", rows(patient=groups))
@@ -346,6 +361,7 @@ def test_the_cached_training_rows_hold_counts_of_the_test_rows_alone(tmp_path: P
         "rows",
         "also_in_training",
         "missing_classes",
+        "in_training_groups",
     }
 
 
