@@ -17,6 +17,7 @@ from typing import Any
 
 from mlpsearch.models.errors import MlpsearchError, StorageError, innermost
 from mlpsearch.search.dashboard.note import note
+from mlpsearch.search.dashboard.stored import read_note, save_figure, save_note
 from mlpsearch.search.results.confirmation import last_confirmation, to_json
 from mlpsearch.search.results.headline import headline
 from mlpsearch.search.results.openings import openings_of
@@ -52,7 +53,7 @@ def publish(record: StudyRecord) -> None:
             for name, content in files.items():
                 _write_file(record, name, content)
             for name, figure in figures.items():
-                _write_figure(record, name, figure)
+                save_figure(record, name, figure)
             _write_note(record, text)  # last: it says that the rest is done
     except Exception as error:
         if not (isinstance(error, OSError | StorageError) or is_storage_failure(error)):
@@ -124,23 +125,14 @@ def _artifact_id(record: StudyRecord, name: str) -> str:
     return str(uuid.uuid5(uuid.UUID(record.id), name))
 
 
-def _write_figure(record: StudyRecord, name: str, figure: Any) -> None:
-    from optuna_dashboard import save_plotly_graph_object
-
-    save_plotly_graph_object(record.optuna_study(), figure, graph_object_id=name)
-
-
 def _write_note(record: StudyRecord, text: str) -> None:
     """Write the note, unless there is another than ours: then a user has written it."""
     digest, before = _digest(text), record.attributes().get("published")
     if before == digest:
         return
-    from optuna_dashboard import get_note, save_note  # takes a second to import
-
-    study = record.optuna_study()
-    there = get_note(study)
+    there = read_note(record)
     if there == "" or _digest(there) in (before, digest):
-        save_note(study, text)
+        save_note(record, text)
     record.set("published", digest)
 
 

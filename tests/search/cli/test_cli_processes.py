@@ -20,6 +20,7 @@ from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.studies.record import open_study
 from mlpsearch.studies.spec import catalog
 from mlpsearch.studies.spec.study import Confirm
+from mlpsearch.studies.study_data import load_spec_data
 from tests.patience import PATIENCE_SECONDS
 from tests.search.conftest import Answer
 from tests.studies.stores import new_study
@@ -80,6 +81,15 @@ def test_looking_around_is_quick(command: str, stored: bool, tmp_path: Path) -> 
         assert answer.out
         taken.append(cpu_seconds() - before)
     assert min(taken) < 0.5
+
+
+def test_making_a_study_is_quick_once_its_images_are_decoded(tmp_path: Path) -> None:
+    """That is, without the modules that take seconds to import."""
+    load_spec_data(catalog.find("digits-numpy"), None)
+    command = ("submit", "digits-numpy", "--storage", str(tmp_path / "studies.db"))
+    answer = answer_of(start(sys.executable, "-P", "-c", _WITHOUT_TORCH, *command, cwd=tmp_path))
+    assert (answer.code, answer.out) == (0, ""), answer.err
+    assert "digits-numpy: 30 trials in " in answer.err
 
 
 # ---- interrupted and resumed ----
