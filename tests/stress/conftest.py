@@ -15,7 +15,7 @@ Reference = Callable[..., list[Row]]
 
 # The most trials that a short form compares, with the batch sizes that most have: the first that asks has them all
 # run, so that they are not run again for the next that asks for more.
-_MOST_OF_SHORT = 40
+_MOST_OF_SHORT = 20
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ WAYS = ((signal.SIGINT,), (signal.SIGTERM,), (signal.SIGINT, signal.SIGINT))
 
 
 @pytest.mark.parametrize(
-    ("trials", "interruptions"), [(32, 3), pytest.param(96, 12, marks=stress)], ids=["short", "long"]
+    ("trials", "interruptions"), [(24, 3), pytest.param(96, 12, marks=stress)], ids=["short", "long"]
 )
 def test_one_worker_and_one_seed_give_one_study(new_driver: NewDriver, trials: int, interruptions: int) -> None:
     whole, driver = (new_driver(trials, sampler="tpe", pruner="median") for _ in range(2))

@@ -15,7 +15,7 @@ stress = pytest.mark.stress
 
 @pytest.mark.parametrize(
     ("workers", "trials", "kills", "every", "batches"),
-    [(2, 12, 5, 0.2, (8, 16)), pytest.param(8, 300, 60, 1.0, (4, 8), marks=stress)],
+    [(2, 8, 3, 0.2, (8, 16)), pytest.param(8, 300, 60, 1.0, (4, 8), marks=stress)],
     ids=["short", "long"],
 )
 def test_killed_workers(
@@ -40,7 +40,7 @@ def test_killed_workers(
 
 
 @pytest.mark.parametrize(
-    ("workers", "trials", "before"), [(2, 24, 2), pytest.param(8, 100, 40, marks=stress)], ids=["short", "long"]
+    ("workers", "trials", "before"), [(2, 16, 2), pytest.param(8, 100, 40, marks=stress)], ids=["short", "long"]
 )
 def test_the_workers_of_a_killed_supervisor_end(
     new_driver: NewDriver, reference: Reference, workers: int, trials: int, before: int

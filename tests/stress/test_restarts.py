@@ -15,7 +15,7 @@ stress = pytest.mark.stress
 
 @pytest.mark.parametrize(
     ("workers", "trials", "away"),
-    [(2, 24, (1.0, 2.0)), pytest.param(8, 200, (0.0, 45.0), marks=stress)],
+    [(2, 16, (1.0, 2.0)), pytest.param(8, 200, (0.0, 45.0), marks=stress)],
     ids=["short", "long"],
 )
 def test_the_server_restarts(

@@ -129,7 +129,8 @@ def story(tmp_path_factory: pytest.TempPathFactory, image_cache: Path) -> Iterat
     for name in ("search", "models", "studies"):  # not ours, and in the way of an import by name
         (folder / name).mkdir()
         (folder / name / "__init__.py").write_text("raise RuntimeError('imported from the current folder')\n")
-    ready = catalog.find("digits-numpy").model_copy(update={"confirm": CONFIRM})
+    ready = catalog.find("digits-numpy")
+    ready = ready.model_copy(update={"confirm": CONFIRM, "budget": ready.budget.model_copy(update={"epochs": 8})})
     (folder / "study.toml").write_text(tomli_w.dumps(ready.to_json()), "utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLPSEARCH_CACHE", str(image_cache))

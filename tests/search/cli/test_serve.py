@@ -68,10 +68,11 @@ def record(tmp_path: Path) -> StudyRecord:
     return create_or_resume(made.url, long, trials=None, source=made.attributes()["source"])
 
 
-@pytest.fixture
-def service(record: StudyRecord, tmp_path: Path) -> Iterator[Service]:
+@pytest.fixture(params=[1])
+def service(record: StudyRecord, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Service]:
+    """The service, with so many workers."""
     said = tmp_path / "said"
-    words = ["serve", "--workers", "2", "--port", "0", "--storage", record.url]
+    words = ["serve", "--workers", str(request.param), "--port", "0", "--storage", record.url]
     with said.open("wb") as stderr:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "mlpsearch", *words], stdin=subprocess.DEVNULL, stderr=stderr
@@ -88,6 +89,7 @@ def service(record: StudyRecord, tmp_path: Path) -> Iterator[Service]:
         process.wait()
 
 
+@pytest.mark.parametrize("service", [2], indirect=True)
 def test_its_life(service: Service, record: StudyRecord) -> None:
     """Every open study is served, a worker that dies is replaced, and SIGTERM ends it with checkpoints and 0."""
     wait_until(lambda: service.health() == (200, {"ok": True, "workers": 2, "storage": True}), "both workers")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -101,11 +102,26 @@ def cases(draw: Callable[..., Any]) -> Case:
     return Case(*frames, ColumnOptions(categorical=tuple(categorical)), config, draw(st.sampled_from([*NETS])))
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
-)
+def _patiently(examples: int) -> settings:
+    ignored = [HealthCheck.too_slow, HealthCheck.filter_too_much]
+    return settings(max_examples=examples, deadline=None, suppress_health_check=ignored)
+
+
+@_patiently(20)
 @given(cases(), st.integers(0, 3))
 def test_a_row_is_the_same_alone_among_others_in_files_and_in_onnx(case: Case, seed: int) -> None:
+    assert_same_everywhere(case, seed)
+
+
+@pytest.mark.stress
+@_patiently(500)
+@given(cases(), st.integers(0, 3))
+def test_many_rows_are_the_same_alone_among_others_in_files_and_in_onnx(case: Case, seed: int) -> None:
+    assert_same_everywhere(case, seed)
+
+
+def assert_same_everywhere(case: Case, seed: int) -> None:
+    """Check what a net drawn by the seed says of the case's other rows, wherever it is asked."""
     try:
         schema, arrays = drawn_net(case.training, case.config, case.options, seed)
     except DataError as error:

@@ -117,6 +117,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def test_a_study_whose_images_could_not_be_loaded_is_tried_again_after_growing_pauses(
     two: StudyRecord, data: TrainingData, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
+    monkeypatch.setattr("mlpsearch.search.workers.serving.IDLE_SECONDS", 2.0)  # few looks in all that time
     tried: list[float] = []
 
     def load(record: StudyRecord) -> TrainingData:
