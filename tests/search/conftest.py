@@ -28,6 +28,7 @@ from mlpsearch.studies.storage.opening import ENVIRONMENT
 from mlpsearch.studies.study_data import load_study_data
 from tests.models.blobs import blobs
 from tests.search.makers import digits_study, never
+from tests.search.worker_here import WorkerHere
 from tests.studies.stores import new_study, spec
 from tests.wheels import Environment, build, copy_of_the_checkout, install
 
@@ -64,6 +65,12 @@ def _home_and_no_idling(tmp_path: Path, image_cache: Path, monkeypatch: pytest.M
         monkeypatch.delenv(variable)
     for module in ("worker", "serving"):
         monkeypatch.setattr(f"mlpsearch.search.workers.{module}.IDLE_SECONDS", 0.01)
+
+
+@pytest.fixture(autouse=True)
+def _workers_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is called in this process starts no other to work on a study; files that want them override this."""
+    monkeypatch.setattr("mlpsearch.search.workers.placement.LocalWorker", WorkerHere)
 
 
 @pytest.fixture(autouse=True)

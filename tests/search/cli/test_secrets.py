@@ -33,6 +33,11 @@ def finished_study(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         yield record
 
 
+@pytest.fixture(autouse=True)
+def _workers_here() -> None:
+    """No: they are processes, which have the storage's URL."""
+
+
 def assert_no_secret(where: str, content: str) -> None:
     for secret in SECRETS:
         assert secret not in content, where
