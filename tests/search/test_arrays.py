@@ -40,9 +40,7 @@ def study(folder: Path, data: str, *, net: str = "numpy", more: str = "", fixed:
     ("net", "form", "make", "more", "held_out"),
     [
         ("numpy", "a.npz", images, "validation = 0.2\ntest = 0.3", 60),
-        ("torch", "folder", images, "validation = 30", 40),
-        ("numpy", "folder", table, "test = 0.3", 60),
-        ("torch", "a.npz", table, "validation = 30", 40),
+        ("torch", "folder", table, "validation = 30", 40),
     ],
 )
 def test_from_arrays_to_a_net_that_trains_again(

@@ -176,6 +176,7 @@ def test_the_names_are_those_of_the_documentation() -> None:
     assert get_args(StudySpec.model_fields["dataset"].annotation) == DATASETS
 
 
+@pytest.mark.stress  # decodes fifty thousand images
 def test_the_real_cifar10_images(cifar10_training: TrainingData) -> None:
     data = cifar10_training
     assert (len(data.training), len(data.validation)) == (49_000, 1_000)
