@@ -10,6 +10,7 @@ import pytest
 
 from mlpsearch.search.cli.common import show
 from mlpsearch.search.new_study import file_name
+from mlpsearch.search.workers.local_worker import LocalWorker
 from mlpsearch.studies.spec.reading import load_spec
 from mlpsearch.studies.spec.table_options import ColumnOptions
 from tests.search.conftest import Command
@@ -23,7 +24,11 @@ def table(tmp_path: Path) -> Path:
     return tmp_path / "shop.csv"
 
 
-def test_from_a_table_to_a_tested_net_with_two_commands(table: Path, mlpsearch: Command) -> None:
+def test_from_a_table_to_a_tested_net_with_two_commands(
+    table: Path, mlpsearch: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A worker of a process of its own, which reads the table anew.
+    monkeypatch.setattr("mlpsearch.search.workers.placement.LocalWorker", LocalWorker)
     answer = mlpsearch("new", "shop.csv", "--label", "bought")
     assert answer.err.startswith("wrote shop.toml; `mlpsearch check shop.toml` says what was understood, ")
     spec = load_spec("shop.toml")
