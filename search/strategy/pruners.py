@@ -5,19 +5,21 @@ import copy
 from optuna.pruners import BasePruner, MedianPruner, NopPruner
 from optuna.trial import Trial
 
+from mlpsearch.search.strategy.halving import HalvingPruner, first_rung
 from mlpsearch.search.strategy.own_study import OwnHyperband
 from mlpsearch.studies.spec.study import StudySpec
 
 
 def make_pruner(spec: StudySpec) -> BasePruner:
     """The pruner of a study; trials report the study's metric after epoch n as step n, counted from 1."""
+    epochs = spec.budget.epochs
     if spec.pruner == "none":
         return NopPruner()
     if spec.pruner == "hyperband":
-        return OwnHyperband(min_resource=1, max_resource=spec.budget.epochs, reduction_factor=3)
-    # The first half of the epochs says little of the last: a learning rate that ends ahead, once it has decayed,
-    # often starts behind.
-    return MedianPruner(n_startup_trials=5, n_warmup_steps=spec.budget.epochs // 2)
+        return OwnHyperband(min_resource=min(first_rung(epochs), epochs), max_resource=epochs, reduction_factor=3)
+    if spec.pruner == "median":
+        return MedianPruner(n_startup_trials=5, n_warmup_steps=max(2, round(epochs / 10)))
+    return HalvingPruner(epochs, best=2 if spec.pruner == "best-two" else 0)
 
 
 def pruned_when_asked_again(trial: Trial) -> bool:

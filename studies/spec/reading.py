@@ -20,6 +20,8 @@ MAY_DIFFER = {
     *("confirm.top", "confirm.seeds", "confirm.report"),
     "data",
 }
+# Defaults up to 0.2, which studies made then keep; the second pruner is that of some of the ready studies.
+_EARLIER = {"sampler": ("tpe",), "pruner": ("median", "hyperband")}
 
 
 def load_spec(path: str | Path, data: str | Path | None = None) -> StudySpec:
@@ -49,17 +51,19 @@ def parse_spec(text: str, where: str) -> StudySpec:
 def differences(old: StudySpec, new: StudySpec) -> list[str]:
     """What another specification changes in what is searched, a line a key; MAY_DIFFER is left out.
 
-    A file of test rows may be at another path, as data may.
+    A file of test rows may be at another path, as data may. A key that the other one leaves to its default
+    differs not from the default of earlier versions.
     """
     # Specifications of earlier versions state the number that is meant where there is none.
     meant = {"validation": VALIDATION, "test": TEST_SHARE}
     before, after = (meant | dict(_leaves(spec.to_json())) for spec in (old, new))
     if isinstance(old.test, str) and isinstance(new.test, str):
         after["test"] = old.test
+    earlier = {key for key in _EARLIER.keys() - new.model_fields_set if before[key] in _EARLIER[key]}
     return [
         f"{key}: {_written(before, key)} → {_written(after, key)}"
         for key in before | after
-        if key not in MAY_DIFFER and before.get(key) != after.get(key)
+        if key not in MAY_DIFFER | earlier and before.get(key) != after.get(key)
     ]
 
 

@@ -116,8 +116,8 @@ class StudySpec(Table):
         description="one of 'accuracy', 'balanced-accuracy', 'macro-f1', 'auc', 'log-loss'",
     )
     sampler: Literal["tpe", "gp", "random"] = Field(default="tpe", description="one of 'tpe', 'gp', 'random'")
-    pruner: Literal["median", "hyperband", "none"] = Field(
-        default="median", description="one of 'median', 'hyperband', 'none'"
+    pruner: Literal["halving", "best-two", "median", "hyperband", "none"] = Field(
+        default="best-two", description="one of 'halving', 'best-two', 'median', 'hyperband', 'none'"
     )
     budget: Budget = Field(description="a table with trials and epochs")
     confirm: Confirm | None = Field(default=None, description="a table with top, seeds and report")

@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.search.strategy import seeded
+from mlpsearch.search.strategy.halving import HalvingPruner
 from mlpsearch.search.strategy.own_study import OwnHyperband
 from mlpsearch.search.strategy.pruners import make_pruner
 from mlpsearch.search.strategy.samplers import make_sampler
@@ -94,7 +95,14 @@ def content(study: optuna.Study) -> list[tuple[object, ...]]:
     ]
 
 
-KINDS = [("tpe", "median"), ("tpe", "hyperband"), ("random", "hyperband"), ("gp", "none")]
+KINDS = [
+    ("tpe", "best-two"),
+    ("tpe", "halving"),
+    ("tpe", "median"),
+    ("tpe", "hyperband"),
+    ("random", "hyperband"),
+    ("gp", "none"),
+]
 
 
 @pytest.mark.parametrize(("sampler", "pruner"), KINDS)
@@ -216,7 +224,14 @@ def test_seeds_depend_on_study_trial_and_parameter_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pruner", "kind"), [("median", MedianPruner), ("hyperband", OwnHyperband), ("none", NopPruner)]
+    ("pruner", "kind"),
+    [
+        ("halving", HalvingPruner),
+        ("best-two", HalvingPruner),
+        ("median", MedianPruner),
+        ("hyperband", OwnHyperband),
+        ("none", NopPruner),
+    ],
 )
 def test_the_pruner_is_the_one_named(pruner: str, kind: type) -> None:
     assert type(make_pruner(spec_of(pruner=pruner))) is kind
@@ -249,15 +264,19 @@ def pruned_after(pruner: str, epochs: int, good_trials: int) -> int | None:
     return None
 
 
-@pytest.mark.parametrize(("epochs", "good_trials", "stopped"), [(20, 5, 10), (20, 4, None), (9, 5, 4), (1, 5, 1)])
-def test_median_waits_for_five_trials_and_half_of_the_epochs(
+@pytest.mark.parametrize(
+    ("epochs", "good_trials", "stopped"), [(40, 5, 4), (40, 4, None), (9, 5, 2), (1, 5, None)]
+)
+def test_median_waits_for_five_trials_and_a_tenth_of_the_epochs(
     epochs: int, good_trials: int, stopped: int | None
 ) -> None:
     assert pruned_after("median", epochs, good_trials) == stopped
 
 
 def test_hyperband_stops_what_is_bad_and_none_does_not() -> None:
-    assert pruned_after("hyperband", 20, 30) in (1, 3, 9)
+    assert pruned_after("hyperband", 20, 30) in (2, 6, 18)
+    assert pruned_after("hyperband", 1, 30) in (1, None)
+    assert pruned_after("halving", 20, 1) == pruned_after("best-two", 20, 2) == 2
     assert pruned_after("none", 20, 30) is None
 
 
@@ -309,7 +328,7 @@ def test_the_sampler_is_shown_the_best_and_the_newest_of_many_trials(
     assert len(study.trials) == 11
 
 
-@pytest.mark.parametrize("pruner", ["median", "hyperband", "none"])
+@pytest.mark.parametrize("pruner", ["best-two", "hyperband", "none"])
 @pytest.mark.parametrize("sampler", ["tpe", "gp", "random"])
 def test_every_sampler_goes_on_under_every_pruner_when_it_is_shown_some_of_many_trials(
     sampler: str, pruner: str, monkeypatch: pytest.MonkeyPatch

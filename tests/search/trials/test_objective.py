@@ -241,10 +241,11 @@ def test_a_diverged_trial_is_pruned_and_says_so(net: str, data: TrainingData, tm
     assert 0 <= outcome.score < 1
 
 
+@pytest.mark.parametrize("pruner", ["best-two", "hyperband"])
 def test_a_trial_cut_off_while_it_is_pruned_is_pruned_when_it_goes_on(
-    data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pruner: str, data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    specification = spec_of("numpy", epochs=9, pruner="hyperband")
+    specification = spec_of("numpy", epochs=9, pruner=pruner)
     study = study_of(specification, make_pruner(specification))
     objective, epochs = Objective(specification, data, FolderFiles(tmp_path)), []
     for number in range(10):

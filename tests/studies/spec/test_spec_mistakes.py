@@ -66,7 +66,11 @@ BAD_LINES = [
     ('"digits"', '"images"\ndata = "x"\nlabel = "a"', "label: is only for dataset = 'table'"),
     ('"digits"', '"digits"\nseed = -1', "seed = -1: must be a whole number from 0"),
     ('"digits"', '"digits"\nsampler = "grid"', "sampler = 'grid': must be one of 'tpe', 'gp', 'random'"),
-    ('"digits"', '"digits"\npruner = false', "pruner = false: must be one of 'median', 'hyperband', 'none'"),
+    (
+        '"digits"',
+        '"digits"\npruner = false',
+        "pruner = false: must be one of 'halving', 'best-two', 'median', 'hyperband', 'none'",
+    ),
     ('"digits"', '"digits"\nsamplr = "gp"', "samplr: unknown key (did you mean sampler?)"),
     ('"digits"', '"digits"\nxyz = 1', "xyz: unknown key (allowed: name, net, dataset, data,"),
     ('"digits"', '"digits"\n"a\\nb" = 1', r"'a\nb': unknown key"),

@@ -24,7 +24,7 @@ def test_a_short_file_gets_the_defaults() -> None:
         validation=None,
         seed=0,
         sampler="tpe",
-        pruner="median",
+        pruner="best-two",
         budget=Budget(trials=3, epochs=5, seconds=None, total_epochs=None),
         search={"hidden_size": Range(low=8, high=64, log=False)},
         fixed={},
@@ -130,7 +130,7 @@ DRIFT_BASE = MINIMAL + (
         ("hidden_size = 20", "hidden_size = 21", ["start[1].hidden_size: 20 → 21"]),
         ("epochs = 5", "epochs = 6", ["budget.epochs: 5 → 6"]),
         ('"numpy"', '"torch"', ['net: "numpy" → "torch"']),
-        ('"mine"', '"mine"\nseed = 1\npruner = "none"', ["seed: 0 → 1", 'pruner: "median" → "none"']),
+        ('"mine"', '"mine"\nseed = 1\npruner = "none"', ["seed: 0 → 1", 'pruner: "best-two" → "none"']),
         # what a study may go on with
         ("trials = 3", "trials = 9\nseconds = 5\ntotal_epochs = 4", []),
         ('"mine"', '"mine"\ndata = "elsewhere"', []),
@@ -166,6 +166,23 @@ def test_a_file_of_test_rows_may_be_elsewhere_and_a_share_stays(
         for test in (old, new)
     )
     assert differences(before, after) == lines
+
+
+@pytest.mark.parametrize(
+    ("stored", "file", "lines"),
+    [
+        ({"pruner": "median", "sampler": "tpe"}, "", []),
+        ({"pruner": "hyperband", "sampler": "tpe"}, "", []),
+        ({"pruner": "none"}, "", ['pruner: "none" → "best-two"']),
+        ({"pruner": "median"}, 'pruner = "best-two"', ['pruner: "median" → "best-two"']),
+        ({"pruner": "median"}, 'pruner = "median"', []),
+    ],
+)
+def test_a_file_that_names_no_pruner_is_that_of_a_study_with_an_earlier_default(
+    stored: dict[str, str], file: str, lines: list[str]
+) -> None:
+    before = StudySpec.from_json(parse_spec(MINIMAL, "my.toml").to_json() | stored)
+    assert differences(before, parse_spec(f"{file}\n{MINIMAL}", "my.toml")) == lines
 
 
 def test_nets_are_the_ones_there_are() -> None:
