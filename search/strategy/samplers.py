@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 
+from mlpsearch.search.strategy.history import View, as_they_are, priced, with_pruned
 from mlpsearch.search.strategy.seeded import SeededByTrial
 from mlpsearch.studies.spec.space import distributions
 from mlpsearch.studies.spec.study import StudySpec
@@ -21,9 +22,17 @@ def _random(seed: int) -> BaseSampler:
     return RandomSampler(seed=seed)
 
 
-_SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {"tpe": _tpe, "gp": _gp, "random": _random}
+_SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {"auto": _tpe, "tpe": _tpe, "gp": _gp, "random": _random}
 
 
 def make_sampler(spec: StudySpec) -> BaseSampler:
     """The sampler of a study: equal histories and trial numbers give equal points, in any process."""
-    return SeededByTrial(_SAMPLERS[spec.sampler], seed=spec.seed, space=distributions(spec))
+    make = _SAMPLERS[spec.sampler]
+    return SeededByTrial(make, seed=spec.seed, space=distributions(spec), view=_view(spec))
+
+
+def _view(spec: StudySpec) -> View:
+    """How trials are shown to the sampler: with a price on time where time is what the budget limits."""
+    if spec.sampler == "gp":
+        return with_pruned
+    return priced if spec.sampler == "auto" and spec.budget.seconds is not None else as_they_are

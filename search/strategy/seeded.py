@@ -1,18 +1,20 @@
 """A sampler without a memory, so that equal histories give equal points in any process."""
 
-import copy
-import heapq
+import math
 import zlib
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
-from optuna.study import Study, StudyDirection
+from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-_SHOWN, _SHOWN_BEST = 2_000, 100  # of the trials of a large study, to its sampler
+from mlpsearch.search.strategy.history import ShownStudy, View, as_they_are, few
+from mlpsearch.search.strategy.points import Space, given, nearest, point_of, size, tried, values_of
+
+_TIES = 0  # beside a trial's number, the key of the seed that chooses among equally near points
 
 
 class SeededByTrial(BaseSampler):
@@ -27,12 +29,19 @@ class SeededByTrial(BaseSampler):
     seed: the study's.
     space: all that is searched, the same in every trial. To infer it from them, as Optuna's samplers do,
         takes time in proportion to their number.
+    view: what Optuna's sampler sees in place of the trials it is shown.
     """
 
     def __init__(
-        self, make: Callable[[int], BaseSampler], *, seed: int, space: dict[str, BaseDistribution]
+        self,
+        make: Callable[[int], BaseSampler],
+        *,
+        seed: int,
+        space: dict[str, BaseDistribution],
+        view: View = as_they_are,
     ) -> None:
         self._make = make
+        self._view = view
         self._seed = seed
         self._space = space
 
@@ -43,8 +52,25 @@ class SeededByTrial(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """What Optuna's sampler, seeded for this trial, draws for all parameters together, if it does."""
-        return self._seeded(trial.number).sample_relative(_shown(study), trial, search_space)
+        """All parameters that the trial does not have yet: a point that no trial has, where one is left.
+
+        They are what Optuna's sampler, seeded for this trial, draws for all together, or for each, and of a point
+        that was tried the nearest one that was not.
+        """
+        missing = [name for name in search_space if name not in given(trial)]
+        if not missing:
+            return {}
+        shown = ShownStudy(
+            study, self._view(few(study._get_trials(deepcopy=False), study.direction), study.direction)
+        )
+        together = self._seeded(trial.number).sample_relative(shown, trial, search_space)
+        drawn = {
+            name: together[name]
+            if name in together
+            else self.sample_independent(shown, trial, name, search_space[name])
+            for name in missing
+        }
+        return self._untried(study, trial, search_space, drawn)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -53,40 +79,31 @@ class SeededByTrial(BaseSampler):
         sampler = self._seeded(trial.number, zlib.crc32(param_name.encode()))
         return sampler.sample_independent(study, trial, param_name, param_distribution)
 
+    def _untried(self, study: Study, trial: FrozenTrial, space: Space, drawn: dict[str, Any]) -> dict[str, Any]:
+        """The point that was drawn, or the nearest one that no other trial has, if there is one."""
+        held = given(trial)
+        whole = {**drawn, **{name: held[name] for name in space if name in held}}
+        others = [other for other in _all(study, space) if other.number != trial.number]
+        # Of 2,000 trials to compare the values takes a millisecond, to make points of them many.
+        if not any((other.params if other.state.is_finished() else given(other)) == whole for other in others):
+            return drawn
+        point = point_of(whole, space)
+        if point is None:
+            return drawn
+        near = nearest(point, space, held, tried(others, space), self._number(trial.number, _TIES))
+        return drawn if near is None else {name: values_of(near, space)[name] for name in drawn}
+
+    def _number(self, *key: int) -> int:
+        return int(np.random.SeedSequence(self._seed, spawn_key=key).generate_state(1)[0])
+
     def _seeded(self, *key: int) -> BaseSampler:
-        return self._make(int(np.random.SeedSequence(self._seed, spawn_key=key).generate_state(1)[0]))
+        return self._make(self._number(*key))
 
 
-class _Shown(Study):
-    """The same study with some of its trials, to look at."""
-
-    def __init__(self, study: Study, trials: list[FrozenTrial]) -> None:
-        super().__init__(study.study_name, study._storage, study.sampler, study.pruner)
-        self._shown = trials
-
-    def _get_trials(
-        self,
-        deepcopy: bool = True,
-        states: Container[TrialState] | None = None,
-        use_cache: bool = False,  # noqa: ARG002
-    ) -> list[FrozenTrial]:
-        trials = [trial for trial in self._shown if states is None or trial.state in states]
-        return copy.deepcopy(trials) if deepcopy else trials
-
-
-def _shown(study: Study) -> Study:
-    """The study as a sampler sees it: of a large one the best and the newest trials.
-
-    Its time grows with the trials, its advice hardly: TPE divides at most 25 good ones from all others.
-    """
-    # Under Hyperband the study is Optuna's view of one bracket. Its `get_trials` gives the bracket's trials, but
-    # samplers call `_get_trials`, which gives those of all brackets.
+def _all(study: Study, space: Space) -> list[FrozenTrial]:
+    """The study's trials and, where points are few, also those that wait: whose they are shows once they begin."""
     trials = study._get_trials(deepcopy=False)
-    if len(trials) <= _SHOWN:
-        return study
-    complete = (trial for trial in trials if trial.state == TrialState.COMPLETE)
-    choose = heapq.nsmallest if study.direction == StudyDirection.MINIMIZE else heapq.nlargest
-    best = choose(_SHOWN_BEST, complete, key=lambda trial: trial.value or 0.0)
-    newest = trials[_SHOWN_BEST - _SHOWN :]
-    shown = sorted({trial.number: trial for trial in (*best, *newest)}.items())
-    return _Shown(study, [trial for _, trial in shown])
+    if size(space) == math.inf:
+        return trials
+    waiting = study._storage.get_all_trials(study._study_id, deepcopy=False, states=(TrialState.WAITING,))
+    return [*trials, *waiting]

@@ -4,8 +4,8 @@ from collections import Counter
 
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from mlpsearch.search.strategy.points import FIXED
 from mlpsearch.search.trials.planned_runs import PlannedRuns, own_or_waiting
-from mlpsearch.search.trials.waiting import FIXED
 from mlpsearch.studies.record import OF_TRIAL, PLANNED_FOLD, PLANNED_SEED, StudyRecord
 from mlpsearch.studies.spec.study import StudySpec
 

@@ -7,6 +7,7 @@ from optuna.distributions import check_distribution_compatibility
 from optuna.trial import FrozenTrial
 
 from mlpsearch.models.config import TYPES
+from mlpsearch.search.strategy.points import FIXED
 from mlpsearch.search.trials.planned_runs import run_of
 from mlpsearch.studies.record import OF_TRIAL, PLANNED_FOLD, PLANNED_SEED, PlannedRun
 from mlpsearch.studies.spec.dimensions import as_float, extent, fits, inside
@@ -15,8 +16,6 @@ from mlpsearch.studies.spec.space import distributions
 from mlpsearch.studies.spec.study import StudySpec
 from mlpsearch.studies.storage.ownership import Ownership
 from mlpsearch.studies.storage.spans import EARLIER
-
-FIXED = "fixed_params"  # the system attribute with the values that a trial shall have, as Optuna names it
 
 # Attributes that only mlpsearch may set.
 _OURS = (PLANNED_SEED, PLANNED_FOLD, OF_TRIAL, EARLIER, "failures", "deaths")

@@ -115,7 +115,9 @@ class StudySpec(Table):
         default="accuracy",
         description="one of 'accuracy', 'balanced-accuracy', 'macro-f1', 'auc', 'log-loss'",
     )
-    sampler: Literal["tpe", "gp", "random"] = Field(default="tpe", description="one of 'tpe', 'gp', 'random'")
+    sampler: Literal["auto", "tpe", "gp", "random"] = Field(
+        default="auto", description="one of 'auto', 'tpe', 'gp', 'random'"
+    )
     pruner: Literal["halving", "best-two", "median", "hyperband", "none"] = Field(
         default="best-two", description="one of 'halving', 'best-two', 'median', 'hyperband', 'none'"
     )

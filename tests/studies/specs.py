@@ -76,7 +76,7 @@ def specs(draw: st.DrawFn) -> StudySpec:
         folds=folds,
         seed=draw(st.integers(*ALLOWED["seed"])),
         metric=draw(st.sampled_from([*METRICS])),
-        sampler=draw(st.sampled_from(["tpe", "gp", "random"])),
+        sampler=draw(st.sampled_from(["auto", "tpe", "gp", "random"])),
         pruner=draw(st.sampled_from(["halving", "best-two", "median", "hyperband", "none"])),
         budget=Budget(
             trials=draw(st.integers(1, 10**6)),

@@ -150,7 +150,7 @@ def test_the_search_learns_from_its_own_trials_alone(tmp_path: Path, pruner: str
     assert trial.should_prune() in (True, False)
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "gp", "random"])
+@pytest.mark.parametrize("sampler", ["auto", "tpe", "gp", "random"])
 def test_a_points_choice_does_not_depend_on_trials_of_others(tmp_path: Path, sampler: str) -> None:
     tried = []
     for folder in ("alone", "visited"):

@@ -65,7 +65,7 @@ BAD_LINES = [
     ('"digits"', '"images"\ndata = "x"\ntest = "t.csv"', "test: must be a share between 0 and 1; test images of"),
     ('"digits"', '"images"\ndata = "x"\nlabel = "a"', "label: is only for dataset = 'table'"),
     ('"digits"', '"digits"\nseed = -1', "seed = -1: must be a whole number from 0"),
-    ('"digits"', '"digits"\nsampler = "grid"', "sampler = 'grid': must be one of 'tpe', 'gp', 'random'"),
+    ('"digits"', '"digits"\nsampler = "grid"', "sampler = 'grid': must be one of 'auto', 'tpe', 'gp', 'random'"),
     (
         '"digits"',
         '"digits"\npruner = false',
