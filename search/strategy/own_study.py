@@ -9,22 +9,29 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from mlpsearch.studies.record import StudyRecord
-from mlpsearch.studies.storage.ownership import Ownership
 
 
 class OwnStudy(optuna.Study):
-    """A study of which only its own trials are seen: what somebody added with Optuna itself may say anything."""
+    """A study of which only its own trials are seen: what somebody added with Optuna itself may say anything.
+
+    Trials that failed before somebody went on with the study are left out, for what made them fail may be mended.
+    """
 
     def __init__(
         self, record: StudyRecord, sampler: BaseSampler | None = None, pruner: BasePruner | None = None
     ) -> None:
         super().__init__(record.name, record.storage.optuna, sampler, pruner)
-        self._own = record.own
+        self._record = record
 
     def _get_trials(
         self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
     ) -> list[FrozenTrial]:
-        return _own(super()._get_trials(False, states, use_cache), self._own, deepcopy)
+        own = self._record.own
+        found = [trial for trial in super()._get_trials(False, states, use_cache) if own.has(trial)]
+        if any(trial.state == TrialState.FAIL for trial in found):
+            since = self._record.resumed_at
+            found = [trial for trial in found if trial.state != TrialState.FAIL or trial.number >= since]
+        return copy.deepcopy(found) if deepcopy else found
 
 
 class OwnHyperband(HyperbandPruner):
@@ -50,8 +57,3 @@ class _Bracket(optuna.Study):
         self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
     ) -> list[FrozenTrial]:
         return self._study._get_trials(deepcopy, states, use_cache)
-
-
-def _own(trials: list[FrozenTrial], own: Ownership, deepcopy: bool) -> list[FrozenTrial]:
-    found = [trial for trial in trials if own.has(trial)]
-    return copy.deepcopy(found) if deepcopy else found

@@ -2,7 +2,7 @@
 
 import math
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -57,20 +57,20 @@ class SeededByTrial(BaseSampler):
         They are what Optuna's sampler, seeded for this trial, draws for all together, or for each, and of a point
         that was tried the nearest one that was not.
         """
-        missing = [name for name in search_space if name not in given(trial)]
+        held = given(trial)
+        missing = [name for name in search_space if name not in held]
         if not missing:
             return {}
-        shown = ShownStudy(
-            study, self._view(few(study._get_trials(deepcopy=False), study.direction), study.direction)
-        )
-        together = self._seeded(trial.number).sample_relative(shown, trial, search_space)
-        drawn = {
-            name: together[name]
-            if name in together
-            else self.sample_independent(shown, trial, name, search_space[name])
-            for name in missing
-        }
-        return self._untried(study, trial, search_space, drawn)
+        trials = study._get_trials(deepcopy=False)
+        shown = ShownStudy(study, self._view(few(trials, study.direction), study.direction))
+        drawn = self._seeded(trial.number).sample_relative(shown, trial, search_space)
+        for name in missing:
+            if name not in drawn:
+                drawn[name] = self.sample_independent(shown, trial, name, search_space[name])
+        whole = {name: held.get(name, drawn.get(name)) for name in search_space}
+        others = [other for other in trials + _waiting(study, search_space) if other.number != trial.number]
+        point = self._untried(whole, held, others, search_space, trial.number)
+        return {name: point[name] for name in missing}
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -79,19 +79,18 @@ class SeededByTrial(BaseSampler):
         sampler = self._seeded(trial.number, zlib.crc32(param_name.encode()))
         return sampler.sample_independent(study, trial, param_name, param_distribution)
 
-    def _untried(self, study: Study, trial: FrozenTrial, space: Space, drawn: dict[str, Any]) -> dict[str, Any]:
+    def _untried(
+        self, whole: dict[str, Any], held: Iterable[str], others: list[FrozenTrial], space: Space, number: int
+    ) -> dict[str, Any]:
         """The point that was drawn, or the nearest one that no other trial has, if there is one."""
-        held = given(trial)
-        whole = {**drawn, **{name: held[name] for name in space if name in held}}
-        others = [other for other in _all(study, space) if other.number != trial.number]
         # Of 2,000 trials to compare the values takes a millisecond, to make points of them many.
         if not any((other.params if other.state.is_finished() else given(other)) == whole for other in others):
-            return drawn
+            return whole
         point = point_of(whole, space)
-        if point is None:
-            return drawn
-        near = nearest(point, space, held, tried(others, space), self._number(trial.number, _TIES))
-        return drawn if near is None else {name: values_of(near, space)[name] for name in drawn}
+        if point is None:  # it holds what is none of the space
+            return whole
+        near = nearest(point, space, held, tried(others, space), self._number(number, _TIES))
+        return whole if near is None else values_of(near, space)
 
     def _number(self, *key: int) -> int:
         return int(np.random.SeedSequence(self._seed, spawn_key=key).generate_state(1)[0])
@@ -100,10 +99,8 @@ class SeededByTrial(BaseSampler):
         return self._make(self._number(*key))
 
 
-def _all(study: Study, space: Space) -> list[FrozenTrial]:
-    """The study's trials and, where points are few, also those that wait: whose they are shows once they begin."""
-    trials = study._get_trials(deepcopy=False)
+def _waiting(study: Study, space: Space) -> list[FrozenTrial]:
+    """The trials that wait, where points are few: whose they are shows once they begin."""
     if size(space) == math.inf:
-        return trials
-    waiting = study._storage.get_all_trials(study._study_id, deepcopy=False, states=(TrialState.WAITING,))
-    return [*trials, *waiting]
+        return []
+    return study._storage.get_all_trials(study._study_id, deepcopy=False, states=(TrialState.WAITING,))
