@@ -189,11 +189,12 @@ def closing_remark(record: StudyRecord) -> str:
     if not tests or _ending_of(record) is not None:
         return ""
     name, newest = record.name, tests[-1]
-    if Ledger(record).is_complete():
-        return (
-            f"{name}: nothing to do, it was tested at {newest['when']} by `{newest['command']}`; "
-            f"`{record.command('run', '--trials', 'N')}` searches on"
-        )
+    ledger = Ledger(record)
+    if ledger.is_complete():
+        more = f"`{record.command('run', '--trials', 'N')}` searches on"
+        if ledger.is_space_used_up():
+            more = "each point of its search space was tried"
+        return f"{name}: nothing to do, it was tested at {newest['when']} by `{newest['command']}`; {more}"
     again = record.command("confirm")
     return f"{name}: the test split was opened before and stays closed now; `{again}` opens it again"
 

@@ -108,6 +108,7 @@ def study_lines(status: StudyStatus) -> Iterator[Table | str]:
     if status.trials["foreign"]:
         yield f"trials of others, added with Optuna itself: {status.trials['foreign']}; they count for nothing"
     yield from _others_lines(status)
+    yield from _space_lines(status)
     if status.trouble:
         yield status.trouble
     if status.headline is not None and status.headline.remark:
@@ -137,6 +138,11 @@ def _others_lines(status: StudyStatus) -> Iterator[str]:
         yield f"{status.foreign_running} {noun} running, and not waited for"
     for trial in reversed(status.refused):
         yield f"trial {trial.number} was queued by others and is refused: {trial.reason}"
+
+
+def _space_lines(status: StudyStatus) -> Iterator[str]:
+    if status.space_used_up:
+        yield f"each point of the search space was tried: the search ends after {status.ended} trials"
 
 
 def _confirmation_lines(confirmation: dict[str, Any]) -> Iterator[Table | str]:
@@ -225,8 +231,8 @@ class SearchProgress:
                 self._print_waiting()
 
     def update(self, status: StudyStatus) -> None:
-        """Show how the study stands; what is to be said of the trials of others is said once."""
-        for line in _others_lines(status):
+        """Show how the study stands; what is to be said of trials of others, or of its end, is said once."""
+        for line in (*_others_lines(status), *_space_lines(status)):
             if line not in self._told:
                 self._told.add(line)
                 self._console.print(line, markup=False, highlight=False, soft_wrap=True)

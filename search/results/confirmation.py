@@ -180,6 +180,8 @@ def no_winner(record: StudyRecord, ledger: Ledger) -> StudyError:
     also = f", {diverged} of them because they diverged" if diverged else ""
     larger = record.command("run", "--trials", str(2 * len(ended)))
     more = "a larger budget" if ledger.is_used_up() else f"`{larger}`"
+    if ledger.is_space_used_up():
+        more = "a study of another name with a larger search space"
     return StudyError(
         f"study {name}: all {len(ended)} trials were pruned{also}, so there is no winner; "
         f"{more} searches on, a study of another name with pruner = 'none' lets all of them finish",

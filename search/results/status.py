@@ -57,6 +57,7 @@ class StudyStatus:
     foreign_running: how many of the foreign trials run.
     folds: over how many the validation accuracy of a trial is the mean; None where there is one validation split.
     refused: the newest trials that somebody queued and that do not fit the study, with the reasons.
+    space_used_up: whether each point of a small search space was tried, so that the search ends before its budget.
     seconds: wall clock during which trials ran.  seconds_left: an estimate, None where there is nothing to go by.
     best: of the search; the headline may be of another trial.
     headline: the winner with its own figures, None where no trial is finished; then `trouble` says why, once the
@@ -87,6 +88,7 @@ class StudyStatus:
     foreign_running: int
     refused: list[RefusedTrial]
     folds: int | None
+    space_used_up: bool
 
     @property
     def ended(self) -> int:
@@ -129,6 +131,7 @@ def study_status(record: StudyRecord, ledger: Ledger) -> StudyStatus:
         foreign_running=foreign[TrialState.RUNNING],
         refused=[RefusedTrial(number, reason) for number, reason in record.counts.refused(_MOST_REFUSED)],
         folds=record.spec.folds,
+        space_used_up=complete and ledger.is_space_used_up(),
     )
 
 

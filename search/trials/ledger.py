@@ -3,10 +3,13 @@
 The database counts them; of 10,000 trials none is loaded that is not asked for.
 """
 
+import math
+
 from optuna.trial import FrozenTrial, TrialState
 
 from mlpsearch.models.scores import ACCURACY, Metric
 from mlpsearch.search.trials.planned_runs import PlannedRuns
+from mlpsearch.search.trials.room import most_trials
 from mlpsearch.search.trials.waiting import is_whole
 from mlpsearch.studies.record import StudyRecord
 
@@ -45,7 +48,16 @@ class Ledger:
         if counts[TrialState.RUNNING]:
             return False
         ended = counts[TrialState.COMPLETE] + counts[TrialState.PRUNED]
-        return ended >= self._record.budget.trials or self.is_used_up()
+        if ended >= self._record.budget.trials or self.is_used_up():
+            return True
+        return self.is_space_used_up()
+
+    def is_space_used_up(self) -> bool:
+        """Whether each point of the search space was tried, or is being tried, and the budget has room for more."""
+        most = most_trials(self._record) if self._planned is None else math.inf
+        if most >= self._record.budget.trials:
+            return False
+        return self._counts.begun() >= most and not self._counts.by_state()[TrialState.WAITING]
 
     def is_used_up(self) -> bool:
         """Whether the study's seconds or epochs are used up, so that no further trial may start."""

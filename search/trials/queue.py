@@ -33,6 +33,7 @@ from mlpsearch.search.trials.checkpoints import remove_leftovers
 from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.search.trials.next_trial import NothingMissing, next_trial
 from mlpsearch.search.trials.planned_runs import PlannedRuns
+from mlpsearch.search.trials.room import most_trials
 from mlpsearch.search.trials.waiting import misfit
 from mlpsearch.studies.hints import command
 from mlpsearch.studies.record import StudyRecord
@@ -136,7 +137,7 @@ class TrialQueue:
     def _add_if_missing(self) -> bool:
         """Add one WAITING trial if the budget has room for it."""
         begun = self._counts.begun()
-        most = begun + len(self._planned.missing()) if self._planned else self._record.budget.trials
+        most = begun + len(self._planned.missing()) if self._planned else most_trials(self._record)
         if begun >= most:
             return False
         self.refuse_hopeless()
