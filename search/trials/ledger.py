@@ -3,8 +3,6 @@
 The database counts them; of 10,000 trials none is loaded that is not asked for.
 """
 
-import math
-
 from optuna.trial import FrozenTrial, TrialState
 
 from mlpsearch.models.scores import ACCURACY, Metric
@@ -50,14 +48,14 @@ class Ledger:
         ended = counts[TrialState.COMPLETE] + counts[TrialState.PRUNED]
         if ended >= self._record.budget.trials or self.is_used_up():
             return True
-        return self.is_space_used_up()
+        return not counts[TrialState.WAITING] and ended >= most_trials(self._record)
 
     def is_space_used_up(self) -> bool:
-        """Whether each point of the search space was tried, or is being tried, and the budget has room for more."""
-        most = most_trials(self._record) if self._planned is None else math.inf
-        if most >= self._record.budget.trials:
+        """Whether each point of the search space was tried before the budget was spent."""
+        if self._planned is not None:
             return False
-        return self._counts.begun() >= most and not self._counts.by_state()[TrialState.WAITING]
+        most = most_trials(self._record)
+        return most < self._record.budget.trials and self.ended() >= most
 
     def is_used_up(self) -> bool:
         """Whether the study's seconds or epochs are used up, so that no further trial may start."""
