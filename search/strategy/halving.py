@@ -24,9 +24,9 @@ class HalvingPruner(BasePruner):
     down, but at least one; equals of the last of these go on, too. Its decisions are those of Optuna's
     SuccessiveHalvingPruner, but they follow from the reported values alone: asked again, it says the same.
 
-    epochs: of a trial that is not ended early, which report each of them.
+    epochs: of a trial that is not ended early; it reports each of them.
     best: with 2, once so many trials are complete, what is below the worse of the two best of these after the same
-        epoch is ended as well, from the first rung on; 0 for halving alone.
+        epoch is ended instead, at any epoch from the first rung on; 0 for halving alone.
     """
 
     def __init__(self, epochs: int, *, best: int = 0) -> None:
@@ -42,20 +42,15 @@ class HalvingPruner(BasePruner):
             return True
         sign = 1 if study.direction == StudyDirection.MAXIMIZE else -1
         trials = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
-        if self._is_rung(epoch) and sign * value < _least(epoch, sign * value, trials, sign):
-            return True
-        return self._is_below_the_best(epoch, sign * value, trials, sign)
+        complete = [other for other in trials if other.state == TrialState.COMPLETE]
+        if self._best and len(complete) >= self._best:
+            best = sorted(complete, key=lambda trial: -sign * (trial.value or 0.0))[: self._best]
+            return sign * value < min(_reported(epoch, best, sign), default=-math.inf)
+        return self._is_rung(epoch) and sign * value < _least(epoch, sign * value, trials, sign)
 
     def _is_rung(self, epoch: int) -> bool:
         rung, rest = divmod(epoch, self._first)
         return rest == 0 and rung & (rung - 1) == 0  # a power of FACTOR
-
-    def _is_below_the_best(self, epoch: int, value: float, trials: list[FrozenTrial], sign: int) -> bool:
-        complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-        if not self._best or len(complete) < self._best:
-            return False
-        best = sorted(complete, key=lambda trial: -sign * (trial.value or 0.0))[: self._best]
-        return value < min(_reported(epoch, best, sign), default=-math.inf)
 
 
 def _least(epoch: int, value: float, trials: list[FrozenTrial], sign: int) -> float:

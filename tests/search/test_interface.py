@@ -153,7 +153,8 @@ def test_going_on_with_a_study_that_was_stopped(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_keeps_what_is_finished(tmp_path: Path) -> None:
-    (tmp_path / "long.toml").write_text(FILE.format(trials=500, epochs=3))
+    space = "[search]\nlearning_rate = {low = 0.01, high = 0.1}"  # of more points than hidden_size alone has
+    (tmp_path / "long.toml").write_text(FILE.format(trials=500, epochs=3).replace("[search]", space))
     code = "import mlpsearch; mlpsearch.run('long.toml')"
     script = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
