@@ -1,5 +1,6 @@
 """Successive halving without a memory, and its rule for what the best trials have shown to be hopeless."""
 
+import heapq
 import math
 from collections.abc import Iterable
 
@@ -41,12 +42,15 @@ class HalvingPruner(BasePruner):
         if math.isnan(value):
             return True
         sign = 1 if study.direction == StudyDirection.MAXIMIZE else -1
-        trials = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
-        complete = [other for other in trials if other.state == TrialState.COMPLETE]
-        if self._best and len(complete) >= self._best:
-            best = sorted(complete, key=lambda trial: -sign * (trial.value or 0.0))[: self._best]
-            return sign * value < min(_reported(epoch, best, sign), default=-math.inf)
-        return self._is_rung(epoch) and sign * value < _least(epoch, sign * value, trials, sign)
+        if self._best:
+            complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+            if len(complete) >= self._best:
+                best = heapq.nlargest(self._best, complete, key=lambda one: sign * (one.value or 0.0))
+                return sign * value < min(_reported(epoch, best, sign), default=-math.inf)
+        if not self._is_rung(epoch):
+            return False
+        others = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
+        return sign * value < _least(epoch, sign * value, others, sign)
 
     def _is_rung(self, epoch: int) -> bool:
         rung, rest = divmod(epoch, self._first)
