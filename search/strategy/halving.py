@@ -8,7 +8,7 @@ from optuna.pruners import BasePruner
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-FIRST_SHARE = 0.05  # of the epochs, after which trials are compared first
+FIRST_SHARE = 0.04  # of the epochs, after which trials are compared first
 FACTOR = 2
 
 

@@ -37,8 +37,8 @@ def level(value: float, epochs: int = 20) -> list[float]:
     return [value] * epochs
 
 
-@pytest.mark.parametrize(("epochs", "first"), [(1, 2), (5, 2), (20, 2), (30, 2), (52, 3), (60, 3), (1000, 50)])
-def test_the_first_rung_is_a_twentieth_of_the_epochs_and_no_less_than_two(epochs: int, first: int) -> None:
+@pytest.mark.parametrize(("epochs", "first"), [(1, 2), (5, 2), (20, 2), (30, 2), (52, 2), (100, 4), (1000, 40)])
+def test_the_first_rung_is_a_25th_of_the_epochs_and_no_less_than_two(epochs: int, first: int) -> None:
     assert first_rung(epochs) == first
 
 
