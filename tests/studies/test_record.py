@@ -161,6 +161,15 @@ def test_a_changed_specification_is_refused(
     assert record.attributes() == before
 
 
+@pytest.mark.parametrize("pruner", ["median", "hyperband"])
+def test_a_study_of_an_earlier_version_keeps_its_pruner_where_its_file_names_none(url: str, pruner: str) -> None:
+    old = make(url, spec(pruner=pruner, sampler="tpe"))
+    file = StudySpec.model_validate(spec().model_dump(exclude={"pruner", "sampler"}, exclude_none=True))
+    again = make(url, file, trials=50)
+    assert (again.id, again.spec.pruner, again.spec.sampler) == (old.id, pruner, "tpe")
+    assert again.budget.trials == 50
+
+
 def test_every_difference_is_shown(url: str, record: StudyRecord) -> None:
     search = {**spec().search, "hidden_size": Range(low=4, high=32)}
     message = refusal(make, url, spec(seed=1).model_copy(update={"search": search}))

@@ -169,3 +169,20 @@ def test_that_all_trials_diverged_is_said(pruned: StudyRecord, mlpsearch: Comman
         "error: study mine: all 2 trials diverged, so there is no winner; "
         "search smaller learning rates in a study of another name\n"
     )
+
+
+def test_a_search_whose_space_is_used_up_ends_as_one_whose_budget_is_and_says_so(
+    tmp_path: Path, mlpsearch: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ENVIRONMENT, f"sqlite:///{tmp_path / 'small.db'}")
+    small = STUDY_FILE.replace("trials = 2", "trials = 9").replace("low = 4, high = 8", "choices = [4, 8]")
+    Path("small.toml").write_text(small, encoding="utf-8")
+    line = "each point of the search space was tried: the search ends after 2 trials"
+    answer = mlpsearch("run", "small.toml")
+    assert answer.code == 0
+    assert "2/9 (" in answer.out
+    assert answer.err.count(line) == 1
+    assert line in mlpsearch("status", "own").out
+    again = mlpsearch("run", "small.toml", "--trials", "12")
+    assert again.code == 0
+    assert "; each point of its search space was tried\n" in again.err
