@@ -68,8 +68,7 @@ class SeededByTrial(BaseSampler):
             if name not in drawn:
                 drawn[name] = self.sample_independent(shown, trial, name, search_space[name])
         whole = {name: held.get(name, drawn.get(name)) for name in search_space}
-        others = [other for other in trials + _waiting(study, search_space) if other.number != trial.number]
-        point = self._untried(whole, held, others, search_space, trial.number)
+        point = self._untried(whole, held, trials + _waiting(study, search_space), search_space, trial.number)
         return {name: point[name] for name in missing}
 
     def sample_independent(
@@ -80,12 +79,13 @@ class SeededByTrial(BaseSampler):
         return sampler.sample_independent(study, trial, param_name, param_distribution)
 
     def _untried(
-        self, whole: dict[str, Any], held: Iterable[str], others: list[FrozenTrial], space: Space, number: int
+        self, whole: dict[str, Any], held: Iterable[str], trials: list[FrozenTrial], space: Space, number: int
     ) -> dict[str, Any]:
         """The point that was drawn, or the nearest one that no other trial has, if there is one."""
         # Of 2,000 trials to compare the values takes a millisecond, to make points of them many.
-        if not any((other.params if other.state.is_finished() else given(other)) == whole for other in others):
+        if not any((one.params if one.state.is_finished() else given(one)) == whole for one in trials):
             return whole
+        others = [one for one in trials if one.number != number]
         point = point_of(whole, space)
         if point is None:  # it holds what is none of the space
             return whole
