@@ -63,7 +63,7 @@ ROWS: list[dict[str, Any]] = [
 def base_of(study: StudySpec) -> dict[str, Any]:
     """Return the configuration of a study's first start, with the defaults of all that a row changes."""
     defaults = {name: getattr(TrainConfig(), name) for row in ROWS for name in row}
-    return defaults | study.fixed | study.start[0]
+    return defaults | study.fixed | study.points[0]
 
 
 def changes_around(base: dict[str, Any]) -> list[dict[str, Any]]:
@@ -100,7 +100,7 @@ def rows_of(record: StudyRecord, rows: list[dict[str, Any]]) -> list[Row]:
     """Return (changes, validation accuracies, seconds a run) of each row that has a result."""
     found = []
     trials = [trial for trial in record.optuna_study().get_trials(deepcopy=False) if trial.values]
-    starts = [(start_of(trial, record.spec), trial) for trial in trials]
+    starts = [(start_of(trial, record.starts), trial) for trial in trials]
     for number, changes in enumerate(rows):
         own = [trial for start, trial in starts if start is not None and start % len(rows) == number]
         if own:

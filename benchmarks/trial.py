@@ -36,7 +36,7 @@ def trial_spec(net: str, epochs: int) -> StudySpec:
             "name": f"trial-{net}",
             "pruner": "none",
             "budget": Budget(trials=TRIALS, epochs=epochs),
-            "start": best.start[:1] * TRIALS,
+            "start": best.points[:1] * TRIALS,
         }
     )
 

@@ -6,7 +6,7 @@ may be done by several at once, or again after a crash. The test split is opened
 has to be asked for by `confirm` or `evaluate`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pydantic import ValidationError
 
@@ -45,19 +45,24 @@ def submit(
     evaluate: bool,
     command: str,
     tell: Callable[[str], None],
+    like: Sequence[str] = (),
 ) -> StudyRecord:
     """Return the study, made, enlarged or as it was; its images are read first, so that mistakes show before that.
 
     study: a name of the catalog or the storage, or the path of a file.  trials: in all, None for what it has.
     data: the images, None for those it names.  evaluate: whether it shall be confirmed and tested in the end.
-    tell: is told what is worth knowing of the images.
+    tell: is told what is worth knowing of the images, and of what a new study tries first.
+    like: further studies of the storage whose best points a new one tries first, before those its file names.
     """
     spec, path = find_spec(study, url, data)
+    spec = spec.taking_over(like)
     remarks = check_images(spec.dataset, path, spec.data_options)
     images = load_spec_data(spec, path)
     for remark in [*remarks, *remarks_on(images)]:
         tell(remark)
-    record = create_or_resume(url, spec, trials=trials, source=source_of(images, path))
+    record = create_or_resume(
+        url, spec, trials=trials, source=source_of(images, path), is_table=images.table is not None, tell=tell
+    )
     is_new = not any(record.counts.by_state().values())
     if is_new and spec.dataset in ("table", "arrays", "images"):
         for warning in warnings_about(images):

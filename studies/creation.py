@@ -1,6 +1,7 @@
 """How studies come about in the storage: new, enlarged, and those that hold the runs of a confirmation."""
 
 import uuid
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -20,25 +21,44 @@ from mlpsearch.studies.record import (
     study_names,
 )
 from mlpsearch.studies.spec.reading import differences
+from mlpsearch.studies.spec.starting_points import StartPoint, distinct, given_points, learnt_points, summary
 from mlpsearch.studies.spec.study import Budget, StudySpec
 from mlpsearch.studies.storage.opening import Storage, exclusive, open_storage, without_password
 from mlpsearch.studies.storage.ownership import MARKED
+from mlpsearch.studies.transfer import transferred_points
 
 _SHOWN_CHANGES = 10  # of a specification, in one message
 
 
-def create_or_resume(url: str, spec: StudySpec, *, trials: int | None, source: dict[str, Any]) -> StudyRecord:
+def _nobody_listens(_: str) -> None:
+    pass
+
+
+def create_or_resume(
+    url: str,
+    spec: StudySpec,
+    *,
+    trials: int | None,
+    source: dict[str, Any],
+    is_table: bool | None = None,
+    tell: Callable[[str], None] = _nobody_listens,
+) -> StudyRecord:
     """Return the study of this specification, making it where there is none.
 
     trials: how many trials it shall have in all; None for what the specification and earlier runs say.
     source: where its data are and their fingerprint.
-    Raises StudyError where a study of this name has another specification or other data, or more trials begun.
+    is_table: whether these are a table, which decides what learnt points are for it; None: what its file says.
+    tell: is told what a new study tries first.
+    Raises StudyError where a study of this name has another specification or other data, or more trials begun,
+    and where a study whose points a new one shall take over is of no use.
     """
     storage = open_storage(url, create=True)
     with exclusive(url):
         if spec.name not in study_names(storage):
             store = file_store_of(storage)
-            _create(storage, spec.name, spec, source, store, _whereabouts(store))
+            kind = spec.table_options is not None if is_table is None else is_table
+            starts = {"starts": [asdict(point) for point in _starts(storage, spec, kind, tell)]}
+            _create(storage, spec.name, spec, source, store, _whereabouts(store) | starts)
         record = load_study(storage, spec.name)
         _refuse_drift(record, spec, source)
         record.claim_files()
@@ -50,6 +70,21 @@ def create_or_resume(url: str, spec: StudySpec, *, trials: int | None, source: d
         if record.attributes()["source"] != source:  # the same images at a new place
             record.set("source", source)
     return record
+
+
+def _starts(storage: Storage, spec: StudySpec, is_table: bool, tell: Callable[[str], None]) -> list[StartPoint]:
+    """What a new study tries first: the points of its file, of earlier studies, and those that were learnt."""
+    learnt, unfit = learnt_points(spec, is_table=is_table)
+    points = distinct([*given_points(spec), *transferred_points(storage, spec), *learnt])
+    if not (learnt or unfit or spec.transfer):
+        return points
+    clipped = sum(bool(point.clipped) for point in points)
+    tell(
+        f"{spec.name}: tried first: {summary(points) or 'nothing'}"
+        + (f"; {clipped} of them moved into the ranges of the study" if clipped else "")
+        + (f"; {unfit} learnt points do not fit the study and are left out" if unfit else "")
+    )
+    return points
 
 
 def plan_confirmation(record: StudyRecord, runs: list[PlannedRun]) -> StudyRecord:

@@ -1,7 +1,8 @@
 """A study in the storage: its specification, budget, data and test results, kept in its user attributes.
 
 spec          the specification it was made from
-budget        {"trials", "seconds", "total_epochs"}: may be enlarged; the other keys of the spec may not change
+budget        {"trials", "seconds", "total_epochs", "patience"}: may be enlarged; the other keys of the spec may
+              not change
 id            a random name for its folder of weights and checkpoints
 artifacts     the place of that folder (studies/files/file_store.py), where one was named
 beside        else the folder that it is in, beside the SQLite file as the study was made or last gone on with
@@ -12,6 +13,8 @@ stopped       whether workers shall leave it alone
 resumed_at    how many trials it had when somebody last went on with it: what failed before does not count any more
 tests         every opening of the test split, oldest first (TestReport as JSON)
               with which images were right in system attributes beside (search/results/hits.py)
+starts        what it tries first, settled when it was made (StartPoint as JSON, studies/spec/starting_points.py);
+              missing where an earlier version made it: then the points that its specification gives
 ending        what is done once the search is over (search/service.py); null where nothing is, or all of it was
 confirmation  what training its best trials again over fresh seeds said (Confirmation as JSON), if that was done
 marked        whether workers mark its trials as its own (studies/storage/ownership.py); earlier versions did not
@@ -25,7 +28,7 @@ plan          the runs that its trials do, and nothing else (PlannedRun as JSON)
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -39,6 +42,7 @@ from mlpsearch.studies.files.base import Files
 from mlpsearch.studies.files.file_store import FileStore, file_store_for
 from mlpsearch.studies.hints import command
 from mlpsearch.studies.spec.messages import nearest
+from mlpsearch.studies.spec.starting_points import StartPoint, given_points
 from mlpsearch.studies.spec.study import VALIDATION, Budget, StudySpec
 from mlpsearch.studies.storage.counts import Counts
 from mlpsearch.studies.storage.opening import Storage, open_storage, without_password
@@ -70,7 +74,10 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class StudyRecord:
-    """One study: where it is and what it is. id: of its folder.  own: tells its own trials from others."""
+    """One study: where it is and what it is.
+
+    id: of its folder.  own: tells its own trials from others.  starts: what it tries first, in this order.
+    """
 
     storage: Storage
     study_id: int
@@ -78,6 +85,7 @@ class StudyRecord:
     spec: StudySpec
     id: str
     own: Ownership
+    starts: list[StartPoint] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -275,4 +283,6 @@ def load_study(storage: Storage, name: str) -> StudyRecord:
     attributes = storage.optuna.get_study_user_attrs(study_id)
     spec = StudySpec.from_json(attributes["spec"])
     own = Ownership(attributes["id"], bool(attributes.get(MARKED)))
-    return StudyRecord(storage, study_id, name, spec, attributes["id"], own)
+    kept = attributes.get("starts")
+    starts = given_points(spec) if kept is None else [StartPoint(**point) for point in kept]
+    return StudyRecord(storage, study_id, name, spec, attributes["id"], own, starts)

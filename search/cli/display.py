@@ -18,12 +18,14 @@ from mlpsearch.search.results.wording import (
     MOST_CLASSES,
     bias,
     duration,
+    ending,
     interval,
     items,
     known_images,
     lead,
     mean_and_deviation,
     named,
+    origin,
     score,
     short,
     tested_score,
@@ -101,12 +103,14 @@ def study_lines(status: StudyStatus) -> Iterator[Table | str]:
         left = "" if status.seconds_left is None else f", about {duration(status.seconds_left)} left"
         yield f"{status.trials_per_minute:g} trials a minute, {duration(status.seconds)} so far{left}"
     yield f"epochs trained: {status.epochs:,}"
+    yield from _ending_lines(status)
     yield from _fold_lines(status)
     for trial in status.running:
         note = "" if trial.alive else " (stopped answering; its trial will be given to another)"
         yield f"worker {trial.worker}: trial {trial.number}, epoch {trial.epoch}{note}"
     if status.trials["foreign"]:
         yield f"trials of others, added with Optuna itself: {status.trials['foreign']}; they count for nothing"
+    yield from _origin_lines(status.best)
     yield from _others_lines(status)
     yield from _space_lines(status)
     if status.trouble:
@@ -126,9 +130,20 @@ def study_lines(status: StudyStatus) -> Iterator[Table | str]:
         yield confusion_table(status.tests[-1])
 
 
+def _ending_lines(status: StudyStatus) -> Iterator[str]:
+    """Yield why the search is over, where trials of its budget are left."""
+    if status.ended_by not in (None, "trials"):
+        yield f"ended by budget.{status.ended_by}: {ending(status.ended_by, status.budget)}"
+
+
 def _fold_lines(status: StudyStatus) -> Iterator[str]:
     if status.folds is not None:
         yield f"validation: of a trial the mean over {status.folds} folds, of a net that confirms its own fold"
+
+
+def _origin_lines(best: BestTrial | None) -> Iterator[str]:
+    if best is not None and best.origin != "sampler":
+        yield f"trial {best.number}, the best of the search, is {origin(best.origin)}"
 
 
 def _others_lines(status: StudyStatus) -> Iterator[str]:
@@ -232,7 +247,7 @@ class SearchProgress:
 
     def update(self, status: StudyStatus) -> None:
         """Show how the study stands; what is to be said of trials of others, or of its end, is said once."""
-        for line in (*_others_lines(status), *_space_lines(status)):
+        for line in (*_others_lines(status), *_ending_lines(status), *_space_lines(status)):
             if line not in self._told:
                 self._told.add(line)
                 self._console.print(line, markup=False, highlight=False, soft_wrap=True)

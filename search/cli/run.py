@@ -49,9 +49,18 @@ no_evaluate_option = click.option(
 )
 
 
+like_option = click.option(
+    "--like",
+    multiple=True,
+    metavar="OLD",
+    help="Of a new study: try the best points of this study of the storage first.  May be repeated.",
+)
+
+
 @click.command()
 @click.argument("study")
 @trials_option
+@like_option
 @placement_options
 @no_evaluate_option
 @data_option
@@ -61,6 +70,7 @@ no_evaluate_option = click.option(
 def run(
     study: str,
     trials: int | None,
+    like: tuple[str, ...],
     placement: "Placement",
     no_evaluate: bool,
     data: str | None,
@@ -68,7 +78,7 @@ def run(
     as_json: bool,
 ) -> None:
     """Make the study or go on with it; when its budget is spent, confirm and test its best trials, once."""
-    record = _submit(study, trials, data, storage, not no_evaluate, f"mlpsearch run {study}")
+    record = _submit(study, trials, like, data, storage, not no_evaluate, f"mlpsearch run {study}")
     _work_off(record, placement, as_json)
 
 
@@ -126,16 +136,24 @@ def confirm(
 @click.command()
 @click.argument("study")
 @trials_option
+@like_option
 @no_evaluate_option
 @data_option
 @storage_option
 @artifacts_option
-def submit(study: str, trials: int | None, no_evaluate: bool, data: str | None, storage: str | None) -> None:
+def submit(
+    study: str,
+    trials: int | None,
+    like: tuple[str, ...],
+    no_evaluate: bool,
+    data: str | None,
+    storage: str | None,
+) -> None:
     """Make a study or enlarge it, and return: `mlpsearch worker` processes pick it up, confirm and test it."""
     from mlpsearch.studies.hints import command
     from mlpsearch.studies.storage.opening import without_password
 
-    record = _submit(study, trials, data, storage, not no_evaluate, f"mlpsearch submit {study}")
+    record = _submit(study, trials, like, data, storage, not no_evaluate, f"mlpsearch submit {study}")
     place, worker = without_password(record.url), command(record.url, "worker")
     tell(f"{record.name}: {record.budget.trials} trials in {place}; `{worker}` works on it")
 
@@ -193,14 +211,22 @@ def worker(
 
 
 def _submit(
-    study: str, trials: int | None, data: str | None, storage: str | None, evaluate: bool, command: str
+    study: str,
+    trials: int | None,
+    like: tuple[str, ...],
+    data: str | None,
+    storage: str | None,
+    evaluate: bool,
+    command: str,
 ) -> "StudyRecord":
     from mlpsearch.search.service import submit as submit_study
     from mlpsearch.studies.storage.opening import storage_url
 
     url = storage_url(storage)
     with err().status("reading the data"):
-        return submit_study(study, url, trials=trials, data=data, evaluate=evaluate, command=command, tell=tell)
+        return submit_study(
+            study, url, trials=trials, data=data, evaluate=evaluate, command=command, tell=tell, like=like
+        )
 
 
 def _work_off(record: "StudyRecord", placement: "Placement", as_json: bool) -> None:

@@ -30,6 +30,7 @@ from mlpsearch.search.results.wording import (
 from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.spec.dimensions import Choices, Dimension
+from mlpsearch.studies.spec.starting_points import summary
 
 _MARKUP = re.compile(r"([\\`*_\[\]<>|~$&])")
 
@@ -146,12 +147,13 @@ def _specification(record: StudyRecord, source: dict[str, Any]) -> list[tuple[st
         f"{budget.trials} trials of {budget.epochs} epochs",
         *([f"at most {duration(budget.seconds)}"] if budget.seconds else []),
         *([f"at most {budget.total_epochs:,} epochs in all"] if budget.total_epochs else []),
+        *([f"until {budget.patience} trials brought nothing better"] if budget.patience else []),
     ]
     from_where = f", from {_code(source['data'])}" if source["data"] else ""
     return [
         *((_code(name), f"searched: {_extent(dimension)}") for name, dimension in spec.search.items()),
         *((_code(name), f"fixed: {_code(short(value))}") for name, value in spec.fixed.items()),
-        *([("start points", f"{len(spec.start)}, tried first")] if spec.start else []),
+        *([("starting points, tried first", summary(record.starts))] if record.starts else []),
         ("data", f"{spec.dataset}{from_where}"),
         ("validation", _validation(record)),
         ("budget", ", ".join(limits)),

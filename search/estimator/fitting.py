@@ -112,7 +112,7 @@ def fit(rows: Rows, wanted: Wanted, folder: Path, url: str, *, keep: bool) -> Fo
     rows.table.write_parquet(path)
     spec = _specification(path, rows.options, wanted)
     data = load_spec_data(spec, path)
-    record = create_or_resume(url, spec, trials=None, source=source_of(data, path))
+    record = create_or_resume(url, spec, trials=None, source=source_of(data, path), is_table=True)
     try:
         if keep:
             _keep_rows(record, data, path)

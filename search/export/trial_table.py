@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from mlpsearch.models.errors import ExportError
 from mlpsearch.models.paths import write_atomically
+from mlpsearch.search.trials.next_trial import origin_of
 from mlpsearch.search.trials.queue import ATTEMPT
 from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.spec.space import distributions
@@ -24,6 +25,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would compute what 
 def write_trials(record: StudyRecord, path: Path) -> None:
     """Write one row a trial: number, state, value, hyperparameters, facts, times (UTC, ISO 8601), other facts.
 
+    origin: where the trial's point is from (search/trials/next_trial.py).
     foreign: whether somebody added the trial with Optuna itself, or ended it, so that no worker trained it.
     What a trial does not have is an empty cell. A text that a spreadsheet would take for a formula gets a '
     before it. Raises ExportError for a file that cannot be written, or is not named as such a file is.
@@ -32,14 +34,17 @@ def write_trials(record: StudyRecord, path: Path) -> None:
         raise ExportError(f"{path}: must end in .csv", path=path)
     trials = record.optuna_study().get_trials(deepcopy=False)
     searched = list(distributions(record.spec))
-    known = {"number", "state", "value", *searched, *_FACTS, *_TIMES, ATTEMPT, "foreign"}
+    known = {"number", "state", "value", *searched, *_FACTS, *_TIMES, ATTEMPT, "origin", "foreign"}
     others = sorted({key for trial in trials for key, fact in trial.user_attrs.items() if _is_short(fact)} - known)
-    columns = ["number", "state", "value", *searched, *_FACTS, *_TIMES, "foreign", *others]
+    columns = ["number", "state", "value", *searched, *_FACTS, *_TIMES, "origin", "foreign", *others]
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow([_cell(column) for column in columns])
     for trial in trials:
-        values = {**_values(trial), "foreign": _is_foreign(trial, record.own)}
+        is_foreign = _is_foreign(trial, record.own)
+        is_tried = not is_foreign and trial.state != TrialState.WAITING
+        origin = origin_of(trial, record.starts) if is_tried else None
+        values = {**_values(trial), "origin": origin, "foreign": is_foreign}
         writer.writerow([_cell(values.get(column)) for column in columns])
     try:
         write_atomically(path, text.getvalue().encode())

@@ -5,11 +5,11 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from mlpsearch.models.scores import Metric
 from mlpsearch.search.results.confirmation import last_confirmation, no_winner, to_json
 from mlpsearch.search.results.headline import Headline, headline
 from mlpsearch.search.results.openings import openings_of
 from mlpsearch.search.trials.ledger import Ledger, validation_accuracy
+from mlpsearch.search.trials.next_trial import origin_of
 from mlpsearch.studies.record import StudyRecord, confirmation_of
 
 _MOST_REFUSED = 5  # that a status names
@@ -30,12 +30,18 @@ class RunningTrial:
 
 @dataclass(frozen=True, slots=True)
 class BestTrial:
-    """The best trial of the search. validation_score: by the study's metric.  validation_accuracy: 0 to 1."""
+    """The best trial of the search.
+
+    validation_score: by the study's metric.  validation_accuracy: 0 to 1.
+    origin: where its point is from: "sampler", "start" (the study file), "learnt" (the package), "study NAME" (an
+        earlier study) or "queue" (somebody queued it with Optuna).
+    """
 
     number: int
     validation_accuracy: float | None
     params: dict[str, Any]
     validation_score: float
+    origin: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,8 @@ class StudyStatus:
         somebody added with Optuna itself, which count for nothing.
     foreign_running: how many of the foreign trials run.
     folds: over how many the validation accuracy of a trial is the mean; None where there is one validation split.
+    ended_by: which limit of the budget ended the search: "trials", "seconds", "total_epochs" or "patience"; None
+        while it is not over.
     refused: the newest trials that somebody queued and that do not fit the study, with the reasons.
     space_used_up: whether each point of a small search space was tried, so that the search ends before its budget.
     seconds: wall clock during which trials ran.  seconds_left: an estimate, None where there is nothing to go by.
@@ -88,6 +96,7 @@ class StudyStatus:
     foreign_running: int
     refused: list[RefusedTrial]
     folds: int | None
+    ended_by: str | None
     space_used_up: bool
 
     @property
@@ -121,7 +130,7 @@ def study_status(record: StudyRecord, ledger: Ledger) -> StudyStatus:
         seconds=round(seconds, 1),
         trials_per_minute=round(60 * rate, 2) if rate else None,
         seconds_left=round(max(0, budget.trials - ended) / rate, 1) if rate and not complete else None,
-        best=_best(best, record.metric),
+        best=_best(best, record),
         headline=first,
         trouble=str(no_winner(record, ledger)) if first is None and complete else "",
         running=running,
@@ -131,6 +140,7 @@ def study_status(record: StudyRecord, ledger: Ledger) -> StudyStatus:
         foreign_running=foreign[TrialState.RUNNING],
         refused=[RefusedTrial(number, reason) for number, reason in record.counts.refused(_MOST_REFUSED)],
         folds=record.spec.folds,
+        ended_by=ledger.ended_by() if complete else None,
         space_used_up=complete and ledger.is_space_used_up(),
     )
 
@@ -164,7 +174,8 @@ def _running(trial: FrozenTrial, alive: bool) -> RunningTrial:
     return RunningTrial(trial.number, worker, max(trial.intermediate_values, default=0), alive)
 
 
-def _best(trial: FrozenTrial | None, metric: Metric) -> BestTrial | None:
+def _best(trial: FrozenTrial | None, record: StudyRecord) -> BestTrial | None:
     if trial is None or trial.value is None:
         return None
-    return BestTrial(trial.number, validation_accuracy(trial, metric), trial.params, trial.value)
+    accuracy, origin = validation_accuracy(trial, record.metric), origin_of(trial, record.starts)
+    return BestTrial(trial.number, accuracy, trial.params, trial.value, origin)

@@ -35,6 +35,26 @@ def difference(value: float, metric: Metric) -> str:
     return f"{points(value)} points" if metric.is_percentage else score(value, metric)
 
 
+def ending(limit: str, budget: Mapping[str, Any]) -> str:
+    """Return why a search ended with trials left. limit: StudyStatus.ended_by.  budget: as StudyStatus has it."""
+    value = budget[limit]
+    if limit == "patience":
+        trials = "trial" if value == 1 else "trials"
+        return f"{value} {trials} without a better one"
+    return f"{duration(value)} are used up" if limit == "seconds" else f"{value:,} epochs are used up"
+
+
+def origin(of: str) -> str:
+    """Return what a trial's point is, in words; of: BestTrial.origin."""
+    words = {
+        "sampler": "of the sampler",
+        "start": "a starting point of the study file",
+        "learnt": "a starting point that comes with mlpsearch",
+        "queue": "of somebody who queued it with Optuna",
+    }
+    return words.get(of) or f"a starting point from {of}"
+
+
 def short(value: Any) -> str:
     """Return a hyperparameter in few characters."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -58,11 +58,34 @@ class Ledger:
         return most < self._record.budget.trials and self.ended() >= most
 
     def is_used_up(self) -> bool:
-        """Whether the study's seconds or epochs are used up, so that no further trial may start."""
+        """Whether no further trial may start, though the budget has trials left."""
+        return self._limit() is not None
+
+    def _limit(self) -> str | None:
         budget = self._record.budget
         if budget.total_epochs is not None and self._counts.epochs() >= budget.total_epochs:
-            return True
-        return budget.seconds is not None and self._counts.seconds() >= budget.seconds
+            return "total_epochs"
+        if budget.seconds is not None and self._counts.seconds() >= budget.seconds:
+            return "seconds"
+        is_enough = budget.patience is not None and self._since_best() >= budget.patience
+        return "patience" if is_enough else None
+
+    def _since_best(self) -> int:
+        """How many trials of a higher number than the best have ended: no clock decides, so all workers agree."""
+        best = self.best()
+        while True:
+            since = self._counts.ended_after(-1 if best is None else best.number)
+            known, best = best, self.best()
+            if (known and known.number) == (
+                best and best.number
+            ):  # else a better one ended meanwhile, and counted
+                return since
+
+    def ended_by(self) -> str | None:
+        """Return the limit of the budget that ended the search; None while it is not over."""
+        if not self.is_complete():
+            return None
+        return "trials" if self.ended() >= self._record.budget.trials else self._limit()
 
     def best(self) -> FrozenTrial | None:
         """Return the complete trial of the best validation score, the first of equals, if there is any."""

@@ -1,24 +1,33 @@
-"""What a study's next trial tries: one of the specification's starts, a planned run, or what its sampler says."""
+"""What a study's next trial tries: one of its starting points, a planned run, or what its sampler says."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from mlpsearch.search.strategy.points import FIXED
 from mlpsearch.search.trials.planned_runs import PlannedRuns, own_or_waiting
 from mlpsearch.studies.record import OF_TRIAL, PLANNED_FOLD, PLANNED_SEED, StudyRecord
-from mlpsearch.studies.spec.study import StudySpec
+from mlpsearch.studies.spec.starting_points import StartPoint
 
-START = "start"  # the attribute of a trial that says which of the specification's starts it tries
+START = "start"  # the attribute of a trial that says which of the study's starting points it tries
 MAX_START_TRIALS = 2  # that fail, of one start: it may be what fails, and shall not hold up all others
 
 
-def start_of(trial: FrozenTrial, spec: StudySpec) -> int | None:
-    """Return which of the specification's starts a trial tries, None where it is none."""
+def start_of(trial: FrozenTrial, starts: Sequence[StartPoint]) -> int | None:
+    """Return which of the study's starting points a trial tries, None where it is none."""
     # Older versions gave each start to the trial of its number.
     start = trial.user_attrs.get(START, trial.number)
-    is_start = type(start) is int and 0 <= start < len(spec.start)
-    return start if is_start and trial.system_attrs.get(FIXED) == spec.start[start] else None
+    is_start = type(start) is int and 0 <= start < len(starts)
+    return start if is_start and trial.system_attrs.get(FIXED) == starts[start].params else None
+
+
+def origin_of(trial: FrozenTrial, starts: Sequence[StartPoint]) -> str:
+    """Return where a trial's point is from: "sampler", the origin of a starting point, or "queue" (of others)."""
+    start = start_of(trial, starts)
+    if start is not None:
+        return starts[start].origin
+    return "queue" if trial.system_attrs.get(FIXED) else "sampler"
 
 
 class NothingMissing(Exception):  # noqa: N818 - an event, not a mistake
@@ -37,7 +46,7 @@ def next_trial(record: StudyRecord, planned: PlannedRuns | None) -> FrozenTrial:
         return create_trial(state=TrialState.WAITING)
     return create_trial(
         state=TrialState.WAITING,
-        system_attrs={FIXED: record.spec.start[start]},
+        system_attrs={FIXED: record.starts[start].params},
         user_attrs={START: start},
     )
 
@@ -56,9 +65,9 @@ def _planned(runs: PlannedRuns) -> FrozenTrial:
 
 def _missing_start(trials: list[FrozenTrial], record: StudyRecord) -> int | None:
     """The first start that no trial tries or tried, but those that failed too often since the last resumption."""
-    starts = [(start_of(trial, record.spec), trial) for trial in trials]
+    starts = [(start_of(trial, record.starts), trial) for trial in trials]
     tried = {start for start, trial in starts if trial.state != TrialState.FAIL}
     since = record.resumed_at
     failed = Counter(start for start, trial in starts if start not in tried and trial.number >= since)
-    left = (start for start in range(len(record.spec.start)) if start not in tried)
+    left = (start for start in range(len(record.starts)) if start not in tried)
     return next((start for start in left if failed[start] < MAX_START_TRIALS), None)

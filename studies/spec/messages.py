@@ -96,8 +96,9 @@ def _mistakes(details: ErrorDetails, tables: Mapping[str, type[BaseModel]]) -> l
     location, kind = details["loc"], details["type"]
     if not location:  # The whole file: either it is no table, or StudySpec found it to make no sense.
         return list(details["ctx"]["error"].args) if kind == "value_error" else [Mistake("must be a table")]
-    # Of search, field, form, key the form is pydantic's tag, not a key of the file.
-    key = key_path(*(location[:2] + location[3:] if location[0] == "search" else location))
+    # Of search, field, form, key the form is pydantic's tag, not a key of the file; so it is of start, form, key.
+    tag = {"search": 2, "start": 1}.get(str(location[0]), len(location))
+    key = key_path(*location[:tag], *location[tag + 1 :])
     model, name = _table_of(location, tables)
     if kind == "extra_forbidden":
         return [Mistake(f"unknown key{nearest(name, model.model_fields)}", key)]

@@ -16,12 +16,15 @@ MAX_FILE_BYTES = 1_000_000
 # A study may go on with these changed: they say how long it runs and where its images lie (which are
 # compared by their fingerprint), and what is done after the search, not what is searched.
 MAY_DIFFER = {
-    *("budget.trials", "budget.seconds", "budget.total_epochs"),
+    *("budget.trials", "budget.seconds", "budget.total_epochs", "budget.patience"),
     *("confirm.top", "confirm.seeds", "confirm.report"),
     "data",
 }
 # Defaults up to 0.2, which studies made then keep; the second pruner is that of some of the ready studies.
 _EARLIER = {"sampler": ("tpe",), "pruner": ("median", "hyperband")}
+
+
+_TRANSFERRED = "transfer.studies"
 
 
 def load_spec(path: str | Path, data: str | Path | None = None) -> StudySpec:
@@ -51,14 +54,17 @@ def parse_spec(text: str, where: str) -> StudySpec:
 def differences(old: StudySpec, new: StudySpec) -> list[str]:
     """What another specification changes in what is searched, a line a key; MAY_DIFFER is left out.
 
-    A file of test rows may be at another path, as data may. A key that the other one leaves to its default
-    differs not from the default of earlier versions.
+    A file of test rows may be at another path, as data may. Of the studies of [transfer] some may be left out:
+    their points were taken over when the study was made. A key that the other one leaves to its default differs
+    not from the default of earlier versions.
     """
     # Specifications of earlier versions state the number that is meant where there is none.
     meant = {"validation": VALIDATION, "test": TEST_SHARE}
     before, after = (meant | dict(_leaves(spec.to_json())) for spec in (old, new))
     if isinstance(old.test, str) and isinstance(new.test, str):
         after["test"] = old.test
+    if {*after.get(_TRANSFERRED, ())} <= {*before.get(_TRANSFERRED, ())}:
+        after[_TRANSFERRED] = before.get(_TRANSFERRED)
     earlier = {key for key in _EARLIER.keys() - new.model_fields_set if before[key] in _EARLIER[key]}
     return [
         f"{key}: {_written(before, key)} → {_written(after, key)}"
@@ -96,7 +102,7 @@ def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
     if isinstance(value, dict):
         for name, item in value.items():
             yield from _leaves(item, f"{key}.{name}" if key else name)
-    elif key == "start":
+    elif key == "start" and isinstance(value, list):
         for number, point in enumerate(value, 1):
             yield from _leaves(point, f"start[{number}]")
     else:

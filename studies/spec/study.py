@@ -3,11 +3,11 @@
 docs/study-file.md lists every key.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
 from mlpsearch.models.config import ALLOWED, IMAGE_PREPROCESSING, TABLE_PREPROCESSING, describe_allowed
 from mlpsearch.studies.spec.dimensions import (
@@ -40,7 +40,7 @@ VALIDATION = 1000  # validation images, where neither a study nor its data set s
 
 
 class Budget(Table):
-    """When a study is over: after its trials, or sooner by one of the two optional limits."""
+    """When a study is over: after its trials, or sooner by one of the optional limits."""
 
     trials: int = Field(ge=1, description="a whole number of at least 1")
     epochs: int = Field(ge=ALLOWED["epochs"][0], le=ALLOWED["epochs"][1], description=describe_allowed("epochs"))
@@ -48,6 +48,7 @@ class Budget(Table):
         default=None, gt=0, allow_inf_nan=False, description="a number of seconds above 0"
     )
     total_epochs: int | None = Field(default=None, ge=1, description="a whole number of at least 1")
+    patience: int | None = Field(default=None, ge=1, description="a whole number of at least 1")
 
 
 class Confirm(Table):
@@ -60,6 +61,26 @@ class Confirm(Table):
     top: int = Field(default=5, ge=1, le=100, description="a whole number from 1 to 100")
     seeds: int = Field(default=5, ge=2, le=100, description="a whole number from 2 to 100")
     report: int = Field(default=5, ge=2, le=100, description="a whole number from 2 to 100")
+
+
+class Transfer(Table):
+    """What is taken over from earlier studies of the same storage: their best points are tried first."""
+
+    studies: tuple[str, ...] = Field(strict=False, min_length=1, description="a list of names of studies")
+
+
+LEARNT = "learnt"  # in place of starting points: those that come with the package
+
+
+def _form_of_start(start: object) -> str:
+    return "learnt" if isinstance(start, str) else "points"
+
+
+Start = Annotated[
+    Annotated[tuple[dict[str, Value], ...], Field(strict=False), Tag("points")]
+    | Annotated[Literal["learnt"], Tag("learnt")],
+    Discriminator(_form_of_start),
+]
 
 
 class StudySpec(Table):
@@ -127,9 +148,8 @@ class StudySpec(Table):
         description="a table: field = { low = .., high = .. } or { choices = [..] }"
     )
     fixed: dict[str, Value] = Field(default_factory=dict, description="a table: field = value")
-    start: tuple[dict[str, Value], ...] = Field(
-        default=(), strict=False, description="a list of tables: [[start]]"
-    )
+    start: Start = Field(default=(), description="'learnt', or a list of tables: [[start]]")
+    transfer: Transfer | None = Field(default=None, description="a table with studies")
 
     @field_validator("search")
     @classmethod
@@ -143,7 +163,9 @@ class StudySpec(Table):
 
     @field_validator("start")
     @classmethod
-    def _floats_in_start(cls, start: tuple[dict[str, Value], ...]) -> tuple[dict[str, Value], ...]:
+    def _floats_in_start(cls, start: Start) -> Start:
+        if isinstance(start, str):
+            return start
         return tuple({name: as_float(name, value) for name, value in point.items()} for point in start)
 
     @model_validator(mode="after")
@@ -151,6 +173,11 @@ class StudySpec(Table):
         if mistakes := list(_mistakes(self)):
             raise ValueError(*mistakes)
         return self
+
+    @property
+    def points(self) -> tuple[dict[str, Value], ...]:
+        """The starting points that the file itself gives."""
+        return () if isinstance(self.start, str) else self.start
 
     @property
     def table_options(self) -> TableOptions | None:
@@ -177,6 +204,14 @@ class StudySpec(Table):
         share = self.test if isinstance(self.test, float) else None
         return ImageOptions(share, self.image_size, self.image_fit or "pad", self.channels)
 
+    def taking_over(self, studies: Sequence[str]) -> "StudySpec":
+        """Return the specification that names further studies to take points from, before those that it names."""
+        if not studies:
+            return self
+        named = self.transfer.studies if self.transfer else ()
+        transfer = {"studies": list(dict.fromkeys([*studies, *named]))}
+        return StudySpec.from_json({**self.to_json(), "transfer": transfer}, "--like")
+
     def to_json(self) -> dict[str, Any]:
         """The specification as JSON values, defaults included; from_json makes an equal one of them."""
         return self.model_dump(mode="json", exclude_none=True)
@@ -197,6 +232,7 @@ _TABLES: dict[str, type[BaseModel]] = {
     "": StudySpec,
     "budget": Budget,
     "confirm": Confirm,
+    "transfer": Transfer,
     "columns": ColumnOptions,
     "range": Range,
     "choices": Choices,
@@ -251,8 +287,10 @@ def _mistakes(spec: StudySpec) -> Iterator[Mistake]:
         yield from mistakes(name, dimension)
     for name, value in spec.fixed.items():
         yield from _fixed_mistakes(name, value, spec.search)
-    for index, point in enumerate(spec.start):
+    for index, point in enumerate(spec.points):
         yield from _start_mistakes(index, point, spec.search)
+    if spec.transfer is not None and spec.name in spec.transfer.studies:
+        yield Mistake("names the study itself", "transfer.studies", show(spec.name))
     if spec.net == "numpy" and "bfloat16" in _precisions(spec):
         yield Mistake("needs net = 'torch'", "precision", show("bfloat16"))
 

@@ -162,6 +162,15 @@ class Counts:
         )
         return [(TrialState[state], TrialKey(number, trial_id)) for state, number, trial_id in rows]
 
+    def ended_after(self, number: int) -> int:
+        """Return how many trials of a higher number ended complete or pruned."""
+        rows = self._rows(
+            "SELECT COUNT(*) FROM trials WHERE study_id = :study AND number > :number"
+            " AND state IN ('COMPLETE', 'PRUNED') AND {own}",
+            number=number,
+        )
+        return int(rows[0][0])
+
     def epochs(self) -> int:
         """Return the epochs reported by all trials together."""
         rows = self._rows(

@@ -71,7 +71,7 @@ def open_study(spec: StudySpec, storage: InMemoryStorage) -> optuna.Study:
 
 def run(study: optuna.Study, spec: StudySpec, trials: int) -> None:
     if not study.trials:
-        for point in spec.start:
+        for point in spec.points:
             study.enqueue_trial(dict(point))
     for _ in range(trials):
         run_trial(study, spec, study.ask())

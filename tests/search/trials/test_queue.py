@@ -261,7 +261,7 @@ def test_a_starting_point_that_always_fails_is_left_until_the_study_is_resumed(t
     assert [end(queue), end(queue), end(queue)] == [good, {}, {}]
     record.reopen()
     assert [end(queue, well=False), end(queue), end(queue)] == [bad, bad, {}]
-    started = [(trial.number, start_of(trial, record.spec)) for trial in record.optuna_study().trials]
+    started = [(trial.number, start_of(trial, record.starts)) for trial in record.optuna_study().trials]
     assert started == [(0, 0), (1, 0), (2, 1), (3, None), (4, None), (5, 0), (6, 0), (7, None)]
 
 
@@ -287,7 +287,7 @@ def test_starting_points_of_studies_of_older_versions_are_known_by_their_numbers
         assert backend.change_trial(trial_id, partial(lambda change, _: change, change))
     queue = TrialQueue(as_before_marks(record))
     claimed = [claim(queue) for _ in range(3)]
-    assert [start_of(trial, record.spec) for trial in record.optuna_study().trials] == [0, 1, 0, 2, None]
+    assert [start_of(trial, record.starts) for trial in record.optuna_study().trials] == [0, 1, 0, 2, None]
     assert len(claimed) == 3
 
 

@@ -48,8 +48,8 @@ def test_a_ready_study_searches_the_five_hyperparameters(name: str) -> None:
 @pytest.mark.parametrize("name", READY)
 def test_the_starting_points_of_a_ready_study_are_whole_and_inside(name: str) -> None:
     spec = catalog.find(name)
-    assert spec.start
-    for point in spec.start:
+    assert spec.points
+    for point in spec.points:
         assert point.keys() == spec.search.keys()
         assert all(inside(spec.search[field], value) for field, value in point.items())
 
@@ -63,7 +63,7 @@ def test_a_ready_study_is_commented(name: str) -> None:
 
 def start(name: str, number: int) -> TrainConfig:
     spec = catalog.find(name)
-    values = {**spec.fixed, **spec.start[number]}
+    values = {**spec.fixed, **spec.points[number]}
     return TrainConfig(**values, epochs=spec.budget.epochs)  # type: ignore[arg-type]
 
 

@@ -43,7 +43,7 @@ def quiet() -> None:
 
 def study_of(spec: StudySpec) -> optuna.Study:
     study = optuna.create_study(sampler=RandomSampler(seed=0))
-    for point in spec.start:
+    for point in spec.points:
         study.enqueue_trial(dict(point))
     return study
 
@@ -99,7 +99,7 @@ def test_a_replayed_trial_gives_the_same_configuration(spec: StudySpec, seed: in
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = study_of(spec)
     stored = StudySpec.from_json(spec.to_json())
-    for _ in range(len(spec.start) + 1):
+    for _ in range(len(spec.points) + 1):
         trial = study.ask()
         config = suggest(trial, spec, seed=seed)
         assert exactly(suggest(study.trials[trial.number], stored, seed=seed)) == exactly(config)

@@ -11,7 +11,7 @@ from mlpsearch.models.config import TYPES, describe_allowed
 from mlpsearch.studies.spec.dimensions import FIELDS, Choices, Range
 from mlpsearch.studies.spec.image_options import ImageOptions
 from mlpsearch.studies.spec.reading import parse_spec
-from mlpsearch.studies.spec.study import VALIDATION, Budget, Confirm, StudySpec
+from mlpsearch.studies.spec.study import VALIDATION, Budget, Confirm, StudySpec, Transfer
 from mlpsearch.studies.spec.table_options import ColumnOptions
 
 PAGE = Path(__file__).parents[3] / "docs" / "study-file.md"
@@ -31,18 +31,19 @@ def test_the_example_of_the_documentation_is_a_study_file() -> None:
     assert parse_spec(of_images, "study-file.md").data_options == ImageOptions(size=32)
     spec = parse_spec(example, "study-file.md")
     assert spec.fixed
-    assert spec.start
+    assert spec.points
     assert {type(dimension) for dimension in spec.search.values()} == {Range, Choices}
 
 
 def test_the_documentation_lists_exactly_the_keys_there_are() -> None:
-    tables = ("budget", "columns", "confirm", "search", "fixed", "start")
+    tables = ("budget", "columns", "confirm", "search", "fixed", "start", "transfer")
     keys = {key for key in StudySpec.model_fields if key not in tables}
     keys |= {f"budget.{key}" for key in Budget.model_fields}
     keys |= {f"confirm.{key}" for key in Confirm.model_fields}
     keys |= {f"columns.{key}" for key in ColumnOptions.model_fields}
+    keys |= {f"transfer.{key}" for key in Transfer.model_fields}
     keys |= {f"search.FIELD.{key}" for model in (Range, Choices) for key in model.model_fields}
-    assert set(table_rows()) == keys | {"fixed.FIELD", "[[start]]"} | set(FIELDS)
+    assert set(table_rows()) == keys | {"fixed.FIELD", "[[start]]", "start"} | set(FIELDS)
 
 
 @pytest.mark.parametrize("name", FIELDS)

@@ -1,0 +1,122 @@
+"""The points that a study tries before any other: where they are from, and which of them fit it.
+
+They are settled once, when the study is made, and kept with it: all workers and later versions try the same.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from mlpsearch.models.config import TrainConfig
+from mlpsearch.studies.spec.dimensions import Choices, Dimension, Value, as_float, fits
+from mlpsearch.studies.spec.space import defaults_of
+from mlpsearch.studies.spec.study import LEARNT, StudySpec
+
+MOST = 5  # points that a study takes over from elsewhere, of one kind
+GIVEN = "start"  # the origin of a point that the study file gives itself
+_LEARNT_POINTS = Path(__file__).with_name("learnt_points.json")
+# Without the same values of these, other settings mean something else.
+_MUST_AGREE = ("optimizer", "schedule")
+_DEFAULTS = {field.name: field.default for field in fields(TrainConfig) if field.name not in ("epochs", "seed")}
+
+
+@dataclass(frozen=True, slots=True)
+class StartPoint:
+    """A point that is tried before any other.
+
+    origin: "start" (the study file), "learnt" (it comes with the package) or "study NAME" (an earlier study).
+    params: values of searched fields; what they leave out is sampled.
+    clipped: the fields whose values were moved to the end of the study's range.
+    """
+
+    origin: str
+    params: dict[str, Value]
+    clipped: list[str] = field(default_factory=list)
+
+
+def of_study(name: str) -> str:
+    """Return the origin of points of an earlier study."""
+    return f"study {name}"
+
+
+def given_points(spec: StudySpec) -> list[StartPoint]:
+    """Return the points that the study file gives itself."""
+    return [StartPoint(GIVEN, dict(point)) for point in spec.points]
+
+
+def learnt_points(spec: StudySpec, *, is_table: bool) -> tuple[list[StartPoint], int]:
+    """Return the first points that come with the package and fit a study, and how many before them do not fit.
+
+    None where the study does not ask for them.  is_table: whether its data are a table; else they are images.
+    """
+    if spec.start != LEARNT:
+        return [], 0
+    kind, chosen, left_out = "table" if is_table else "images", list[StartPoint](), 0
+    for point in json.loads(_LEARNT_POINTS.read_text("utf-8"))["points"]:
+        if point["kind"] != kind:
+            continue
+        found = fitted(point["params"], spec, LEARNT)
+        left_out += found is None
+        chosen = distinct([*chosen, *([found] if found else [])])
+        if len(chosen) == MOST:
+            break
+    return chosen, left_out
+
+
+def fitted(values: Mapping[str, Any], spec: StudySpec, origin: str) -> StartPoint | None:
+    """Return a configuration from elsewhere as a point of a study; None where it does not fit.
+
+    values: by field; the others are at their defaults. It does not fit where the study fixes another optimizer or
+    schedule, or lacks one of the choices. Numbers outside a range are moved to its end. What the study does not
+    search is left out, and so are defaults that lie outside what it searches.
+    """
+    known = {**_DEFAULTS, **defaults_of(spec), **values}
+    own = {**_DEFAULTS, **spec.fixed}
+    if any(known[name] != own[name] for name in _MUST_AGREE if name not in spec.search):
+        return None
+    params, clipped = dict[str, Value](), list[str]()
+    for name, dimension in spec.search.items():
+        value = _nearest(name, known[name], dimension)
+        if value is None and name in values:
+            return None
+        if value != known[name]:
+            if name not in values:
+                continue
+            clipped.append(name)
+        if value is not None:
+            params[name] = value
+    return StartPoint(origin, params, clipped) if params else None
+
+
+def _nearest(name: str, value: Any, dimension: Dimension) -> Value | None:
+    """What of a dimension is nearest to a value; None for no value of the field, or none of the choices."""
+    if not isinstance(value, bool | int | float | str) or not fits(name, value):
+        return None
+    value = as_float(name, value)
+    if isinstance(dimension, Choices):
+        return value if value in dimension.choices else None
+    return None if isinstance(value, str) else min(max(value, dimension.low), dimension.high)
+
+
+def distinct(points: Iterable[StartPoint]) -> list[StartPoint]:
+    """Return the points without those that have the same values as an earlier one."""
+    found: list[StartPoint] = []
+    for point in points:
+        if all(point.params != other.params for other in found):
+            found.append(point)
+    return found
+
+
+def summary(points: Iterable[StartPoint]) -> str:
+    """Return where points are from, in words: "2 of study old, 5 learnt"; empty where there are none."""
+    counts = Counter(point.origin for point in points)
+    return ", ".join(f"{count} {_in_words(origin)}" for origin, count in counts.items())
+
+
+def _in_words(origin: str) -> str:
+    if origin == LEARNT:
+        return origin
+    return "of the study file" if origin == GIVEN else f"of {origin}"
