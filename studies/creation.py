@@ -75,7 +75,8 @@ def create_or_resume(
 def _starts(storage: Storage, spec: StudySpec, is_table: bool, tell: Callable[[str], None]) -> list[StartPoint]:
     """What a new study tries first: the points of its file, of earlier studies, and those that were learnt."""
     learnt, unfit = learnt_points(spec, is_table=is_table)
-    points = distinct([*given_points(spec), *transferred_points(storage, spec), *learnt])
+    given = given_points(spec)
+    points = given + distinct([*transferred_points(storage, spec), *learnt], beside=given)
     if not (learnt or unfit or spec.transfer):
         return points
     clipped = sum(bool(point.clipped) for point in points)

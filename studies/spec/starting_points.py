@@ -5,7 +5,7 @@ They are settled once, when the study is made, and kept with it: all workers and
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -101,11 +101,11 @@ def _nearest(name: str, value: Any, dimension: Dimension) -> Value | None:
     return None if isinstance(value, str) else min(max(value, dimension.low), dimension.high)
 
 
-def distinct(points: Iterable[StartPoint]) -> list[StartPoint]:
-    """Return the points without those that have the same values as an earlier one."""
+def distinct(points: Iterable[StartPoint], beside: Sequence[StartPoint] = ()) -> list[StartPoint]:
+    """Return the points without those that have the same values as an earlier one, or as one of those beside."""
     found: list[StartPoint] = []
     for point in points:
-        if all(point.params != other.params for other in found):
+        if all(point.params != other.params for other in (*beside, *found)):
             found.append(point)
     return found
 

@@ -22,6 +22,10 @@ FILES = {
     "own.toml": STUDY_FILE,
     "bad.toml": STUDY_FILE.replace("epochs = 1", "epochs = 0"),
     "text.toml": "no TOML",
+    "alike.toml": STUDY_FILE.replace("own", "alike").replace(
+        "8 }", "8 }\nlearning_rate = { low = 1e-3, high = 0.1 }"
+    ),
+    "learnt.toml": STUDY_FILE.replace('"own"', '"learnt"\nstart = "learnt"'),
 }
 
 FRESH = ("--storage", "fresh/studies.db")
@@ -52,6 +56,8 @@ SUCCESSES: list[tuple[tuple[str, ...], int, str, str]] = [
         "mine (confirmation): ",
     ),
     (("submit", "own.toml"), 0, "", "own: 2 trials in sqlite:////"),
+    (("submit", "alike.toml", "--like", "mine"), 0, "", "alike: tried first: 2 of study mine"),
+    (("submit", "learnt.toml"), 0, "", "learnt: tried first: "),
     (("submit", "digits-numpy"), 0, "", "digits-numpy: 30 trials in sqlite:////"),
     (
         ("submit", "own.toml", "--artifacts", "shared", "--storage", "new.db"),
@@ -83,6 +89,14 @@ SUCCESSES: list[tuple[tuple[str, ...], int, str, str]] = [
 ]
 
 FAILURES: list[tuple[tuple[str, ...], int, str]] = [
+    (
+        ("run", "own.toml", "--like", "mine"),
+        1,
+        "error: study own: transfer.studies names 'mine', which searches other fields: "
+        "only one of the two searches learning_rate",
+    ),
+    (("submit", "own.toml", "--like", "mime"), 1, "names 'mime', which is not in "),
+    (("run", "own.toml", "--like", "a\n"), 1, "names 'a\\n', which is not in "),
     # what a user can mend: one line that says what was given, and what is allowed or where
     (("run", "nothing"), 1, "'nothing': no study of the catalog and no file"),
     (

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from mlpsearch.models.config import ALLOWED, IMAGE_PREPROCESSING, TYPES
 from mlpsearch.models.scores import METRICS
 from mlpsearch.studies.spec.dimensions import FIELDS, Choices, Dimension, Range
-from mlpsearch.studies.spec.study import Budget, StudySpec
+from mlpsearch.studies.spec.study import Budget, StudySpec, Transfer
 
 MINIMAL = """
 name = "mine"
@@ -83,8 +83,12 @@ def specs(draw: st.DrawFn) -> StudySpec:
             epochs=draw(st.integers(*ALLOWED["epochs"])),
             seconds=draw(st.none() | st.floats(1e-3, 1e9)),
             total_epochs=draw(st.none() | st.integers(1, 10**9)),
+            patience=draw(st.none() | st.integers(1, 10**6)),
         ),
         search=search,
         fixed=constants,
-        start=tuple({name: draw(inside(search[name])) for name in point} for point in points),
+        start="learnt"
+        if not points and draw(st.booleans())
+        else tuple({name: draw(inside(search[name])) for name in point} for point in points),
+        transfer=draw(st.none() | st.just(Transfer(studies=("old one", "older")))),
     )

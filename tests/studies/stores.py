@@ -38,8 +38,8 @@ learning_rate = { low = 1e-3, high = 0.1, log = true }
 
 
 def spec(*, trials: int = 5, epochs: int = 3, **changes: Any) -> StudySpec:
-    """A small specification, with some of its keys changed; seconds and total_epochs are the budget's."""
-    limits = {key: changes.pop(key) for key in ("seconds", "total_epochs") if key in changes}
+    """A small specification, with some of its keys changed; those of the budget are named like the others."""
+    limits = {key: changes.pop(key) for key in ("seconds", "total_epochs", "patience") if key in changes}
     budget = Budget(trials=trials, epochs=epochs, **limits)
     document = {**parse_spec(_TEXT, "test").to_json(), **changes, "budget": budget.model_dump(exclude_none=True)}
     return StudySpec.from_json(document)

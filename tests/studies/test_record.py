@@ -80,11 +80,12 @@ def test_a_study_knows_what_it_was_made_from(url: str) -> None:
     assert attributes.pop("beside", None) == (None if is_server(url) else str(folder_of(found).parent))
     assert attributes.pop("spec") == found.spec.to_json()
     assert attributes == {
-        "budget": {"trials": 7, "epochs": 3, "seconds": 60.0, "total_epochs": 15},
+        "budget": {"trials": 7, "epochs": 3, "seconds": 60.0, "total_epochs": 15, "patience": None},
         "source": SOURCE,
         "stopped": False,
         "tests": [],
         "marked": True,
+        "starts": [],
     }
 
 

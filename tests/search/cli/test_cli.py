@@ -121,7 +121,7 @@ def test_commands_about_a_study_print_it_as_one_document(
         "complete",
         record.url,
     )
-    assert study["budget"] == {"trials": 2, "epochs": 2, "seconds": None, "total_epochs": None}
+    assert study["budget"] == {"trials": 2, "epochs": 2, "seconds": None, "total_epochs": None, "patience": None}
     assert study["trials"] == {"finished": 2, "pruned": 0, "failed": 0, "running": 0, "waiting": 0, "foreign": 0}
     best = TrialQueue(record).ledger.best()
     assert best is not None
@@ -130,7 +130,9 @@ def test_commands_about_a_study_print_it_as_one_document(
         "validation_accuracy": best.value,
         "params": best.params,
         "validation_score": best.value,
+        "origin": "sampler",
     }
+    assert study["ended_by"] == "trials"
     first = study["headline"]
     assert (first["trial"], first["validation"], first["params"]) == (best.number, best.value, best.params)
     assert first["test"] == (study["tests"][0] if study["tests"] else None)

@@ -20,7 +20,7 @@ from tests.studies.stores import new_study, spec
 COLUMNS = [
     *("number", "state", "value", "hidden_size", "learning_rate"),
     *("epochs", "seconds", "seed", "threads", "training_accuracy", "images_per_second", "parameters", "worker"),
-    *("datetime_start", "datetime_complete", "foreign"),
+    *("datetime_start", "datetime_complete", "origin", "foreign"),
 ]
 
 

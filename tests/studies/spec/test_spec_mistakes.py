@@ -196,7 +196,21 @@ BAD_LINES = [
         "fixed.depth = datetime.date(1979, 5, 27): must be one number",
     ),
     # [[start]]
-    (HIDDEN, HIDDEN + "\n[start]\nhidden_size = 8", "start = {..}: must be a list of tables: [[start]]"),
+    (
+        HIDDEN,
+        HIDDEN + "\n[start]\nhidden_size = 8",
+        "start = {..}: must be 'learnt', or a list of tables: [[start]]",
+    ),
+    (
+        'net = "numpy"',
+        'net = "numpy"\nstart = "learned"',
+        "start = 'learned': must be 'learnt', or a list of tables",
+    ),
+    # [transfer]
+    (HIDDEN, HIDDEN + "\n[transfer]", "transfer.studies: is missing; it must be a list of names of studies"),
+    (HIDDEN, HIDDEN + "\n[transfer]\nstudies = []", "transfer.studies = [..]: must be a list of names of studies"),
+    (HIDDEN, HIDDEN + "\n[transfer]\nstudies = 'a'", "transfer.studies = 'a': must be a list of names of studies"),
+    (HIDDEN, HIDDEN + "\n[transfer]\nstudies = ['mine']", "transfer.studies = 'mine': names the study itself"),
     (HIDDEN, HIDDEN + "\n[[start]]", "start[1]: must give at least one of hidden_size"),
     (
         HIDDEN,

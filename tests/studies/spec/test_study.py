@@ -132,7 +132,7 @@ DRIFT_BASE = MINIMAL + (
         ('"numpy"', '"torch"', ['net: "numpy" → "torch"']),
         ('"mine"', '"mine"\nseed = 1\npruner = "none"', ["seed: 0 → 1", 'pruner: "best-two" → "none"']),
         # what a study may go on with
-        ("trials = 3", "trials = 9\nseconds = 5\ntotal_epochs = 4", []),
+        ("trials = 3", "trials = 9\nseconds = 5\ntotal_epochs = 4\npatience = 3", []),
         ('"mine"', '"mine"\ndata = "elsewhere"', []),
         # what changes nothing
         ('"mine"', '"mine"\nseed = 0', []),
