@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from optuna.trial import FrozenTrial, TrialState
 
 from mlpsearch.models.scores import METRICS, Metric
+from mlpsearch.search.results.efficiency import Efficiency
 
 if TYPE_CHECKING:
     from mlpsearch.search.report.summary import StudySummary
@@ -89,6 +90,38 @@ def _curves(
         connectgaps=False,
         hovertemplate=f"trial %{{customdata}}: %{{y:{hover_format(metric)}}} after epoch %{{x}}<extra></extra>",
     )
+
+
+def best_by_epochs(found: Efficiency, metric: Metric) -> go.Figure:
+    """Return the best score so far by the epochs of all trials, beside what random search is expected to reach."""
+    # Flat from the last trial that was better to the end of the search.
+    best = [*found.best, (max(found.epochs, found.best[-1][0]), found.best[-1][1])]
+    hover = f"%{{y:{_hover_format(metric)}}} after %{{x}} epochs<extra></extra>"
+    figure = go.Figure(
+        [
+            go.Scatter(
+                x=[epochs for epochs, _ in found.random],
+                y=[score for _, score in found.random],
+                name="random search, expected",
+                mode="lines+markers",
+                line={"color": GRAY, "width": 1.5, "dash": "dot"},
+                marker={"size": 5},
+                hovertemplate=hover,
+            ),
+            go.Scatter(
+                x=[epochs for epochs, _ in best],
+                y=[score for _, score in best],
+                name="this search",
+                mode="lines+markers",
+                line={"color": ORANGE, "shape": "hv", "width": 2},
+                marker={"size": 5},
+                hovertemplate=hover,
+            ),
+        ][0 if found.random else 1 :]
+    )
+    axis = {"title": {"text": "epochs of all trials"}, "rangemode": "tozero"}
+    figure.update_layout(xaxis=axis, yaxis=_scores_axis(metric), showlegend=True)
+    return figure
 
 
 def time_against_score(trials: Sequence[FrozenTrial], metric: Metric) -> go.Figure:

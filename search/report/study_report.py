@@ -12,6 +12,7 @@ from mlpsearch.models.errors import MlpsearchError
 from mlpsearch.models.scores import ACCURACY, Metric
 from mlpsearch.search.export.versions import versions
 from mlpsearch.search.report import figures
+from mlpsearch.search.report.efficiency_lines import efficiency_lines
 from mlpsearch.search.report.mistakes import Mistake, most_confident_mistakes
 from mlpsearch.search.report.optuna_figures import OptunaFigures
 from mlpsearch.search.report.page import Plot, refuse_other_endings, render, write_page
@@ -30,6 +31,7 @@ _PARALLEL = "A line a finished trial: the stronger its colour, the better."
 _SLICES = "Validation {} by each hyperparameter; the stronger a colour, the later the trial."
 _CURVES = "A line a trial; pruned ones end where they were stopped."
 _TIMED = "Seconds of training, on a logarithmic scale."
+_BEST_BY_EPOCHS = "The best finished trial so far, by the epochs that all trials together had taken."
 _WIDE = "wide"
 _MOST_MISTAKES = 18
 _MOST_FAILED = 20
@@ -38,13 +40,17 @@ _FEW_CLASSES = 5  # that fit a phone
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Plots under one heading. kind: "wide" for those that a phone shows a part of at a time."""
+    """Plots under one heading.
+
+    kind: "wide" for those that a phone shows a part of at a time.  lines: sentences above the plots.
+    """
 
     id: str
     title: str
     note: str
     plots: list[Plot]
     kind: str = ""
+    lines: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +127,11 @@ def _sections(
     table = table_plots(winner, metric) if winner is not None and winner.data.table is not None else TablePlots()
     tested = _test_matrix(study.test, study.dataset, named=table.confusion is not None) if study.test else None
     matrices = _present(tested, table.confusion)
+    lines = efficiency_lines(study, record)
     sections = [
         Section("columns", "What the net looks at", table.note, table.columns),
         Section("search", "The search", "", _present(*search)),
+        Section("efficiency", "How well the search did", _BEST_BY_EPOCHS, _efficiency(study, metric), "", lines),
         Section("importances", "Importances", _IMPORTANCES, _present(_plot(optuna.importance()))),
         Section(
             "parallel", "Parallel coordinates", _PARALLEL, _present(_plot(optuna.parallel(), height=420)), _WIDE
@@ -146,6 +154,11 @@ def _width(matrices: list[Plot]) -> str:
 
 def _present(*plots: Plot | None) -> list[Plot]:
     return [plot for plot in plots if plot is not None]
+
+
+def _efficiency(study: StudySummary, metric: Metric) -> list[Plot]:
+    found = study.efficiency
+    return [Plot("", figures.best_by_epochs(found, metric))] if found.best else []
 
 
 def _curves(trials: list[FrozenTrial], metric: Metric) -> go.Figure | None:

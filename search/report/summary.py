@@ -6,8 +6,10 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from mlpsearch.models.config import TrainConfig
+from mlpsearch.search.results.efficiency import Efficiency, efficiency
 from mlpsearch.search.results.status import study_status
 from mlpsearch.search.trials.ledger import Ledger
+from mlpsearch.search.trials.next_trial import origin_of
 from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.spec.space import defaults_of
 from mlpsearch.studies.spec.study import StudySpec
@@ -34,6 +36,9 @@ class StudySummary:
     validation, validation_folder: how many validation images, and the folder of the data set they are from; None
         where they were split off the training images, by split_seed.  Accuracies are shares from 0 to 1.
     folds: into how many the images were dealt out instead, each with so many; None for one split.
+    ended_by: which limit of the budget ended the search; None while it is not over.
+    origin: where the winner's point is from (search/trials/next_trial.py).
+    efficiency: how well the search did for the epochs that it took.
     """
 
     name: str
@@ -63,6 +68,9 @@ class StudySummary:
     validation_folder: str | None
     split_seed: int
     folds: int | None
+    ended_by: str | None
+    origin: str | None
+    efficiency: Efficiency
 
 
 def summarize(record: StudyRecord, trials: list[FrozenTrial]) -> StudySummary:
@@ -101,6 +109,9 @@ def summarize(record: StudyRecord, trials: list[FrozenTrial]) -> StudySummary:
         validation_folder=folder,
         split_seed=record.spec.seed,
         folds=record.spec.folds,
+        ended_by=status.ended_by,
+        origin=origin_of(winner, record.starts) if winner else None,
+        efficiency=efficiency(record, trials),
     )
 
 

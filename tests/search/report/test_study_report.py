@@ -104,11 +104,15 @@ ALWAYS = ["tests", "provenance"]
     [
         ({}, nothing, []),
         ({}, pruned_and_failed, ["search", "failed"]),
-        ({}, one, ["winner", "search", "parallel", "slices", "net"]),
-        ({}, all_alike, ["winner", "search", "parallel", "slices", "net"]),
-        ({}, some, ["winner", "search", "importances", "parallel", "slices", "contours", "net"]),
-        (ONE_FIELD, one_field, ["winner", "search", "importances", "parallel", "slices", "net"]),
-        (CATEGORICAL, categorical, ["winner", "search", "importances", "parallel", "slices", "contours", "net"]),
+        ({}, one, ["winner", "search", "efficiency", "parallel", "slices", "net"]),
+        ({}, all_alike, ["winner", "search", "efficiency", "parallel", "slices", "net"]),
+        ({}, some, ["winner", "search", "efficiency", "importances", "parallel", "slices", "contours", "net"]),
+        (ONE_FIELD, one_field, ["winner", "search", "efficiency", "importances", "parallel", "slices", "net"]),
+        (
+            CATEGORICAL,
+            categorical,
+            ["winner", "search", "efficiency", "importances", "parallel", "slices", "contours", "net"],
+        ),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -122,6 +126,42 @@ def test_any_study_has_a_report_of_what_there_is(
     linked = [attributes["href"] for tag, attributes in page.tags if tag == "a"]
     assert {f"#{identity}" for identity in page.ids} - {"#failed"} == {*linked}
     assert ("No trial is finished yet" in page.plain) == ("winner" not in expected)
+
+
+def told(record: StudyRecord) -> str:
+    """What the report says on how well the search did."""
+    return page_of(record).plain.partition("How well the search did")[2].partition("How well the search did")[2]
+
+
+def test_the_report_says_how_well_the_search_did(tmp_path: Path) -> None:
+    start = {"hidden_size": 5, "learning_rate": 0.01}
+    record = new_study(tmp_path, spec(trials=20, epochs=4, patience=3, start=[start]))
+    fixed = create_trial(
+        value=0.5,
+        params=start,
+        distributions={name: SPACE[name] for name in start},
+        system_attrs={"fixed_params": start},
+    )
+    add_own(record, fixed)
+    for value in (0.2, 0.3, 0.3, 0.25):
+        add(record, value, hidden_size=4, learning_rate=0.02)
+    said = told(record)
+    assert "5 trials ended, and all trials took 8 epochs. Ending trials early saved 60% of the epochs" in said
+    assert "4 trials were drawn at random" in said
+    assert "Tried first: 1 of the study file." in said
+    assert "trial 0, is a starting point of the study file" in said
+    assert "The search ended by budget.patience: 3 trials without a better one." in said
+    assert "brought nothing better. Nothing is confirmed yet" in said
+    add(record, 0.6, hidden_size=4, learning_rate=0.02)
+    said = told(record)
+    assert "After 8 epochs, as many as 2 trials take in full, the best score was 50.00%" in said
+    assert "going by the 5 trials that were drawn at random." in said
+    assert "budget.patience" not in said
+    assert "made the best score 10.00 points better" in said
+    for deviation, verdict in ((0.1, "would be"), (0.5, "would not be")):
+        reported = {"seeds": [21, 22, 23], "accuracies": [0.56, 0.58, 0.6], "mean": 0.58, "deviation": deviation}
+        confirmed_as(record, CONFIRMATION | {"reported": reported})
+        assert f"a further gain like that of the later half {verdict}." in told(record)
 
 
 def test_trials_of_others_leave_each_finished_trial_in_its_place(tmp_path: Path) -> None:
