@@ -21,7 +21,14 @@ from mlpsearch.studies.record import (
     study_names,
 )
 from mlpsearch.studies.spec.reading import differences
-from mlpsearch.studies.spec.starting_points import StartPoint, distinct, given_points, learnt_points, summary
+from mlpsearch.studies.spec.starting_points import (
+    StartPoint,
+    distinct,
+    given_points,
+    learnt_points,
+    moved,
+    summary,
+)
 from mlpsearch.studies.spec.study import Budget, StudySpec
 from mlpsearch.studies.storage.opening import Storage, exclusive, open_storage, without_password
 from mlpsearch.studies.storage.ownership import MARKED
@@ -79,10 +86,8 @@ def _starts(storage: Storage, spec: StudySpec, is_table: bool, tell: Callable[[s
     points = given + distinct([*transferred_points(storage, spec), *learnt], beside=given)
     if not (learnt or unfit or spec.transfer):
         return points
-    clipped = sum(bool(point.clipped) for point in points)
     tell(
-        f"{spec.name}: tried first: {summary(points) or 'nothing'}"
-        + (f"; {clipped} of them moved into the ranges of the study" if clipped else "")
+        f"{spec.name}: tried first: {summary(points) or 'nothing'}{moved(points)}"
         + (f"; {unfit} learnt points do not fit the study and are left out" if unfit else "")
     )
     return points

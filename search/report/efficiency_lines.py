@@ -7,7 +7,7 @@ from mlpsearch.search.report.summary import StudySummary
 from mlpsearch.search.results.efficiency import Efficiency
 from mlpsearch.search.results.wording import difference, ending, origin, percent, score
 from mlpsearch.studies.record import StudyRecord
-from mlpsearch.studies.spec.starting_points import summary
+from mlpsearch.studies.spec.starting_points import moved, summary
 
 
 def efficiency_lines(study: StudySummary, record: StudyRecord) -> list[str]:
@@ -47,14 +47,9 @@ def _random(found: Efficiency, metric: Metric, full: int) -> str:
 
 def _points(study: StudySummary, record: StudyRecord) -> Iterator[str]:
     if record.starts:
-        yield f"Tried first: {summary(record.starts)}{_moved(record)}."
+        yield f"Tried first: {summary(record.starts)}{moved(record.starts)}."
     if study.winner is not None and study.origin not in (None, "sampler"):
         yield f"The winner, trial {study.winner}, is {origin(study.origin)}."
-
-
-def _moved(record: StudyRecord) -> str:
-    moved = sum(bool(point.clipped) for point in record.starts)
-    return f"; {moved} of these points lay outside the ranges, and their ends were taken" if moved else ""
 
 
 def _further(found: Efficiency, metric: Metric) -> Iterator[str]:

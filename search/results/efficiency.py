@@ -8,7 +8,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from mlpsearch.models.scores import Metric
 from mlpsearch.search.results.confirmation import last_confirmation
-from mlpsearch.search.trials.waiting import FIXED
+from mlpsearch.search.trials.next_trial import origin_of
 from mlpsearch.studies.record import StudyRecord
 
 FEWEST_RANDOM = 5  # trials, from which it is said what random search would have reached
@@ -50,7 +50,7 @@ def efficiency(record: StudyRecord, trials: Sequence[FrozenTrial]) -> Efficiency
     """Return how well a study's search did, given its own trials by number."""
     metric, full = record.metric, record.spec.budget.epochs
     ended = [trial for trial in trials if _is_scored(trial, metric)]
-    drawn = _random(ended, record.spec.sampler)
+    drawn = _random(ended, record)
     scores = [_score(trial) for trial in drawn] if len(drawn) >= FEWEST_RANDOM else []
     return Efficiency(
         epochs=sum(map(_epochs, trials)),
@@ -77,7 +77,7 @@ def expected_bests(scores: Sequence[float], metric: Metric) -> list[float]:
     ]
 
 
-def _random(ended: Sequence[FrozenTrial], sampler: str) -> list[FrozenTrial]:
+def _random(ended: Sequence[FrozenTrial], record: StudyRecord) -> list[FrozenTrial]:
     """Those of the trials, by number, whose points were drawn at random.
 
     TPE says on a trial what it has learnt for it. Without that, the first ones are random, whatever the sampler.
@@ -85,8 +85,12 @@ def _random(ended: Sequence[FrozenTrial], sampler: str) -> list[FrozenTrial]:
     learnt = {
         trial.number for trial in ended if any(key.startswith(f"{_LEARNT_TRACE}:") for key in trial.system_attrs)
     }
-    candidates = ended if learnt or sampler == "random" else ended[:_STARTUP]
-    return [trial for trial in candidates if trial.number not in learnt and not trial.system_attrs.get(FIXED)]
+    candidates = ended if learnt or record.spec.sampler == "random" else ended[:_STARTUP]
+    return [
+        trial
+        for trial in candidates
+        if trial.number not in learnt and origin_of(trial, record.starts) == "sampler"
+    ]
 
 
 def _best(trials: Sequence[FrozenTrial], metric: Metric) -> list[tuple[int, float]]:

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mlpsearch.models.config import TrainConfig
-from mlpsearch.studies.spec.dimensions import Choices, Dimension, Value, as_float, fits
+from mlpsearch.studies.spec.dimensions import Choices, Dimension, Value, as_float, fits, inside
 from mlpsearch.studies.spec.space import defaults_of
 from mlpsearch.studies.spec.study import LEARNT, StudySpec
 
@@ -29,7 +31,7 @@ class StartPoint:
 
     origin: "start" (the study file), "learnt" (it comes with the package) or "study NAME" (an earlier study).
     params: values of searched fields; what they leave out is sampled.
-    clipped: the fields whose values were moved to the end of the study's range.
+    clipped: the fields whose numbers were moved to the nearest that the study searches.
     """
 
     origin: str
@@ -70,8 +72,9 @@ def fitted(values: Mapping[str, Any], spec: StudySpec, origin: str) -> StartPoin
     """Return a configuration from elsewhere as a point of a study; None where it does not fit.
 
     values: by field; the others are at their defaults. It does not fit where the study fixes another optimizer or
-    schedule, or lacks one of the choices. Numbers outside a range are moved to its end. What the study does not
-    search is left out, and so are defaults that lie outside what it searches.
+    schedule, or lacks one of the choices. Numbers are moved to the nearest that the study searches: the end of a
+    range, or one of several numbers to choose from. What the study does not search is left out, and so are
+    defaults that lie outside what it searches.
     """
     known = {**_DEFAULTS, **defaults_of(spec), **values}
     own = {**_DEFAULTS, **spec.fixed}
@@ -92,13 +95,16 @@ def fitted(values: Mapping[str, Any], spec: StudySpec, origin: str) -> StartPoin
 
 
 def _nearest(name: str, value: Any, dimension: Dimension) -> Value | None:
-    """What of a dimension is nearest to a value; None for no value of the field, or none of the choices."""
+    """What of a dimension is nearest to a value; None for no value of the field, or a word that is no choice."""
     if not isinstance(value, bool | int | float | str) or not fits(name, value):
         return None
-    value = as_float(name, value)
+    own = as_float(name, value)
+    if isinstance(own, str | bool):
+        return own if inside(dimension, own) else None
     if isinstance(dimension, Choices):
-        return value if value in dimension.choices else None
-    return None if isinstance(value, str) else min(max(value, dimension.low), dimension.high)
+        numbers = [choice for choice in dimension.choices if not isinstance(choice, str)]
+        return numbers[int(np.abs(np.subtract(numbers, own)).argmin())]
+    return min(max(own, dimension.low), dimension.high)
 
 
 def distinct(points: Iterable[StartPoint], beside: Sequence[StartPoint] = ()) -> list[StartPoint]:
@@ -114,6 +120,13 @@ def summary(points: Iterable[StartPoint]) -> str:
     """Return where points are from, in words: "2 of study old, 5 learnt"; empty where there are none."""
     counts = Counter(point.origin for point in points)
     return ", ".join(f"{count} {_in_words(origin)}" for origin, count in counts.items())
+
+
+def moved(points: Iterable[StartPoint]) -> str:
+    """Return how many points have other numbers than where they are from, as a clause; empty where none has."""
+    count = sum(bool(point.clipped) for point in points)
+    noun = "1 point" if count == 1 else f"{count} points"
+    return f"; numbers of {noun} were moved to the nearest that the study searches" if count else ""
 
 
 def _in_words(origin: str) -> str:

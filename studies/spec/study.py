@@ -209,8 +209,9 @@ class StudySpec(Table):
         if not studies:
             return self
         named = self.transfer.studies if self.transfer else ()
+        given = self.model_dump(mode="json", exclude_unset=True, exclude_none=True)
         transfer = {"studies": list(dict.fromkeys([*studies, *named]))}
-        return StudySpec.from_json({**self.to_json(), "transfer": transfer}, "--like")
+        return StudySpec.from_json({**given, "transfer": transfer}, "--like")
 
     def to_json(self) -> dict[str, Any]:
         """The specification as JSON values, defaults included; from_json makes an equal one of them."""

@@ -74,7 +74,9 @@ def test_numbers_outside_the_new_ranges_are_moved_and_equal_points_tried_once(ur
     told: list[str] = []
     record = make(url, like("a", search=search), tell=told.append)
     assert sizes(record) == [("study a", 8), ("study a", 5)]
-    assert told == ["mine: tried first: 2 of study a; 1 of them moved into the ranges of the study"]
+    assert told == [
+        "mine: tried first: 2 of study a; numbers of 1 point were moved to the nearest that the study searches"
+    ]
 
 
 def test_the_order_is_the_file_then_earlier_studies_then_what_was_learnt(

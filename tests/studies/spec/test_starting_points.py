@@ -59,6 +59,15 @@ def test_a_searched_optimizer_is_taken_from_the_point_and_one_that_is_no_choice_
     assert params({"hidden_size": 8, "learning_rate": 0.01}, search=search) == {**point, "optimizer": "sgd"}
 
 
+def test_of_numbers_to_choose_from_the_nearest_is_taken() -> None:
+    search = {**RANGE, "batch_size": {"choices": [100, 400, 200]}}
+    found = fitted(sized(8, batch_size=256), spec(search=search), "learnt")
+    assert found == StartPoint("learnt", sized(8, batch_size=200), ["batch_size"])
+    words = {**RANGE, "nesterov": {"choices": [False, True]}, "preprocessing": {"choices": ["scale", "whiten"]}}
+    assert params(sized(8, nesterov=True, preprocessing="scale"), search=words) is not None
+    assert params(sized(8, nesterov=True, preprocessing="center"), search=words) is None
+
+
 def test_a_field_that_the_point_leaves_at_its_default_has_it_if_the_study_searches_there() -> None:
     search = {**RANGE, "dropout": {"low": 0.0, "high": 0.5}, "depth": {"low": 3, "high": 4}}
     assert params({"hidden_size": 8, "learning_rate": 0.01}, search=search) == {
