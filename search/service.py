@@ -194,11 +194,10 @@ def closing_remark(record: StudyRecord) -> str:
     if not tests or _ending_of(record) is not None:
         return ""
     name, newest = record.name, tests[-1]
-    ledger = Ledger(record)
-    if ledger.is_complete():
-        more = f"`{record.command('run', '--trials', 'N')}` searches on"
-        if ledger.is_space_used_up():
-            more = "each point of its search space was tried"
+    limit = Ledger(record).ended_by()
+    if limit is not None:
+        larger = f"`{record.command('run', '--trials', 'N')}`" if limit == "trials" else f"a larger budget.{limit}"
+        more = "each point of its search space was tried" if limit == "space" else f"{larger} searches on"
         return f"{name}: nothing to do, it was tested at {newest['when']} by `{newest['command']}`; {more}"
     again = record.command("confirm")
     return f"{name}: the test split was opened before and stays closed now; `{again}` opens it again"

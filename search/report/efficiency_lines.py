@@ -37,7 +37,9 @@ def _random(found: Efficiency, metric: Metric, full: int) -> str:
     epochs, expected = next((one for one in reversed(found.random) if one[0] <= found.epochs), found.random[0])
     own = found.best_after(epochs)
     reached = "no trial was finished" if own is None else f"the best score was {score(own, metric)}"
-    pruned = f", {found.random_pruned} of them pruned, by their last scores" if found.random_pruned else ""
+    pruned = (
+        f" ({found.random_pruned} of them pruned, and counted by their last scores)" if found.random_pruned else ""
+    )
     return (
         f"After {epochs:,} epochs, as many as {epochs // full} trials take in full, {reached}; random search is "
         f"expected to reach {score(expected, metric)} by then, going by the {count} trials that were drawn at "

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.trial import create_trial
 
 from mlpsearch.models.errors import StudyError
 from mlpsearch.search import running, service
@@ -20,7 +21,8 @@ from mlpsearch.studies.record import PLANNED_SEED, StudyRecord, confirmation_of,
 from mlpsearch.studies.spec.study import Confirm
 from mlpsearch.studies.storage.counts import Counts, TrialKey
 from mlpsearch.studies.storage.opening import Storage
-from tests.search.makers import claim, digits_study, never, same_study
+from tests.search.makers import TESTED, add_own, claim, digits_study, never, same_study
+from tests.studies.stores import new_study, spec
 
 Finished = Callable[..., StudyRecord]
 ASKED = Confirm(top=2, seeds=2, report=2)
@@ -225,6 +227,17 @@ def test_a_tested_study_that_grows_is_not_tested_again(record: StudyRecord, open
     serve_to_the_end(record, never)
     assert record.attributes()["tests"][-1]["command"] == "explicit"
     assert len(openings) == 2
+
+
+@pytest.mark.parametrize(
+    ("trials", "more"), [(2, "`mlpsearch run mine --trials N`"), (9, "a larger budget.patience")]
+)
+def test_what_searches_on_is_what_ended_the_search(tmp_path: Path, trials: int, more: str) -> None:
+    record = new_study(tmp_path, spec(trials=trials, patience=1))
+    for value in (0.5, 0.4):
+        add_own(record, create_trial(value=value))
+    record.set("tests", [TESTED])
+    assert closing_remark(record).endswith(f"by `mlpsearch run mine`; {more} searches on")
 
 
 def test_the_latest_wish_counts(record: StudyRecord) -> None:

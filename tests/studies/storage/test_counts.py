@@ -87,6 +87,13 @@ def test_those_that_ended_last(random_study: tuple[Counts, list[FrozenTrial]], c
     assert counts.last_ended(count) == expected
 
 
+@pytest.mark.parametrize("number", [-1, 0, 7, 1000])
+def test_those_that_ended_well_after_one(random_study: tuple[Counts, list[FrozenTrial]], number: int) -> None:
+    counts, trials = random_study
+    well = [trial for trial in trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+    assert counts.ended_after(number) == sum(trial.number > number for trial in well)
+
+
 def test_epochs_of_all_trials(random_study: tuple[Counts, list[FrozenTrial]]) -> None:
     counts, trials = random_study
     assert counts.epochs() == sum(len(trial.intermediate_values) for trial in trials)
