@@ -229,6 +229,7 @@ class Export(_Table):
     taken: which net of the study it is, in words.  format: 2 of versions before 0.2.0, which says less, or 3.
     metric: by which it was chosen.  score: by that metric; None where it is accuracy.
     trial: of the search.  run: of its confirmation, where the net is from there.
+    origin: where the trial's point is from (search/trials/next_trial.py); None in older exports.
     command: trains it again.  weights_digest: models.weights.digest of what the weights file holds; None where the
         weights were not there.
     """
@@ -238,6 +239,7 @@ class Export(_Table):
     taken: _Text | None = None
     trial: int = Field(ge=0)
     run: int | None = Field(default=None, ge=0)
+    origin: _Text | None = None
     net: Literal["numpy", "torch"]
     threads: int = Field(ge=1, le=MOST_THREADS)
     command: _Text

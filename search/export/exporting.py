@@ -32,6 +32,7 @@ from mlpsearch.search.results.headline import headline
 from mlpsearch.search.results.openings import TestReport, report_of
 from mlpsearch.search.results.winner import Choice, MissingWeightsError, Winner, load_winner
 from mlpsearch.search.trials.ledger import Ledger
+from mlpsearch.search.trials.next_trial import origin_of
 from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.spec.image_options import ImageOptions
 
@@ -95,6 +96,7 @@ def _export(record: StudyRecord, winner: Choice, path: Path) -> Export:
         taken=taken(record, winner),
         trial=winner.trial,
         run=winner.run,
+        origin=_origin(record, winner.trial),
         net=record.spec.net,
         threads=winner.threads,
         command=shlex.join(["mlpsearch", "train", path.name]),
@@ -119,6 +121,12 @@ def _export(record: StudyRecord, winner: Choice, path: Path) -> Export:
         score=None if record.metric is ACCURACY else _score(record, winner),
         versions=versions(),
     )
+
+
+def _origin(record: StudyRecord, number: int) -> str:
+    storage = record.storage.optuna
+    trial_id = storage.get_trial_id_from_study_id_trial_number(record.study_id, number)
+    return origin_of(storage.get_trial(trial_id), record.starts)
 
 
 def _table(record: StudyRecord, winner: Choice) -> ExportedTable | None:

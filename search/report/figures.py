@@ -96,7 +96,7 @@ def best_by_epochs(found: Efficiency, metric: Metric) -> go.Figure:
     """Return the best score so far by the epochs of all trials, beside what random search is expected to reach."""
     # Flat from the last trial that was better to the end of the search.
     best = [*found.best, (max(found.epochs, found.best[-1][0]), found.best[-1][1])]
-    hover = f"%{{y:{_hover_format(metric)}}} after %{{x}} epochs<extra></extra>"
+    hover = f"%{{y:{hover_format(metric)}}} after %{{x}} epochs<extra></extra>"
     figure = go.Figure(
         [
             go.Scatter(
