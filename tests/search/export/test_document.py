@@ -22,7 +22,18 @@ def document(folder: Folder) -> dict[str, Any]:
 
 def test_what_a_document_holds(document: dict[str, Any]) -> None:
     tables = {"config", "data", "accuracy", "versions"}
-    values = {"format", "study", "taken", "trial", "net", "threads", "command", "weights_digest", "metric"}
+    values = {
+        "format",
+        "study",
+        "taken",
+        "trial",
+        "net",
+        "threads",
+        "command",
+        "weights_digest",
+        "metric",
+        "origin",
+    }
     assert document.keys() == tables | values
     assert (document["format"], document["study"], document["net"]) == (3, "mine", "numpy")
     assert document["taken"] == f"trial {document['trial']}, the best of the search"
