@@ -29,7 +29,7 @@ from mlpsearch.studies.spec.starting_points import (
     moved,
     summary,
 )
-from mlpsearch.studies.spec.study import Budget, StudySpec
+from mlpsearch.studies.spec.study import LEARNT, Budget, StudySpec
 from mlpsearch.studies.storage.opening import Storage, exclusive, open_storage, without_password
 from mlpsearch.studies.storage.ownership import MARKED
 from mlpsearch.studies.transfer import transferred_points
@@ -84,12 +84,12 @@ def _starts(storage: Storage, spec: StudySpec, is_table: bool, tell: Callable[[s
     learnt, unfit = learnt_points(spec, is_table=is_table)
     given = given_points(spec)
     points = given + distinct([*transferred_points(storage, spec), *learnt], beside=given)
-    if not (learnt or unfit or spec.transfer):
+    if spec.start != LEARNT and spec.transfer is None:
         return points
-    tell(
-        f"{spec.name}: tried first: {summary(points) or 'nothing'}{moved(points)}"
-        + (f"; {unfit} learnt points do not fit the study and are left out" if unfit else "")
-    )
+    why = f"; left out, for choices that the study does not have: {unfit} learnt" if unfit else ""
+    if spec.start == LEARNT and not learnt:
+        why = "; no learnt point fits the study"
+    tell(f"{spec.name}: tried first: {summary(points) or 'nothing'}{moved(points)}{why}")
     return points
 
 

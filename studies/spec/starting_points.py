@@ -50,9 +50,10 @@ def given_points(spec: StudySpec) -> list[StartPoint]:
 
 
 def learnt_points(spec: StudySpec, *, is_table: bool) -> tuple[list[StartPoint], int]:
-    """Return the first points that come with the package and fit a study, and how many before them do not fit.
+    """Return the first points that come with the package and fit a study, and how many of its optimizer do not.
 
-    None where the study does not ask for them.  is_table: whether its data are a table; else they are images.
+    None where the study does not ask for them. Points of another optimizer or schedule are not counted.
+    is_table: whether its data are a table; else they are images.
     """
     if spec.start != LEARNT:
         return [], 0
@@ -61,7 +62,7 @@ def learnt_points(spec: StudySpec, *, is_table: bool) -> tuple[list[StartPoint],
         if point["kind"] != kind:
             continue
         found = fitted(point["params"], spec, LEARNT)
-        left_out += found is None
+        left_out += found is None and _agrees(point["params"], spec)
         chosen = distinct([*chosen, *([found] if found else [])])
         if len(chosen) == MOST:
             break
@@ -77,8 +78,7 @@ def fitted(values: Mapping[str, Any], spec: StudySpec, origin: str) -> StartPoin
     defaults that lie outside what it searches.
     """
     known = {**_DEFAULTS, **defaults_of(spec), **values}
-    own = {**_DEFAULTS, **spec.fixed}
-    if any(known[name] != own[name] for name in _MUST_AGREE if name not in spec.search):
+    if not _agrees(values, spec):
         return None
     params, clipped = dict[str, Value](), list[str]()
     for name, dimension in spec.search.items():
@@ -92,6 +92,12 @@ def fitted(values: Mapping[str, Any], spec: StudySpec, origin: str) -> StartPoin
         if value is not None:
             params[name] = value
     return StartPoint(origin, params, clipped) if params else None
+
+
+def _agrees(values: Mapping[str, Any], spec: StudySpec) -> bool:
+    """Whether a configuration has the optimizer and the schedule of a study, where that does not search them."""
+    known, own = {**_DEFAULTS, **values}, {**_DEFAULTS, **spec.fixed}
+    return all(known[name] == own[name] for name in _MUST_AGREE if name not in spec.search)
 
 
 def _nearest(name: str, value: Any, dimension: Dimension) -> Value | None:

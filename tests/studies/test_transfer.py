@@ -91,8 +91,15 @@ def test_the_order_is_the_file_then_earlier_studies_then_what_was_learnt(
     record = make(url, like("a", name="second", start="learnt"), tell=told.append)
     assert sizes(record) == [("study a", 4), ("study a", 5), ("learnt", 6)]
     assert told == [
-        "second: tried first: 2 of study a, 1 learnt; 3 learnt points do not fit the study and are left out"
+        "second: tried first: 2 of study a, 1 learnt; left out, for choices that the study does not have: 3 learnt"
     ]
+
+
+def test_it_is_said_where_no_learnt_point_fits(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(creation, "learnt_points", lambda *_, **__: ([], 0))
+    told: list[str] = []
+    assert make(url, spec(start="learnt"), tell=told.append).starts == []
+    assert told == ["mine: tried first: nothing; no learnt point fits the study"]
 
 
 def test_what_a_study_tries_first_is_settled_when_it_is_made(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

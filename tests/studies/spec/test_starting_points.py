@@ -126,8 +126,10 @@ def sized(size: int, **more: Any) -> dict[str, Any]:
 
 
 def test_the_first_five_that_fit_are_taken_in_their_order(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    points = [sized(9), sized(8, optimizer="adam"), *(sized(size) for size in (16, 512, 4, 5, 6, 7))]
-    chosen, left_out = learnt(points, monkeypatch, tmp_path)
+    search = {**RANGE, "preprocessing": {"choices": ["center", "scale"]}}
+    other, none = sized(8, optimizer="adam"), sized(8, preprocessing="whiten")
+    points = [sized(9), other, none, *(sized(size) for size in (16, 512, 4, 5, 6, 7))]
+    chosen, left_out = learnt(points, monkeypatch, tmp_path, search=search)
     assert [point.params["hidden_size"] for point in chosen] == [9, 16, 4, 5, 6]
     assert {point.origin for point in chosen} == {"learnt"}
     assert left_out == 1
