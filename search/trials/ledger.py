@@ -72,14 +72,16 @@ class Ledger:
 
     def _since_best(self) -> int:
         """How many trials of a higher number than the best have ended: no clock decides, so all workers agree."""
-        best = self.best()
+        number = self._best_number()
         while True:
-            since = self._counts.ended_after(-1 if best is None else best.number)
-            known, best = best, self.best()
-            if (known and known.number) == (
-                best and best.number
-            ):  # else a better one ended meanwhile, and counted
+            since = self._counts.ended_after(number)
+            before, number = number, self._best_number()
+            if number == before:  # else a better one ended meanwhile, and was counted
                 return since
+
+    def _best_number(self) -> int:
+        best = self.best()
+        return -1 if best is None else best.number
 
     def ended_by(self) -> str | None:
         """Return the limit of the budget that ended the search; None while it is not over."""
