@@ -132,7 +132,7 @@ def study_lines(status: StudyStatus) -> Iterator[Table | str]:
 
 def _ending_lines(status: StudyStatus) -> Iterator[str]:
     """Yield why the search is over, where trials of its budget are left."""
-    if status.ended_by not in (None, "trials"):
+    if status.ended_by not in (None, "trials", "space"):
         yield f"ended by budget.{status.ended_by}: {ending(status.ended_by, status.budget)}"
 
 

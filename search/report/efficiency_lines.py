@@ -14,7 +14,9 @@ def efficiency_lines(study: StudySummary, record: StudyRecord) -> list[str]:
     """Return what the report says beside the plot of the best score by epochs."""
     found, metric = study.efficiency, record.metric
     lines = [*_epochs(study), _random(found, metric, record.spec.budget.epochs), *_points(study, record)]
-    if study.ended_by not in (None, "trials"):
+    if study.ended_by == "space":
+        lines.append("The search ended because each point of its space was tried.")
+    elif study.ended_by not in (None, "trials"):
         why = ending(study.ended_by, record.budget.model_dump())
         lines.append(f"The search ended by budget.{study.ended_by}: {why}.")
     return [*lines, *_further(found, metric)]

@@ -62,8 +62,8 @@ class StudyStatus:
         somebody added with Optuna itself, which count for nothing.
     foreign_running: how many of the foreign trials run.
     folds: over how many the validation accuracy of a trial is the mean; None where there is one validation split.
-    ended_by: which limit of the budget ended the search: "trials", "seconds", "total_epochs" or "patience"; None
-        while it is not over.
+    ended_by: what ended the search: its limit of "trials", "seconds", "total_epochs" or "patience"; or "space",
+        where each point of it was tried; None while the search is not over.
     refused: the newest trials that somebody queued and that do not fit the study, with the reasons.
     space_used_up: whether each point of a small search space was tried, so that the search ends before its budget.
     seconds: wall clock during which trials ran.  seconds_left: an estimate, None where there is nothing to go by.

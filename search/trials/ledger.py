@@ -84,10 +84,12 @@ class Ledger:
         return -1 if best is None else best.number
 
     def ended_by(self) -> str | None:
-        """Return the limit of the budget that ended the search; None while it is not over."""
+        """Return what ended the search, a limit of the budget or "space"; None while it is not over."""
         if not self.is_complete():
             return None
-        return "trials" if self.ended() >= self._record.budget.trials else self._limit()
+        if self.ended() >= self._record.budget.trials:
+            return "trials"
+        return self._limit() or ("space" if self.is_space_used_up() else None)
 
     def best(self) -> FrozenTrial | None:
         """Return the complete trial of the best validation score, the first of equals, if there is any."""

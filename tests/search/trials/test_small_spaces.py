@@ -55,7 +55,7 @@ def test_a_search_ends_once_each_point_was_tried_and_says_so(tmp_path: Path, sam
     assert points(record) == dict.fromkeys(points(record), 1)
     assert states(record) == {"COMPLETE": 6}
     status = study_status(record, Ledger(record))
-    assert (status.state, status.space_used_up) == ("complete", True)
+    assert (status.state, status.space_used_up, status.ended_by) == ("complete", True, "space")
     assert USED_UP in [*study_lines(status)]
 
 

@@ -45,7 +45,11 @@ BAD_LINES = [
     ('"digits"', '"images"', "data: is missing: dataset = 'images' needs the path"),
     ('"digits"', '"digits"\ndata = ""', "data = '': must be the path"),
     ('"digits"', '"digits"\nvalidation = 0', "validation = 0: must be a whole number of at least 1"),
-    ('"digits"', '"digits"\nvalidation = 1.0', "validation = 1.0: must be a whole number of at least 1, or a share"),
+    (
+        '"digits"',
+        '"digits"\nvalidation = 1.0',
+        "validation = 1.0: must be a whole number of at least 1, or a share",
+    ),
     ('"digits"', '"digits"\ntest = 0.2', "test: is only for dataset = 'table' or 'images'"),
     ('"digits"', '"digits"\nimage_size = 32', "image_size: is only for dataset = 'images'"),
     ('"digits"', '"cifar10"\nchannels = 1', "channels: is only for dataset = 'images'"),
