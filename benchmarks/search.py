@@ -38,7 +38,7 @@ from mlpsearch.studies.spec.dimensions import Range
 from mlpsearch.studies.spec.space import suggest
 from mlpsearch.studies.spec.study import Budget, StudySpec
 
-_POINTS, _PRICE = 5, 0.6
+_POINTS = 5
 _ENDLESS = 100_000  # trials: a benchmark's budget is another
 _RESAMPLES = 200
 
@@ -57,7 +57,7 @@ class Row:
     pruner: str = "none"
     points: int = 0
     ranges: bool = False
-    price: float = 0.0
+    price: float = 0.6
     before: Callable[[int], BasePruner] | None = None
 
 
@@ -72,6 +72,7 @@ OF_CURVES = {
     "none+points": Row(points=_POINTS),
     "halving+points": Row(pruner="halving", points=_POINTS),
     "best-two+points": Row(pruner="best-two", points=_POINTS),
+    "best-two+unpriced-points": Row(pruner="best-two", points=_POINTS, price=0.0),
 }
 OF_TABLES = {
     "random": Row(sampler="random"),
@@ -79,8 +80,8 @@ OF_TABLES = {
     "auto": Row(sampler="auto"),
     "auto+points": Row(sampler="auto", points=_POINTS),
     "auto+points+ranges": Row(sampler="auto", points=_POINTS, ranges=True),
-    "auto+priced-points": Row(sampler="auto", points=_POINTS, price=_PRICE),
-    "auto+priced-points+ranges": Row(sampler="auto", points=_POINTS, ranges=True, price=_PRICE),
+    "auto+unpriced-points": Row(sampler="auto", points=_POINTS, price=0.0),
+    "auto+unpriced-points+ranges": Row(sampler="auto", points=_POINTS, ranges=True, price=0.0),
 }
 
 

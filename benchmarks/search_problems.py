@@ -84,7 +84,7 @@ def _lcbench_problem(
     epochs = np.arange(1.0, _EPOCHS + 1)
 
     def train(config: TrainConfig) -> Curve:
-        row = _lcbench_row(vars_of(config, _LCBENCH))
+        row = _lcbench_row(values_of(config, _LCBENCH))
         seconds, accuracies = predict(code, np.column_stack([epochs, np.tile(row, (_EPOCHS, 1))])).T[:2]
         return Curve(accuracies, np.maximum.accumulate(seconds))
 
@@ -149,7 +149,7 @@ def _hpobench_problem(name: str, path: Path) -> Problem:
     index = {place: number for number, place in enumerate(places)}
 
     def train(config: TrainConfig) -> Curve:
-        values = vars_of(config, _HPOBENCH).values()
+        values = values_of(config, _HPOBENCH).values()
         number = index[tuple(int(value) - low for value, low in zip(values, lows, strict=True))]
         return Curve(scores[[number]], seconds[[number]])
 
@@ -162,7 +162,7 @@ def _hpobench_problem(name: str, path: Path) -> Problem:
 # ---- both ----------------------------------------------------------------------------------------------------
 
 
-def vars_of(config: TrainConfig, space: dict[str, Range]) -> Point:
+def values_of(config: TrainConfig, space: dict[str, Range]) -> Point:
     """The values of the searched fields, in the order of the space."""
     return {name: getattr(config, name) for name in space}
 

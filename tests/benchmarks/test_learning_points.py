@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmarks.learning_points import shares_at_least_as_good, starting_points
+from benchmarks.learning_points import narrower_ranges, shares_at_least_as_good, starting_points
 
 
 def test_a_share_counts_the_configurations_at_least_as_good() -> None:
@@ -26,3 +26,17 @@ def test_a_cheap_point_goes_before_a_slightly_better_one() -> None:
 def test_no_row_is_chosen_twice() -> None:
     shares = np.ones((3, 2))
     assert sorted(starting_points(shares, np.zeros((3, 2)), count=5)) == [0, 1, 2]
+
+
+def test_ranges_hold_the_best_configurations_of_the_data_sets() -> None:
+    values = np.column_stack([np.arange(100.0), np.arange(100.0)[::-1]])
+    shares = shares_at_least_as_good(-np.abs(values[:, :1] - 40))  # best where the first field is 40
+    low, high = narrower_ranges(values, shares, np.zeros((100, 1)), best=0.21)[0]
+    assert (low, high) == (31, 49)
+
+
+def test_ranges_lean_towards_cheap_configurations_unless_time_has_no_price() -> None:
+    values = np.arange(100.0)[:, None]
+    shares = shares_at_least_as_good(-np.abs(values - 40))
+    dear = narrower_ranges(values, shares, values / 5, best=0.1)
+    assert dear[0, 1] < narrower_ranges(values, shares, values / 5, best=0.1, price=0.0)[0, 1]
