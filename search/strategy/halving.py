@@ -1,6 +1,5 @@
-"""Successive halving without a memory, and its rule for what the best trials have shown to be hopeless."""
+"""Successive halving without a memory, and its rule for what stays behind the best trial."""
 
-import heapq
 import math
 from collections.abc import Iterable
 
@@ -10,6 +9,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 FIRST_SHARE = 0.04  # of the epochs, after which trials are compared first
 FACTOR = 2
+IN_A_ROW = 4  # epochs behind the leader: a single score of a small validation split is too noisy
+LEADER_FROM = 3  # times the first rung: earlier the leader may be one that began well
 
 
 def first_rung(epochs: int) -> int:
@@ -26,12 +27,12 @@ class HalvingPruner(BasePruner):
     SuccessiveHalvingPruner, but they follow from the reported values alone: asked again, it says the same.
 
     epochs: of a trial that is not ended early; it reports each of them.
-    best: with 2, once so many trials are complete, what is below the worse of the two best of these after the same
-        epoch is ended instead, at any epoch from the first rung on; 0 for halving alone.
+    leader: whether a trial is ended, too, that was below the best complete trial after each of the last IN_A_ROW
+        epochs, from LEADER_FROM times the first rung on. Equals go on.
     """
 
-    def __init__(self, epochs: int, *, best: int = 0) -> None:
-        self._first, self._epochs, self._best = first_rung(epochs), epochs, best
+    def __init__(self, epochs: int, *, leader: bool = False) -> None:
+        self._first, self._epochs, self._leader = first_rung(epochs), epochs, leader
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Whether the trial shall end after the epoch that it reported last."""
@@ -42,15 +43,11 @@ class HalvingPruner(BasePruner):
         if math.isnan(value):
             return True
         sign = 1 if study.direction == StudyDirection.MAXIMIZE else -1
-        if self._best:
-            complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-            if len(complete) >= self._best:
-                best = heapq.nlargest(self._best, complete, key=lambda one: sign * (one.value or 0.0))
-                return sign * value < min(_reported(epoch, best, sign), default=-math.inf)
-        if not self._is_rung(epoch):
-            return False
-        others = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
-        return sign * value < _least(epoch, sign * value, others, sign)
+        if self._is_rung(epoch):
+            others = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
+            if sign * value < _least(epoch, sign * value, others, sign):
+                return True
+        return self._leader and epoch >= LEADER_FROM * self._first and _is_behind(study, trial, epoch, sign)
 
     def _is_rung(self, epoch: int) -> bool:
         rung, rest = divmod(epoch, self._first)
@@ -62,6 +59,17 @@ def _least(epoch: int, value: float, trials: list[FrozenTrial], sign: int) -> fl
     others = [trial for trial in trials if trial.state != TrialState.FAIL]
     reached = sorted([value, *_reported(epoch, others, sign)], reverse=True)
     return reached[max(1, len(reached) // FACTOR) - 1]
+
+
+def _is_behind(study: Study, trial: FrozenTrial, epoch: int, sign: int) -> bool:
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if not complete:
+        return False
+    leader = max(complete, key=lambda one: sign * (one.value or 0.0)).intermediate_values
+    last = range(epoch - IN_A_ROW + 1, epoch + 1)
+    return all(
+        sign * trial.intermediate_values.get(one, math.nan) < sign * leader.get(one, math.nan) for one in last
+    )
 
 
 def _reported(epoch: int, trials: Iterable[FrozenTrial], sign: int) -> list[float]:

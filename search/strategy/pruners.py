@@ -19,7 +19,7 @@ def make_pruner(spec: StudySpec) -> BasePruner:
         return OwnHyperband(min_resource=min(first_rung(epochs), epochs), max_resource=epochs, reduction_factor=3)
     if spec.pruner == "median":
         return MedianPruner(n_startup_trials=5, n_warmup_steps=max(2, round(epochs / 10)))
-    return HalvingPruner(epochs, best=2 if spec.pruner == "best-two" else 0)
+    return HalvingPruner(epochs, leader=spec.pruner == "leader")
 
 
 def pruned_when_asked_again(trial: Trial) -> bool:

@@ -139,8 +139,8 @@ class StudySpec(Table):
     sampler: Literal["auto", "tpe", "gp", "random"] = Field(
         default="auto", description="one of 'auto', 'tpe', 'gp', 'random'"
     )
-    pruner: Literal["halving", "best-two", "median", "hyperband", "none"] = Field(
-        default="best-two", description="one of 'halving', 'best-two', 'median', 'hyperband', 'none'"
+    pruner: Literal["halving", "leader", "median", "hyperband", "none"] = Field(
+        default="leader", description="one of 'halving', 'leader', 'median', 'hyperband', 'none'"
     )
     budget: Budget = Field(description="a table with trials and epochs")
     confirm: Confirm | None = Field(default=None, description="a table with top, seeds and report")

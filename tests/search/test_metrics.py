@@ -262,7 +262,7 @@ def test_the_lowest_losses_come_first_also_those_above_1(tmp_path: Path) -> None
     assert (status.best.number, status.best.validation_score, status.best.validation_accuracy) == (1, 0.3, 0.5)
 
 
-@pytest.mark.parametrize("pruner", ["halving", "best-two", "median", "hyperband"])
+@pytest.mark.parametrize("pruner", ["halving", "leader", "median", "hyperband"])
 def test_the_higher_losses_are_pruned(tmp_path: Path, pruner: str) -> None:
     losses = [*np.random.default_rng(0).permutation(np.linspace(0.1, 3, 30))]
     record = with_losses(tmp_path, *map(float, losses), pruner=pruner, epochs=9)

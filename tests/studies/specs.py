@@ -77,7 +77,7 @@ def specs(draw: st.DrawFn) -> StudySpec:
         seed=draw(st.integers(*ALLOWED["seed"])),
         metric=draw(st.sampled_from([*METRICS])),
         sampler=draw(st.sampled_from(["auto", "tpe", "gp", "random"])),
-        pruner=draw(st.sampled_from(["halving", "best-two", "median", "hyperband", "none"])),
+        pruner=draw(st.sampled_from(["halving", "leader", "median", "hyperband", "none"])),
         budget=Budget(
             trials=draw(st.integers(1, 10**6)),
             epochs=draw(st.integers(*ALLOWED["epochs"])),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from optuna.pruners import BasePruner, SuccessiveHalvingPruner
-from optuna.trial import TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from mlpsearch.search.strategy.halving import HalvingPruner, first_rung
 
@@ -72,7 +72,7 @@ def test_what_equals_the_last_that_goes_on_goes_on_too() -> None:
 
 @pytest.mark.parametrize("epochs", [1, 2])
 def test_no_trial_is_ended_after_its_last_epoch(epochs: int) -> None:
-    study = optuna.create_study(direction="maximize", pruner=HalvingPruner(epochs, best=2))
+    study = optuna.create_study(direction="maximize", pruner=HalvingPruner(epochs, leader=True))
     for value in (0.9, 0.9, 0.1):
         trial = study.ask()
         for epoch in range(1, epochs + 1):
@@ -84,7 +84,7 @@ def test_no_trial_is_ended_after_its_last_epoch(epochs: int) -> None:
 def test_a_value_that_is_no_number_ends_its_trial_and_no_other() -> None:
     curves = [level(math.nan), level(0.1), level(math.nan), level(0.2)]
     study = optuna.create_study(direction="maximize")
-    assert ends(HalvingPruner(20, best=2), curves[:1] + curves[1:2]) == [2, 20]
+    assert ends(HalvingPruner(20, leader=True), curves[:1] + curves[1:2]) == [2, 20]
     study.add_trial(create_trial(state=TrialState.PRUNED, value=0.5, intermediate_values={2: math.nan}))
     trial = create_trial(state=TrialState.RUNNING, intermediate_values={1: 0.1, 2: 0.1})
     trial.number = 1
@@ -92,30 +92,37 @@ def test_a_value_that_is_no_number_ends_its_trial_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
-def test_what_is_below_the_worse_of_the_two_best_complete_ones_ends_at_any_epoch(direction: Direction) -> None:
-    late = [0.9] * 6 + [0.7] * 14  # ahead at first, behind from epoch 7 on
-    curves = [level(0.5), level(0.8), level(0.81), late]
+def test_what_is_below_the_best_complete_trial_for_four_epochs_ends(direction: Direction) -> None:
+    late = [0.9] * 8 + [0.7] * 12  # ahead at first, behind from epoch 9 on
+    early = [0.9] * 8 + [0.79, 0.79, 0.79, 0.81] * 3  # never behind four times in a row
+    curves = [level(0.8), early, late]
     if direction == "minimize":
         curves = [[1 - value for value in curve] for curve in curves]
-    assert ends(HalvingPruner(20, best=2), curves, direction) == [20, 20, 20, 7]
-    assert ends(HalvingPruner(20), curves, direction) == [20, 20, 20, 8]
+    assert ends(HalvingPruner(20, leader=True), curves, direction) == [20, 20, 12]
+    assert ends(HalvingPruner(20), curves, direction) == [20, 20, 16]
 
 
-def test_of_the_best_two_the_worse_one_decides() -> None:
-    between = [0.85] * 20
+def running(reported: list[float]) -> FrozenTrial:
+    trial = create_trial(state=TrialState.RUNNING, intermediate_values=dict(enumerate(reported, 1)))
+    trial.number = 2
+    return trial
+
+
+def test_the_leader_is_the_trial_that_ended_best_and_its_equals_go_on() -> None:
     study = optuna.create_study(direction="maximize")
-    for value in (0.8, 0.9, 0.1):
-        study.add_trial(create_trial(value=value, intermediate_values=dict.fromkeys(range(1, 21), value)))
-    trial = create_trial(state=TrialState.RUNNING, intermediate_values=dict(enumerate(between[:3], 1)))
-    trial.number = 3
-    assert not HalvingPruner(20, best=2).prune(study, trial)
-    trial.intermediate_values[3] = 0.79
-    assert HalvingPruner(20, best=2).prune(study, trial)
+    ended_best = [0.3] * 19 + [0.9]
+    for curve in ([0.5] * 20, ended_best):
+        study.add_trial(create_trial(value=curve[-1], intermediate_values=dict(enumerate(curve, 1))))
+    pruner = HalvingPruner(20, leader=True)
+    assert not pruner.prune(study, running([0.3] * 7))
+    assert pruner.prune(study, running([0.29] * 7))
+    assert not pruner.prune(study, running([0.3] * 4 + [0.29] * 3))
+    assert not pruner.prune(study, running([0.29] * 5))  # not looked at so early
 
 
 def test_asked_again_it_says_the_same() -> None:
     """Also where other trials have been at other rungs since: nothing is noted on a trial."""
-    study = optuna.create_study(direction="maximize", pruner=HalvingPruner(20, best=2))
+    study = optuna.create_study(direction="maximize", pruner=HalvingPruner(20, leader=True))
     study.add_trial(create_trial(value=0.5, intermediate_values=dict.fromkeys(range(1, 21), 0.5)))
     trial = study.ask()
     for epoch in (1, 2):

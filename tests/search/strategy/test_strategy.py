@@ -96,13 +96,13 @@ def content(study: optuna.Study) -> list[tuple[object, ...]]:
 
 
 KINDS = [
-    ("auto", "best-two"),
+    ("auto", "leader"),
     ("tpe", "halving"),
     ("tpe", "median"),
     ("tpe", "hyperband"),
     ("random", "hyperband"),
     ("gp", "none"),
-    ("gp", "best-two"),
+    ("gp", "leader"),
 ]
 
 
@@ -225,7 +225,7 @@ def test_seeds_depend_on_study_trial_and_parameter_alone() -> None:
     ("pruner", "kind"),
     [
         ("halving", HalvingPruner),
-        ("best-two", HalvingPruner),
+        ("leader", HalvingPruner),
         ("median", MedianPruner),
         ("hyperband", OwnHyperband),
         ("none", NopPruner),
@@ -274,7 +274,7 @@ def test_median_waits_for_five_trials_and_a_tenth_of_the_epochs(
 def test_hyperband_stops_what_is_bad_and_none_does_not() -> None:
     assert pruned_after("hyperband", 20, 30) in (2, 6, 18)
     assert pruned_after("hyperband", 1, 30) in (1, None)
-    assert pruned_after("halving", 20, 1) == pruned_after("best-two", 20, 2) == 2
+    assert pruned_after("halving", 20, 1) == pruned_after("leader", 20, 2) == 2
     assert pruned_after("none", 20, 30) is None
 
 
@@ -326,7 +326,7 @@ def test_the_sampler_is_shown_the_best_and_the_newest_of_many_trials(
     assert len(study.trials) == 11
 
 
-@pytest.mark.parametrize("pruner", ["best-two", "hyperband", "none"])
+@pytest.mark.parametrize("pruner", ["leader", "hyperband", "none"])
 @pytest.mark.parametrize("sampler", ["auto", "tpe", "gp", "random"])
 def test_every_sampler_goes_on_under_every_pruner_when_it_is_shown_some_of_many_trials(
     sampler: str, pruner: str, monkeypatch: pytest.MonkeyPatch

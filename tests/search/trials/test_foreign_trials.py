@@ -134,7 +134,7 @@ def test_failed_trials_of_others_do_not_stop_the_study(record: StudyRecord) -> N
     assert finish(record) == MAX_FAILED_IN_A_ROW
 
 
-@pytest.mark.parametrize("pruner", ["best-two", "median", "hyperband", "none"])
+@pytest.mark.parametrize("pruner", ["leader", "median", "hyperband", "none"])
 def test_the_search_learns_from_its_own_trials_alone(tmp_path: Path, pruner: str) -> None:
     record = new_study(tmp_path, spec(trials=5, pruner=pruner))
     record.optuna_study().add_trial(trial_of(0.999))

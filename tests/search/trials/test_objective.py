@@ -241,7 +241,7 @@ def test_a_diverged_trial_is_pruned_and_says_so(net: str, data: TrainingData, tm
     assert 0 <= outcome.score < 1
 
 
-@pytest.mark.parametrize("pruner", ["best-two", "hyperband"])
+@pytest.mark.parametrize("pruner", ["leader", "hyperband"])
 def test_a_trial_cut_off_while_it_is_pruned_is_pruned_when_it_goes_on(
     pruner: str, data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -123,9 +123,9 @@ def test_weights_of_another_workers_unfinished_trial_stay(record: StudyRecord, d
     "changes",
     [
         {"pruner": "hyperband", "sampler": "tpe", "trials": 12},  # past the ten that TPE begins with
-        {"pruner": "best-two", "net": "torch", "fixed": {"optimizer": "adam"}, "trials": 6},
+        {"pruner": "leader", "net": "torch", "fixed": {"optimizer": "adam"}, "trials": 6},
     ],
-    ids=["numpy-hyperband", "torch-best-two"],
+    ids=["numpy-hyperband", "torch-leader"],
 )
 def test_one_seed_gives_one_study_also_across_interruptions(
     tmp_path: Path, data: TrainingData, changes: dict[str, Any]

@@ -73,7 +73,7 @@ BAD_LINES = [
     (
         '"digits"',
         '"digits"\npruner = false',
-        "pruner = false: must be one of 'halving', 'best-two', 'median', 'hyperband', 'none'",
+        "pruner = false: must be one of 'halving', 'leader', 'median', 'hyperband', 'none'",
     ),
     ('"digits"', '"digits"\nsamplr = "gp"', "samplr: unknown key (did you mean sampler?)"),
     ('"digits"', '"digits"\nxyz = 1', "xyz: unknown key (allowed: name, net, dataset, data,"),
