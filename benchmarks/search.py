@@ -1,6 +1,6 @@
 """How good searches are: the random trials that a search is worth, for each trial's worth of training it spends.
 
-    python -m benchmarks.search --lcbench FOLDER [--seeds 5] [--rows halving,best-two+points] [--json]
+    python -m benchmarks.search --lcbench FOLDER [--seeds 5] [--rows halving,leader+points] [--json]
     python -m benchmarks.search [--seeds 5] [--rows tpe,auto+points] [--json]
 
 With the folder of LCBench's surrogate its tasks are searched, else the tables of HPOBench.
@@ -68,11 +68,11 @@ OF_CURVES = {
     "median": Row(pruner="median"),
     "hyperband": Row(pruner="hyperband"),
     "halving": Row(pruner="halving"),
-    "best-two": Row(pruner="best-two"),
+    "leader": Row(pruner="leader"),
     "none+points": Row(points=_POINTS),
     "halving+points": Row(pruner="halving", points=_POINTS),
-    "best-two+points": Row(pruner="best-two", points=_POINTS),
-    "best-two+unpriced-points": Row(pruner="best-two", points=_POINTS, price=0.0),
+    "leader+points": Row(pruner="leader", points=_POINTS),
+    "leader+unpriced-points": Row(pruner="leader", points=_POINTS, price=0.0),
 }
 OF_TABLES = {
     "random": Row(sampler="random"),
