@@ -143,7 +143,7 @@ def incumbents(problem: Problem, row: Row, points: list[Point], seed: int, spend
         pruner=make_pruner(spec) if row.before is None else row.before(problem.epochs),
         direction="maximize",
     )
-    for point in spec.start:
+    for point in spec.points:
         study.enqueue_trial(dict(point))
     limits = [budget * spending.full(problem) for budget in spending.budgets]
     best, spent = float(problem.scores.min()), 0.0
