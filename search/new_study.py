@@ -22,7 +22,8 @@ _FILE = Template("""\
 # $rows rows; classes: $classes; columns: $columns.
 $advice
 $keys
-
+start = "learnt"                # tries first what did well on other data sets
+$told
 [budget]
 trials = 50
 epochs = $epochs                     # about $steps steps
@@ -37,16 +38,6 @@ depth = { low = 2, high = 4 }
 dropout = { low = 0.0, high = 0.3 }
 batch_normalization = { choices = [false, true] }
 preprocessing = { choices = ["standardize", "robust", "quantiles", "piecewise"] }   # of the numbers
-
-[[start]]
-learning_rate = 1e-2
-regularization = 1e-3
-preprocessing = "piecewise"
-
-[[start]]
-learning_rate = 5e-3
-regularization = 1e-5
-preprocessing = "robust"
 
 [fixed]
 optimizer = "adam"
@@ -132,14 +123,14 @@ def study_file(images: TrainingData, name: str, data: str, options: TableOptions
     if options.test != TEST_SHARE:
         keys["test"] = options.test
     keys |= {"folds": FOLDS} if _in_folds(images, size) else {"validation": size.validation or TABLE_VALIDATION}
-    if options.columns.named():
-        keys["columns"] = options.columns.model_dump(mode="json", exclude_defaults=True)
+    told = {"columns": options.columns.model_dump(mode="json", exclude_defaults=True)}
     return _FILE.substitute(
         rows=f"{rows:,} training and validation",
         classes=_shares(images),
         columns=_columns(images.table),
         advice=_advice(images, size),
         keys=tomli_w.dumps(keys).strip(),
+        told=f"\n{tomli_w.dumps(told)}" if options.columns.named() else "",
         epochs=size.epochs,
         steps=f"{-(-rows // size.batch) * size.epochs:,}",
         narrow=size.narrow,
