@@ -17,9 +17,9 @@ os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "12")
 def build_net(name: str, *, inputs: int, classes: int, config: "TrainConfig") -> "Net":
     """Return the net of that name, one of NETS, freshly initialised; torch is imported only for its own."""
     if name == "numpy":
-        from mlpsearch.models.numpy_net.numpy_mlp import NumpyNet
+        from mlpsearch.models.numpy_net.compiled_net import numpy_net
 
-        return NumpyNet(inputs=inputs, classes=classes, config=config)
+        return numpy_net(inputs=inputs, classes=classes, config=config)
     if name != "torch":
         raise ValueError(f"net {name!r}: must be one of {', '.join(NETS)}")
     from mlpsearch.models.torch_net.torch_mlp import TorchNet

@@ -4,6 +4,7 @@ All update their parameters in place, as one vector, and follow torch.optim's co
 NumpyNet and TorchNet take the same steps.
 """
 
+import math
 from typing import Any, Protocol
 
 import numpy as np
@@ -59,17 +60,18 @@ class Momentum:
     """SGD with momentum: v ← momentum · v + g;  w ← w - learning_rate · v.
 
     With nesterov  w ← w - learning_rate · (g + momentum · v).
+    velocities: v.
     """
 
     def __init__(self, parameters: Parameters, gradients: Parameters, momentum: float, *, nesterov: bool = False):
         self._parameters = parameters.flat
         self._gradients = gradients.flat
-        self._velocities = parameters.zeros()
+        self.velocities = parameters.zeros()
         self._momentum = momentum
         self._nesterov = nesterov
 
     def step(self, learning_rate: float) -> None:  # noqa: D102
-        gradients, velocities = self._gradients, self._velocities.flat
+        gradients, velocities = self._gradients, self.velocities.flat
         velocities *= self._momentum
         velocities += gradients
         if self._nesterov:
@@ -80,16 +82,17 @@ class Momentum:
         self._parameters -= gradients
 
     def state(self) -> dict[str, NDArray[Any]]:  # noqa: D102
-        return _numbered("velocity", self._velocities)
+        return _numbered("velocity", self.velocities)
 
     def load_state(self, state: dict[str, NDArray[Any]]) -> None:  # noqa: D102
-        _load(_numbered("velocity", self._velocities), state)
+        _load(_numbered("velocity", self.velocities), state)
 
 
 class Adam:
     """Kingma & Ba 2015 (https://arxiv.org/abs/1412.6980), algorithm 1, with its default β and ε.
 
     m ← β₁ m + (1-β₁) g;  v ← β₂ v + (1-β₂) g²;  w ← w - learning_rate · m̂ / (√v̂ + ε)
+    means, squares: m and v.  steps: those taken.
     """
 
     BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
@@ -97,16 +100,20 @@ class Adam:
     def __init__(self, parameters: Parameters, gradients: Parameters):
         self._parameters = parameters.flat
         self._gradients = gradients.flat
-        self._means = parameters.zeros()
-        self._squares = parameters.zeros()
+        self.means = parameters.zeros()
+        self.squares = parameters.zeros()
         self._scratch = np.empty_like(parameters.flat)
-        self._steps = 0
+        self.steps = 0
+
+    def corrections(self, learning_rate: float) -> tuple[float, float]:
+        """Return what takes the place of the learning rate and divides √v in the next step, for m̂ and v̂."""
+        steps = self.steps + 1
+        return learning_rate / (1 - self.BETA1**steps), math.sqrt(1 - self.BETA2**steps)
 
     def step(self, learning_rate: float) -> None:  # noqa: D102
-        self._steps += 1
-        step_size = learning_rate / (1 - self.BETA1**self._steps)
-        square_correction = np.sqrt(1 - self.BETA2**self._steps).item()
-        gradients, means, squares = self._gradients, self._means.flat, self._squares.flat
+        step_size, square_correction = self.corrections(learning_rate)
+        self.steps += 1
+        gradients, means, squares = self._gradients, self.means.flat, self.squares.flat
         means *= self.BETA1
         means += np.multiply(gradients, 1 - self.BETA1, out=self._scratch)
         squares *= self.BETA2
@@ -121,14 +128,14 @@ class Adam:
         self._parameters -= gradients
 
     def state(self) -> dict[str, NDArray[Any]]:  # noqa: D102
-        return self._moments() | {"optimizer.steps": np.array(self._steps)}
+        return self._moments() | {"optimizer.steps": np.array(self.steps)}
 
     def load_state(self, state: dict[str, NDArray[Any]]) -> None:  # noqa: D102
         _load(self._moments(), state)
-        self._steps = int(state["optimizer.steps"])
+        self.steps = int(state["optimizer.steps"])
 
     def _moments(self) -> dict[str, NDArray[Any]]:
-        return _numbered("mean", self._means) | _numbered("square", self._squares)
+        return _numbered("mean", self.means) | _numbered("square", self.squares)
 
 
 class AdamW(Adam):
@@ -142,9 +149,13 @@ class AdamW(Adam):
         self._weights = parameters.flat_weights
         self._weight_decay = weight_decay
 
+    def decay(self, learning_rate: float) -> float:
+        """Return the factor on the weights of a step."""
+        return 1 - learning_rate * self._weight_decay
+
     def step(self, learning_rate: float) -> None:  # noqa: D102
         if self._weight_decay:
-            self._weights *= 1 - learning_rate * self._weight_decay
+            self._weights *= self.decay(learning_rate)
         super().step(learning_rate)
 
 

@@ -1,0 +1,64 @@
+"""The compiled step of step.c as a library: made by this machine's C compiler at first use, then kept.
+
+    <cache>/compiled/step-<key>.so
+
+The cache is that of decoded data sets (see models/settings.py). The key is a SHA-256 over the source, the compiler's
+command and the processor, whose own instructions the library may use.
+"""
+
+import ctypes
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+from mlpsearch.models.paths import write_atomically
+from mlpsearch.models.settings import cache_folder
+
+_SOURCE = Path(__file__).with_name("step.c")
+# No multiplication and addition become one; and what would be an error's number or a trap in C is none in NumPy.
+_OPTIONS = ("-O3", "-march=native", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared")
+_MOST_SECONDS = 120  # of compiling, on a machine that is busy
+
+
+@cache
+def library() -> ctypes.CDLL | None:
+    """Return the library, made first where it is not there; None where it cannot be made here."""
+    compiler = shutil.which(os.environ.get("CC") or "cc")
+    if compiler is None:
+        return None
+    try:
+        source = _SOURCE.read_bytes()
+        key = hashlib.sha256(b"\0".join([source, compiler.encode(), *map(str.encode, _OPTIONS), _processor()]))
+        path = cache_folder() / "compiled" / f"step-{key.hexdigest()[:32]}.so"
+        if not path.exists():
+            write_atomically(path, _compiled(compiler))
+        return ctypes.CDLL(str(path))
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _compiled(compiler: str) -> bytes:
+    """Return the bytes of the library."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / "step.so"
+        subprocess.run(  # noqa: S603 - the compiler that this user would run
+            [compiler, *_OPTIONS, "-o", made, _SOURCE, "-lm"], check=True, capture_output=True, timeout=_MOST_SECONDS
+        )
+        return made.read_bytes()
+
+
+def _processor() -> bytes:
+    """Return what tells processors apart that have other instructions; a home may be that of several machines."""
+    try:
+        with Path("/proc/cpuinfo").open("rb") as file:
+            lines = file.read(1 << 14).splitlines()  # the first core's; all others' may take long
+    except OSError:
+        lines = []
+    kinds = [line for line in lines if line.lower().startswith((b"flags", b"features", b"model name"))]
+    return b"".join(kinds[:2]) or f"{platform.machine()} {platform.processor()}".encode()
