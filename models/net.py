@@ -1,6 +1,6 @@
 """What training, evaluation and checkpoints need of a net; NumpyNet and TorchNet both satisfy it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, SupportsFloat
 
 from numpy.typing import NDArray
@@ -49,6 +49,12 @@ class Net(Protocol):
         To look at J may mean to wait for the device that computes it.
         """
 
+    def train_batches(self, batches: Iterator[tuple[Any, Any]], rates: Sequence[float]) -> Sequence[SupportsFloat]:
+        """Take a step on each of the next batches, one for each learning rate; return J before each.
+
+        batches: what EpochBatches.epoch gave, to go on with. The last rate stays the learning_rate.
+        """
+
     def measure(self, images: Any) -> None:
         """Take from images (N, inputs) the means and variances that batch normalisation uses in predictions."""
 
@@ -66,3 +72,11 @@ class Net(Protocol):
 
     def load_state(self, state: dict[str, NDArray[Any]]) -> None:
         """Take over what `state` returned, of a net of the same configuration."""
+
+
+def step_by_step(net: Net, batches: Iterator[tuple[Any, Any]], rates: Sequence[float]) -> list[SupportsFloat]:
+    """Do what Net.train_batches says, by train_batch."""
+    losses = []
+    for net.learning_rate, (images, labels) in zip(rates, batches, strict=False):  # may leave batches for later
+        losses.append(net.train_batch(images, labels))
+    return losses

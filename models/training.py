@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import SupportsFloat
 
 import numpy as np
 
@@ -81,11 +82,13 @@ def train(
 
 def _train_epoch(net: Net, batches: EpochBatches, config: TrainConfig, epoch: int) -> float:
     """Take the epoch's steps; return their mean J, or the first that is not finite, soon after which it stops."""
-    losses = []
-    for step, (images, labels) in enumerate(batches.epoch(epoch), start=(epoch - 1) * len(batches)):
-        net.learning_rate = learning_rate(config, step, config.epochs * len(batches))
-        losses.append(net.train_batch(images, labels))
-        if len(losses) % _STEPS_BETWEEN_LOOKS == 0 and not math.isfinite(losses[-1]):
+    first, steps = (epoch - 1) * len(batches), config.epochs * len(batches)
+    rates = [learning_rate(config, first + step, steps) for step in range(len(batches))]
+    losses: list[SupportsFloat] = []
+    left = batches.epoch(epoch)
+    for start in range(0, len(rates), _STEPS_BETWEEN_LOOKS):
+        losses += net.train_batches(left, rates[start : start + _STEPS_BETWEEN_LOOKS])
+        if not math.isfinite(losses[-1]):
             break
     values = [float(loss) for loss in losses]
     broken = [value for value in values if not math.isfinite(value)]

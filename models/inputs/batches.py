@@ -35,12 +35,25 @@ class Batches:
         """Batches of an epoch; the last holds what is left."""
         return -(-len(self._training) // self._size)
 
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Images of the first batch of an epoch, and of the last."""
+        return self._size, len(self._training) - (len(self) - 1) * self._size
+
     def epoch(self, epoch: int) -> Iterator[tuple[NDArray[np.float32], Labels]]:
         """Yield (images, labels) of each batch of an epoch, from 1; each overwrites the images before it."""
-        order = batch_order(len(self._training), self._config, epoch)
+        order = self._order(epoch)
         for batch in range(len(self)):
-            places = order[batch * self._size : (batch + 1) * self._size]
-            yield self._images(places, epoch, batch), self._training.labels[self._training.rows[places]]
+            yield self._batch(order, epoch, batch)
+
+    def _order(self, epoch: int) -> NDArray[np.int64]:
+        """Return the places among the training rows, (N,), in the order in which an epoch visits them."""
+        return batch_order(len(self._training), self._config, epoch)
+
+    def _batch(self, order: NDArray[np.int64], epoch: int, batch: int) -> tuple[NDArray[np.float32], Labels]:
+        """Return (images, labels) of a batch, from 0, of an epoch with its order."""
+        places = order[batch * self._size : (batch + 1) * self._size]
+        return self._images(places, epoch, batch), self._training.labels[self._training.rows[places]]
 
     def sample(self) -> NDArray[np.float32]:
         """Return some thousand training images, not augmented."""

@@ -1,92 +1,36 @@
-"""NumpyNet with a compiled step, where this machine and the configuration allow one: the same bits, sooner.
+"""NumpyNet with compiled steps, where this machine and the configuration allow them: the same bits, sooner.
 
 NumpyNet defines what is computed, and takes the steps that step.c does not. A small net of each kind of
 configuration is trained by both first, in each process: where one bit differs, NumpyNet trains alone.
 """
 
 import ctypes
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import cache
+from typing import SupportsFloat
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlpsearch.models.arrays import Floats, Labels
 from mlpsearch.models.averaging import new_share
 from mlpsearch.models.config import TrainConfig
-from mlpsearch.models.numpy_net.compiler import library
+from mlpsearch.models.inputs.data import Split
+from mlpsearch.models.inputs.preprocessing import Preprocessing
+from mlpsearch.models.numpy_net.compiled_batches import CompiledBatches, Epoch
+from mlpsearch.models.numpy_net.compiled_step import ADAM, MOMENTUM, NESTEROV, Functions, Step, functions
 from mlpsearch.models.numpy_net.normalization import EPSILON
-from mlpsearch.models.numpy_net.numpy_functions import Loop, blas, inner_loop
 from mlpsearch.models.numpy_net.numpy_mlp import NumpyNet
 from mlpsearch.models.numpy_net.optimizers import Adam, AdamW, Momentum
 
-_SGD, _MOMENTUM, _NESTEROV, _ADAM = range(4)
-
-
-class _Step(ctypes.Structure):
-    """The struct of that name in step.c, which says what each field is."""
-
-    _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("product", "dot")),
-        *((name, Loop) for name in ("exp", "log", "add", "add_double")),
-        *((name, ctypes.c_int64) for name in ("layers", "inputs", "units", "classes")),
-        *(
-            (name, ctypes.c_void_p)
-            for name in ("parameters", "gradients", "first_moments", "second_moments", "averages")
-        ),
-        ("penalty", ctypes.c_double),
-        *((name, ctypes.c_float) for name in ("penalty_slope", "smoothing", "kept", "spread")),
-        ("class_weights", ctypes.c_void_p),
-        ("weighted_classes", ctypes.c_int64),
-        ("normalized", ctypes.c_int64),
-        *((name, ctypes.c_float) for name in ("epsilon", "dropout_scale")),
-        ("optimizer", ctypes.c_int64),
-        *((name, ctypes.c_float) for name in ("momentum", "beta1", "rest1", "beta2", "rest2", "adam_epsilon")),
-        *((name, ctypes.c_float) for name in ("rate", "rate_ahead", "step_size", "square_correction")),
-        *((name, ctypes.c_float) for name in ("decay", "share")),
-        ("rows", ctypes.c_int64),
-        *((name, ctypes.c_void_p) for name in ("images", "labels", "masks", "scratch")),
-        ("loss", ctypes.c_double),
-    ]
-
-
-@dataclass(frozen=True, slots=True)
-class _Functions:
-    """The compiled step and those functions of NumPy that it calls."""
-
-    library: ctypes.CDLL
-    product: int
-    dot: int
-    loops: dict[str, Loop]
-
-
-@cache
-def _functions() -> _Functions | None:
-    """Return all that a compiled step needs; None where this machine has not all of it."""
-    found = {
-        "exp": inner_loop(np.exp, "f->f"),
-        "log": inner_loop(np.log, "f->f"),
-        "add": inner_loop(np.add, "ff->f"),
-        "add_double": inner_loop(np.add, "dd->d"),
-    }
-    loops = {name: loop for name, loop in found.items() if loop is not None}
-    products = blas()
-    compiled = library() if products is not None and len(loops) == len(found) else None
-    if products is None or compiled is None:
-        return None
-    compiled.take_step.argtypes = [ctypes.c_void_p]
-    compiled.scratch_size.argtypes = [ctypes.c_int64] * 5
-    compiled.scratch_size.restype = ctypes.c_int64
-    return _Functions(compiled, *products, loops)
-
 
 def numpy_net(*, inputs: int, classes: int, config: TrainConfig) -> NumpyNet:
-    """Return the net in NumPy, with a compiled step where there can be one."""
+    """Return the net in NumPy, with compiled steps where there can be some."""
     net = NumpyNet(inputs=inputs, classes=classes, config=config)  # says what is wrong with the configuration
-    functions = _functions()
     # A product with a side of 1 is no matrix product to NumPy, and has other bits.
-    if functions is None or min(inputs, classes, config.hidden_size) < 2 or not _agrees(_kind(config)):
+    if min(inputs, classes, config.hidden_size) < 2 or (found := functions()) is None or not agree(kind(config)):
         return net
-    return CompiledNet(inputs=inputs, classes=classes, config=config, functions=functions)
+    return CompiledNet(inputs=inputs, classes=classes, config=config, functions=found)
 
 
 class CompiledNet(NumpyNet):
@@ -95,79 +39,120 @@ class CompiledNet(NumpyNet):
     inputs, classes: 2 and more, as hidden units.
     """
 
-    def __init__(self, *, inputs: int, classes: int, config: TrainConfig, functions: _Functions):
+    def __init__(self, *, inputs: int, classes: int, config: TrainConfig, functions: Functions):
         super().__init__(inputs=inputs, classes=classes, config=config)
         self._inputs = inputs
         self._functions = functions
-        self._pointers = (ctypes.c_void_p * config.depth)()
-        self._memory = np.empty(0, np.float32)
+        self._pointers = (ctypes.c_void_p * config.depth)()  # to the masks
+        self._memory: list[NDArray[np.generic]] = []
         self._room = 0  # rows that the memory is enough for
-        self._step = self._first_step(inputs, classes, config)
-        self._address = ctypes.addressof(self._step)
+        self._described: CompiledBatches | None = None
+        self._makes_batches = False
+        self._step = self._new_step(inputs, classes, config)
+
+    # ---- training ------------------------------------------------------------------------------------------
+
+    def batches(self, training: Split, config: TrainConfig, preprocessing: Preprocessing) -> CompiledBatches:
+        """Return the training images as the net wants them."""
+        return CompiledBatches(training, config, preprocessing)
 
     def train_batch(self, images: Floats, labels: Labels) -> float:
         """Take one optimiser step on images (N, inputs) and labels (N,); return J before the step."""
         if not self._fits(images, labels):
             return super().train_batch(images, labels)
-        self._set_batch(images, labels)
-        self._set_scalars()
-        if not self._functions.library.take_step(self._address):  # a label that is no class
-            return super().train_batch(images, labels)
-        self._steps += 1
+        step, rows = self._step, len(labels)
+        self._make_room(rows)
+        step.rows, step.images, step.labels, step.places = rows, images.ctypes.data, labels.ctypes.data, None
+        if step.masks:
+            for layer, mask in enumerate(self._masks(self._steps, rows)):
+                self._pointers[layer] = None if mask is None else mask.ctypes.data
+        losses = self._take_steps([self.learning_rate])
+        return losses[0] if losses else super().train_batch(images, labels)
+
+    def train_batches(
+        self, batches: Iterator[tuple[Floats, Labels]], rates: Sequence[float]
+    ) -> Sequence[SupportsFloat]:
+        """Take a step on each of the next batches, one for each learning rate; return J before each."""
+        losses: list[float] = []
+        if isinstance(batches, Epoch) and self._can_make(batches.batches):
+            step, (rows, _) = self._step, batches.batches.sizes
+            done = batches.batch * rows
+            self._make_room(rows)
+            image_memory, label_memory = self._memory[1:]
+            step.images, step.labels = image_memory.ctypes.data, label_memory.ctypes.data
+            step.places, step.left = batches.order[done:].ctypes.data, len(batches.order) - done
+            losses = self._take_steps(rates)
+            batches.batch += len(losses)
+            self.learning_rate = rates[-1]
+        return [*losses, *super().train_batches(batches, rates[len(losses) :])]
+
+    def _take_steps(self, rates: Sequence[float]) -> list[float]:
+        """Return J before each; fewer than rates before a label that is no class."""
+        step = self._step
+        weights = self.class_weights
+        step.class_weights = None if weights is None else weights.ctypes.data
+        step.weighted_classes = 0 if weights is None else len(weights)
+        scalars = np.array([self._scalars(rate, place) for place, rate in enumerate(rates, 1)], np.float32)
+        losses = np.empty(len(rates))
+        step.scalars, step.losses = scalars.ctypes.data, losses.ctypes.data
+        taken = self._functions.library.take_steps(ctypes.addressof(step), len(rates))
+        self._steps += taken
         if isinstance(self._optimizer, Adam):
-            self._optimizer.steps += 1
-        loss: float = self._step.loss
-        return loss
+            self._optimizer.steps += taken
+        return losses[:taken].tolist()
+
+    def _scalars(self, rate: float, place: int) -> tuple[float, ...]:
+        """Return what the struct of that name holds, for the step of that place from now, from 1."""
+        optimizer, config, corrections, decay = self._optimizer, self._config, (0.0, 0.0), 1.0
+        if isinstance(optimizer, Adam):
+            corrections = optimizer.corrections(rate, optimizer.steps + place)
+        if isinstance(optimizer, AdamW):
+            decay = optimizer.decay(rate)
+        share = new_share(config, self._steps + place) if config.averaging else 0.0
+        return rate, rate * config.momentum, *corrections, decay, share
+
+    # ---- what can be compiled ------------------------------------------------------------------------------
 
     def _fits(self, images: Floats, labels: Labels) -> bool:
-        weights = self.class_weights
+        """Whether a step can be compiled: see also numpy_net."""
         return (
             images.shape == (len(labels), self._inputs)
-            and len(labels) > 1  # see numpy_net
+            and len(labels) > 1
             and images.dtype == np.float32
             and labels.dtype == np.int64
             and images.flags.c_contiguous
             and labels.flags.c_contiguous
-            and (weights is None or (weights.dtype == np.float64 and weights.flags.c_contiguous))
+            and self._weighs_in_float64()
         )
 
-    def _set_batch(self, images: Floats, labels: Labels) -> None:
-        step, rows, weights = self._step, len(labels), self.class_weights
-        if rows > self._room:
-            self._make_room(rows)
-        step.rows, step.images, step.labels = rows, images.ctypes.data, labels.ctypes.data
-        step.class_weights = None if weights is None else weights.ctypes.data
-        step.weighted_classes = 0 if weights is None else len(weights)
-        if step.masks:
-            for layer, mask in enumerate(self._masks(self._steps, rows)):
-                self._pointers[layer] = None if mask is None else mask.ctypes.data
+    def _can_make(self, batches: CompiledBatches) -> bool:
+        """Whether several steps can be, which make the batches themselves."""
+        if batches is not self._described:
+            self._described = batches
+            self._makes_batches = batches.describe(self._step) and batches.sizes[1] > 1
+        return self._makes_batches and not self._step.masks and self._weighs_in_float64()
 
-    def _set_scalars(self) -> None:
-        step, optimizer, rate = self._step, self._optimizer, self.learning_rate
-        step.rate = rate
-        if isinstance(optimizer, Adam):
-            step.step_size, step.square_correction = optimizer.corrections(rate)
-        if isinstance(optimizer, AdamW):
-            step.decay = optimizer.decay(rate)
-        if step.optimizer == _NESTEROV:
-            step.rate_ahead = rate * self._config.momentum
-        if self._averaged is not None:
-            step.share = new_share(self._config, self._steps + 1)
+    def _weighs_in_float64(self) -> bool:
+        weights = self.class_weights
+        return weights is None or (weights.dtype == np.float64 and weights.flags.c_contiguous)
+
+    # ---- the struct ----------------------------------------------------------------------------------------
 
     def _make_room(self, rows: int) -> None:
+        if rows <= self._room:
+            return
         step = self._step
-        numbers = self._functions.library.scratch_size(
-            step.layers, step.units, step.classes, rows, step.normalized
-        )
-        self._memory = np.empty(numbers, np.float32)
-        self._room, step.scratch = rows, self._memory.ctypes.data
+        sizes = (step.layers, step.units, step.classes, rows, step.normalized)
+        scratch = np.empty(self._functions.library.scratch_size(*sizes), np.float32)
+        self._memory = [scratch, np.empty((rows, self._inputs), np.float32), np.empty(rows, np.int64)]
+        self._room, step.scratch = rows, scratch.ctypes.data
 
-    def _first_step(self, inputs: int, classes: int, config: TrainConfig) -> _Step:
-        """Return the step with all in it that stays the same."""
-        functions, optimizer = self._functions, self._optimizer
-        step = _Step(product=functions.product, dot=functions.dot, **functions.loops)
+    def _new_step(self, inputs: int, classes: int, config: TrainConfig) -> Step:
+        """Return the struct with all in it that stays the same."""
+        optimizer = self._optimizer
+        step = Step(product=self._functions.product, dot=self._functions.dot, **self._functions.loops)
         step.layers, step.inputs, step.units, step.classes = config.depth, inputs, config.hidden_size, classes
-        step.parameters, step.gradients = (one.flat.ctypes.data for one in (self._trained, self._gradients))
+        step.parameters, step.gradients = self._trained.flat.ctypes.data, self._gradients.flat.ctypes.data
         step.averages = None if self._averaged is None else self._averaged.flat.ctypes.data
         step.penalty, step.penalty_slope = config.regularization, 2 * config.regularization
         step.smoothing, step.kept = config.label_smoothing, 1 - config.label_smoothing
@@ -175,12 +160,11 @@ class CompiledNet(NumpyNet):
         step.normalized, step.epsilon = config.batch_normalization, EPSILON
         step.dropout_scale = 1 / (1 - config.dropout) if config.dropout else 0
         step.masks = ctypes.addressof(self._pointers) if config.dropout or config.input_dropout else None
-        step.decay = 1
         if isinstance(optimizer, Momentum):
-            step.optimizer = _NESTEROV if config.nesterov else _MOMENTUM
+            step.optimizer = NESTEROV if config.nesterov else MOMENTUM
             step.first_moments, step.momentum = optimizer.velocities.flat.ctypes.data, config.momentum
         elif isinstance(optimizer, Adam):
-            step.optimizer = _ADAM
+            step.optimizer = ADAM
             step.first_moments = optimizer.means.flat.ctypes.data
             step.second_moments = optimizer.squares.flat.ctypes.data
             step.beta1, step.rest1 = Adam.BETA1, 1 - Adam.BETA1
@@ -192,8 +176,8 @@ class CompiledNet(NumpyNet):
 # ---- the proof ---------------------------------------------------------------------------------------------
 
 
-def _kind(config: TrainConfig) -> TrainConfig:
-    """Return a small configuration that the step treats as it treats the given one."""
+def kind(config: TrainConfig) -> TrainConfig:
+    """Return a small configuration that compiled steps treat as they treat the given one."""
     return TrainConfig(
         hidden_size=13,
         depth=min(config.depth, 3),
@@ -213,22 +197,22 @@ def _kind(config: TrainConfig) -> TrainConfig:
 
 
 @cache
-def _agrees(config: TrainConfig) -> bool:
-    """Whether some steps of both nets give the same bits."""
-    functions = _functions()
-    if functions is None:
+def agree(config: TrainConfig) -> bool:
+    """Whether some compiled steps and NumpyNet's give the same bits here."""
+    found = functions()
+    if found is None:
         return False
     inputs, classes, random = 19, 11, np.random.default_rng(0)
-    ours = CompiledNet(inputs=inputs, classes=classes, config=config, functions=functions)
+    compiled = CompiledNet(inputs=inputs, classes=classes, config=config, functions=found)
     reference = NumpyNet(inputs=inputs, classes=classes, config=config)
     if config.class_weights != "none":
-        ours.class_weights = reference.class_weights = np.linspace(0.5, 1.5, classes)
+        compiled.class_weights = reference.class_weights = np.linspace(0.5, 1.5, classes)
     for rows in (37, 37, 2):
         images = random.standard_normal((rows, inputs)).astype(np.float32)
         labels = random.integers(0, classes, rows)
-        if ours.train_batch(images, labels) != reference.train_batch(images, labels):
+        if compiled.train_batch(images, labels) != reference.train_batch(images, labels):
             return False
-    return _bytes_of(ours) == _bytes_of(reference)
+    return _bytes_of(compiled) == _bytes_of(reference)
 
 
 def _bytes_of(net: NumpyNet) -> dict[str, bytes]:

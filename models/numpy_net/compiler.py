@@ -20,7 +20,15 @@ from mlpsearch.models.settings import cache_folder
 
 _SOURCE = Path(__file__).with_name("step.c")
 # No multiplication and addition become one; and what would be an error's number or a trap in C is none in NumPy.
-_OPTIONS = ("-O3", "-march=native", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared")
+_OPTIONS = (
+    "-O3",
+    "-march=native",
+    "-ffp-contract=off",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-fPIC",
+    "-shared",
+)
 _MOST_SECONDS = 120  # of compiling, on a machine that is busy
 
 
@@ -48,7 +56,10 @@ def _compiled(compiler: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "step.so"
         subprocess.run(  # noqa: S603 - the compiler that this user would run
-            [compiler, *_OPTIONS, "-o", made, _SOURCE, "-lm"], check=True, capture_output=True, timeout=_MOST_SECONDS
+            [compiler, *_OPTIONS, "-o", made, _SOURCE, "-lm"],
+            check=True,
+            capture_output=True,
+            timeout=_MOST_SECONDS,
         )
         return made.read_bytes()
 

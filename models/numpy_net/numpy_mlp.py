@@ -4,7 +4,8 @@ What it computes stands in `backpropagation.py`, `normalization.py` and `loss.py
 `backpropagation.md`.
 """
 
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, SupportsFloat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from mlpsearch.models.initialization import Parameters, initial_parameters, laye
 from mlpsearch.models.inputs.batches import Batches
 from mlpsearch.models.inputs.data import Split
 from mlpsearch.models.inputs.preprocessing import Preprocessing
+from mlpsearch.models.net import step_by_step
 from mlpsearch.models.numpy_net.backpropagation import backward, forward, predict
 from mlpsearch.models.numpy_net.buffers import Buffers
 from mlpsearch.models.numpy_net.loss import cross_entropy, penalty, softmax
@@ -116,6 +118,12 @@ class NumpyNet:
                 share = new_share(self._config, self._steps)
                 average(self._averaged.flat, self._trained.flat, share, scratch=self._gradients.flat)
         return loss
+
+    def train_batches(
+        self, batches: Iterator[tuple[Floats, Labels]], rates: Sequence[float]
+    ) -> Sequence[SupportsFloat]:
+        """Take a step on each of the next batches, one for each learning rate; return J before each."""
+        return step_by_step(self, batches, rates)
 
     def loss_and_gradients(self, images: Floats, labels: Labels) -> tuple[float, dict[str, Floats]]:
         """Return J and its gradients by each array that is trained, by name, as the next step would see them."""

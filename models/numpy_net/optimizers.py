@@ -105,14 +105,13 @@ class Adam:
         self._scratch = np.empty_like(parameters.flat)
         self.steps = 0
 
-    def corrections(self, learning_rate: float) -> tuple[float, float]:
-        """Return what takes the place of the learning rate and divides √v in the next step, for m̂ and v̂."""
-        steps = self.steps + 1
-        return learning_rate / (1 - self.BETA1**steps), math.sqrt(1 - self.BETA2**steps)
+    def corrections(self, learning_rate: float, step: int) -> tuple[float, float]:
+        """Return the size of a step, from 1, and the divisor of √v: with both, m and v stand for m̂ and v̂."""
+        return learning_rate / (1 - self.BETA1**step), math.sqrt(1 - self.BETA2**step)
 
     def step(self, learning_rate: float) -> None:  # noqa: D102
-        step_size, square_correction = self.corrections(learning_rate)
         self.steps += 1
+        step_size, square_correction = self.corrections(learning_rate, self.steps)
         gradients, means, squares = self._gradients, self.means.flat, self.squares.flat
         means *= self.BETA1
         means += np.multiply(gradients, 1 - self.BETA1, out=self._scratch)

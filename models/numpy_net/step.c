@@ -1,4 +1,4 @@
-/* One training step of a net: backpropagation.py, normalization.py, loss.py and optimizers.py once more, bit by bit.
+/* Training steps of a net: backpropagation.py, normalization.py, loss.py and optimizers.py once more, bit by bit.
  *
  * Those define each result; here the same operations of IEEE arithmetic are done to the same numbers, those on one
  * number in the same order, without Python in between and while the numbers are in the processor's cache. No
@@ -10,6 +10,7 @@
 
 #include <math.h>
 #include <stdint.h>
+#include <string.h>
 
 typedef void product_function(int order, int transpose_a, int transpose_b, int64_t m, int64_t n, int64_t k,
                               float alpha, const float *a, int64_t a_row, const float *b, int64_t b_row,
@@ -24,7 +25,15 @@ typedef struct {
 
 enum { SGD, MOMENTUM, NESTEROV, ADAM };
 
-/* All that a step needs; compiled_net.py has the same fields in the same order. */
+/* What changes from step to step. */
+typedef struct {
+    float rate, rate_ahead; /* the learning rate; of Nesterov's momentum also times that */
+    float step_size, square_correction; /* of Adam, for m̂ and v̂ */
+    float decay;            /* factor on the weights, 1 for none */
+    float share;            /* of the new weights in the average */
+} scalars;
+
+/* All that steps need; compiled_step.py has the same fields in the same order. */
 typedef struct {
     /* NumPy's functions */
     product_function *product;
@@ -48,17 +57,25 @@ typedef struct {
     int64_t optimizer;
     float momentum;
     float beta1, rest1, beta2, rest2, adam_epsilon;
-    /* of this step */
-    float rate, rate_ahead;     /* the learning rate, also times what Nesterov's momentum takes of it */
-    float step_size, square_correction;
-    float decay;                /* factor on the weights, 1 for none */
-    float share;                /* of the new weights in the average */
+    /* the batch of one step; where there are places, the steps make it themselves, in this memory */
     int64_t rows;
-    const float *images;
-    const int64_t *labels;
+    float *images;              /* (rows, inputs) */
+    int64_t *labels;            /* (rows,) */
     float **masks;              /* of the inputs and of each hidden layer; NULL for none */
     float *scratch;             /* scratch_size(layers, units, classes, rows, normalized) numbers */
-    double loss;                /* J before the step, when it is taken */
+    /* the batches of several steps */
+    const int64_t *places;      /* of the rows left in this epoch, in their order, among the training rows; or NULL */
+    int64_t left, batch_size;
+    const int64_t *stored_rows; /* of each training row, where it is stored */
+    const int64_t *stored_labels;
+    const uint8_t *pixels;      /* (stored, inputs); (pixels - offset) · scale is an image; or NULL */
+    const float *offset;        /* (inputs,) */
+    float scale;
+    const float *numbers;       /* (training rows, inputs), the images themselves, where there are no pixels */
+    /* of each step */
+    const scalars *scalars;
+    double *losses;             /* J before the step, when it is taken */
+    scalars now;                /* of the step that is being taken */
 } step;
 
 enum { ROWS_FIRST = 101, AS_IS = 111, TRANSPOSED = 112 };
@@ -216,15 +233,15 @@ static void optimize(const step *s, int64_t start, int64_t count, int are_weight
         int64_t n = end - start < BLOCK ? end - start : BLOCK;
         float *restrict w = s->parameters + start, *restrict g = s->gradients + start;
         float *restrict m = s->first_moments + start, *restrict v = s->second_moments + start;
-        float rate = s->rate, ahead = s->rate_ahead, momentum = s->momentum;
+        float rate = s->now.rate, ahead = s->now.rate_ahead, momentum = s->momentum;
         float beta1 = s->beta1, rest1 = s->rest1, beta2 = s->beta2, rest2 = s->rest2;
-        float correction = s->square_correction, epsilon = s->adam_epsilon, step_size = s->step_size;
+        float correction = s->now.square_correction, epsilon = s->adam_epsilon, step_size = s->now.step_size;
         if (are_weights && s->penalty != 0) {
             float slope = s->penalty_slope;
             for (int64_t i = 0; i < n; i++) g[i] += w[i] * slope; /* (8) */
         }
-        if (are_weights && s->decay != 1) {
-            float decay = s->decay;
+        if (are_weights && s->now.decay != 1) {
+            float decay = s->now.decay;
             for (int64_t i = 0; i < n; i++) w[i] *= decay;
         }
         switch (s->optimizer) {
@@ -253,7 +270,7 @@ static void optimize(const step *s, int64_t start, int64_t count, int are_weight
         }
         if (s->averages) {
             float *restrict a = s->averages + start;
-            float share = s->share;
+            float share = s->now.share;
             for (int64_t i = 0; i < n; i++) a[i] += (w[i] - a[i]) * share;
         }
     }
@@ -272,9 +289,8 @@ static int labels_fit(const step *s) {
     return 1;
 }
 
-/* Takes a step; returns 0, with nothing changed, where a label is none that there is. */
-int take_step(step *s) {
-    if (!labels_fit(s)) return 0;
+/* Takes one step; returns J before it. */
+static double take_step(const step *s) {
     int64_t rows = s->rows, units = s->units, classes = s->classes, hidden = s->layers - 1;
     double *weighted = (double *)s->scratch; /* (rows,) */
     float *outputs = (float *)(weighted + rows);     /* a(1) … a(L-1), each (rows, units) */
@@ -347,6 +363,39 @@ int take_step(step *s) {
         optimize(s, weights, in * n, 1);
     }
     optimize(s, biases, gammas - biases + (s->normalized ? hidden * units : 0), 0);
-    s->loss = loss;
-    return 1;
+    return loss;
+}
+
+/* ---- several steps ---- */
+
+/* Makes the next batch. */
+static void gather(step *s) {
+    int64_t inputs = s->inputs, rows = s->left < s->batch_size ? s->left : s->batch_size;
+    const float *restrict offset = s->offset;
+    float scale = s->scale;
+    for (int64_t i = 0; i < rows; i++) {
+        int64_t place = s->places[i], row = s->stored_rows[place];
+        float *restrict image = s->images + i * inputs;
+        s->labels[i] = s->stored_labels[row];
+        if (!s->pixels) {
+            memcpy(image, s->numbers + place * inputs, inputs * sizeof(float));
+            continue;
+        }
+        const uint8_t *restrict pixels = s->pixels + row * inputs;
+        for (int64_t j = 0; j < inputs; j++) image[j] = ((float)pixels[j] - offset[j]) * scale;
+    }
+    s->rows = rows;
+    s->places += rows;
+    s->left -= rows;
+}
+
+/* Takes so many steps; returns how many it took. It stops before one with a label that is no class. */
+int64_t take_steps(step *s, int64_t count) {
+    for (int64_t k = 0; k < count; k++) {
+        if (s->places) gather(s);
+        if (!labels_fit(s)) return k;
+        s->now = s->scalars[k];
+        s->losses[k] = take_step(s);
+    }
+    return count;
 }

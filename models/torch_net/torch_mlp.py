@@ -1,5 +1,6 @@
 """The same net in PyTorch: the same initial weights, loss, batches and steps as NumpyNet."""
 
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from typing import Any, SupportsFloat
 
@@ -16,7 +17,7 @@ from mlpsearch.models.initialization import initial_parameters, layer_sizes
 from mlpsearch.models.inputs.batches import Batches
 from mlpsearch.models.inputs.data import Split
 from mlpsearch.models.inputs.preprocessing import Preprocessing
-from mlpsearch.models.net import EpochBatches
+from mlpsearch.models.net import EpochBatches, step_by_step
 from mlpsearch.models.threads import threads
 from mlpsearch.models.torch_net.device_batches import DeviceBatches
 from mlpsearch.models.torch_net.torch_module import MLP
@@ -128,6 +129,10 @@ class TorchNet:
         if self._config.averaging:
             self._average()
         return loss.detach() + penalty  # a number would have to wait for the device
+
+    def train_batches(self, batches: Iterator[tuple[Any, Any]], rates: Sequence[float]) -> Sequence[SupportsFloat]:
+        """Take a step on each of the next batches, one for each learning rate; return J before each."""
+        return step_by_step(self, batches, rates)
 
     def _cross_entropy(self, images: Floats | Tensor, labels: Labels | Tensor) -> Tensor:
         """Of a training step, as a tensor to differentiate."""

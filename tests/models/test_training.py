@@ -1,8 +1,9 @@
 """The epoch loop: which batches it makes, what it reports, and that it repeats bit by bit."""
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from mlpsearch.models.draws import batch_order
 from mlpsearch.models.inputs.batches import Batches
 from mlpsearch.models.inputs.data import Split
 from mlpsearch.models.inputs.preprocessing import Preprocessing
-from mlpsearch.models.net import Net
+from mlpsearch.models.net import Net, step_by_step
 from mlpsearch.models.numpy_net.numpy_mlp import NumpyNet
 from mlpsearch.models.training import EpochResult, train
 from tests.models.blobs import blobs
@@ -44,6 +45,9 @@ class RecordingNet:
         self.learning_rates.append(self.learning_rate)
         self.shown.append((images.copy(), labels.copy()))
         return next(self._losses, 1.0)
+
+    def train_batches(self, batches: Iterator[tuple[Any, Any]], rates: Sequence[float]) -> Sequence[SupportsFloat]:
+        return step_by_step(self, batches, rates)
 
     def measure(self, images: Floats) -> None:
         self.measured.append(len(images))
