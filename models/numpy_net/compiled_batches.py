@@ -1,4 +1,4 @@
-"""Batches that compiled steps make themselves, where the images are rows of an array or pixels as they are stored."""
+"""Batches that compiled steps make themselves, where images are rows of an array, or pixels as they are stored."""
 
 from collections.abc import Iterator
 

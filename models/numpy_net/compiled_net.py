@@ -39,6 +39,8 @@ class CompiledNet(NumpyNet):
     inputs, classes: 2 and more, as hidden units.
     """
 
+    compiled = True
+
     def __init__(self, *, inputs: int, classes: int, config: TrainConfig, functions: Functions):
         super().__init__(inputs=inputs, classes=classes, config=config)
         self._inputs = inputs
@@ -99,7 +101,7 @@ class CompiledNet(NumpyNet):
         self._steps += taken
         if isinstance(self._optimizer, Adam):
             self._optimizer.steps += taken
-        return losses[:taken].tolist()
+        return [*map(float, losses[:taken])]
 
     def _scalars(self, rate: float, place: int) -> tuple[float, ...]:
         """Return what the struct of that name holds, for the step of that place from now, from 1."""

@@ -2,8 +2,8 @@
 
     <cache>/compiled/step-<key>.so
 
-The cache is that of decoded data sets (see models/settings.py). The key is a SHA-256 over the source, the compiler's
-command and the processor, whose own instructions the library may use.
+The cache is that of decoded data sets (see models/settings.py). The key is a SHA-256 over the source, the command
+that compiles it, and the processor, whose own instructions the library may use.
 """
 
 import ctypes
@@ -34,7 +34,7 @@ _MOST_SECONDS = 120  # of compiling, on a machine that is busy
 
 @cache
 def library() -> ctypes.CDLL | None:
-    """Return the library, made first where it is not there; None where it cannot be made here."""
+    """Return the library, made first where it is not there; None where it cannot be made or kept here."""
     compiler = shutil.which(os.environ.get("CC") or "cc")
     if compiler is None:
         return None

@@ -1,4 +1,4 @@
-"""The addresses of NumPy's own compiled functions, for the compiled step to call: the same code gives the same bits.
+"""Where NumPy's own compiled functions are, for compiled steps to call them: the same code gives the same bits.
 
 Matrix products are those of the BLAS that NumPy is linked with; exp, log and sums are the inner loops of its
 ufuncs, which NumPy chose for this processor.
@@ -6,6 +6,7 @@ ufuncs, which NumPy chose for this processor.
 
 import ctypes
 from functools import cache
+from importlib import import_module
 
 import numpy as np
 
@@ -41,9 +42,10 @@ def blas() -> tuple[int, int] | None:
     Known is the OpenBLAS of NumPy's own wheels, whose whole numbers have 64 bits.
     """
     try:
-        numpy_and_its_libraries = ctypes.CDLL(np._core._multiarray_umath.__file__)
+        compiled = import_module("numpy._core._multiarray_umath")
+        numpy_and_its_libraries = ctypes.CDLL(compiled.__file__)
         found = [getattr(numpy_and_its_libraries, f"scipy_cblas_{name}64_") for name in ("sgemm", "sdot")]
-    except (AttributeError, OSError):
+    except (AttributeError, ImportError, OSError):
         return None
     sgemm, sdot = (ctypes.cast(function, ctypes.c_void_p).value for function in found)
     return None if sgemm is None or sdot is None else (sgemm, sdot)

@@ -36,6 +36,8 @@ class NumpyNet:
     Raises ConfigError for the precision "bfloat16", which NumPy has not.
     """
 
+    compiled = False
+
     def __init__(self, *, inputs: int, classes: int, config: TrainConfig, dtype: type[np.floating] = np.float32):
         if config.precision != "float32":
             raise ConfigError(f"precision = {config.precision!r}: only the PyTorch net has it", key="precision")

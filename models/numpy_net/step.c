@@ -78,6 +78,9 @@ typedef struct {
     scalars now;                /* of the step that is being taken */
 } step;
 
+/* Compiled once, not anew in each place that calls it. */
+#define APART __attribute__((noinline)) static
+
 enum { ROWS_FIRST = 101, AS_IS = 111, TRANSPOSED = 112 };
 
 int64_t scratch_size(int64_t layers, int64_t units, int64_t classes, int64_t rows, int64_t normalized) {
@@ -124,14 +127,14 @@ static double sum_double(const step *s, const double *numbers, int64_t count) {
 }
 
 /* Sums down the columns of (rows, columns), from the first row to the last. */
-static void sum_columns(const float *restrict numbers, int64_t rows, int64_t columns, float *restrict sums) {
+APART void sum_columns(const float *restrict numbers, int64_t rows, int64_t columns, float *restrict sums) {
     for (int64_t j = 0; j < columns; j++) sums[j] = 0;
     for (int64_t i = 0; i < rows; i++)
         for (int64_t j = 0; j < columns; j++) sums[j] += numbers[i * columns + j];
 }
 
 /* The same of the products of two arrays. */
-static void sum_products(const float *restrict a, const float *restrict b, int64_t rows, int64_t columns,
+APART void sum_products(const float *restrict a, const float *restrict b, int64_t rows, int64_t columns,
                          float *restrict sums) {
     for (int64_t j = 0; j < columns; j++) sums[j] = 0;
     for (int64_t i = 0; i < rows; i++)
@@ -144,7 +147,7 @@ static inline float relu(float x) { return x > 0 ? x : (x != x ? x : 0.0f); }
 /* ---- batch normalisation ---- */
 
 /* z becomes γ ẑ; ẑ and the deviations stay for the way back. */
-static void normalize(const step *s, float *restrict z, const float *restrict gamma, float *restrict normalized,
+APART void normalize(const step *s, float *restrict z, const float *restrict gamma, float *restrict normalized,
                       float *restrict deviations, float *restrict means) {
     int64_t rows = s->rows, units = s->units;
     float count = (float)rows;
@@ -163,7 +166,7 @@ static void normalize(const step *s, float *restrict z, const float *restrict ga
 }
 
 /* The gradient by γ ẑ + b becomes δ. */
-static void normalize_back(const step *s, float *restrict delta, const float *restrict bias_gradient,
+APART void normalize_back(const step *s, float *restrict delta, const float *restrict bias_gradient,
                            const float *restrict gamma, float *restrict gamma_gradient,
                            const float *restrict normalized, const float *restrict deviations,
                            float *restrict factors) {
@@ -186,7 +189,7 @@ static void normalize_back(const step *s, float *restrict delta, const float *re
 /* ---- the loss ---- */
 
 /* Returns the mean of the losses; deltas gets its gradient by the logits. correct, losses, weighted: scratch. */
-static double cross_entropy(const step *s, const float *restrict logits, float *restrict deltas,
+APART double cross_entropy(const step *s, const float *restrict logits, float *restrict deltas,
                             float *restrict correct, float *restrict sums, double *restrict weighted) {
     int64_t rows = s->rows, classes = s->classes;
     float count = (float)rows;
@@ -194,7 +197,12 @@ static double cross_entropy(const step *s, const float *restrict logits, float *
         const float *restrict z = logits + i * classes;
         float *restrict d = deltas + i * classes;
         float largest = z[0];
-        for (int64_t c = 1; c < classes; c++) largest = largest >= z[c] || largest != largest ? largest : z[c];
+        int is_nan = 0;
+        for (int64_t c = 1; c < classes; c++) {
+            largest = z[c] > largest ? z[c] : largest;
+            is_nan |= z[c] != z[c];
+        }
+        if (is_nan) largest = NAN;
         for (int64_t c = 0; c < classes; c++) d[c] = z[c] - largest;
         correct[i] = d[s->labels[i]];
         if (s->smoothing != 0) {
@@ -205,17 +213,20 @@ static double cross_entropy(const step *s, const float *restrict logits, float *
     apply(s->exp, deltas, rows * classes);
     for (int64_t i = 0; i < rows; i++) {
         float *restrict d = deltas + i * classes;
-        double weight = s->class_weights ? s->class_weights[s->labels[i]] : 1;
         float total = sum(s, d, classes);
         sums[i] = total;
         for (int64_t c = 0; c < classes; c++) d[c] /= total; /* p */
         d[s->labels[i]] -= s->kept;                          /* (4) */
-        if (s->smoothing != 0)
-            for (int64_t c = 0; c < classes; c++) d[c] -= s->spread; /* (17) */
-        for (int64_t c = 0; c < classes; c++) d[c] /= count;         /* (5) */
-        if (s->class_weights)
-            for (int64_t c = 0; c < classes; c++) d[c] = (float)(d[c] * weight); /* (19) */
     }
+    if (s->smoothing != 0)
+        for (int64_t i = 0; i < rows * classes; i++) deltas[i] -= s->spread; /* (17) */
+    for (int64_t i = 0; i < rows * classes; i++) deltas[i] /= count;         /* (5) */
+    if (s->class_weights)
+        for (int64_t i = 0; i < rows; i++) {
+            double weight = s->class_weights[s->labels[i]];
+            for (int64_t c = 0; c < classes; c++)
+                deltas[i * classes + c] = (float)(deltas[i * classes + c] * weight); /* (19) */
+        }
     apply(s->log, sums, rows);
     for (int64_t i = 0; i < rows; i++) sums[i] -= correct[i];
     if (!s->class_weights) return sum(s, sums, rows) / count; /* (3) */
@@ -228,7 +239,7 @@ static double cross_entropy(const step *s, const float *restrict logits, float *
 enum { BLOCK = 1024 }; /* numbers; what is done to them one after the other finds them in the first cache */
 
 /* Moves some of the parameters, the weights among them or the others. */
-static void optimize(const step *s, int64_t start, int64_t count, int are_weights) {
+APART void optimize(const step *s, int64_t start, int64_t count, int are_weights) {
     for (int64_t end = start + count; start < end; start += BLOCK) {
         int64_t n = end - start < BLOCK ? end - start : BLOCK;
         float *restrict w = s->parameters + start, *restrict g = s->gradients + start;
@@ -369,7 +380,7 @@ static double take_step(const step *s) {
 /* ---- several steps ---- */
 
 /* Makes the next batch. */
-static void gather(step *s) {
+APART void gather(step *s) {
     int64_t inputs = s->inputs, rows = s->left < s->batch_size ? s->left : s->batch_size;
     const float *restrict offset = s->offset;
     float scale = s->scale;

@@ -33,6 +33,8 @@ class TorchNet:
     It runs on CUDA where there is a device, else on the CPU.
     """
 
+    compiled = False
+
     def __init__(self, *, inputs: int, classes: int, config: TrainConfig, dtype: type[np.floating] = np.float32):
         torch.set_num_threads(threads())
         sizes = layer_sizes(inputs, classes, config)

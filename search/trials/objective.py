@@ -122,6 +122,7 @@ def _facts(nets: FoldNets, config: TrainConfig, progress: Progress, metric: Metr
         "parameters": sum(math.prod(shape) for shape in shapes.values()),
         "seed": config.seed,
         "threads": threads(),
+        "compiled_steps": first.net.compiled,
     }
     if len(nets.nets) > 1:
         facts[FOLD_ACCURACIES] = [result.validation_accuracy for result in nets.results]

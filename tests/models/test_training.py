@@ -30,6 +30,7 @@ class RecordingNet:
     def __init__(self, losses: list[float] | None = None, predictions: tuple[int, ...] = (0, 1, 2)):
         self.learning_rate = 0.0
         self.class_weights: Floats | None = None
+        self.compiled = False
         self.weights: list[Floats] = []
         self.biases: list[Floats] = []
         self.learning_rates: list[float] = []

@@ -1,0 +1,306 @@
+"""Compiled steps: NumpyNet's bits in all that they do, and NumpyNet itself wherever they cannot be had."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from mlpsearch.models import build_net
+from mlpsearch.models.config import TABLE_PREPROCESSING, TrainConfig
+from mlpsearch.models.inputs.data import Column, Split
+from mlpsearch.models.inputs.preprocessing import Preprocessing
+from mlpsearch.models.net import Net
+from mlpsearch.models.numpy_net import compiled_net, compiled_step, compiler, numpy_functions
+from mlpsearch.models.numpy_net.compiled_net import CompiledNet
+from mlpsearch.models.numpy_net.numpy_mlp import NumpyNet
+from mlpsearch.models.prediction import statistics
+from mlpsearch.models.training import EpochResult, train
+from tests.models.blobs import blobs
+from tests.models.cases import EVERYTHING, OPTIMIZERS, OPTIONS, patiently
+
+needs_compiled_steps = pytest.mark.skipif(
+    compiled_step.functions() is None, reason="no C compiler, or a NumPy without its own OpenBLAS"
+)
+
+
+def nets(config: TrainConfig, inputs: int = 12, classes: int = 3) -> tuple[CompiledNet, NumpyNet]:
+    compiled = build_net("numpy", inputs=inputs, classes=classes, config=config)
+    assert isinstance(compiled, CompiledNet)
+    return compiled, NumpyNet(inputs=inputs, classes=classes, config=config)
+
+
+def bits(arrays: dict[str, NDArray[Any]]) -> dict[str, bytes]:
+    return {name: array.tobytes() for name, array in arrays.items()}
+
+
+def assert_same_states(one: Net, other: Net) -> None:
+    """Bit by bit; but one NaN is as good as another."""
+    mine, theirs = one.state(), other.state()
+    assert mine.keys() == theirs.keys()
+    for name, array in theirs.items():
+        np.testing.assert_array_equal(np.isnan(mine[name]), np.isnan(array), err_msg=name)
+        np.testing.assert_array_equal(mine[name], array, err_msg=name)
+        assert np.isnan(array).any() or mine[name].tobytes() == array.tobytes(), name
+
+
+# ---- the same bits -----------------------------------------------------------------------------------------
+
+shares = st.sampled_from([0.0, 0.3])
+configurations = st.builds(
+    TrainConfig,
+    hidden_size=st.integers(2, 70),
+    depth=st.integers(2, 4),
+    learning_rate=st.sampled_from([1e-3, 0.1, 30.0]),  # the last one diverges
+    regularization=st.sampled_from([0.0, 1e-3]),
+    optimizer=st.sampled_from(["sgd", "adam", "adamw"]),
+    momentum=st.sampled_from([0.0, 0.9]),
+    nesterov=st.booleans(),
+    weight_decay=st.sampled_from([0.0, 0.1]),
+    initialization=st.sampled_from(["he", "small"]),
+    batch_normalization=st.booleans(),
+    dropout=shares,
+    input_dropout=shares,
+    label_smoothing=st.sampled_from([0.0, 0.1]),
+    averaging=st.sampled_from([0.0, 0.99]),
+    seed=st.integers(0, 99),
+)
+
+
+@needs_compiled_steps
+@pytest.mark.filterwarnings("error")
+@given(config=configurations, sizes=st.tuples(st.integers(2, 40), st.integers(2, 140)), data=st.data())
+@patiently
+def test_steps_have_the_bits_of_the_net_in_numpy(
+    config: TrainConfig, sizes: tuple[int, int], data: st.DataObject
+) -> None:
+    classes, inputs = sizes
+    compiled, reference = nets(config, inputs, classes)
+    random = np.random.default_rng(config.seed)
+    if data.draw(st.booleans(), "class weights"):
+        compiled.class_weights = reference.class_weights = random.random(classes)
+    for rows in data.draw(st.lists(st.integers(1, 90), min_size=1, max_size=6), "rows"):
+        images = random.standard_normal((rows, inputs)).astype(np.float32)
+        labels = random.integers(0, classes, rows)
+        losses = compiled.train_batch(images, labels), reference.train_batch(images, labels)
+        np.testing.assert_array_equal(*losses)
+        assert_same_states(compiled, reference)
+
+
+@needs_compiled_steps
+@pytest.mark.parametrize("sizes", [(3072, 100, 10, 200), (64, 600, 3, 33), (2, 2, 2, 2000)])
+def test_large_products_and_sums_have_them_too(sizes: tuple[int, int, int, int]) -> None:
+    inputs, hidden, classes, rows = sizes
+    config = TrainConfig(hidden_size=hidden, depth=3, **EVERYTHING)
+    compiled, reference = nets(config, inputs, classes)
+    random = np.random.default_rng(0)
+    images, labels = random.standard_normal((rows, inputs)).astype(np.float32), random.integers(0, classes, rows)
+    assert compiled.train_batch(images, labels) == reference.train_batch(images, labels)
+    assert_same_states(compiled, reference)
+
+
+def results(
+    net: Net, training: Split, validation: Split, config: TrainConfig, preprocessing: Preprocessing, done: int = 0
+) -> list[EpochResult]:
+    runs = train(net, training, validation, config, preprocessing, epochs_done=done)
+    return [replace(result, seconds=0.0) for result in runs]
+
+
+PIXELS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "not scaled": {"preprocessing": "center"},
+    "smooth and weighed": {"label_smoothing": 0.1, "class_weights": "balanced", "preprocessing": "scale"},
+    "dropout": {"dropout": 0.3, "input_dropout": 0.2},
+    "whitened": {"preprocessing": "whiten", "components": 3},
+    "moved": {"flip": True, "shift": 1},
+    "cosine": {"schedule": "cosine", "warmup": 0.2},
+    "one-cycle, averaged": {"schedule": "one-cycle", "warmup": 0.3, "averaging": 0.9},
+    "everything": EVERYTHING,
+}
+
+
+@needs_compiled_steps
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("options", PIXELS)
+@pytest.mark.parametrize("batch_size", [2, 7, 500])  # of 50 images: 25 steps of 2, a last batch of 1, one of all
+def test_epochs_have_the_bits_of_the_net_in_numpy(options: str, optimizer: str, batch_size: int) -> None:
+    training, validation = blobs()
+    base: dict[str, Any] = {"hidden_size": 8, "regularization": 0.01, "preprocessing": "standardize"}
+    changes = base | OPTIMIZERS[optimizer] | PIXELS[options]
+    config = TrainConfig(batch_size=batch_size, epochs=3, **changes)
+    preprocessing = statistics(training).preprocessing(config)
+    compiled, reference = nets(config, preprocessing.inputs)
+    mine, theirs = (results(net, training, validation, config, preprocessing) for net in (compiled, reference))
+    assert repr(mine) == repr(theirs)  # a NaN too
+    assert_same_states(compiled, reference)
+    assert compiled.learning_rate == reference.learning_rate
+
+
+@needs_compiled_steps
+@pytest.mark.parametrize("kind", TABLE_PREPROCESSING)
+def test_those_of_tables_have_them_too(kind: str) -> None:
+    random = np.random.default_rng(0)
+    stored = np.column_stack([random.normal(size=90), random.integers(0, 3, 90)])
+    stored[::7, 0] = np.nan
+    columns, labels = (Column(0, True), Column(3, False)), random.integers(0, 3, 90)
+    training, validation = (
+        Split(stored, labels, rows, (1, 2, 1), columns) for rows in (np.arange(60), np.arange(60, 90))
+    )
+    config = TrainConfig(hidden_size=8, batch_size=16, epochs=3, optimizer="adam", preprocessing=kind, bins=4)
+    preprocessing = statistics(training).preprocessing(config)
+    compiled, reference = nets(config, preprocessing.inputs)
+    mine = results(compiled, training, validation, config, preprocessing)
+    assert mine == results(reference, training, validation, config, preprocessing)
+    assert_same_states(compiled, reference)
+
+
+@needs_compiled_steps
+@pytest.mark.parametrize("option", OPTIONS)
+def test_training_goes_on_from_the_state_of_the_other_net(option: str) -> None:
+    training, validation = blobs()
+    config = TrainConfig(hidden_size=8, depth=3, batch_size=20, epochs=4, **OPTIONS[option])
+    preprocessing = statistics(training).preprocessing(config)
+    whole, _ = nets(config)
+    expected = results(whole, training, validation, config, preprocessing)
+    for first, second in (nets(config), nets(config)[::-1]):
+        started = train(first, training, validation, config, preprocessing)
+        _ = next(started), next(started)
+        second.load_state(first.state())
+        assert results(second, training, validation, config, preprocessing, done=2) == expected[2:]
+        assert_same_states(second, whole)
+
+
+@needs_compiled_steps
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_run_that_diverges_ends_after_as_many_steps(optimizer: str) -> None:
+    training, validation = blobs(training=200)
+    changes = OPTIMIZERS[optimizer] | {"learning_rate": 1e3, "momentum": 0.0, "nesterov": False}
+    config = TrainConfig(hidden_size=8, depth=4, batch_size=4, epochs=5, regularization=1.0, **changes)
+    preprocessing = statistics(training).preprocessing(config)
+    compiled, reference = nets(config)
+    mine, theirs = (results(net, training, validation, config, preprocessing) for net in (compiled, reference))
+    assert repr(mine) == repr(theirs)  # a NaN too
+    assert_same_states(compiled, reference)
+    if optimizer == "sgd":
+        assert mine[-1].diverged
+        assert int(compiled.state()["steps"]) == 20  # of 50
+
+
+# ---- what is not compiled ----------------------------------------------------------------------------------
+
+
+@needs_compiled_steps
+def test_labels_that_are_no_class_are_refused_as_by_the_net_in_numpy() -> None:
+    compiled, reference = nets(TrainConfig(hidden_size=4, optimizer="adam"))
+    images = np.ones((4, 12), np.float32)
+    for net in (compiled, reference):
+        with pytest.raises(IndexError):
+            net.train_batch(images, np.array([0, 1, 2, 3]))
+        net.class_weights = np.ones(2)
+        with pytest.raises(IndexError):
+            net.train_batch(images, np.array([0, 1, 1, 2]))
+        net.class_weights = None
+    assert_same_states(compiled, reference)
+
+
+@needs_compiled_steps
+def test_arrays_of_other_kinds_are_taken_as_by_the_net_in_numpy() -> None:
+    random = np.random.default_rng(0)
+    compiled, reference = nets(TrainConfig(hidden_size=4, momentum=0.9))
+    images = random.standard_normal((9, 12)).astype(np.float32)
+    for shown in (images[::2], images.astype(np.float64)[:5], np.asfortranarray(images[:5])):
+        labels = random.integers(0, 3, 5)
+        assert compiled.train_batch(shown, labels) == reference.train_batch(shown, labels)
+    assert compiled.train_batch(images, random.integers(0, 3, 9).astype(np.int32)) > 0
+    compiled.class_weights = np.ones(3, np.float32)
+    assert compiled.train_batch(images, random.integers(0, 3, 9)) > 0
+
+
+@pytest.mark.parametrize("sizes", [(1, 8, 3), (12, 1, 3), (12, 8, 1)])
+def test_a_net_with_a_side_of_one_is_that_in_numpy(sizes: tuple[int, int, int]) -> None:
+    inputs, hidden, classes = sizes
+    net = build_net("numpy", inputs=inputs, classes=classes, config=TrainConfig(hidden_size=hidden))
+    assert (type(net), net.compiled) == (NumpyNet, False)
+
+
+@pytest.fixture
+def _fresh() -> Iterator[None]:
+    """Finds out anew what this machine has, before the test and after it."""
+    found_once = (compiler.library, compiled_step.functions, compiled_net.agree, numpy_functions.blas)
+    for function in found_once:
+        function.cache_clear()
+    yield
+    for function in found_once:
+        function.cache_clear()
+
+
+def net_here() -> Net:
+    return build_net("numpy", inputs=12, classes=3, config=TrainConfig(hidden_size=8))
+
+
+@needs_compiled_steps
+@pytest.mark.usefixtures("_fresh")
+def test_compiled_steps_stay_away_where_one_bit_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert net_here().compiled
+    compiled_net.agree.cache_clear()
+    monkeypatch.setattr(compiled_net, "EPSILON", 2e-5)
+    assert net_here().compiled  # without batch normalisation it says nothing
+    config = TrainConfig(hidden_size=8, batch_normalization=True)
+    assert not build_net("numpy", inputs=12, classes=3, config=config).compiled
+
+
+@pytest.mark.usefixtures("_fresh")
+@pytest.mark.parametrize("compiler_command", ["no-such-compiler", "false", "true"])
+def test_they_stay_away_where_nothing_compiles_them(
+    compiler_command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CC", compiler_command)
+    monkeypatch.setenv("MLPSEARCH_CACHE", str(tmp_path))
+    assert not net_here().compiled
+    assert list(tmp_path.rglob("*.so")) == []
+
+
+@needs_compiled_steps
+@pytest.mark.usefixtures("_fresh")
+def test_they_stay_away_where_the_library_cannot_be_kept_or_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MLPSEARCH_CACHE", str(tmp_path / "file"))
+    assert not net_here().compiled
+    monkeypatch.setenv("MLPSEARCH_CACHE", str(tmp_path))
+    compiler.library.cache_clear()
+    compiled_step.functions.cache_clear()
+    compiled_net.agree.cache_clear()
+    assert net_here().compiled
+    (made,) = tmp_path.rglob("*.so")
+    made.write_bytes(b"no library")
+    program = (
+        "from mlpsearch.models import build_net\nfrom mlpsearch.models.config import TrainConfig\n"
+        "print(build_net('numpy', inputs=2, classes=2, config=TrainConfig()).compiled)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("False\n", "")
+
+
+@pytest.mark.usefixtures("_fresh")
+def test_they_stay_away_from_another_blas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled_step, "blas", lambda: None)
+    assert not net_here().compiled
+
+
+def test_a_ufunc_that_is_laid_out_in_another_way_is_left_alone() -> None:
+    assert numpy_functions.inner_loop(np.exp, "f->f") is not None
+    assert numpy_functions.inner_loop(np.exp, "b->b") is None
+
+    class Other:
+        nin, nout, nargs, ntypes, types = 1, 1, 2, 1, ("f->f",)
+
+    assert numpy_functions.inner_loop(Other(), "f->f") is None  # type: ignore[arg-type]
