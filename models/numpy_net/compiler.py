@@ -10,7 +10,7 @@ import ctypes
 import hashlib
 import os
 import platform
-import shutil
+import shlex
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -35,28 +35,25 @@ _MOST_SECONDS = 120  # of compiling, on a machine that is busy
 @cache
 def library() -> ctypes.CDLL | None:
     """Return the library, made first where it is not there; None where it cannot be made or kept here."""
-    compiler = shutil.which(os.environ.get("CC") or "cc")
-    if compiler is None:
-        return None
     try:
-        source = _SOURCE.read_bytes()
-        key = hashlib.sha256(b"\0".join([source, compiler.encode(), *map(str.encode, _OPTIONS), _processor()]))
+        command = [*shlex.split(os.environ.get("CC") or "cc"), *_OPTIONS]
+        key = hashlib.sha256(b"\0".join([_SOURCE.read_bytes(), *map(os.fsencode, command), _processor()]))
         path = cache_folder() / "compiled" / f"step-{key.hexdigest()[:32]}.so"
         if not path.exists():
-            write_atomically(path, _compiled(compiler))
+            write_atomically(path, _compiled(command))
         return ctypes.CDLL(str(path))
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, ValueError, subprocess.SubprocessError):
         return None
 
 
-def _compiled(compiler: str) -> bytes:
+def _compiled(command: list[str]) -> bytes:
     """Return the bytes of the library."""
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "step.so"
         subprocess.run(  # noqa: S603 - the compiler that this user would run
-            [compiler, *_OPTIONS, "-o", made, _SOURCE, "-lm"],
+            [*command, "-o", made, _SOURCE, "-lm"],
             check=True,
             capture_output=True,
             timeout=_MOST_SECONDS,

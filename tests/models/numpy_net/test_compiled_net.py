@@ -18,8 +18,9 @@ from mlpsearch.models.config import TABLE_PREPROCESSING, TrainConfig
 from mlpsearch.models.inputs.data import Column, Split
 from mlpsearch.models.inputs.preprocessing import Preprocessing
 from mlpsearch.models.net import Net
-from mlpsearch.models.numpy_net import compiled_net, compiled_step, compiler, numpy_functions
+from mlpsearch.models.numpy_net import compiled_net, compiled_step, compiler, numpy_functions, numpy_mlp
 from mlpsearch.models.numpy_net.compiled_net import CompiledNet
+from mlpsearch.models.numpy_net.loss import cross_entropy
 from mlpsearch.models.numpy_net.numpy_mlp import NumpyNet
 from mlpsearch.models.prediction import statistics
 from mlpsearch.models.training import EpochResult, train
@@ -288,6 +289,38 @@ def test_they_stay_away_where_the_library_cannot_be_kept_or_read(
     )
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("False\n", "")
+
+
+@needs_compiled_steps
+def test_they_stay_away_from_an_option_that_they_do_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one would be that a class of NumpyNet's has and step.c lacks."""
+    monkeypatch.setattr(numpy_mlp, "cross_entropy", lambda *given, **options: 2 * cross_entropy(*given, **options))
+    config = TrainConfig(hidden_size=8, nesterov=True, momentum=0.5)
+    compiled_net.agree.cache_clear()
+    assert not build_net("numpy", inputs=12, classes=3, config=config).compiled
+    compiled_net.agree.cache_clear()
+
+
+def test_what_is_tested_first_is_small_and_has_all_that_a_step_depends_on() -> None:
+    config = TrainConfig(hidden_size=999, depth=9, momentum=0.5, nesterov=True, dropout=0.1, epochs=7, seed=3)
+    small = compiled_net.kind(config)
+    assert small == compiled_net.kind(replace(config, momentum=0.7, dropout=0.2, seed=4, hidden_size=5, depth=3))
+    assert (small.hidden_size, small.depth, small.nesterov) == (13, 3, True)
+    assert small.momentum > 0 < small.dropout
+    others = {"nesterov": False, "dropout": 0.0, "label_smoothing": 0.1, "class_weights": "balanced", "depth": 2}
+    assert all(compiled_net.kind(replace(config, **{name: value})) != small for name, value in others.items())
+
+
+@needs_compiled_steps
+def test_large_steps_are_taken_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    training, validation = blobs()
+    config = TrainConfig(hidden_size=8, batch_size=5, epochs=2, momentum=0.9)
+    preprocessing = statistics(training).preprocessing(config)
+    whole, in_parts = nets(config)[0], nets(config)[0]
+    results(whole, training, validation, config, preprocessing)
+    monkeypatch.setattr(compiled_net, "_MOST_AT_ONCE", 3 * 5 * 131)  # parameters
+    results(in_parts, training, validation, config, preprocessing)
+    assert_same_states(whole, in_parts)
 
 
 @pytest.mark.usefixtures("_fresh")
