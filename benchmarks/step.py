@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 python -m benchmarks.step [--json] [--repeats 9]
 
 Processor time of whole epochs, each after the other in turns, one net at a time; medians. Both steps end with the
-same bits. Needs a machine that compiles steps (docs/study-file.md).
+same bits. It needs a machine that compiles steps: a C compiler, and NumPy from its own wheel.
 """
 
 import argparse

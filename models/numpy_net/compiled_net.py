@@ -198,8 +198,8 @@ def kind(config: TrainConfig) -> TrainConfig:
     typical = {"regularization": 0.01, "momentum": 0.9, "weight_decay": 0.1, "dropout": 0.3, "input_dropout": 0.2}
     typical |= {"label_smoothing": 0.1, "averaging": 0.9}
     values: dict[str, Any] = {name: value if getattr(config, name) else 0.0 for name, value in typical.items()}
-    of_no_step = {field.name: field.default for field in fields(config) if field.name in _OF_NO_STEP}
-    return replace(config, hidden_size=13, depth=min(config.depth, 3), learning_rate=0.01, **values, **of_no_step)
+    values |= {field.name: field.default for field in fields(config) if field.name in _OF_NO_STEP}
+    return replace(config, hidden_size=13, depth=min(config.depth, 3), learning_rate=0.01, **values)
 
 
 @cache

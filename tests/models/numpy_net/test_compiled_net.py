@@ -307,7 +307,13 @@ def test_what_is_tested_first_is_small_and_has_all_that_a_step_depends_on() -> N
     assert small == compiled_net.kind(replace(config, momentum=0.7, dropout=0.2, seed=4, hidden_size=5, depth=3))
     assert (small.hidden_size, small.depth, small.nesterov) == (13, 3, True)
     assert small.momentum > 0 < small.dropout
-    others = {"nesterov": False, "dropout": 0.0, "label_smoothing": 0.1, "class_weights": "balanced", "depth": 2}
+    others: dict[str, Any] = {
+        "nesterov": False,
+        "dropout": 0.0,
+        "label_smoothing": 0.1,
+        "class_weights": "balanced",
+        "depth": 2,
+    }
     assert all(compiled_net.kind(replace(config, **{name: value})) != small for name, value in others.items())
 
 
