@@ -19,7 +19,7 @@ from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.inputs.data import Split
 from mlpsearch.models.inputs.preprocessing import Preprocessing
 from mlpsearch.models.numpy_net.compiled_batches import CompiledBatches, Epoch
-from mlpsearch.models.numpy_net.compiled_step import ADAM, MOMENTUM, NESTEROV, Functions, Step, functions
+from mlpsearch.models.numpy_net.compiled_step import ADAM, MOMENTUM, NESTEROV, SCALARS, Functions, Step, functions
 from mlpsearch.models.numpy_net.normalization import EPSILON
 from mlpsearch.models.numpy_net.numpy_mlp import NumpyNet
 from mlpsearch.models.numpy_net.optimizers import Adam, AdamW, Momentum
@@ -51,6 +51,7 @@ class CompiledNet(NumpyNet):
 
     def __init__(self, *, inputs: int, classes: int, config: TrainConfig, functions: Functions):
         super().__init__(inputs=inputs, classes=classes, config=config)
+        self._of_reference = frozenset(vars(self))
         self._inputs = inputs
         self._functions = functions
         self._pointers = (ctypes.c_void_p * config.depth)()  # to the masks
@@ -59,6 +60,11 @@ class CompiledNet(NumpyNet):
         self._described: CompiledBatches | None = None
         self._makes_batches = False
         self._step = self._new_step(inputs, classes, config)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be copied and pickled as a NumpyNet: the pointers lead to this one's arrays."""
+        state = {name: value for name, value in vars(self).items() if name in self._of_reference}
+        return object.__new__, (NumpyNet,), state
 
     # ---- training ------------------------------------------------------------------------------------------
 
@@ -106,24 +112,30 @@ class CompiledNet(NumpyNet):
         weights = self.class_weights
         step.class_weights = None if weights is None else weights.ctypes.data
         step.weighted_classes = 0 if weights is None else len(weights)
-        scalars = np.array([self._scalars(rate, place) for place, rate in enumerate(rates, 1)], np.float32)
-        losses = np.empty(len(rates))
+        scalars, losses = self._scalars(rates), np.empty(len(rates))
         step.scalars, step.losses = scalars.ctypes.data, losses.ctypes.data
         taken = self._functions.library.take_steps(ctypes.addressof(step), len(rates))
         self._steps += taken
         if isinstance(self._optimizer, Adam):
             self._optimizer.steps += taken
-        return [*map(float, losses[:taken])]
+        taken_losses: list[float] = losses[:taken].tolist()
+        return taken_losses
 
-    def _scalars(self, rate: float, place: int) -> tuple[float, ...]:
-        """Return what the struct of that name holds, for the step of that place from now, from 1."""
-        optimizer, config, corrections, decay = self._optimizer, self._config, (0.0, 0.0), 1.0
+    def _scalars(self, rates: Sequence[float]) -> NDArray[np.float32]:
+        """Return what the struct of that name holds, for each of the next steps, (steps, SCALARS)."""
+        optimizer, config = self._optimizer, self._config
+        scalars = np.ones((len(rates), SCALARS), np.float32)
+        scalars[:, 0] = rates
+        if config.momentum:
+            scalars[:, 1] = np.multiply(rates, config.momentum)
         if isinstance(optimizer, Adam):
-            corrections = optimizer.corrections(rate, optimizer.steps + place)
+            steps = enumerate(rates, optimizer.steps + 1)
+            scalars[:, 2:4] = [optimizer.corrections(rate, step) for step, rate in steps]
         if isinstance(optimizer, AdamW):
-            decay = optimizer.decay(rate)
-        share = new_share(config, self._steps + place) if config.averaging else 0.0
-        return rate, rate * config.momentum, *corrections, decay, share
+            scalars[:, 4] = [optimizer.decay(rate) for rate in rates]
+        if config.averaging:
+            scalars[:, 5] = [new_share(config, self._steps + step) for step in range(1, len(rates) + 1)]
+        return scalars
 
     # ---- what can be compiled ------------------------------------------------------------------------------
 

@@ -1,5 +1,7 @@
 """Compiled steps: NumpyNet's bits in all that they do, and NumpyNet itself wherever they cannot be had."""
 
+import copy
+import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -192,6 +194,17 @@ def test_a_run_that_diverges_ends_after_as_many_steps(optimizer: str) -> None:
     if optimizer == "sgd":
         assert mine[-1].diverged
         assert int(compiled.state()["steps"]) == 20  # of 50
+
+
+@needs_compiled_steps
+def test_a_copy_is_a_net_in_numpy_that_predicts_the_same() -> None:
+    compiled, _ = nets(TrainConfig(hidden_size=8, optimizer="adam"))
+    images = np.random.default_rng(0).standard_normal((20, 12)).astype(np.float32)
+    compiled.train_batch(images, np.arange(20) % 3)
+    for copied in (pickle.loads(pickle.dumps(compiled)), copy.deepcopy(compiled)):
+        assert type(copied) is NumpyNet
+        np.testing.assert_array_equal(copied.logits(images), compiled.logits(images))
+        assert bits(copied.state()) == bits(compiled.state())
 
 
 # ---- what is not compiled ----------------------------------------------------------------------------------
