@@ -4,9 +4,8 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from pathlib import Path
 
-CACHE = "MLPSEARCH_CACHE"  # the folder of decoded data sets, and of the compiled step
+CACHE = "MLPSEARCH_CACHE"  # the folder of decoded data sets
 
 # Of this thread alone, unlike the environment.
 _INSTEAD: ContextVar[Mapping[str, str] | None] = ContextVar("instead", default=None)
@@ -16,14 +15,6 @@ def setting(name: str) -> str:
     """Return a variable of the environment, or what stands in its place; empty where there is none."""
     instead = _INSTEAD.get() or {}
     return instead[name] if name in instead else os.environ.get(name, "")
-
-
-def cache_folder() -> Path:
-    """Return the folder of the cache, $MLPSEARCH_CACHE or one in the user's cache folder. It may not exist yet."""
-    import platformdirs
-
-    chosen = setting(CACHE)
-    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("mlpsearch"))
 
 
 @contextmanager

@@ -1,9 +1,9 @@
 """The compiled step of step.c as a library: made by this machine's C compiler at first use, then kept.
 
-    <cache>/compiled/step-<key>.so
+    ~/.cache/mlpsearch/compiled/step-<key>.so        or where this system keeps a user's own cache
 
-The cache is that of decoded data sets (see models/settings.py). The key is a SHA-256 over the source, the command
-that compiles it, and the processor, whose own instructions the library may use.
+Not in MLPSEARCH_CACHE, which may be shared: what others write is no code of ours. The key is a SHA-256 over the
+source, the command that compiles it, and the processor, whose own instructions the library may use.
 """
 
 import ctypes
@@ -16,7 +16,6 @@ from functools import cache
 from pathlib import Path
 
 from mlpsearch.models.paths import write_atomically
-from mlpsearch.models.settings import cache_folder
 
 _SOURCE = Path(__file__).with_name("step.c")
 # No multiplication and addition become one; and what would be an error's number or a trap in C is none in NumPy.
@@ -35,13 +34,16 @@ _MOST_SECONDS = 120  # of compiling, on a machine that is busy
 @cache
 def library() -> ctypes.CDLL | None:
     """Return the library, made first where it is not there; None where it cannot be made or kept here."""
+    import platformdirs
+
     try:
         command = [*shlex.split(os.environ.get("CC") or "cc"), *_OPTIONS]
         key = hashlib.sha256(b"\0".join([_SOURCE.read_bytes(), *map(os.fsencode, command), _processor()]))
-        path = cache_folder() / "compiled" / f"step-{key.hexdigest()[:32]}.so"
+        folder = Path(platformdirs.user_cache_dir("mlpsearch")) / "compiled"
+        path = folder / f"step-{key.hexdigest()[:32]}.so"
         if not path.exists():
             write_atomically(path, _compiled(command))
-        return ctypes.CDLL(str(path))
+        return ctypes.CDLL(str(path)) if path.stat().st_uid in (0, os.geteuid()) else None
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
 

@@ -29,7 +29,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mlpsearch.models.errors import DataError
 from mlpsearch.models.paths import sync_folder
-from mlpsearch.models.settings import cache_folder
+from mlpsearch.models.settings import CACHE, setting
 from mlpsearch.studies.data.decoded import DecodedImages, SealedCounts, Source, SplitName
 from mlpsearch.studies.data.table_columns import TableSchema
 
@@ -63,6 +63,14 @@ class _Meta(BaseModel):
     has_groups: bool = False
     remarks: tuple[str, ...] = ()
     sealed: SealedCounts | None = None
+
+
+def cache_folder() -> Path:
+    """The folder of the cache, $MLPSEARCH_CACHE or one in the user's cache folder. It may not exist yet."""
+    import platformdirs
+
+    chosen = setting(CACHE)
+    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("mlpsearch"))
 
 
 def open_cached(source: Source, split: SplitName) -> CachedImages:

@@ -23,11 +23,10 @@ import numpy as np
 
 from mlpsearch.models.errors import DataError, about
 from mlpsearch.models.paths import write_atomically
-from mlpsearch.models.settings import cache_folder
 from mlpsearch.studies.data.arrays.layout import is_arrays
 from mlpsearch.studies.data.arrays.source import array_source
 from mlpsearch.studies.data.decoded import DataSource, DecodedImages, Source, SplitName
-from mlpsearch.studies.data.image_cache import CachedImages, open_cached
+from mlpsearch.studies.data.image_cache import CachedImages, cache_folder, open_cached
 from mlpsearch.studies.data.images.image_files import ImageFiles
 from mlpsearch.studies.data.images.layout import ImageFolders
 from mlpsearch.studies.data.images.parquet import find_parquet

@@ -21,10 +21,9 @@ from typing import Any
 import numpy as np
 
 from mlpsearch.models.errors import DataError
-from mlpsearch.models.settings import cache_folder
 from mlpsearch.studies.data.arrays.idx import idx_shape, read_idx
 from mlpsearch.studies.data.decoded import DataSource, DecodedImages, SplitName, digest_of_files
-from mlpsearch.studies.data.image_cache import cache_lock
+from mlpsearch.studies.data.image_cache import cache_folder, cache_lock
 
 LOCAL_ROOT = Path("data")
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")  # of the package dataset-fashion-mnist

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -276,7 +276,7 @@ def test_they_stay_away_where_nothing_compiles_them(
     compiler_command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("CC", compiler_command)
-    monkeypatch.setenv("MLPSEARCH_CACHE", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert not net_here().compiled
     assert list(tmp_path.rglob("*.so")) == []
 
@@ -287,9 +287,9 @@ def test_they_stay_away_where_the_library_cannot_be_kept_or_read(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
-    monkeypatch.setenv("MLPSEARCH_CACHE", str(tmp_path / "file"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert not net_here().compiled
-    monkeypatch.setenv("MLPSEARCH_CACHE", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     compiler.library.cache_clear()
     compiled_step.functions.cache_clear()
     compiled_net.agree.cache_clear()
@@ -340,6 +340,22 @@ def test_large_steps_are_taken_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(compiled_net, "_MOST_AT_ONCE", 3 * 5 * 131)  # parameters
     results(in_parts, training, validation, config, preprocessing)
     assert_same_states(whole, in_parts)
+
+
+@needs_compiled_steps
+@pytest.mark.usefixtures("_fresh")
+def test_they_stay_away_from_a_library_that_another_user_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert net_here().compiled
+    compiler.library.cache_clear()
+    compiled_step.functions.cache_clear()
+    owner = compiler.Path.stat
+    monkeypatch.setattr(compiler.Path, "stat", lambda path, **how: Owned(owner(path, **how).st_mode, 12345))
+    assert not net_here().compiled
+
+
+class Owned(NamedTuple):
+    st_mode: int
+    st_uid: int
 
 
 @pytest.mark.usefixtures("_fresh")

@@ -15,10 +15,9 @@ import platformdirs
 import pytest
 
 from mlpsearch.models.errors import DataError
-from mlpsearch.models.settings import cache_folder
 from mlpsearch.studies.data import image_cache
 from mlpsearch.studies.data.decoded import DecodedImages, SplitName
-from mlpsearch.studies.data.image_cache import CachedImages, cache_lock, open_cached
+from mlpsearch.studies.data.image_cache import CachedImages, cache_folder, cache_lock, open_cached
 
 IMAGES = DecodedImages(
     images=np.arange(6 * 12, dtype=np.uint8).reshape(6, 12),
