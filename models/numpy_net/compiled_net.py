@@ -34,11 +34,10 @@ _OF_NO_STEP = frozenset(
 
 def numpy_net(*, inputs: int, classes: int, config: TrainConfig) -> NumpyNet:
     """Return the net in NumPy, with compiled steps where there can be some."""
-    net = NumpyNet(inputs=inputs, classes=classes, config=config)  # says what is wrong with the configuration
     # A product with a side of 1 is no matrix product to NumPy, and has other bits.
-    if min(inputs, classes, config.hidden_size) < 2 or (found := functions()) is None or not agree(kind(config)):
-        return net
-    return CompiledNet(inputs=inputs, classes=classes, config=config, functions=found)
+    if min(inputs, classes, config.hidden_size) > 1 and (found := functions()) is not None and agree(kind(config)):
+        return CompiledNet(inputs=inputs, classes=classes, config=config, functions=found)
+    return NumpyNet(inputs=inputs, classes=classes, config=config)
 
 
 class CompiledNet(NumpyNet):

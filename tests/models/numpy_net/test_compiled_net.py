@@ -1,6 +1,7 @@
 """Compiled steps: NumpyNet's bits in all that they do, and NumpyNet itself wherever they cannot be had."""
 
 import copy
+import os
 import pickle
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from mlpsearch.models.training import EpochResult, train
 from tests.models.blobs import blobs
 from tests.models.cases import EVERYTHING, OPTIMIZERS, OPTIONS, patiently
 
+REQUIRE = "MLPSEARCH_REQUIRE_COMPILED_STEPS"  # set where the tests shall fail rather than skip without them
 needs_compiled_steps = pytest.mark.skipif(
     compiled_step.functions() is None, reason="no C compiler, or a NumPy without its own OpenBLAS"
 )
@@ -52,6 +54,10 @@ def assert_same_states(one: Net, other: Net) -> None:
         np.testing.assert_array_equal(np.isnan(mine[name]), np.isnan(array), err_msg=name)
         np.testing.assert_array_equal(mine[name], array, err_msg=name)
         assert np.isnan(array).any() or mine[name].tobytes() == array.tobytes(), name
+
+
+def test_there_are_compiled_steps_where_they_are_required() -> None:
+    assert compiled_step.functions() is not None or not os.environ.get(REQUIRE)
 
 
 # ---- the same bits -----------------------------------------------------------------------------------------
