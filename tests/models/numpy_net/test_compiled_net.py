@@ -354,8 +354,8 @@ def test_they_stay_away_from_a_library_that_another_user_left(monkeypatch: pytes
     assert net_here().compiled
     compiler.library.cache_clear()
     compiled_step.functions.cache_clear()
-    owner = compiler.Path.stat
-    monkeypatch.setattr(compiler.Path, "stat", lambda path, **how: Owned(owner(path, **how).st_mode, 12345))
+    owner = Path.stat
+    monkeypatch.setattr(Path, "stat", lambda path, **how: Owned(owner(path, **how).st_mode, 12345))
     assert not net_here().compiled
 
 
