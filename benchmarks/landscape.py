@@ -4,11 +4,11 @@
         [--configurations 250] [--seeds 1,2] [--minutes 85] [--work landscape.jsonl] [-o landscape.npz]
 
 Draws configurations from one wide space, by a seed that never changes, and trains each with the product's NumPy
-net and epoch loop on every data set of benchmarks/landscape_data.py. A seed is that of the split, of the initial
-weights and of every draw. What was trained is appended to the file of --work, a line a training, and is not trained
-again; the work goes from configuration to configuration over all data sets, first with the first seed, so that it
-may be stopped anywhere. At the end, and with --minutes 0 at once, what is there is packed into one file.
-benchmarks/LANDSCAPE.md says what is in that file and what was learnt from it.
+net and epoch loop on every data set of benchmarks/landscape_data.py. A seed is that of the split, of the
+initial weights and of every draw. What was trained is appended to the file of --work, a line a training, and is
+not trained again; the work goes from configuration to configuration over all data sets, first with the first
+seed, so that it may be stopped anywhere. At the end, and with --minutes 0 at once, what is there is packed into
+one file. benchmarks/LANDSCAPE.md says what is in that file and what was learnt from it.
 """
 
 import argparse
@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.landscape_data import Places, Source, find_source, load_source, sources_at
-from mlpsearch.models import build_net
+from mlpsearch.models import NETS, build_net
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.initialization import trained_shapes
 from mlpsearch.models.inputs.data import Split
@@ -170,15 +170,17 @@ def read_work(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
-def work(points: list[dict[str, Any]], places: Places, seeds: list[int], minutes: float, path: Path) -> None:
+def work(given: argparse.Namespace, points: list[dict[str, Any]], seeds: list[int]) -> None:
     """Train what is missing, for at most so many minutes of processor time, and append it to the file."""
+    path, places = given.work, places_of(given)
+    sources = [one for one in sources_at(places) if not given.datasets or one.name in given.datasets.split(",")]
     rows = read_work(path)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     done = {(row["configuration"], row["dataset"], row["seed"]) for row in rows}
     loaded: dict[tuple[str, int], Loaded] = {}
     with path.open("a") as file:
-        for number, source, seed in open_work(points, sources_at(places), seeds, done):
-            if time.process_time() > 60 * minutes:
+        for number, source, seed in open_work(points, sources, seeds, done):
+            if time.process_time() > 60 * given.minutes:
                 return
             if (source.name, seed) not in loaded:
                 loaded[source.name, seed] = Loaded.of(source, places, seed)
@@ -188,7 +190,7 @@ def work(points: list[dict[str, Any]], places: Places, seeds: list[int], minutes
                 "rows": [len(data.training), len(data.validation)],
                 "classes": int(data.training.labels.max()) + 1,
             }
-            row |= train_one(data, train_config(points[number], source.kind, seed))
+            row |= train_one(data, train_config(points[number], source.kind, seed), given.net)
             file.write(json.dumps(row) + "\n")
             file.flush()
 
@@ -217,7 +219,7 @@ class Landscape:
     about: dict[str, Any]
 
 
-def pack(rows: list[dict[str, Any]], points: list[dict[str, Any]], path: Path) -> None:
+def pack(rows: list[dict[str, Any]], points: list[dict[str, Any]], path: Path, net: str) -> None:
     """Write all trainings into one file, of arrays and one text of JSON."""
     names = list(dict.fromkeys(row["dataset"] for row in rows))
     seeds = sorted({row["seed"] for row in rows})
@@ -231,7 +233,7 @@ def pack(rows: list[dict[str, Any]], points: list[dict[str, Any]], path: Path) -
         values = np.rint(np.array(row["accuracy"]) * _SCALE).astype(np.uint16)
         accuracy[place][: len(values)] = values
         seconds[place], parameters[place], diverged[place] = row["seconds"], row["parameters"], row["diverged"]
-    about = {"provenance": _provenance(rows, names, seeds), "configurations": points[:count]}
+    about = {"provenance": _provenance(rows, names, seeds) | {"net": net}, "configurations": points[:count]}
     np.savez_compressed(
         path,
         about=np.array(json.dumps(about)),
@@ -248,7 +250,6 @@ def _provenance(rows: list[dict[str, Any]], names: list[str], seeds: list[int]) 
     return {
         "made": datetime.now(UTC).date().isoformat(),
         "by": "python -m benchmarks.landscape",
-        "net": "numpy",
         "epochs": EPOCHS,
         "bins": BINS,
         "drawn_by": DRAWN_BY,
@@ -288,15 +289,17 @@ def main() -> None:
     add_places(parser)
     parser.add_argument("--configurations", type=int, default=250)
     parser.add_argument("--seeds", default="1,2")
+    parser.add_argument("--datasets", default="", help="names, separated by commas; all where none is given")
+    parser.add_argument("--net", choices=NETS, default="numpy")
     parser.add_argument("--minutes", type=float, default=85, help="processor time at most; 0 packs what is there")
     parser.add_argument("--work", type=Path, default=Path("landscape.jsonl"))
     parser.add_argument("-o", "--output", type=Path, default=PACKED)
     given = parser.parse_args()
     points, seeds = configurations(given.configurations), [int(seed) for seed in given.seeds.split(",")]
     with limited_threads(1):
-        work(points, places_of(given), seeds, given.minutes, given.work)
+        work(given, points, seeds)
     rows = read_work(given.work)
-    pack(rows, points, given.output)
+    pack(rows, points, given.output, given.net)
     print(f"{len(rows):,} trainings, {sum(row['seconds'] for row in rows) / 60:.1f} minutes: {given.output}")
 
 

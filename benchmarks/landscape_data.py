@@ -3,7 +3,8 @@
 Three come with scikit-learn (its digits, and iris, wine and breast-cancer as tables). The others are looked for
 in the folder of tables (`--tables`: the files that benchmarks/tables.py names), in images of CIFAR-10
 (`--cifar10`) and in the folder with FashionMNIST's four files (`--fashion-mnist`; Debian's package
-dataset-fashion-mnist has them). The test rows of each are held out as in every study, and nothing here sees them.
+dataset-fashion-mnist has them). The test rows of each are held out as in every study, and nothing here sees
+them.
 """
 
 from dataclasses import dataclass, replace

@@ -1,0 +1,263 @@
+"""Starting points and ranges learnt from the landscape, and what they are worth on data they were not learnt on.
+
+    python -m benchmarks.learn [--landscape FILE] [-o studies/spec/learnt_points.json]
+    python -m benchmarks.learn --evaluate
+    python -m benchmarks.learn --ranges
+
+Writes the points that come with the package: for images and for tables, and for each optimizer and schedule
+that ready studies and `mlpsearch new` fix, the points that benchmarks/learning_points.py chooses among the
+configurations of that optimizer and schedule. --evaluate leaves each data set out in turn and says how many
+random trials the points of the others are worth on it. --ranges does the same for the ranges of `mlpsearch
+new`.
+"""
+
+import argparse
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.landscape import BINS, PACKED, Landscape, load_landscape
+from benchmarks.learning_points import shares_at_least_as_good, starting_points
+
+OUTPUT = Path(__file__).parents[1] / "studies" / "spec" / "learnt_points.json"
+COUNTS = (1, 3, 5)
+SHIPPED = 6  # of each family and kind
+Rows = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Configurations that compete: a learning rate means something else with another optimizer or schedule.
+
+    plain: those alone without dropout, label smoothing and batch normalisation, which studies that fix this
+        optimizer and schedule do not search.
+    """
+
+    optimizer: str
+    schedule: str
+    plain: bool
+
+    def rows(self, land: Landscape) -> Rows:
+        """Return the numbers of its configurations."""
+        return np.flatnonzero([self._has(point) for point in land.points])
+
+    def _has(self, point: dict[str, Any]) -> bool:
+        fits = point["optimizer"] == self.optimizer and point["schedule"] == self.schedule
+        return fits and ("dropout" in point) != self.plain
+
+    def __str__(self) -> str:
+        return f"{self.optimizer}, {self.schedule}"
+
+
+# In the order in which a study gets them that searches optimizers and schedules.
+FAMILIES = (
+    Family("adam", "one-cycle", plain=False),
+    Family("adamw", "one-cycle", plain=False),
+    Family("adam", "step", plain=True),
+    Family("sgd", "step", plain=True),
+)
+
+
+def complete(land: Landscape) -> Landscape:
+    """Return the landscape with those configurations alone that were trained on all data sets."""
+    is_missing = np.isnan(land.accuracy[..., 0]).all(axis=2)  # (configurations, data sets)
+    rows = np.flatnonzero(~np.any(is_missing, axis=1))
+    points = [land.points[row] for row in rows]
+    return Landscape(points, land.datasets, land.kinds, land.accuracy[rows], land.seconds[rows], land.about)
+
+
+def final_accuracy(land: Landscape) -> Floats:
+    """Return the accuracy after the last epoch, the mean over seeds, (configurations, data sets).
+
+    A seed has rows of its own to judge by, which may be easier than others': before the mean, all seeds are
+    brought to one level, by the configurations that were trained with all of them.
+    """
+    last = land.accuracy[..., -1]
+    in_all = ~np.any(np.isnan(last), axis=(1, 2))
+    if in_all.any():
+        levels = last[in_all].mean(axis=0)  # (data sets, seeds)
+        last = last - levels + levels.mean(axis=1, keepdims=True)
+    means: Floats = np.nanmean(last, axis=2)
+    return means
+
+
+def learn(land: Landscape, rows: Rows, datasets: list[int], count: int) -> Rows:
+    """Choose `count` of the rows by how good and how cheap they are on the data sets, the best first."""
+    shares = shares_at_least_as_good(final_accuracy(land)[rows][:, datasets])
+    seconds = np.nanmean(land.seconds, axis=2)[rows][:, datasets]
+    return rows[starting_points(shares, np.log(seconds), count)]
+
+
+def shipped_points(land: Landscape) -> list[dict[str, Any]]:
+    """Return the points that come with the package."""
+    points = []
+    for kind in ("table", "images"):
+        for family in FAMILIES:
+            chosen = learn(land, family.rows(land), sources_for(land, kind), SHIPPED)
+            points += [{"kind": kind, "params": study_params(land.points[row], kind)} for row in chosen]
+    return points
+
+
+def sources_for(land: Landscape, kind: str, without: int | None = None) -> list[int]:
+    """Return the data sets that points for a kind are learnt on: of tables all tables, of images all there are."""
+    return [
+        place for place, own in enumerate(land.kinds) if place != without and (kind == "images" or own == kind)
+    ]
+
+
+def study_params(point: dict[str, Any], kind: str) -> dict[str, Any]:
+    """Return a configuration as fields of a study of that kind."""
+    params = {name: _rounded(value) for name, value in point.items() if name != "image_preprocessing"}
+    if kind == "images":
+        params["preprocessing"] = point["image_preprocessing"]
+    return params | ({"bins": BINS} if params["preprocessing"] == "piecewise" else {})
+
+
+def _rounded(value: Any) -> Any:
+    """Two digits say enough of a number with a fraction."""
+    return float(f"{value:.2g}") if isinstance(value, float) else value
+
+
+# ---- what it is worth ------------------------------------------------------------------------------------------
+
+
+def expected_best(values: Floats, trials: float) -> float:
+    """Return the expected best of so many draws from values, put back after each."""
+    ordered = np.sort(values)
+    below = (np.arange(len(values) + 1) / len(values)) ** trials
+    return float((ordered * np.diff(below)).sum())
+
+
+def random_trials(values: Floats, best: float) -> float:
+    """Return how many random draws from values have this expected best; at most as many as there are values."""
+    low, high = 0.1, float(len(values))
+    if best >= expected_best(values, high):
+        return high
+    for _ in range(50):
+        middle = (low * high) ** 0.5
+        low, high = (middle, high) if expected_best(values, middle) < best else (low, middle)
+    return low
+
+
+def geometric_mean(values: Iterable[float]) -> float:
+    """Return it."""
+    return float(np.exp(np.mean(np.log(list(values)))))
+
+
+def worth(land: Landscape, rows: Rows, kind: str, count: int, *, own_kind: bool) -> tuple[float, float]:
+    """Return what `count` points of the other data sets are worth, in random trials of these rows, and cost.
+
+    Of each data set of the kind in turn, the geometric mean. The cost is in mean trainings of these rows.
+    own_kind: learn on data sets of the same kind alone.
+    """
+    equal, costs = [], []
+    accuracy, seconds = final_accuracy(land), np.nanmean(land.seconds, axis=2)
+    for place in np.flatnonzero([own == kind for own in land.kinds]):
+        others = [i for i, own in enumerate(land.kinds) if i != place and (own == kind or not own_kind)]
+        chosen = learn(land, rows, others, count)
+        equal.append(random_trials(accuracy[rows, place], accuracy[chosen, place].max()))
+        costs.append(seconds[chosen, place].sum() / seconds[rows, place].mean())
+    return geometric_mean(equal), geometric_mean(costs)
+
+
+def show_worth(land: Landscape) -> None:
+    """Print what points are worth on data sets that they were not learnt on."""
+    everything = np.arange(len(land.points))
+    groups = [("all", everything), *((str(family), family.rows(land)) for family in FAMILIES)]
+    print("| data | learnt on | among | configurations | 1 point | 3 points | 5 points | cost of 5 |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    for kind in ("table", "images"):
+        for own_kind in (True, False):
+            for name, rows in groups:
+                found = [worth(land, rows, kind, count, own_kind=own_kind) for count in COUNTS]
+                trials = " | ".join(f"{equal:.1f}" for equal, _ in found)
+                sources = "its kind" if own_kind else "all kinds"
+                print(f"| {kind} | {sources} | {name} | {len(rows)} | {trials} | {found[-1][1]:.2f} |")
+
+
+# ---- ranges ----------------------------------------------------------------------------------------------------
+
+_SEARCHED = ("hidden_size", "learning_rate", "regularization", "depth", "dropout")
+_OF_NEW = {"learning_rate": (1e-3, 2e-2), "regularization": (1e-6, 1e-2), "dropout": (0.0, 0.3)}
+_BEST = 0.15
+_DRAWS = (5, 10, 25)
+
+
+def learnt_ranges(land: Landscape, rows: Rows, datasets: list[int]) -> dict[str, tuple[float, float]]:
+    """Return the range of 5% to 95% of the best rows, by their mean score on the data sets, of each field."""
+    shares = shares_at_least_as_good(final_accuracy(land)[rows][:, datasets])
+    order = np.argsort(np.log(shares).mean(axis=1), kind="stable")
+    best = rows[order[: max(3, round(_BEST * len(rows)))]]
+    return {
+        name: tuple(np.quantile([land.points[row][name] for row in best], (0.05, 0.95)).tolist())
+        for name in _SEARCHED
+    }
+
+
+def inside(land: Landscape, rows: Rows, ranges: dict[str, tuple[float, float]]) -> Rows:
+    """Return the rows that lie in all ranges."""
+    fits = [all(low <= land.points[row][name] <= high for name, (low, high) in ranges.items()) for row in rows]
+    return rows[np.flatnonzero(fits)]
+
+
+def show_ranges(land: Landscape) -> None:
+    """Print what random search gains by ranges that the other tables say, and those of all tables."""
+    family = FAMILIES[0]
+    rows, accuracy = family.rows(land), final_accuracy(land)
+    print(f"Among {len(rows)} configurations with {family}; random draws of all of them that are worth as much")
+    print(f"| ranges | rows in them | {' | '.join(f'{draws} draws' for draws in _DRAWS)} |")
+    print(f"| --- {'| --- ' * (1 + len(_DRAWS))}|")
+    for name in ("of `mlpsearch new`", "learnt on the others"):
+        sizes, equal = [], []
+        for place in sources_for(land, "table"):
+            ranges = (
+                _OF_NEW if name.startswith("of") else learnt_ranges(land, rows, sources_for(land, "table", place))
+            )
+            within = inside(land, rows, ranges)
+            sizes.append(len(within))
+            found = [expected_best(accuracy[within, place], draws) for draws in _DRAWS]
+            equal.append([random_trials(accuracy[rows, place], best) for best in found])
+        means = [geometric_mean(column) for column in zip(*equal, strict=True)]
+        print(f"| {name} | {np.mean(sizes):.0f} | {' | '.join(f'{mean:.1f}' for mean in means)} |")
+    print("\nRanges of the best on all tables:")
+    for name, (low, high) in learnt_ranges(land, rows, sources_for(land, "table")).items():
+        print(f"  {name} {low:.3g} to {high:.3g}")
+
+
+def document(land: Landscape) -> str:
+    """Return the text of the file that comes with the package, a point a line."""
+    about = land.about
+    names = ", ".join(land.datasets)
+    provenance = (
+        f"Learnt by python -m benchmarks.learn from benchmarks/landscape.npz of {about['made']}: "
+        f"{len(land.points)} configurations on {names}. See benchmarks/LANDSCAPE.md."
+    )
+    lines = ",\n".join(f"    {json.dumps(point)}" for point in shipped_points(land))
+    return f'{{\n  "provenance": {json.dumps(provenance)},\n  "points": [\n{lines}\n  ]\n}}\n'
+
+
+def main() -> None:
+    """Print or write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--landscape", type=Path, default=PACKED)
+    parser.add_argument("--evaluate", action="store_true", help="print what points are worth on other data")
+    parser.add_argument("--ranges", action="store_true", help="print what narrower ranges are worth")
+    parser.add_argument("-o", "--output", type=Path, default=OUTPUT)
+    given = parser.parse_args()
+    land = complete(load_landscape(given.landscape))
+    if given.evaluate:
+        show_worth(land)
+    if given.ranges:
+        show_ranges(land)
+    if not (given.evaluate or given.ranges):
+        given.output.write_text(document(land))
+
+
+if __name__ == "__main__":
+    main()
