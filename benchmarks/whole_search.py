@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.pruners import BasePruner, MedianPruner
+from optuna.trial import TrialState
 
 from benchmarks.landscape import EPOCHS, PACKED, Landscape, Loaded, add_places, load_landscape, places_of
 from benchmarks.landscape_data import find_source
@@ -115,8 +116,11 @@ def epochs_needed(
             trial.report(score, result.epoch)
             if ended := result.diverged or (result.epoch < EPOCHS and trial.should_prune()):
                 break
-        study.tell(trial, score, state=optuna.trial.TrialState.PRUNED if ended else None)
-        if score >= goal and not ended:
+        if ended:
+            study.tell(trial, state=TrialState.PRUNED)  # at its last score
+            continue
+        study.tell(trial, score)
+        if score >= goal:
             return spent
     return most * EPOCHS
 

@@ -175,3 +175,17 @@ def test_a_search_costs_the_epochs_until_a_full_trial_reaches_the_goal() -> None
 def test_a_search_that_does_not_get_there_costs_all_that_it_may() -> None:
     spec = space("table", 1)
     assert epochs_needed(spec, MedianPruner(), [], lambda _: curve([0.1] * EPOCHS), goal=0.8, most=2) == 2 * EPOCHS
+
+
+def test_a_trial_that_is_ended_costs_its_epochs_and_reaches_nothing() -> None:
+    runs: list[Any] = []
+
+    def run(config: Any) -> Iterator[EpochResult]:
+        runs.append(config)
+        return curve([0.9, 0.9] if len(runs) < 3 else [0.9] * EPOCHS)
+
+    class TwoEpochs(NopPruner):
+        def prune(self, study: Any, trial: Any) -> bool:
+            return len(runs) < 3 and trial.last_step == 2
+
+    assert epochs_needed(space("images", 1), TwoEpochs(), [], run, goal=0.8, most=9) == 2 + 2 + EPOCHS
