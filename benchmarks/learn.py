@@ -1,14 +1,12 @@
-"""Starting points and ranges learnt from the landscape, and what they are worth on data they were not learnt on.
+"""Starting points learnt from the landscape, and what they are worth on data they were not learnt on.
 
     python -m benchmarks.learn [--landscape FILE] [-o studies/spec/learnt_points.json]
     python -m benchmarks.learn --evaluate
-    python -m benchmarks.learn --ranges
 
 Writes the points that come with the package: for images and for tables, and for each optimizer and schedule
 that ready studies and `mlpsearch new` fix, the points that benchmarks/learning_points.py chooses among the
 configurations of that optimizer and schedule. --evaluate leaves each data set out in turn and says how many
-random trials the points of the others are worth on it. --ranges does the same for the ranges of `mlpsearch
-new`.
+random trials the points of the others are worth on it.
 """
 
 import argparse
@@ -150,10 +148,18 @@ def geometric_mean(values: Iterable[float]) -> float:
     return float(np.exp(np.mean(np.log(list(values)))))
 
 
-def worth(land: Landscape, rows: Rows, kind: str, count: int, *, own_kind: bool) -> tuple[float, float]:
+def standard_error(values: Iterable[float]) -> float:
+    """Return that of the geometric mean, as a factor."""
+    logs = np.log(list(values))
+    return float(np.exp(logs.std(ddof=1) / len(logs) ** 0.5))
+
+
+def worth(
+    land: Landscape, rows: Rows, kind: str, count: int, *, own_kind: bool
+) -> tuple[list[float], list[float]]:
     """Return what `count` points of the other data sets are worth, in random trials of these rows, and cost.
 
-    Of each data set of the kind in turn, the geometric mean. The cost is in mean trainings of these rows.
+    Of each data set of the kind in turn. The cost is in mean trainings of these rows.
     own_kind: learn on data sets of the same kind alone.
     """
     equal, costs = [], []
@@ -163,7 +169,7 @@ def worth(land: Landscape, rows: Rows, kind: str, count: int, *, own_kind: bool)
         chosen = learn(land, rows, others, count)
         equal.append(random_trials(accuracy[rows, place], accuracy[chosen, place].max()))
         costs.append(seconds[chosen, place].sum() / seconds[rows, place].mean())
-    return geometric_mean(equal), geometric_mean(costs)
+    return equal, costs
 
 
 def show_worth(land: Landscape) -> None:
@@ -176,58 +182,10 @@ def show_worth(land: Landscape) -> None:
         for own_kind in (True, False):
             for name, rows in groups:
                 found = [worth(land, rows, kind, count, own_kind=own_kind) for count in COUNTS]
-                trials = " | ".join(f"{equal:.1f}" for equal, _ in found)
-                sources = "its kind" if own_kind else "all kinds"
-                print(f"| {kind} | {sources} | {name} | {len(rows)} | {trials} | {found[-1][1]:.2f} |")
-
-
-# ---- ranges ----------------------------------------------------------------------------------------------------
-
-_SEARCHED = ("hidden_size", "learning_rate", "regularization", "depth", "dropout")
-_OF_NEW = {"learning_rate": (1e-3, 2e-2), "regularization": (1e-6, 1e-2), "dropout": (0.0, 0.3)}
-_BEST = 0.15
-_DRAWS = (5, 10, 25)
-
-
-def learnt_ranges(land: Landscape, rows: Rows, datasets: list[int]) -> dict[str, tuple[float, float]]:
-    """Return the range of 5% to 95% of the best rows, by their mean score on the data sets, of each field."""
-    shares = shares_at_least_as_good(final_accuracy(land)[rows][:, datasets])
-    order = np.argsort(np.log(shares).mean(axis=1), kind="stable")
-    best = rows[order[: max(3, round(_BEST * len(rows)))]]
-    return {
-        name: tuple(np.quantile([land.points[row][name] for row in best], (0.05, 0.95)).tolist())
-        for name in _SEARCHED
-    }
-
-
-def inside(land: Landscape, rows: Rows, ranges: dict[str, tuple[float, float]]) -> Rows:
-    """Return the rows that lie in all ranges."""
-    fits = [all(low <= land.points[row][name] <= high for name, (low, high) in ranges.items()) for row in rows]
-    return rows[np.flatnonzero(fits)]
-
-
-def show_ranges(land: Landscape) -> None:
-    """Print what random search gains by ranges that the other tables say, and those of all tables."""
-    family = FAMILIES[0]
-    rows, accuracy = family.rows(land), final_accuracy(land)
-    print(f"Among {len(rows)} configurations with {family}; random draws of all of them that are worth as much")
-    print(f"| ranges | rows in them | {' | '.join(f'{draws} draws' for draws in _DRAWS)} |")
-    print(f"| --- {'| --- ' * (1 + len(_DRAWS))}|")
-    for name in ("of `mlpsearch new`", "learnt on the others"):
-        sizes, equal = [], []
-        for place in sources_for(land, "table"):
-            ranges = (
-                _OF_NEW if name.startswith("of") else learnt_ranges(land, rows, sources_for(land, "table", place))
-            )
-            within = inside(land, rows, ranges)
-            sizes.append(len(within))
-            found = [expected_best(accuracy[within, place], draws) for draws in _DRAWS]
-            equal.append([random_trials(accuracy[rows, place], best) for best in found])
-        means = [geometric_mean(column) for column in zip(*equal, strict=True)]
-        print(f"| {name} | {np.mean(sizes):.0f} | {' | '.join(f'{mean:.1f}' for mean in means)} |")
-    print("\nRanges of the best on all tables:")
-    for name, (low, high) in learnt_ranges(land, rows, sources_for(land, "table")).items():
-        print(f"  {name} {low:.3g} to {high:.3g}")
+                trials = " | ".join(f"{geometric_mean(equal):.1f}" for equal, _ in found)
+                trials += f" (×{standard_error(found[-1][0]):.2f})"
+                sources, cost = "its kind" if own_kind else "all kinds", geometric_mean(found[-1][1])
+                print(f"| {kind} | {sources} | {name} | {len(rows)} | {trials} | {cost:.1f} |")
 
 
 def document(land: Landscape) -> str:
@@ -247,15 +205,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--landscape", type=Path, default=PACKED)
     parser.add_argument("--evaluate", action="store_true", help="print what points are worth on other data")
-    parser.add_argument("--ranges", action="store_true", help="print what narrower ranges are worth")
     parser.add_argument("-o", "--output", type=Path, default=OUTPUT)
     given = parser.parse_args()
     land = complete(load_landscape(given.landscape))
     if given.evaluate:
         show_worth(land)
-    if given.ranges:
-        show_ranges(land)
-    if not (given.evaluate or given.ranges):
+    else:
         given.output.write_text(document(land))
 
 
