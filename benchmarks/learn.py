@@ -102,11 +102,20 @@ def shipped_points(land: Landscape) -> list[dict[str, Any]]:
     return points
 
 
-def sources_for(land: Landscape, kind: str, without: int | None = None) -> list[int]:
-    """Return the data sets that points for a kind are learnt on: of tables all tables, of images all there are."""
-    return [
-        place for place, own in enumerate(land.kinds) if place != without and (kind == "images" or own == kind)
-    ]
+def sources_for(
+    land: Landscape, kind: str, without: int | None = None, *, others: bool | None = None
+) -> list[int]:
+    """Return the numbers of the data sets that points for a kind are learnt on.
+
+    Those of the kind; and the others as well, where those of the kind are so often there that both weigh the same.
+    without: the number of a data set that is not among them.
+    others: by default, of images alone: there are few data sets of them.
+    """
+    own = [place for place, found in enumerate(land.kinds) if found == kind and place != without]
+    rest = [place for place, found in enumerate(land.kinds) if found != kind]
+    if not (kind == "images" if others is None else others):
+        return own
+    return own * max(1, round(len(rest) / len(own))) + rest
 
 
 def study_params(point: dict[str, Any], kind: str) -> dict[str, Any]:
@@ -155,18 +164,18 @@ def standard_error(values: Iterable[float]) -> float:
 
 
 def worth(
-    land: Landscape, rows: Rows, kind: str, count: int, *, own_kind: bool
+    land: Landscape, rows: Rows, kind: str, count: int, *, others: bool | None = None
 ) -> tuple[list[float], list[float]]:
     """Return what `count` points of the other data sets are worth, in random trials of these rows, and cost.
 
     Of each data set of the kind in turn. The cost is in mean trainings of these rows.
-    own_kind: learn on data sets of the same kind alone.
+    others: learn on data sets of the other kind as well; see sources_for.
     """
     equal, costs = [], []
     accuracy, seconds = final_accuracy(land), np.nanmean(land.seconds, axis=2)
     for place in np.flatnonzero([own == kind for own in land.kinds]):
-        others = [i for i, own in enumerate(land.kinds) if i != place and (own == kind or not own_kind)]
-        chosen = learn(land, rows, others, count)
+        sources = sources_for(land, kind, int(place), others=others)
+        chosen = learn(land, rows, sources, count)
         equal.append(random_trials(accuracy[rows, place], accuracy[chosen, place].max()))
         costs.append(seconds[chosen, place].sum() / seconds[rows, place].mean())
     return equal, costs
@@ -179,12 +188,12 @@ def show_worth(land: Landscape) -> None:
     print("| data | learnt on | among | configurations | 1 point | 3 points | 5 points | cost of 5 |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for kind in ("table", "images"):
-        for own_kind in (True, False):
+        for others in (False, True):
             for name, rows in groups:
-                found = [worth(land, rows, kind, count, own_kind=own_kind) for count in COUNTS]
+                found = [worth(land, rows, kind, count, others=others) for count in COUNTS]
                 trials = " | ".join(f"{geometric_mean(equal):.1f}" for equal, _ in found)
                 trials += f" (×{standard_error(found[-1][0]):.2f})"
-                sources, cost = "its kind" if own_kind else "all kinds", geometric_mean(found[-1][1])
+                sources, cost = "all kinds" if others else "its kind", geometric_mean(found[-1][1])
                 print(f"| {kind} | {sources} | {name} | {len(rows)} | {trials} | {cost:.1f} |")
 
 

@@ -120,6 +120,13 @@ def test_points_for_a_data_set_are_not_learnt_from_it() -> None:
     assert learn(land, rows, others, 5).tolist() == before
 
 
+def test_images_weigh_as_much_as_tables_where_points_are_for_images() -> None:
+    land = drawn()
+    kinds = [land.kinds[place] for place in sources_for(land, "images", without=0)]
+    assert kinds.count("images") == kinds.count("table")
+    assert 0 not in sources_for(land, "images", without=0)
+
+
 def test_a_seed_that_only_some_were_trained_with_favours_none_of_them() -> None:
     land = drawn()
     land.accuracy[:, :, 1] = land.accuracy[:, :, 0] - 0.1  # a harder split, and the same ranks
@@ -135,7 +142,7 @@ def test_points_are_worth_what_they_find_in_random_trials() -> None:
     rows = np.arange(len(land.points))
     land.accuracy[7, :, :, -1] = 1.0
     land.seconds[:] = 1.0
-    equal, costs = worth(land, rows, "table", 1, own_kind=True)
+    equal, costs = worth(land, rows, "table", 1)
     assert equal == pytest.approx([len(rows)] * land.kinds.count("table"))
     assert costs == pytest.approx([1.0] * len(equal))
 
