@@ -24,6 +24,7 @@ from benchmarks.learning_points import shares_at_least_as_good, starting_points
 
 OUTPUT = Path(__file__).parents[1] / "studies" / "spec" / "learnt_points.json"
 COUNTS = (1, 3, 5)
+PRICE = 0.6
 SHIPPED = 6  # of each family and kind
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -85,19 +86,22 @@ def final_accuracy(land: Landscape) -> Floats:
     return means
 
 
-def learn(land: Landscape, rows: Rows, datasets: list[int], count: int) -> Rows:
-    """Choose `count` of the rows by how good and how cheap they are on the data sets, the best first."""
+def learn(land: Landscape, rows: Rows, datasets: list[int], count: int, price: float = PRICE) -> Rows:
+    """Choose `count` of the rows by how good and how cheap they are on the data sets, the best first.
+
+    price: of the logarithm of the seconds; 0 goes by accuracy alone.
+    """
     shares = shares_at_least_as_good(final_accuracy(land)[rows][:, datasets])
     seconds = np.nanmean(land.seconds, axis=2)[rows][:, datasets]
-    return rows[starting_points(shares, np.log(seconds), count)]
+    return rows[starting_points(shares, np.log(seconds), count, price=price)]
 
 
-def shipped_points(land: Landscape) -> list[dict[str, Any]]:
+def shipped_points(land: Landscape, price: float = PRICE) -> list[dict[str, Any]]:
     """Return the points that come with the package."""
     points = []
     for kind in ("table", "images"):
         for family in FAMILIES:
-            chosen = learn(land, family.rows(land), sources_for(land, kind), SHIPPED)
+            chosen = learn(land, family.rows(land), sources_for(land, kind), SHIPPED, price)
             points += [{"kind": kind, "params": study_params(land.points[row], kind)} for row in chosen]
     return points
 
@@ -164,7 +168,7 @@ def standard_error(values: Iterable[float]) -> float:
 
 
 def worth(
-    land: Landscape, rows: Rows, kind: str, count: int, *, others: bool | None = None
+    land: Landscape, rows: Rows, kind: str, count: int, *, price: float = PRICE, others: bool | None = None
 ) -> tuple[list[float], list[float]]:
     """Return what `count` points of the other data sets are worth, in random trials of these rows, and cost.
 
@@ -175,13 +179,13 @@ def worth(
     accuracy, seconds = final_accuracy(land), np.nanmean(land.seconds, axis=2)
     for place in np.flatnonzero([own == kind for own in land.kinds]):
         sources = sources_for(land, kind, int(place), others=others)
-        chosen = learn(land, rows, sources, count)
+        chosen = learn(land, rows, sources, count, price)
         equal.append(random_trials(accuracy[rows, place], accuracy[chosen, place].max()))
         costs.append(seconds[chosen, place].sum() / seconds[rows, place].mean())
     return equal, costs
 
 
-def show_worth(land: Landscape) -> None:
+def show_worth(land: Landscape, price: float) -> None:
     """Print what points are worth on data sets that they were not learnt on."""
     everything = np.arange(len(land.points))
     groups = [("all", everything), *((str(family), family.rows(land)) for family in FAMILIES)]
@@ -190,14 +194,14 @@ def show_worth(land: Landscape) -> None:
     for kind in ("table", "images"):
         for others in (False, True):
             for name, rows in groups:
-                found = [worth(land, rows, kind, count, others=others) for count in COUNTS]
+                found = [worth(land, rows, kind, count, price=price, others=others) for count in COUNTS]
                 trials = " | ".join(f"{geometric_mean(equal):.1f}" for equal, _ in found)
                 trials += f" (×{standard_error(found[-1][0]):.2f})"
                 sources, cost = "all kinds" if others else "its kind", geometric_mean(found[-1][1])
                 print(f"| {kind} | {sources} | {name} | {len(rows)} | {trials} | {cost:.1f} |")
 
 
-def document(land: Landscape) -> str:
+def document(land: Landscape, price: float = PRICE) -> str:
     """Return the text of the file that comes with the package, a point a line."""
     about = land.about
     names = ", ".join(land.datasets)
@@ -205,7 +209,7 @@ def document(land: Landscape) -> str:
         f"Learnt by python -m benchmarks.learn from benchmarks/landscape.npz of {about['made']}: "
         f"{len(land.points)} configurations on {names}. See benchmarks/LANDSCAPE.md."
     )
-    lines = ",\n".join(f"    {json.dumps(point)}" for point in shipped_points(land))
+    lines = ",\n".join(f"    {json.dumps(point)}" for point in shipped_points(land, price))
     return f'{{\n  "provenance": {json.dumps(provenance)},\n  "points": [\n{lines}\n  ]\n}}\n'
 
 
@@ -214,13 +218,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--landscape", type=Path, default=PACKED)
     parser.add_argument("--evaluate", action="store_true", help="print what points are worth on other data")
+    parser.add_argument("--price", type=float, default=PRICE, help="of the logarithm of the seconds")
     parser.add_argument("-o", "--output", type=Path, default=OUTPUT)
     given = parser.parse_args()
     land = complete(load_landscape(given.landscape))
     if given.evaluate:
-        show_worth(land)
+        show_worth(land, given.price)
     else:
-        given.output.write_text(document(land))
+        given.output.write_text(document(land, given.price))
 
 
 if __name__ == "__main__":
