@@ -8,7 +8,9 @@ rows are split with scikit-learn's train_test_split(test_size=0.2, stratify=labe
 figures of others on that split stand beside these. The ranges that `new` writes were chosen by looking at the
 training rows of these six tables together, never at their test rows, so they may suit them better than others.
 
-Study files are those that `new` writes. The accuracy is the winner's, the mean over its reporting seeds on the
+Study files are those that `new` writes, but for its learnt starting points: of the landscape's data sets
+(benchmarks/LANDSCAPE.md) these six tables are some, so the points of a table are learnt from the others alone.
+The accuracy is the winner's, the mean over its reporting seeds on the
 test rows; seconds are of the command `run` with the confirmation and the test.
 """
 
@@ -26,7 +28,14 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import tomli_w
 from sklearn.model_selection import train_test_split
+
+from benchmarks.landscape import load_landscape
+from benchmarks.learn import FAMILIES, SHIPPED, learn, sources_for, study_params
+from mlpsearch.studies.spec.reading import parse_spec
+from mlpsearch.studies.spec.starting_points import MOST, distinct, fitted
+from mlpsearch.studies.spec.study import LEARNT
 
 TEST_SHARE = 0.2
 
@@ -81,6 +90,7 @@ def measure(table: Table, data: Path, folder: Path, options: argparse.Namespace)
     train, test = _split(table, data, folder)
     study = folder / f"{table.name}.toml"
     _mlpsearch(folder, "new", train, "--label", table.label, "--test", test, "--net", options.net, "-o", study)
+    study.write_text(_without_own_points(study.read_text("utf-8"), table.name), "utf-8")
     started, used = time.perf_counter(), _cpu_seconds()
     words = ("run", study, "--workers", options.workers, "--trials", options.trials, "--json")
     printed = _mlpsearch(folder, *words)
@@ -120,6 +130,17 @@ def _split(table: Table, data: Path, folder: Path) -> tuple[Path, Path]:
     for taken, path in zip(numbers, paths, strict=True):
         rows[taken].write_csv(path)
     return paths
+
+
+def _without_own_points(text: str, name: str) -> str:
+    """The text of a study file with starting points that its own table had no part in."""
+    land, spec = load_landscape(), parse_spec(text, name)
+    sources = sources_for(land, "table", land.datasets.index(name))
+    rows = [row for family in FAMILIES for row in learn(land, family.rows(land), sources, SHIPPED)]
+    points = [fitted(study_params(land.points[row], "table"), spec, LEARNT) for row in rows]
+    start = [point.params for point in distinct(point for point in points if point is not None)][:MOST]
+    lines = [line for line in text.splitlines() if not line.startswith("start = ")]
+    return "\n".join([*lines, "", tomli_w.dumps({"start": start})])
 
 
 def _mlpsearch(folder: Path, *words: Any) -> str:
