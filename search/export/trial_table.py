@@ -17,7 +17,10 @@ from mlpsearch.studies.spec.space import distributions
 from mlpsearch.studies.storage.ownership import Ownership
 
 # User attributes that trials of every study have, in this order; those that only some have come after all else.
-_FACTS = ("epochs", "seconds", "seed", "threads", "training_accuracy", "images_per_second", "parameters", "worker")
+_FACTS = (
+    *("epochs", "seconds", "seed", "threads", "compiled_steps"),
+    *("training_accuracy", "images_per_second", "parameters", "worker"),
+)
 _TIMES = ("datetime_start", "datetime_complete")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would compute what begins so
 

@@ -87,7 +87,7 @@ def test_every_plot_is_drawn_and_nothing_complains(chromium: "Browser", pages: P
         with opened(chromium, pages / "report.html", color_scheme=scheme) as page:
             page.screenshot(path=tmp_path / f"{scheme}.png", full_page=True)
             assert drawn(page)
-            assert page.locator(".chart").count() == 9
+            assert page.locator(".chart").count() == 10
             pictures = page.locator("img").evaluate_all("pictures => pictures.map(one => one.naturalWidth)")
             assert len(pictures) > 1
             assert all(pictures)

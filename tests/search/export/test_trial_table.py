@@ -19,7 +19,8 @@ from tests.studies.stores import new_study, spec
 
 COLUMNS = [
     *("number", "state", "value", "hidden_size", "learning_rate"),
-    *("epochs", "seconds", "seed", "threads", "training_accuracy", "images_per_second", "parameters", "worker"),
+    *("epochs", "seconds", "seed", "threads", "compiled_steps"),
+    *("training_accuracy", "images_per_second", "parameters", "worker"),
     *("datetime_start", "datetime_complete", "origin", "foreign"),
 ]
 
