@@ -206,8 +206,8 @@ class Landscape:
     datasets, kinds: of each data set its name, and "images" or "table".
     accuracy: (configurations, data sets, seeds, epochs) float64, on the validation rows after each epoch; after a
         training has diverged its last value goes on; NaN where nothing was trained.
-    seconds: (configurations, data sets, seeds) float64, processor time of all epochs; NaN where nothing was
-        trained.
+    seconds: (configurations, data sets, seeds) float64, processor time of all epochs; of a training that diverged
+        what all would have taken, lest it count as cheap; NaN where nothing was trained.
     about: provenance.
     """
 
@@ -274,6 +274,7 @@ def load_landscape(path: Path = PACKED) -> Landscape:
     with np.load(path, allow_pickle=False) as file:
         about = json.loads(str(file["about"]))
         raw, seconds = file["accuracy"], file["seconds"].astype(np.float64)
+    seconds *= EPOCHS / np.maximum((raw != NOT_TRAINED).sum(axis=-1), 1)
     accuracy = np.where(raw == NOT_TRAINED, np.nan, raw / _SCALE)
     for epoch in range(1, accuracy.shape[-1]):
         after = accuracy[..., epoch]

@@ -25,6 +25,7 @@ from benchmarks.learning_points import shares_at_least_as_good, starting_points
 OUTPUT = Path(__file__).parents[1] / "studies" / "spec" / "learnt_points.json"
 COUNTS = (1, 3, 5)
 PRICE = 0.6
+_FAILED = 0.9  # the share of configurations that are at least as good
 SHIPPED = 6  # of each family and kind
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -86,14 +87,16 @@ def final_accuracy(land: Landscape) -> Floats:
     return means
 
 
-def learn(land: Landscape, rows: Rows, datasets: list[int], count: int, price: float = PRICE) -> Rows:
-    """Choose `count` of the rows by how good and how cheap they are on the data sets, the best first.
+def learn(land: Landscape, rows: Rows, sources: "Sources", count: int, price: float = PRICE) -> Rows:
+    """Choose `count` of the rows by how good and how cheap they are on data sets, the best first.
 
     price: of the logarithm of the seconds; 0 goes by accuracy alone.
     """
-    shares = shares_at_least_as_good(final_accuracy(land)[rows][:, datasets])
-    seconds = np.nanmean(land.seconds, axis=2)[rows][:, datasets]
-    return rows[starting_points(shares, np.log(seconds), count, price=price)]
+    shares = shares_at_least_as_good(final_accuracy(land)[rows])
+    kept = np.flatnonzero(shares[:, sources.must_not_fail].max(axis=1, initial=0.0) <= _FAILED)
+    shares = shares[kept][:, sources.places]
+    seconds = np.nanmean(land.seconds, axis=2)[rows[kept]][:, sources.places]
+    return rows[kept[starting_points(shares, np.log(seconds), count, price=price)]]
 
 
 def shipped_points(land: Landscape, price: float = PRICE) -> list[dict[str, Any]]:
@@ -106,20 +109,31 @@ def shipped_points(land: Landscape, price: float = PRICE) -> list[dict[str, Any]
     return points
 
 
-def sources_for(
-    land: Landscape, kind: str, without: int | None = None, *, others: bool | None = None
-) -> list[int]:
-    """Return the numbers of the data sets that points for a kind are learnt on.
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What points are learnt on.
 
-    Those of the kind; and the others as well, where those of the kind are so often there that both weigh the same.
+    places: the numbers of the data sets, as often as each counts.
+    must_not_fail: of those, on which a configuration that is among the worst tenth is not chosen.
+    """
+
+    places: list[int]
+    must_not_fail: list[int]
+
+
+def sources_for(land: Landscape, kind: str, without: int | None = None, *, others: bool | None = None) -> Sources:
+    """Return what points for a kind are learnt on: the data sets of the kind.
+
+    With the others as well, those of the kind are so often there that both weigh the same, and what fails on one
+    of the kind is not chosen, however good it is elsewhere.
     without: the number of a data set that is not among them.
-    others: by default, of images alone: there are few data sets of them.
+    others: by default, for images alone: there are few data sets of them.
     """
     own = [place for place, found in enumerate(land.kinds) if found == kind and place != without]
     rest = [place for place, found in enumerate(land.kinds) if found != kind]
     if not (kind == "images" if others is None else others):
-        return own
-    return own * max(1, round(len(rest) / len(own))) + rest
+        return Sources(own, [])
+    return Sources(own * max(1, round(len(rest) / len(own))) + rest, own)
 
 
 def study_params(point: dict[str, Any], kind: str) -> dict[str, Any]:

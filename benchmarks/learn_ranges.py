@@ -77,8 +77,8 @@ def worth_of_ranges(
     ranges_of: from the numbers of the other tables to the ranges.
     """
     accuracy, equal, sizes = final_accuracy(land), list[list[float]](), list[int]()
-    for place in sources_for(land, "table"):
-        within = inside(land, rows, ranges_of(sources_for(land, "table", place)))
+    for place in sources_for(land, "table").places:
+        within = inside(land, rows, ranges_of(sources_for(land, "table", place).places))
         found = [expected_best(accuracy[within, place], draws) for draws in _DRAWS]
         equal.append([random_trials(accuracy[rows, place], best) for best in found])
         sizes.append(len(within))
@@ -102,7 +102,7 @@ def show(land: Landscape) -> None:
         before = equal if before is None else before
         cells = map(_cell, equal.T, before.T)
         print(f"| {name} | {np.mean(sizes):.0f} | {' | '.join(cells)} |")
-    tables = sources_for(land, "table")
+    tables = sources_for(land, "table").places
     agreed = agreed_ranges(land, rows, tables)
     print("\nRanges of the best on all tables:")
     for name, (low, high) in learnt_ranges(land, rows, tables).items():

@@ -143,16 +143,17 @@ def search(data: Loaded, land: Landscape, way: str, seed: int, most: int) -> int
 
 def show(found: dict[str, dict[str, list[int]]], most: int) -> None:
     """Print Markdown: epochs by data set and way, and how many times fewer they are now."""
-    print(f"| data | {' | '.join(WAYS)} | before ÷ now |\n| --- {'| --- ' * (1 + len(WAYS))}|")
+    names = list(next(iter(found.values())))
+    print(f"| data | {' | '.join(names)} | before ÷ now |\n| --- {'| --- ' * (1 + len(names))}|")
     ratios = []
     for dataset, ways in found.items():
         means = {way: geometric_mean(epochs) for way, epochs in ways.items()}
-        cells = [f"{'≥ ' * (most * EPOCHS in ways[way])}{means[way]:.0f}" for way in WAYS]
+        cells = [f"{'≥ ' * (most * EPOCHS in ways[way])}{means[way]:.0f}" for way in names]
         ratios.append([old / new for old, new in zip(ways["before"], ways["now"], strict=True)])
         print(f"| {dataset} | {' | '.join(cells)} | {geometric_mean(ratios[-1]):.1f} |")
     logs = [float(np.mean(np.log(ratio))) for ratio in ratios]
     error = float(np.exp(statistics.stdev(logs) / len(logs) ** 0.5)) if len(logs) > 1 else float("nan")
-    print(f"| all | {'| ' * len(WAYS)}| {geometric_mean(np.exp(logs)):.1f} (standard error ×{error:.2f}) |")
+    print(f"| all | {'| ' * len(names)}| {geometric_mean(np.exp(logs)):.1f} (standard error ×{error:.2f}) |")
 
 
 def main() -> None:
@@ -161,12 +162,14 @@ def main() -> None:
     add_places(parser)
     parser.add_argument("--landscape", type=Path, default=PACKED)
     parser.add_argument("--datasets", default=",".join(DATASETS))
+    parser.add_argument("--ways", default=",".join(WAYS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--most", type=int, default=60, help="full trainings of one search")
     parser.add_argument("--work", type=Path, default=Path("whole-search.jsonl"), help="where each search is noted")
     given = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     land, names = complete(load_landscape(given.landscape)), given.datasets.split(",")
+    ways = given.ways.split(",")
     lines = given.work.read_text().splitlines() if given.work.exists() else []
     done = {(name, way, seed): epochs for name, way, seed, epochs in map(json.loads, lines)}
     loaded: dict[str, Loaded] = {}
@@ -175,13 +178,13 @@ def main() -> None:
             for name in names:
                 if name not in loaded:
                     loaded[name] = Loaded.of(find_source(name), places_of(given), SPLIT_SEED)
-                for way in WAYS:
+                for way in ways:
                     if (name, way, seed) not in done:
                         done[name, way, seed] = search(loaded[name], land, way, seed, given.most)
                         file.write(json.dumps([name, way, seed, done[name, way, seed]]) + "\n")
                         file.flush()
     seeds = range(1, given.seeds + 1)
-    show({name: {way: [done[name, way, seed] for seed in seeds] for way in WAYS} for name in names}, given.most)
+    show({name: {way: [done[name, way, seed] for seed in seeds] for way in ways} for name in names}, given.most)
 
 
 if __name__ == "__main__":

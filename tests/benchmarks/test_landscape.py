@@ -16,6 +16,7 @@ from benchmarks.landscape_data import SOURCES
 from benchmarks.landscape_ranks import kept_by_halving, rank_correlations
 from benchmarks.learn import (
     FAMILIES,
+    Sources,
     document,
     expected_best,
     learn,
@@ -122,9 +123,18 @@ def test_points_for_a_data_set_are_not_learnt_from_it() -> None:
 
 def test_images_weigh_as_much_as_tables_where_points_are_for_images() -> None:
     land = drawn()
-    kinds = [land.kinds[place] for place in sources_for(land, "images", without=0)]
+    kinds = [land.kinds[place] for place in sources_for(land, "images", without=0).places]
     assert kinds.count("images") == kinds.count("table")
-    assert 0 not in sources_for(land, "images", without=0)
+    assert 0 not in sources_for(land, "images", without=0).places
+
+
+def test_what_fails_on_images_is_no_point_for_images_however_good_it_is_on_tables() -> None:
+    land = drawn()
+    land.accuracy[9] = 1.0
+    rows, sources = np.arange(len(land.points)), sources_for(land, "images")
+    assert learn(land, rows, sources, 1).tolist() == [9]
+    land.accuracy[9, 1] = 0.0
+    assert 9 not in learn(land, rows, sources, 5)
 
 
 def test_a_seed_that_only_some_were_trained_with_favours_none_of_them() -> None:
@@ -132,9 +142,9 @@ def test_a_seed_that_only_some_were_trained_with_favours_none_of_them() -> None:
     land.accuracy[:, :, 1] = land.accuracy[:, :, 0] - 0.1  # a harder split, and the same ranks
     rows = np.arange(len(land.points))
     land.seconds[:, :, 1] = land.seconds[:, :, 0]
-    whole = learn(land, rows, [3, 4, 5], 5).tolist()
+    whole = learn(land, rows, Sources([3, 4, 5], []), 5).tolist()
     land.accuracy[30:, :, 1] = land.seconds[30:, :, 1] = np.nan
-    assert learn(land, rows, [3, 4, 5], 5).tolist() == whole
+    assert learn(land, rows, Sources([3, 4, 5], []), 5).tolist() == whole
 
 
 def test_points_are_worth_what_they_find_in_random_trials() -> None:
