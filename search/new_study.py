@@ -32,7 +32,7 @@ epochs = $epochs                     # about $steps steps
 
 [search]
 hidden_size = { low = $narrow, high = $wide, log = true }
-learning_rate = { low = 1e-3, high = 2e-2, log = true }   # the largest of a one-cycle schedule
+learning_rate = { low = $slow, high = $fast, log = true }   # the largest of a one-cycle schedule
 regularization = { low = 1e-6, high = 1e-2, log = true }  # much of it makes columns that say nothing fall silent
 depth = { low = 2, high = 4 }
 dropout = { low = 0.0, high = 0.3 }
@@ -57,6 +57,8 @@ class _Size:
     """What suits tables of up to so many rows, without the test's.
 
     validation: the share of them that trials are judged by; None for five folds.
+    slow, fast: learning rates, by default what did best on ten tables of up to 4,000 rows, each judged by the
+        others (benchmarks/LANDSCAPE.md).
     """
 
     rows: float
@@ -65,15 +67,17 @@ class _Size:
     narrow: int
     wide: int
     validation: float | None
+    slow: str = "3e-3"
+    fast: str = "5e-2"
 
 
 _SIZES = (
     _Size(500, 40, 32, 16, 128, None),
     _Size(1_000, 100, 32, 32, 256, None),
     _Size(5_000, 50, 128, 64, 512, None),
-    _Size(10_000, 50, 128, 64, 512, 0.2),
-    _Size(100_000, 30, 128, 64, 512, 0.1),
-    _Size(float("inf"), 12, 512, 64, 512, 0.05),
+    _Size(10_000, 50, 128, 64, 512, 0.2, "1e-3", "2e-2"),
+    _Size(100_000, 30, 128, 64, 512, 0.1, "1e-3", "2e-2"),
+    _Size(float("inf"), 12, 512, 64, 512, 0.05, "1e-3", "2e-2"),
 )
 
 
@@ -135,6 +139,8 @@ def study_file(images: TrainingData, name: str, data: str, options: TableOptions
         steps=f"{-(-rows // size.batch) * size.epochs:,}",
         narrow=size.narrow,
         wide=size.wide,
+        slow=size.slow,
+        fast=size.fast,
         batch=size.batch,
     )
 

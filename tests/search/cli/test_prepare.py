@@ -11,6 +11,7 @@ import pytest
 from mlpsearch.search.cli.common import show
 from mlpsearch.search.new_study import file_name
 from mlpsearch.search.workers.local_worker import LocalWorker
+from mlpsearch.studies.spec.dimensions import Range
 from mlpsearch.studies.spec.reading import load_spec
 from mlpsearch.studies.spec.table_options import ColumnOptions
 from tests.search.conftest import Command
@@ -54,12 +55,20 @@ def test_a_study_file_has_a_name_that_a_study_can_have(table: str, name: str) ->
     assert file_name(Path(table)) == Path(f"{name}.toml")
 
 
-@pytest.mark.parametrize(("rows", "epochs"), [(160, 40), (900, 100), (6_000, 50), (20_000, 30), (200_000, 12)])
-def test_larger_tables_are_seen_less_often(mlpsearch: Command, tmp_path: Path, rows: int, epochs: int) -> None:
+@pytest.mark.parametrize(
+    ("rows", "epochs", "fast"),
+    [(160, 40, 0.05), (900, 100, 0.05), (6_000, 50, 0.05), (20_000, 30, 0.02), (200_000, 12, 0.02)],
+)
+def test_larger_tables_are_seen_less_often_and_at_lower_rates(
+    mlpsearch: Command, tmp_path: Path, rows: int, epochs: int, fast: float
+) -> None:
     shop(rows).write_parquet(tmp_path / "a.parquet")
     assert mlpsearch("new", "a.parquet", "--label", "bought", "--net", "torch", "-o", "b.toml").code == 0
     spec = load_spec("b.toml")
     assert (spec.name, spec.net, spec.budget.epochs) == ("b", "torch", epochs)
+    rates = spec.search["learning_rate"]
+    assert isinstance(rates, Range)
+    assert rates.high == fast
 
 
 def test_nothing_is_written_over_and_mistakes_are_one_line(
