@@ -61,7 +61,7 @@ def narrower_ranges(
     log_seconds: Array,
     *,
     price: float = 0.6,
-    best: float = 0.01,
+    best: float = 0.02,
     least: float = 1 / 3000,
 ) -> Array:
     """The range of each field in which nine in ten of the best configurations lie: (fields, 2), low and high.

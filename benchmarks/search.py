@@ -26,12 +26,13 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner
+from optuna.pruners import BasePruner, MedianPruner
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
 from benchmarks.learning_points import Array, narrower_ranges, shares_at_least_as_good, starting_points
 from benchmarks.search_problems import Point, Problem, hpobench, lcbench
+from mlpsearch.search.strategy.own_study import OwnHyperband
 from mlpsearch.search.strategy.pruners import make_pruner
 from mlpsearch.search.strategy.samplers import make_sampler
 from mlpsearch.studies.spec.dimensions import Range
@@ -64,7 +65,7 @@ class Row:
 OF_CURVES = {
     "none": Row(),
     "median-from-half": Row(before=lambda epochs: MedianPruner(5, epochs // 2)),
-    "hyperband-from-1": Row(before=lambda epochs: HyperbandPruner(1, epochs, 3)),
+    "hyperband-from-1": Row(before=lambda epochs: OwnHyperband(1, epochs, 3)),
     "median": Row(pruner="median"),
     "hyperband": Row(pruner="hyperband"),
     "halving": Row(pruner="halving"),
