@@ -1,6 +1,6 @@
 """How good searches are: the random trials that a search is worth, for each trial's worth of training it spends.
 
-    python -m benchmarks.search --lcbench FOLDER [--seeds 5] [--rows halving,leader+points] [--json]
+    python -m benchmarks.search --lcbench FOLDER [--seeds 5] [--pool 0] [--rows halving,leader+points] [--json]
     python -m benchmarks.search [--seeds 5] [--rows tpe,auto+points] [--json]
 
 With the folder of LCBench's surrogate its tasks are searched, else the tables of HPOBench.
@@ -304,13 +304,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lcbench", type=Path, help="the folder with LCBench's model.onnx and its two JSON files")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--pool", type=int, default=0, help="the seed of LCBench's pool of configurations")
     parser.add_argument("--rows", help="names of rows, separated by commas; default: all")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     given = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     of_curves = given.lcbench is not None
-    problems, rows = (lcbench(given.lcbench), OF_CURVES) if of_curves else (hpobench(), OF_TABLES)
+    problems, rows = (lcbench(given.lcbench, pool=given.pool), OF_CURVES) if of_curves else (hpobench(), OF_TABLES)
     wanted = rows if given.rows is None else {name: rows[name] for name in given.rows.split(",")}
     results = [
         compare(problems, wanted, given.seeds, spending, quiet=given.json)

@@ -67,13 +67,16 @@ _LCBENCH = {
 }
 
 
-def lcbench(folder: Path) -> list[Problem]:
-    """Return tasks 0, 3, 6, ... of the folder's config_space.json; it also holds encoding.json and model.onnx."""
+def lcbench(folder: Path, *, pool: int = 0) -> list[Problem]:
+    """Return tasks 0, 3, 6, ... of the folder's config_space.json; it also holds encoding.json and model.onnx.
+
+    pool: the seed of the configurations that random search draws from, and starting points are learnt from.
+    """
     hyperparameters = json.loads((folder / "config_space.json").read_text())["hyperparameters"]
     tasks = next(one["choices"] for one in hyperparameters if one["name"] == "OpenML_task_id")[::3]
     codes = json.loads((folder / "encoding.json").read_text())["OpenML_task_id"]
     predict = _surrogate(folder / "model.onnx")
-    points = draw(_LCBENCH, _POOL, seed=0)
+    points = draw(_LCBENCH, _POOL, seed=pool)
     rows = np.array([_lcbench_row(point) for point in points])
     return [_lcbench_problem(task, codes[task], predict, points, rows) for task in tasks]
 
