@@ -140,7 +140,7 @@ class StudySpec(Table):
         default="auto", description="one of 'auto', 'tpe', 'gp', 'random'"
     )
     pruner: Literal["halving", "leader", "median", "hyperband", "none"] = Field(
-        default="leader", description="one of 'halving', 'leader', 'median', 'hyperband', 'none'"
+        default="halving", description="one of 'halving', 'leader', 'median', 'hyperband', 'none'"
     )
     budget: Budget = Field(description="a table with trials and epochs")
     confirm: Confirm | None = Field(default=None, description="a table with top, seeds and report")

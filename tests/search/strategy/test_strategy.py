@@ -96,13 +96,13 @@ def content(study: optuna.Study) -> list[tuple[object, ...]]:
 
 
 KINDS = [
-    ("auto", "leader"),
+    ("auto", "halving"),
     ("tpe", "halving"),
     ("tpe", "median"),
     ("tpe", "hyperband"),
     ("random", "hyperband"),
     ("gp", "none"),
-    ("gp", "leader"),
+    ("gp", "halving"),
 ]
 
 

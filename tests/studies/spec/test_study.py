@@ -24,7 +24,7 @@ def test_a_short_file_gets_the_defaults() -> None:
         validation=None,
         seed=0,
         sampler="auto",
-        pruner="leader",
+        pruner="halving",
         budget=Budget(trials=3, epochs=5, seconds=None, total_epochs=None),
         search={"hidden_size": Range(low=8, high=64, log=False)},
         fixed={},
@@ -130,7 +130,7 @@ DRIFT_BASE = MINIMAL + (
         ("hidden_size = 20", "hidden_size = 21", ["start[1].hidden_size: 20 → 21"]),
         ("epochs = 5", "epochs = 6", ["budget.epochs: 5 → 6"]),
         ('"numpy"', '"torch"', ['net: "numpy" → "torch"']),
-        ('"mine"', '"mine"\nseed = 1\npruner = "none"', ["seed: 0 → 1", 'pruner: "leader" → "none"']),
+        ('"mine"', '"mine"\nseed = 1\npruner = "none"', ["seed: 0 → 1", 'pruner: "halving" → "none"']),
         # what a study may go on with
         ("trials = 3", "trials = 9\nseconds = 5\ntotal_epochs = 4\npatience = 3", []),
         ('"mine"', '"mine"\ndata = "elsewhere"', []),
@@ -173,7 +173,7 @@ def test_a_file_of_test_rows_may_be_elsewhere_and_a_share_stays(
     [
         ({"pruner": "median", "sampler": "tpe"}, "", []),
         ({"pruner": "hyperband", "sampler": "tpe"}, "", []),
-        ({"pruner": "none"}, "", ['pruner: "none" → "leader"']),
+        ({"pruner": "none"}, "", ['pruner: "none" → "halving"']),
         ({"sampler": "gp"}, "", ['sampler: "gp" → "auto"']),
         ({"pruner": "median"}, 'pruner = "leader"', ['pruner: "median" → "leader"']),
         ({"pruner": "median"}, 'pruner = "median"', []),
