@@ -175,7 +175,9 @@ class Driver:
         return self.commands[-1]
 
     def _environment(self) -> dict[str, str]:
-        ours = {"MLPSEARCH_CACHE": str(self.cache), "MLPSEARCH_STORAGE": self.url or str(self.database)}
+        # Compiled steps have the same bits, and trials would be over before anything can happen to them.
+        ours = {"CC": "no-compiler"}
+        ours |= {"MLPSEARCH_CACHE": str(self.cache), "MLPSEARCH_STORAGE": self.url or str(self.database)}
         return ours if self.url is None else ours | {"MLPSEARCH_ARTIFACTS": str(self.artifacts)}
 
     def end(self) -> None:
