@@ -156,7 +156,7 @@ def _others_lines(status: StudyStatus) -> Iterator[str]:
 
 
 def _space_lines(status: StudyStatus) -> Iterator[str]:
-    if status.space_used_up:
+    if status.ended_by == "space":
         yield f"each point of the search space was tried: the search ends after {status.ended} trials"
 
 

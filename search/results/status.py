@@ -65,7 +65,6 @@ class StudyStatus:
     ended_by: what ended the search: its limit of "trials", "seconds", "total_epochs" or "patience"; or "space",
         where each point of it was tried; None while the search is not over.
     refused: the newest trials that somebody queued and that do not fit the study, with the reasons.
-    space_used_up: whether each point of a small search space was tried, so that the search ends before its budget.
     seconds: wall clock during which trials ran.  seconds_left: an estimate, None where there is nothing to go by.
     best: of the search; the headline may be of another trial.
     headline: the winner with its own figures, None where no trial is finished; then `trouble` says why, once the
@@ -97,7 +96,6 @@ class StudyStatus:
     refused: list[RefusedTrial]
     folds: int | None
     ended_by: str | None
-    space_used_up: bool
 
     @property
     def ended(self) -> int:
@@ -141,7 +139,6 @@ def study_status(record: StudyRecord, ledger: Ledger) -> StudyStatus:
         refused=[RefusedTrial(number, reason) for number, reason in record.counts.refused(_MOST_REFUSED)],
         folds=record.spec.folds,
         ended_by=ledger.ended_by() if complete else None,
-        space_used_up=complete and ledger.is_space_used_up(),
     )
 
 

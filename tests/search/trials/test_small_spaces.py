@@ -50,12 +50,12 @@ def test_a_search_ends_once_each_point_was_tried_and_says_so(tmp_path: Path, sam
     for _ in range(5):
         work(record, claim(TrialQueue(record)))
     status = study_status(record, Ledger(record))
-    assert (status.state, status.space_used_up) == ("open", False)
+    assert (status.state, status.ended_by) == ("open", None)
     work_off(record)
     assert points(record) == dict.fromkeys(points(record), 1)
     assert states(record) == {"COMPLETE": 6}
     status = study_status(record, Ledger(record))
-    assert (status.state, status.space_used_up, status.ended_by) == ("complete", True, "space")
+    assert (status.state, status.ended_by) == ("complete", "space")
     assert USED_UP in [*study_lines(status)]
 
 
@@ -65,7 +65,7 @@ def test_a_budget_of_no_more_trials_than_points_ends_as_others_do(tmp_path: Path
     work_off(record)
     assert states(record) == {"COMPLETE": trials}
     status = study_status(record, Ledger(record))
-    assert (status.state, status.space_used_up) == ("complete", False)
+    assert (status.state, status.ended_by) == ("complete", "trials")
 
 
 def test_a_space_that_was_used_up_is_so_whatever_the_budget_grows_to(tmp_path: Path) -> None:
