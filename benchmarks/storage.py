@@ -34,7 +34,7 @@ from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.search.trials.queue import TrialQueue
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.record import StudyRecord, open_study
-from mlpsearch.studies.spec.dimensions import Choices, Range
+from mlpsearch.studies.spec.dimensions import Choices, Dimension, Range
 from mlpsearch.studies.spec.space import distributions, suggest
 from mlpsearch.studies.spec.study import Budget, StudySpec
 from mlpsearch.studies.storage.opening import open_storage
@@ -48,6 +48,15 @@ _CLAIMS = 20
 _STATUS_RUNS = 5
 
 
+SEARCH: dict[str, Dimension] = {
+    "hidden_size": Range(low=16, high=1024, log=True),
+    "learning_rate": Range(low=1e-4, high=1e-1, log=True),
+    "regularization": Range(low=1e-6, high=1e-1, log=True),
+    "depth": Range(low=2, high=4),
+    "batch_size": Choices(choices=(50, 100, 200)),
+}
+
+
 def spec(trials: int, sampler: str) -> StudySpec:
     """Return a study of five hyperparameters."""
     return StudySpec(
@@ -56,13 +65,7 @@ def spec(trials: int, sampler: str) -> StudySpec:
         dataset="digits",
         sampler=sampler,  # type: ignore[arg-type]
         budget=Budget(trials=trials, epochs=STORED_REPORTS),
-        search={
-            "hidden_size": Range(low=16, high=1024, log=True),
-            "learning_rate": Range(low=1e-4, high=1e-1, log=True),
-            "regularization": Range(low=1e-6, high=1e-1, log=True),
-            "depth": Range(low=2, high=4),
-            "batch_size": Choices(choices=(50, 100, 200)),
-        },
+        search=SEARCH,
     )
 
 

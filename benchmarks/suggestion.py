@@ -15,6 +15,7 @@ import time
 import optuna
 from optuna.trial import TrialState, create_trial
 
+from benchmarks.storage import SEARCH
 from mlpsearch.search.strategy.samplers import make_sampler
 from mlpsearch.studies.spec.dimensions import Choices, Range
 from mlpsearch.studies.spec.space import distributions, suggest
@@ -32,15 +33,7 @@ def spec(trials: int, seconds: float | None = None) -> StudySpec:
         net="numpy",
         dataset="digits",
         budget=Budget(trials=trials, epochs=EPOCHS, seconds=seconds),
-        search={
-            "hidden_size": Range(low=16, high=1024, log=True),
-            "learning_rate": Range(low=1e-4, high=1e-1, log=True),
-            "regularization": Range(low=1e-6, high=1e-1, log=True),
-            "depth": Range(low=2, high=4),
-            "batch_size": Choices(choices=(50, 100, 200)),
-            "dropout": Range(low=0.0, high=0.5),
-            "optimizer": Choices(choices=("sgd", "adam")),
-        },
+        search=SEARCH | {"dropout": Range(low=0.0, high=0.5), "optimizer": Choices(choices=("sgd", "adam"))},
     )
 
 

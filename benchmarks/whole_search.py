@@ -8,7 +8,7 @@ have. These are drawn from the landscape's configurations, of all optimizers and
 The search's space is what the landscape has with Adam and one-cycle, as in study files of `mlpsearch new`.
 
     before    TPE; a pruner that compares with the median from half of the epochs on
-    pruner    TPE and the pruner that a study has where it names none
+    pruner    TPE and the pruner `leader`
     now       the same, and five starting points learnt on the other data sets first
 
 It goes through the product's sampler, pruner, nets and epoch loop, one trial after the other. A search that is
@@ -61,6 +61,7 @@ def space(kind: str, seed: int) -> StudySpec:
             "name": "whole-search",
             "net": "numpy",
             "seed": seed,
+            "pruner": "leader",
             "budget": {"trials": 1, "epochs": EPOCHS},
             "search": {
                 "hidden_size": {"low": 16, "high": 256, "log": True},
