@@ -13,6 +13,7 @@ from mlpsearch.search.new_study import file_name
 from mlpsearch.search.workers.local_worker import LocalWorker
 from mlpsearch.studies.spec.dimensions import Range
 from mlpsearch.studies.spec.reading import load_spec
+from mlpsearch.studies.spec.study import LEARNT
 from mlpsearch.studies.spec.table_options import ColumnOptions
 from tests.search.conftest import Command
 from tests.search.test_tables import STUDY, shop
@@ -34,11 +35,13 @@ def test_from_a_table_to_a_tested_net_with_two_commands(
     assert answer.err.startswith("wrote shop.toml; `mlpsearch check shop.toml` says what was understood, ")
     spec = load_spec("shop.toml")
     assert (spec.name, spec.net, spec.label, spec.data) == ("shop", "numpy", "bought", str(table))
+    assert spec.start == LEARNT
     text = Path("shop.toml").read_text()
     assert 'data = "shop.csv"' in text, "relative to the file, so that both can be moved"
     Path("shop.toml").write_text(text.replace("epochs = 40", "epochs = 3"))
     run = mlpsearch("run", "shop.toml", "--trials", "2", "--no-evaluate")
     assert run.code == 0, run.err
+    assert "shop: tried first: " in run.err
 
 
 @pytest.mark.parametrize(
