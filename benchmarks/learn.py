@@ -1,12 +1,13 @@
 """Starting points learnt from the landscape, and what they are worth on data they were not learnt on.
 
     python -m benchmarks.learn [--landscape FILE] [-o studies/spec/learnt_points.json]
-    python -m benchmarks.learn --evaluate
+    python -m benchmarks.learn --evaluate [--price 0.6]
 
 Writes the points that come with the package: for images and for tables, and for each optimizer and schedule
 that ready studies and `mlpsearch new` fix, the points that benchmarks/learning_points.py chooses among the
-configurations of that optimizer and schedule. --evaluate leaves each data set out in turn and says how many
-random trials the points of the others are worth on it.
+configurations of that optimizer and schedule. They are chosen twice: by accuracy alone, for studies whose budget
+is in trials or epochs, and with a price on time, for those whose budget is in seconds. --evaluate leaves each
+data set out in turn and says how many random trials the points of the others are worth on it.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from benchmarks.learning_points import shares_at_least_as_good, starting_points
 
 OUTPUT = Path(__file__).parents[1] / "studies" / "spec" / "learnt_points.json"
 COUNTS = (1, 3, 5)
-PRICE = 0.6
+PRICE = 0.6  # of the logarithm of the seconds, where seconds are the budget
 _FAILED = 0.9  # the share of configurations that are at least as good
 SHIPPED = 6  # of each family and kind
 Rows = NDArray[np.int64]
@@ -87,7 +88,7 @@ def final_accuracy(land: Landscape) -> Floats:
     return means
 
 
-def learn(land: Landscape, rows: Rows, sources: "Sources", count: int, price: float = PRICE) -> Rows:
+def learn(land: Landscape, rows: Rows, sources: "Sources", count: int, price: float = 0.0) -> Rows:
     """Choose `count` of the rows by how good and how cheap they are on data sets, the best first.
 
     price: of the logarithm of the seconds; 0 goes by accuracy alone.
@@ -99,8 +100,8 @@ def learn(land: Landscape, rows: Rows, sources: "Sources", count: int, price: fl
     return rows[kept[starting_points(shares, np.log(seconds), count, price=price)]]
 
 
-def shipped_points(land: Landscape, price: float = PRICE) -> list[dict[str, Any]]:
-    """Return the points that come with the package."""
+def shipped_points(land: Landscape, price: float) -> list[dict[str, Any]]:
+    """Return the points that come with the package, of one price."""
     points = []
     for kind in ("table", "images"):
         for family in FAMILIES:
@@ -182,7 +183,7 @@ def standard_error(values: Iterable[float]) -> float:
 
 
 def worth(
-    land: Landscape, rows: Rows, kind: str, count: int, *, price: float = PRICE, others: bool | None = None
+    land: Landscape, rows: Rows, kind: str, count: int, *, price: float = 0.0, others: bool | None = None
 ) -> tuple[list[float], list[float]]:
     """Return what `count` points of the other data sets are worth, in random trials of these rows, and cost.
 
@@ -215,7 +216,7 @@ def show_worth(land: Landscape, price: float) -> None:
                 print(f"| {kind} | {sources} | {name} | {len(rows)} | {trials} | {cost:.1f} |")
 
 
-def document(land: Landscape, price: float = PRICE) -> str:
+def document(land: Landscape) -> str:
     """Return the text of the file that comes with the package, a point a line."""
     about = land.about
     names = ", ".join(land.datasets)
@@ -223,8 +224,13 @@ def document(land: Landscape, price: float = PRICE) -> str:
         f"Learnt by python -m benchmarks.learn from benchmarks/landscape.npz of {about['made']}: "
         f"{len(land.points)} configurations on {names}. See benchmarks/LANDSCAPE.md."
     )
-    lines = ",\n".join(f"    {json.dumps(point)}" for point in shipped_points(land, price))
-    return f'{{\n  "provenance": {json.dumps(provenance)},\n  "points": [\n{lines}\n  ]\n}}\n'
+    points = {"points": shipped_points(land, 0.0), "quick_points": shipped_points(land, PRICE)}
+    lists = [f"  {json.dumps(name)}: [\n{_lines(found)}\n  ]" for name, found in points.items()]
+    return "{\n" + ",\n".join([f'  "provenance": {json.dumps(provenance)}', *lists]) + "\n}\n"
+
+
+def _lines(points: list[dict[str, Any]]) -> str:
+    return ",\n".join(f"    {json.dumps(point)}" for point in points)
 
 
 def main() -> None:
@@ -232,14 +238,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--landscape", type=Path, default=PACKED)
     parser.add_argument("--evaluate", action="store_true", help="print what points are worth on other data")
-    parser.add_argument("--price", type=float, default=PRICE, help="of the logarithm of the seconds")
+    parser.add_argument("--price", type=float, default=0.0, help="on the logarithm of the seconds, in --evaluate")
     parser.add_argument("-o", "--output", type=Path, default=OUTPUT)
     given = parser.parse_args()
     land = complete(load_landscape(given.landscape))
     if given.evaluate:
         show_worth(land, given.price)
     else:
-        given.output.write_text(document(land, given.price))
+        given.output.write_text(document(land))
 
 
 if __name__ == "__main__":

@@ -52,13 +52,15 @@ def given_points(spec: StudySpec) -> list[StartPoint]:
 def learnt_points(spec: StudySpec, *, is_table: bool) -> tuple[list[StartPoint], int]:
     """Return the first points that come with the package and fit a study, and how many of its optimizer do not.
 
-    None where the study does not ask for them. Points of another optimizer or schedule are not counted.
+    None where the study does not ask for them. Points of another optimizer or schedule are not counted. Where the
+    budget is in seconds the points are those that were quick as well as good.
     is_table: whether its data are a table; else they are images.
     """
     if spec.start != LEARNT:
         return [], 0
     kind, chosen, left_out = "table" if is_table else "images", list[StartPoint](), 0
-    for point in json.loads(_LEARNT_POINTS.read_text("utf-8"))["points"]:
+    name = "points" if spec.budget.seconds is None else "quick_points"
+    for point in json.loads(_LEARNT_POINTS.read_text("utf-8"))[name]:
         if point["kind"] != kind:
             continue
         found = fitted(point["params"], spec, LEARNT)

@@ -157,18 +157,18 @@ def test_points_are_worth_what_they_find_in_random_trials() -> None:
     assert costs == pytest.approx([1.0] * len(equal))
 
 
-def test_the_file_of_points_has_some_of_each_family_for_both_kinds() -> None:
+@pytest.mark.parametrize(("name", "price"), [("points", 0.0), ("quick_points", 0.6)])
+def test_the_file_of_points_has_some_of_each_family_for_both_kinds(name: str, price: float) -> None:
     land = drawn()
     written = json.loads(document(land))
-    assert written["points"] == shipped_points(land)
+    points = written[name]
+    assert points == shipped_points(land, price)
     assert "digits" in written["provenance"]
-    found = {
-        (point["kind"], point["params"]["optimizer"], point["params"]["schedule"]) for point in written["points"]
-    }
+    found = {(point["kind"], point["params"]["optimizer"], point["params"]["schedule"]) for point in points}
     assert found == {
         (kind, family.optimizer, family.schedule) for kind in ("images", "table") for family in FAMILIES
     }
-    assert not any("image_preprocessing" in point["params"] for point in written["points"])
+    assert not any("image_preprocessing" in point["params"] for point in points)
 
 
 # ---- the whole search ------------------------------------------------------------------------------------------

@@ -103,14 +103,15 @@ def vars_of_defaults() -> dict[str, Any]:
 # ---- those that come with the package ----
 
 
-def test_the_points_of_the_package_are_sound() -> None:
+@pytest.mark.parametrize("name", ["points", "quick_points"])
+def test_the_points_of_the_package_are_sound(name: str) -> None:
     assert POINTS["provenance"]
     for kind in ("table", "images"):
-        of_kind = [point["params"] for point in POINTS["points"] if point["kind"] == kind]
+        of_kind = [point["params"] for point in POINTS[name] if point["kind"] == kind]
         assert len(of_kind) >= starting_points.MOST
         for point in of_kind:
             TrainConfig(**point)
-    assert {point["kind"] for point in POINTS["points"]} == {"table", "images"}
+    assert {point["kind"] for point in POINTS[name]} == {"table", "images"}
 
 
 def learnt(points: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, tmp_path: Any, **changes: Any) -> Any:
@@ -143,6 +144,18 @@ def test_points_of_the_other_kind_of_data_do_not_count(monkeypatch: pytest.Monke
     for is_table, size in ((True, 5), (False, 6)):
         chosen, left_out = learnt_points(spec(start="learnt"), is_table=is_table)
         assert ([point.params["hidden_size"] for point in chosen], left_out) == ([size], 0)
+
+
+@pytest.mark.parametrize(("limit", "size"), [({}, 5), ({"total_epochs": 9}, 5), ({"seconds": 60.0}, 6)])
+def test_where_seconds_are_the_budget_points_are_those_that_were_quick(
+    limit: dict[str, Any], size: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    path = tmp_path / "points.json"
+    names = {"points": 5, "quick_points": 6}
+    path.write_text(json.dumps({name: [{"kind": "images", "params": sized(own)}] for name, own in names.items()}))
+    monkeypatch.setattr(starting_points, "_LEARNT_POINTS", path)
+    chosen, _ = learnt_points(spec(start="learnt", **limit), is_table=False)
+    assert [point.params["hidden_size"] for point in chosen] == [size]
 
 
 def test_a_study_that_does_not_ask_gets_none() -> None:
