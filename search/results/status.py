@@ -10,6 +10,7 @@ from mlpsearch.search.results.headline import Headline, headline
 from mlpsearch.search.results.openings import openings_of
 from mlpsearch.search.trials.ledger import Ledger, validation_accuracy
 from mlpsearch.search.trials.next_trial import origin_of
+from mlpsearch.search.trials.room import most_trials
 from mlpsearch.studies.record import StudyRecord, confirmation_of
 
 _MOST_REFUSED = 5  # that a status names
@@ -65,7 +66,8 @@ class StudyStatus:
     ended_by: what ended the search: its limit of "trials", "seconds", "total_epochs" or "patience"; or "space",
         where each point of it was tried; None while the search is not over.
     refused: the newest trials that somebody queued and that do not fit the study, with the reasons.
-    seconds: wall clock during which trials ran.  seconds_left: an estimate, None where there is nothing to go by.
+    seconds: wall clock during which trials ran.  seconds_left: an estimate, up to the limit that is reached first
+        (no trial counts beyond the points of a small space); None where there is nothing to go by.
     best: of the search; the headline may be of another trial.
     headline: the winner with its own figures, None where no trial is finished; then `trouble` says why, once the
         search is over.
@@ -127,7 +129,7 @@ def study_status(record: StudyRecord, ledger: Ledger) -> StudyStatus:
         epochs=record.counts.epochs(),
         seconds=round(seconds, 1),
         trials_per_minute=round(60 * rate, 2) if rate else None,
-        seconds_left=round(max(0, budget.trials - ended) / rate, 1) if rate and not complete else None,
+        seconds_left=_seconds_left(record, ended, seconds) if rate and not complete else None,
         best=_best(best, record),
         headline=first,
         trouble=str(no_winner(record, ledger)) if first is None and complete else "",
@@ -140,6 +142,18 @@ def study_status(record: StudyRecord, ledger: Ledger) -> StudyStatus:
         folds=record.spec.folds,
         ended_by=ledger.ended_by() if complete else None,
     )
+
+
+def _seconds_left(record: StudyRecord, ended: int, seconds: float) -> float:
+    """How long the rest takes at the pace so far. ended: trials, at least 1, in so many seconds, above 0."""
+    budget = record.budget
+    trials = budget.trials if record.plan is not None else most_trials(record)
+    left = [(trials - ended) * seconds / ended]
+    if budget.seconds is not None:
+        left.append(budget.seconds - seconds)
+    if budget.total_epochs is not None and (epochs := record.counts.epochs()):
+        left.append((budget.total_epochs - epochs) * seconds / epochs)
+    return round(max(0.0, min(left)), 1)
 
 
 def _confirming(record: StudyRecord) -> dict[str, int] | None:

@@ -59,6 +59,20 @@ def test_a_search_ends_once_each_point_was_tried_and_says_so(tmp_path: Path, sam
     assert USED_UP in [*study_lines(status)]
 
 
+@pytest.mark.parametrize(
+    ("limits", "left"), [({}, 4.0), ({"trials": 5}, 2.0), ({"seconds": 11.0}, 3.0), ({"total_epochs": 9}, 1.0)]
+)
+def test_the_time_left_is_up_to_the_limit_that_is_reached_first(
+    tmp_path: Path, limits: dict[str, Any], left: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = small(tmp_path, **limits)
+    for _ in range(4):  # of six points
+        work(record, claim(TrialQueue(record)))
+    monkeypatch.setattr(type(record.counts), "seconds", lambda _: 8.0)
+    monkeypatch.setattr(type(record.counts), "epochs", lambda _: 8)
+    assert study_status(record, Ledger(record)).seconds_left == left
+
+
 @pytest.mark.parametrize("trials", [5, 6])
 def test_a_budget_of_no_more_trials_than_points_ends_as_others_do(tmp_path: Path, trials: int) -> None:
     record = small(tmp_path, trials=trials)
