@@ -1,13 +1,13 @@
 """Starting points learnt from the landscape, and what they are worth on data they were not learnt on.
 
     python -m benchmarks.learn [--landscape FILE] [-o studies/spec/learnt_points.json]
-    python -m benchmarks.learn --evaluate [--price 0.6]
+    python -m benchmarks.learn --evaluate
 
-Writes the points that come with the package: for images and for tables, and for each optimizer and schedule
-that ready studies and `mlpsearch new` fix, the points that benchmarks/learning_points.py chooses among the
-configurations of that optimizer and schedule. They are chosen twice: by accuracy alone, for studies whose budget
-is in trials or epochs, and with a price on time, for those whose budget is in seconds. --evaluate leaves each
-data set out in turn and says how many random trials the points of the others are worth on it.
+Writes the points that come with the package: for images, for tables and for small tables, and for each optimizer
+and schedule that ready studies and `mlpsearch new` fix, the points that benchmarks/learning_points.py chooses
+among the configurations of that optimizer and schedule. They are chosen twice: by accuracy alone, for studies
+whose budget is in trials or epochs, and with a price on time, for those whose budget is in seconds. --evaluate
+leaves each data set out in turn and says how many random trials the points of the others are worth on it.
 """
 
 import argparse
@@ -21,13 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.landscape import BINS, PACKED, Landscape, load_landscape
-from benchmarks.learning_points import shares_at_least_as_good, starting_points
+from benchmarks.learning_points import nearness, shares_at_least_as_good, starting_points, worth_for_its_time
+from mlpsearch.studies.spec.starting_points import Kind, kind_of
 
 OUTPUT = Path(__file__).parents[1] / "studies" / "spec" / "learnt_points.json"
 COUNTS = (1, 3, 5)
-PRICE = 0.6  # of the logarithm of the seconds, where seconds are the budget
 _FAILED = 0.9  # the share of configurations that are at least as good
 SHIPPED = 6  # of each family and kind
+KINDS: tuple[Kind, ...] = ("table", "small table", "images")
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -88,26 +89,34 @@ def final_accuracy(land: Landscape) -> Floats:
     return means
 
 
-def learn(land: Landscape, rows: Rows, sources: "Sources", count: int, price: float = 0.0) -> Rows:
-    """Choose `count` of the rows by how good and how cheap they are on data sets, the best first.
+def learn(land: Landscape, rows: Rows, sources: "Sources", count: int, *, priced: bool = False) -> Rows:
+    """Choose `count` of the rows by how good they are on data sets, the best first.
 
-    price: of the logarithm of the seconds; 0 goes by accuracy alone.
+    priced: by how quick they are as well.
     """
-    shares = shares_at_least_as_good(final_accuracy(land)[rows])
-    kept = np.flatnonzero(shares[:, sources.must_not_fail].max(axis=1, initial=0.0) <= _FAILED)
-    shares = shares[kept][:, sources.places]
-    seconds = np.nanmean(land.seconds, axis=2)[rows[kept]][:, sources.places]
-    return rows[kept[starting_points(shares, np.log(seconds), count, price=price)]]
+    accuracy = final_accuracy(land)[rows]
+    worth = nearness(accuracy)
+    if priced:
+        worth = worth_for_its_time(accuracy, np.log(np.nanmean(land.seconds, axis=2)[rows]))
+    failed = shares_at_least_as_good(accuracy[:, sources.must_not_fail]) > _FAILED
+    kept = np.flatnonzero(~np.any(failed, axis=1))
+    return rows[kept[starting_points(worth[kept][:, sources.places], count)]]
 
 
-def shipped_points(land: Landscape, price: float) -> list[dict[str, Any]]:
-    """Return the points that come with the package, of one price."""
+def shipped_points(land: Landscape, *, priced: bool) -> list[dict[str, Any]]:
+    """Return the points that come with the package: those for trials and epochs, or those for seconds."""
     points = []
-    for kind in ("table", "images"):
+    for kind in KINDS:
         for family in FAMILIES:
-            chosen = learn(land, family.rows(land), sources_for(land, kind), SHIPPED, price)
+            chosen = learn(land, family.rows(land), sources_for(land, kind), SHIPPED, priced=priced)
             points += [{"kind": kind, "params": study_params(land.points[row], kind)} for row in chosen]
     return points
+
+
+def study_kinds(land: Landscape) -> list[Kind]:
+    """Return the kind that each data set is of, for starting points."""
+    rows = [data["training"] + data["validation"] for data in land.about["datasets"]]
+    return [kind_of(count, is_table=kind == "table") for count, kind in zip(rows, land.kinds, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,22 +131,23 @@ class Sources:
     must_not_fail: list[int]
 
 
-def sources_for(land: Landscape, kind: str, without: int | None = None, *, others: bool | None = None) -> Sources:
+def sources_for(land: Landscape, kind: Kind, without: int | None = None) -> Sources:
     """Return what points for a kind are learnt on: the data sets of the kind.
 
-    With the others as well, those of the kind are so often there that both weigh the same, and what fails on one
-    of the kind is not chosen, however good it is elsewhere.
+    There are few of images, so for these the tables count, too, but for small ones. The images are so often
+    there that both weigh the same, and what fails on one of them is not chosen, however good it is elsewhere.
+
     without: the number of a data set that is not among them.
-    others: by default, for images alone: there are few data sets of them.
     """
-    own = [place for place, found in enumerate(land.kinds) if found == kind and place != without]
-    rest = [place for place, found in enumerate(land.kinds) if found != kind]
-    if not (kind == "images" if others is None else others):
+    kinds = study_kinds(land)
+    own = [place for place, found in enumerate(kinds) if found == kind and place != without]
+    if kind != "images":
         return Sources(own, [])
+    rest = [place for place, found in enumerate(kinds) if found == "table"]
     return Sources(own * max(1, round(len(rest) / len(own))) + rest, own)
 
 
-def study_params(point: dict[str, Any], kind: str) -> dict[str, Any]:
+def study_params(point: dict[str, Any], kind: Kind) -> dict[str, Any]:
     """Return a configuration as fields of a study of that kind."""
     params = {name: _rounded(value) for name, value in point.items() if name != "image_preprocessing"}
     if kind == "images":
@@ -183,37 +193,38 @@ def standard_error(values: Iterable[float]) -> float:
 
 
 def worth(
-    land: Landscape, rows: Rows, kind: str, count: int, *, price: float = 0.0, others: bool | None = None
+    land: Landscape, rows: Rows, kind: Kind, count: int, *, priced: bool = False
 ) -> tuple[list[float], list[float]]:
     """Return what `count` points of the other data sets are worth, in random trials of these rows, and cost.
 
     Of each data set of the kind in turn. The cost is in mean trainings of these rows.
-    others: learn on data sets of the other kind as well; see sources_for.
     """
     equal, costs = [], []
     accuracy, seconds = final_accuracy(land), np.nanmean(land.seconds, axis=2)
-    for place in np.flatnonzero([own == kind for own in land.kinds]):
-        sources = sources_for(land, kind, int(place), others=others)
-        chosen = learn(land, rows, sources, count, price)
+    for place in np.flatnonzero([own == kind for own in study_kinds(land)]):
+        chosen = learn(land, rows, sources_for(land, kind, int(place)), count, priced=priced)
         equal.append(random_trials(accuracy[rows, place], accuracy[chosen, place].max()))
         costs.append(seconds[chosen, place].sum() / seconds[rows, place].mean())
     return equal, costs
 
 
-def show_worth(land: Landscape, price: float) -> None:
+def show_worth(land: Landscape) -> None:
     """Print what points are worth on data sets that they were not learnt on."""
     everything = np.arange(len(land.points))
     groups = [("all", everything), *((str(family), family.rows(land)) for family in FAMILIES)]
-    print("| data | learnt on | among | configurations | 1 point | 3 points | 5 points | cost of 5 |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-    for kind in ("table", "images"):
-        for others in (False, True):
-            for name, rows in groups:
-                found = [worth(land, rows, kind, count, price=price, others=others) for count in COUNTS]
-                trials = " | ".join(f"{geometric_mean(equal):.1f}" for equal, _ in found)
-                trials += f" (×{standard_error(found[-1][0]):.2f})"
-                sources, cost = "all kinds" if others else "its kind", geometric_mean(found[-1][1])
-                print(f"| {kind} | {sources} | {name} | {len(rows)} | {trials} | {cost:.1f} |")
+    counts = " | ".join(f"{count} point{'s' * (count > 1)}" for count in COUNTS)
+    print(f"| data | among | configurations | {counts} | cost | quick ones: {counts} | cost |")
+    print(f"| --- | --- | --- |{' --- |' * 2 * (1 + len(COUNTS))}")
+    for kind in KINDS:
+        for name, rows in groups:
+            cells = [_cells(land, rows, kind, priced=priced) for priced in (False, True)]
+            print(f"| {kind} | {name} | {len(rows)} | {' | '.join(cells)} |")
+
+
+def _cells(land: Landscape, rows: Rows, kind: Kind, *, priced: bool) -> str:
+    found = [worth(land, rows, kind, count, priced=priced) for count in COUNTS]
+    trials = " | ".join(f"{geometric_mean(equal):.1f}" for equal, _ in found)
+    return f"{trials} (×{standard_error(found[-1][0]):.2f}) | {geometric_mean(found[-1][1]):.1f}"
 
 
 def document(land: Landscape) -> str:
@@ -224,7 +235,7 @@ def document(land: Landscape) -> str:
         f"Learnt by python -m benchmarks.learn from benchmarks/landscape.npz of {about['made']}: "
         f"{len(land.points)} configurations on {names}. See benchmarks/LANDSCAPE.md."
     )
-    points = {"points": shipped_points(land, 0.0), "quick_points": shipped_points(land, PRICE)}
+    points = {name: shipped_points(land, priced=name == "quick_points") for name in ("points", "quick_points")}
     lists = [f"  {json.dumps(name)}: [\n{_lines(found)}\n  ]" for name, found in points.items()]
     return "{\n" + ",\n".join([f'  "provenance": {json.dumps(provenance)}', *lists]) + "\n}\n"
 
@@ -238,12 +249,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--landscape", type=Path, default=PACKED)
     parser.add_argument("--evaluate", action="store_true", help="print what points are worth on other data")
-    parser.add_argument("--price", type=float, default=0.0, help="on the logarithm of the seconds, in --evaluate")
     parser.add_argument("-o", "--output", type=Path, default=OUTPUT)
     given = parser.parse_args()
     land = complete(load_landscape(given.landscape))
     if given.evaluate:
-        show_worth(land, given.price)
+        show_worth(land)
     else:
         given.output.write_text(document(land))
 

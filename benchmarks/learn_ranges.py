@@ -25,7 +25,6 @@ from benchmarks.learn import (
     final_accuracy,
     geometric_mean,
     random_trials,
-    sources_for,
     standard_error,
 )
 from benchmarks.learning_points import shares_at_least_as_good
@@ -37,6 +36,11 @@ _SEARCHED = ("hidden_size", "learning_rate", "regularization", "depth", "dropout
 _LOGARITHMIC = ("hidden_size", "learning_rate", "regularization")
 _BEST, _AGREES = 0.15, 0.7
 _DRAWS = (5, 10, 25)
+
+
+def tables_of(land: Landscape) -> list[int]:
+    """Return the numbers of the data sets that are tables."""
+    return [place for place, kind in enumerate(land.kinds) if kind == "table"]
 
 
 def learnt_ranges(land: Landscape, rows: Rows, datasets: list[int]) -> Ranges:
@@ -82,9 +86,10 @@ def worth_of_ranges(
 
     ranges_of: from the numbers of the other tables to the ranges.
     """
+    tables = tables_of(land)
     accuracy, equal, sizes = final_accuracy(land), list[list[float]](), list[int]()
-    for place in sources_for(land, "table").places:
-        within = inside(land, rows, ranges_of(sources_for(land, "table", place).places))
+    for place in tables:
+        within = inside(land, rows, ranges_of([other for other in tables if other != place]))
         found = [expected_best(accuracy[within, place], draws) for draws in _DRAWS]
         equal.append([random_trials(accuracy[rows, place], best) for best in found])
         sizes.append(len(within))
@@ -109,7 +114,7 @@ def show(land: Landscape) -> None:
         before = equal if before is None else before
         cells = map(_cell, equal.T, before.T)
         print(f"| {name} | {np.mean(sizes):.0f} | {' | '.join(cells)} |")
-    tables = sources_for(land, "table").places
+    tables = tables_of(land)
     agreed = agreed_ranges(land, rows, tables)
     print("\nRanges of the best on all tables:")
     for name, (low, high) in learnt_ranges(land, rows, tables).items():

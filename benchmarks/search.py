@@ -30,7 +30,7 @@ from optuna.pruners import BasePruner, MedianPruner
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
-from benchmarks.learning_points import Array, narrower_ranges, shares_at_least_as_good, starting_points
+from benchmarks.learning_points import Array, narrower_ranges, nearness, starting_points, worth_for_its_time
 from benchmarks.search_problems import Point, Problem, hpobench, lcbench
 from mlpsearch.search.strategy.own_study import OwnHyperband
 from mlpsearch.search.strategy.pruners import make_pruner
@@ -50,7 +50,8 @@ class Row:
 
     points: how many starting points are tried first.
     ranges: whether the fields' ranges are those that were learnt, too.
-    price: of time, where points and ranges are learnt.
+    priced: whether time has a price where points and ranges are learnt; None: where seconds are the budget, as in
+        studies.
     before: in place of the product's pruner, one as it was configured earlier, from the epochs.
     """
 
@@ -58,7 +59,7 @@ class Row:
     pruner: str = "none"
     points: int = 0
     ranges: bool = False
-    price: float = 0.6
+    priced: bool | None = None
     before: Callable[[int], BasePruner] | None = None
 
 
@@ -73,7 +74,7 @@ OF_CURVES = {
     "none+points": Row(points=_POINTS),
     "halving+points": Row(pruner="halving", points=_POINTS),
     "leader+points": Row(pruner="leader", points=_POINTS),
-    "leader+unpriced-points": Row(pruner="leader", points=_POINTS, price=0.0),
+    "halving+priced-points": Row(pruner="halving", points=_POINTS, priced=True),
 }
 OF_TABLES = {
     "random": Row(sampler="random"),
@@ -81,8 +82,9 @@ OF_TABLES = {
     "auto": Row(sampler="auto"),
     "auto+points": Row(sampler="auto", points=_POINTS),
     "auto+points+ranges": Row(sampler="auto", points=_POINTS, ranges=True),
-    "auto+unpriced-points": Row(sampler="auto", points=_POINTS, price=0.0),
-    "auto+unpriced-points+ranges": Row(sampler="auto", points=_POINTS, ranges=True, price=0.0),
+    "auto+priced-points": Row(sampler="auto", points=_POINTS, priced=True),
+    "auto+unpriced-points": Row(sampler="auto", points=_POINTS, priced=False),
+    "auto+unpriced-points+ranges": Row(sampler="auto", points=_POINTS, ranges=True, priced=False),
 }
 
 
@@ -233,21 +235,24 @@ def speed_ups(problems: list[Problem], found: Array, budgets: tuple[int, ...]) -
     return results
 
 
-def learnt(problems: list[Problem], place: int, row: Row) -> tuple[Problem, list[Point]]:
+def learnt(problems: list[Problem], place: int, row: Row, unit: str) -> tuple[Problem, list[Point]]:
     """A problem in the ranges of a row, and its starting points: both as the other problems say.
 
     All problems have one pool of configurations. Ranges are widened to hold the points.
+    unit: of the budget.
     """
     problem, others = problems[place], problems[:place] + problems[place + 1 :]
     if not row.points:
         return problem, []
-    shares = shares_at_least_as_good(np.column_stack([other.scores for other in others]))
-    log_seconds = np.log(np.column_stack([other.seconds for other in others]))
-    chosen = starting_points(shares, log_seconds, row.points, price=row.price)
+    scores = np.column_stack([other.scores for other in others])
+    worth = nearness(scores)
+    if unit == "seconds" if row.priced is None else row.priced:
+        worth = worth_for_its_time(scores, np.log(np.column_stack([other.seconds for other in others])))
+    chosen = starting_points(worth, row.points)
     points = [problem.points[number] for number in chosen]
     if row.ranges:
         values = np.array([list(point.values()) for point in problem.points], dtype=np.float64)
-        ends = narrower_ranges(values, shares, log_seconds, price=row.price)
+        ends = narrower_ranges(values, worth)
         ends = np.column_stack(
             [
                 np.minimum(ends[:, 0], values[chosen].min(axis=0)),
@@ -273,7 +278,7 @@ def measure(problems: list[Problem], row: Row, seeds: int, spending: Spending) -
     """Run the searches of a row; each data set has seeds of its own."""
     found = []
     for place in range(len(problems)):
-        problem, points = learnt(problems, place, row)
+        problem, points = learnt(problems, place, row, spending.unit)
         found.append([incumbents(problem, row, points, 1_000 * place + seed, spending) for seed in range(seeds)])
     return speed_ups(problems, np.array(found), spending.budgets)
 

@@ -32,7 +32,7 @@ import tomli_w
 from sklearn.model_selection import train_test_split
 
 from benchmarks.landscape import load_landscape
-from benchmarks.learn import FAMILIES, SHIPPED, learn, sources_for, study_params
+from benchmarks.learn import FAMILIES, SHIPPED, learn, sources_for, study_kinds, study_params
 from mlpsearch.studies.spec.reading import parse_spec
 from mlpsearch.studies.spec.starting_points import MOST, distinct, fitted
 from mlpsearch.studies.spec.study import LEARNT
@@ -135,9 +135,11 @@ def _split(table: Table, data: Path, folder: Path) -> tuple[Path, Path]:
 def _without_own_points(text: str, name: str) -> str:
     """The text of a study file with starting points that its own table had no part in."""
     land, spec = load_landscape(), parse_spec(text, name)
-    sources = sources_for(land, "table", land.datasets.index(name))
+    place = land.datasets.index(name)
+    kind = study_kinds(land)[place]
+    sources = sources_for(land, kind, place)
     rows = [row for family in FAMILIES for row in learn(land, family.rows(land), sources, SHIPPED)]
-    points = [fitted(study_params(land.points[row], "table"), spec, LEARNT) for row in rows]
+    points = [fitted(study_params(land.points[row], kind), spec, LEARNT) for row in rows]
     start = [point.params for point in distinct(point for point in points if point is not None)][:MOST]
     lines = [line for line in text.splitlines() if not line.startswith("start = ")]
     return "\n".join([*lines, "", tomli_w.dumps({"start": start})])

@@ -5,10 +5,11 @@
 On each of six data sets of benchmarks/landscape_data.py, for each seed, a search goes on until a trial that ran
 to its last epoch has 99% of the validation accuracy that the best of 200 random full trials is expected to
 have. These are drawn from the landscape's configurations, of all optimizers and schedules, on the same rows.
+Each data set has seeds of its own: with the same one, searches of one space begin with the same points.
 The search's space is what the landscape has with Adam and one-cycle, as in study files of `mlpsearch new`.
 
     before    TPE; a pruner that compares with the median from half of the epochs on
-    pruner    TPE and the pruner `leader`
+    pruner    TPE and `halving`
     now       the same, and five starting points learnt on the other data sets first
 
 It goes through the product's sampler, pruner, nets and epoch loop, one trial after the other. A search that is
@@ -30,7 +31,16 @@ from optuna.trial import TrialState
 
 from benchmarks.landscape import EPOCHS, PACKED, Landscape, Loaded, add_places, load_landscape, places_of
 from benchmarks.landscape_data import find_source
-from benchmarks.learn import FAMILIES, complete, expected_best, geometric_mean, learn, sources_for, study_params
+from benchmarks.learn import (
+    FAMILIES,
+    complete,
+    expected_best,
+    geometric_mean,
+    learn,
+    sources_for,
+    study_kinds,
+    study_params,
+)
 from mlpsearch.models import build_net
 from mlpsearch.models.threads import limited_threads
 from mlpsearch.models.training import train
@@ -61,7 +71,6 @@ def space(kind: str, seed: int) -> StudySpec:
             "name": "whole-search",
             "net": "numpy",
             "seed": seed,
-            "pruner": "leader",
             "budget": {"trials": 1, "epochs": EPOCHS},
             "search": {
                 "hidden_size": {"low": 16, "high": 256, "log": True},
@@ -89,10 +98,11 @@ def target(land: Landscape, dataset: str) -> float:
 def points_without(land: Landscape, dataset: str, kind: str) -> list[Point]:
     """Return the starting points that the other data sets say."""
     place = land.datasets.index(dataset)
-    chosen = learn(land, FAMILIES[0].rows(land), sources_for(land, kind, place), POINTS)
+    own = study_kinds(land)[place]
+    chosen = learn(land, FAMILIES[0].rows(land), sources_for(land, own, place), POINTS)
     searched = space(kind, 0).search
     return [
-        {name: value for name, value in study_params(land.points[row], kind).items() if name in searched}
+        {name: value for name, value in study_params(land.points[row], own).items() if name in searched}
         for row in chosen
     ]
 
@@ -128,7 +138,7 @@ def epochs_needed(
 
 def search(data: Loaded, land: Landscape, way: str, seed: int, most: int) -> int:
     """Return the epochs that one search needs."""
-    spec = space(data.source.kind, seed)
+    spec = space(data.source.kind, 100 * land.datasets.index(data.source.name) + seed)
     pruner: BasePruner = make_pruner(spec)
     if way == "before":
         pruner = MedianPruner(n_startup_trials=5, n_warmup_steps=EPOCHS // 2)

@@ -22,7 +22,7 @@ from mlpsearch.studies.data.training import check_images, remarks_on
 from mlpsearch.studies.record import StudyRecord, confirmation_of
 from mlpsearch.studies.spec.dimensions import Table
 from mlpsearch.studies.spec.study import Confirm
-from mlpsearch.studies.study_data import find_spec, load_spec_data, source_of
+from mlpsearch.studies.study_data import find_spec, kind_of_data, load_spec_data, source_of
 
 
 class Ending(Table):
@@ -61,7 +61,7 @@ def submit(
     for remark in [*remarks, *remarks_on(images)]:
         tell(remark)
     record = create_or_resume(
-        url, spec, trials=trials, source=source_of(images, path), is_table=images.table is not None, tell=tell
+        url, spec, trials=trials, source=source_of(images, path), kind=kind_of_data(images), tell=tell
     )
     is_new = not any(record.counts.by_state().values())
     if is_new and spec.dataset in ("table", "arrays", "images"):

@@ -22,6 +22,7 @@ from mlpsearch.studies.record import (
 )
 from mlpsearch.studies.spec.reading import differences
 from mlpsearch.studies.spec.starting_points import (
+    Kind,
     StartPoint,
     distinct,
     given_points,
@@ -47,14 +48,14 @@ def create_or_resume(
     *,
     trials: int | None,
     source: dict[str, Any],
-    is_table: bool | None = None,
+    kind: Kind | None = None,
     tell: Callable[[str], None] = _nobody_listens,
 ) -> StudyRecord:
     """Return the study of this specification, making it where there is none.
 
     trials: how many trials it shall have in all; None for what the specification and earlier runs say.
     source: where its data are and their fingerprint.
-    is_table: whether these are a table, which decides what learnt points are for it; None: what its file says.
+    kind: of these, which decides what learnt points are for it; None: what its file says.
     tell: is told what a new study tries first.
     Raises StudyError where a study of this name has another specification or other data, or more trials begun,
     and where a study whose points a new one shall take over is of no use.
@@ -63,7 +64,7 @@ def create_or_resume(
     with exclusive(url):
         if spec.name not in study_names(storage):
             store = file_store_of(storage)
-            kind = spec.table_options is not None if is_table is None else is_table
+            kind = kind or ("images" if spec.table_options is None else "table")
             starts = {"starts": [asdict(point) for point in _starts(storage, spec, kind, tell)]}
             _create(storage, spec.name, spec, source, store, _whereabouts(store) | starts)
         record = load_study(storage, spec.name)
@@ -79,9 +80,9 @@ def create_or_resume(
     return record
 
 
-def _starts(storage: Storage, spec: StudySpec, is_table: bool, tell: Callable[[str], None]) -> list[StartPoint]:
+def _starts(storage: Storage, spec: StudySpec, kind: Kind, tell: Callable[[str], None]) -> list[StartPoint]:
     """What a new study tries first: the points of its file, of earlier studies, and those that were learnt."""
-    learnt, unfit = learnt_points(spec, is_table=is_table)
+    learnt, unfit = learnt_points(spec, kind)
     given = given_points(spec)
     points = given + distinct([*transferred_points(storage, spec), *learnt], beside=given)
     if spec.start != LEARNT and spec.transfer is None:

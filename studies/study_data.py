@@ -10,6 +10,7 @@ from mlpsearch.studies.data.training import TrainingData, load_training, own_cop
 from mlpsearch.studies.record import StudyRecord, load_study, study_names
 from mlpsearch.studies.spec import catalog
 from mlpsearch.studies.spec.messages import spec_error
+from mlpsearch.studies.spec.starting_points import Kind, kind_of
 from mlpsearch.studies.spec.study import StudySpec, misfits
 from mlpsearch.studies.storage.opening import exists, open_storage
 
@@ -84,6 +85,11 @@ def find_spec(study: str, url: str, data: str | None) -> tuple[StudySpec, Path |
     if path is None and spec.data and record is None:
         path = Path(spec.data)  # what the file says must be there; what a study remembers may be another machine's
     return spec, None if path is None else path.absolute()
+
+
+def kind_of_data(data: TrainingData) -> Kind:
+    """Return for which kind of data starting points were learnt that suit these."""
+    return kind_of(len(data.training) + len(data.validation), is_table=data.table is not None)
 
 
 def source_of(data: TrainingData, path: Path | None) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from mlpsearch.studies.files.base import FolderFiles
 from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.spec.study import StudySpec
 from mlpsearch.studies.spec.table_options import TableOptions
-from mlpsearch.studies.study_data import load_spec_data, source_of
+from mlpsearch.studies.study_data import kind_of_data, load_spec_data, source_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -112,7 +112,7 @@ def fit(rows: Rows, wanted: Wanted, folder: Path, url: str, *, keep: bool) -> Fo
     rows.table.write_parquet(path)
     spec = _specification(path, rows.options, wanted)
     data = load_spec_data(spec, path)
-    record = create_or_resume(url, spec, trials=None, source=source_of(data, path), is_table=True)
+    record = create_or_resume(url, spec, trials=None, source=source_of(data, path), kind=kind_of_data(data))
     try:
         if keep:
             _keep_rows(record, data, path)

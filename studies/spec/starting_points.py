@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from mlpsearch.studies.spec.dimensions import Choices, Dimension, Value, as_floa
 from mlpsearch.studies.spec.space import defaults_of
 from mlpsearch.studies.spec.study import LEARNT, StudySpec
 
+Kind = Literal["images", "table", "small table"]  # of data, for which points were learnt
+SMALL_TABLE = 1_000  # rows, without the test's, that a small table has at most
 MOST = 5  # points that a study takes over from elsewhere, of one kind
 GIVEN = "start"  # the origin of a point that the study file gives itself
 _LEARNT_POINTS = Path(__file__).with_name("learnt_points.json")
@@ -49,16 +51,23 @@ def given_points(spec: StudySpec) -> list[StartPoint]:
     return [StartPoint(GIVEN, dict(point)) for point in spec.points]
 
 
-def learnt_points(spec: StudySpec, *, is_table: bool) -> tuple[list[StartPoint], int]:
+def kind_of(rows: int, *, is_table: bool) -> Kind:
+    """Return for which kind of data points were learnt. rows: of training and validation."""
+    if not is_table:
+        return "images"
+    return "small table" if rows <= SMALL_TABLE else "table"
+
+
+def learnt_points(spec: StudySpec, kind: Kind) -> tuple[list[StartPoint], int]:
     """Return the first points that come with the package and fit a study, and how many of its optimizer do not.
 
     None where the study does not ask for them. Points of another optimizer or schedule are not counted. Where the
     budget is in seconds the points are those that were quick as well as good.
-    is_table: whether its data are a table; else they are images.
+    kind: of its data.
     """
     if spec.start != LEARNT:
         return [], 0
-    kind, chosen, left_out = "table" if is_table else "images", list[StartPoint](), 0
+    chosen, left_out = list[StartPoint](), 0
     name = "points" if spec.budget.seconds is None else "quick_points"
     for point in json.loads(_LEARNT_POINTS.read_text("utf-8"))[name]:
         if point["kind"] != kind:

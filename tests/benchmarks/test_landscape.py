@@ -16,6 +16,7 @@ from benchmarks.landscape_data import SOURCES
 from benchmarks.landscape_ranks import kept_by_halving, rank_correlations
 from benchmarks.learn import (
     FAMILIES,
+    KINDS,
     Sources,
     document,
     expected_best,
@@ -23,6 +24,7 @@ from benchmarks.learn import (
     random_trials,
     shipped_points,
     sources_for,
+    study_kinds,
     worth,
 )
 from benchmarks.whole_search import epochs_needed, space
@@ -37,7 +39,11 @@ def drawn(count: int = 60) -> Landscape:
     curves = np.sort(random.uniform(0.3, 0.9, (count, len(SOURCES), 2, EPOCHS)), axis=-1)
     curves += seconds[..., None] / 10_000
     names, kinds = [source.name for source in SOURCES], [source.kind for source in SOURCES]
-    return Landscape(points, names, kinds, curves, seconds, {"made": "2026-11-28", "seeds": [1, 2]})
+    rows = {"iris", "wine", "breast-cancer", "penguins", "vowel"}
+    sizes = [{"training": 90 if name in rows else 2_000, "validation": 10} for name in names]
+    return Landscape(
+        points, names, kinds, curves, seconds, {"made": "2026-11-28", "seeds": [1, 2], "datasets": sizes}
+    )
 
 
 # ---- configurations --------------------------------------------------------------------------------------------
@@ -114,7 +120,7 @@ def test_as_many_random_trials_are_expected_to_find_what_they_find() -> None:
 
 def test_points_for_a_data_set_are_not_learnt_from_it() -> None:
     land = drawn()
-    rows, others = FAMILIES[0].rows(land), sources_for(land, "table", without=5)
+    rows, others = FAMILIES[0].rows(land), sources_for(land, "small table", without=5)
     before = learn(land, rows, others, 5).tolist()
     land.accuracy[:, 5] = 1 - land.accuracy[:, 5]
     land.seconds[:, 5] = 1 / land.seconds[:, 5]
@@ -123,8 +129,8 @@ def test_points_for_a_data_set_are_not_learnt_from_it() -> None:
 
 def test_images_weigh_as_much_as_tables_where_points_are_for_images() -> None:
     land = drawn()
-    kinds = [land.kinds[place] for place in sources_for(land, "images", without=0).places]
-    assert kinds.count("images") == kinds.count("table")
+    kinds = [study_kinds(land)[place] for place in sources_for(land, "images", without=0).places]
+    assert (kinds.count("images"), kinds.count("table"), len(kinds)) == (4, 5, 9)  # two and five data sets
     assert 0 not in sources_for(land, "images", without=0).places
 
 
@@ -153,21 +159,19 @@ def test_points_are_worth_what_they_find_in_random_trials() -> None:
     land.accuracy[7, :, :, -1] = 1.0
     land.seconds[:] = 1.0
     equal, costs = worth(land, rows, "table", 1)
-    assert equal == pytest.approx([len(rows)] * land.kinds.count("table"))
+    assert equal == pytest.approx([len(rows)] * study_kinds(land).count("table"))
     assert costs == pytest.approx([1.0] * len(equal))
 
 
-@pytest.mark.parametrize(("name", "price"), [("points", 0.0), ("quick_points", 0.6)])
-def test_the_file_of_points_has_some_of_each_family_for_both_kinds(name: str, price: float) -> None:
+@pytest.mark.parametrize(("name", "priced"), [("points", False), ("quick_points", True)])
+def test_the_file_of_points_has_some_of_each_family_for_both_kinds(name: str, priced: bool) -> None:
     land = drawn()
     written = json.loads(document(land))
     points = written[name]
-    assert points == shipped_points(land, price)
+    assert points == shipped_points(land, priced=priced)
     assert "digits" in written["provenance"]
     found = {(point["kind"], point["params"]["optimizer"], point["params"]["schedule"]) for point in points}
-    assert found == {
-        (kind, family.optimizer, family.schedule) for kind in ("images", "table") for family in FAMILIES
-    }
+    assert found == {(kind, family.optimizer, family.schedule) for kind in KINDS for family in FAMILIES}
     assert not any("image_preprocessing" in point["params"] for point in points)
 
 

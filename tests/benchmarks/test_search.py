@@ -90,7 +90,7 @@ def test_no_trial_counts_that_ends_after_the_budget() -> None:
 
 def test_points_and_ranges_are_those_of_the_other_problems() -> None:
     one, other = problem("one"), problem("other")
-    narrow, points = learnt([replace(one, scores=-one.scores), other], 0, Row(points=1, ranges=True, price=0.0))
+    narrow, points = learnt([replace(one, scores=-one.scores), other], 0, Row(points=1, ranges=True), "epochs")
     assert points == [other.points[int(other.scores.argmax())]]
     rates = narrow.space["learning_rate"]
     assert 1e-4 < rates.low <= float(points[0]["learning_rate"]) <= rates.high < 1.0

@@ -10,11 +10,20 @@ from hypothesis import strategies as st
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.studies.spec import starting_points
 from mlpsearch.studies.spec.dimensions import FIELDS, fits, inside
-from mlpsearch.studies.spec.starting_points import StartPoint, fitted, given_points, learnt_points, summary
+from mlpsearch.studies.spec.starting_points import (
+    Kind,
+    StartPoint,
+    fitted,
+    given_points,
+    kind_of,
+    learnt_points,
+    summary,
+)
 from mlpsearch.studies.spec.study import StudySpec
 from tests.studies.specs import specs, values
 from tests.studies.stores import spec
 
+KINDS: dict[Kind, int] = {"images": 5, "table": 6, "small table": 7}
 RANGE = {"hidden_size": {"low": 4, "high": 16}, "learning_rate": {"low": 1e-3, "high": 0.1, "log": True}}
 POINTS = json.loads(starting_points._LEARNT_POINTS.read_text("utf-8"))
 
@@ -106,12 +115,12 @@ def vars_of_defaults() -> dict[str, Any]:
 @pytest.mark.parametrize("name", ["points", "quick_points"])
 def test_the_points_of_the_package_are_sound(name: str) -> None:
     assert POINTS["provenance"]
-    for kind in ("table", "images"):
+    for kind in KINDS:
         of_kind = [point["params"] for point in POINTS[name] if point["kind"] == kind]
         assert len(of_kind) >= starting_points.MOST
         for point in of_kind:
             TrainConfig(**point)
-    assert {point["kind"] for point in POINTS[name]} == {"table", "images"}
+    assert {point["kind"] for point in POINTS[name]} == KINDS.keys()
 
 
 def learnt(points: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, tmp_path: Any, **changes: Any) -> Any:
@@ -119,7 +128,7 @@ def learnt(points: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, tmp_pa
     listed = [{"kind": kind, "params": point} for point in points for kind in ("images", "table")]
     path.write_text(json.dumps({"provenance": "test", "points": listed}))
     monkeypatch.setattr(starting_points, "_LEARNT_POINTS", path)
-    return learnt_points(spec(start="learnt", **changes), is_table=False)
+    return learnt_points(spec(start="learnt", **changes), "images")
 
 
 def sized(size: int, **more: Any) -> dict[str, Any]:
@@ -138,12 +147,17 @@ def test_the_first_five_that_fit_are_taken_in_their_order(monkeypatch: pytest.Mo
 
 def test_points_of_the_other_kind_of_data_do_not_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     path = tmp_path / "points.json"
-    listed = [{"kind": "table", "params": sized(5)}, {"kind": "images", "params": sized(6)}]
+    listed = [{"kind": kind, "params": sized(size)} for kind, size in KINDS.items()]
     path.write_text(json.dumps({"provenance": "test", "points": listed}))
     monkeypatch.setattr(starting_points, "_LEARNT_POINTS", path)
-    for is_table, size in ((True, 5), (False, 6)):
-        chosen, left_out = learnt_points(spec(start="learnt"), is_table=is_table)
+    for kind, size in KINDS.items():
+        chosen, left_out = learnt_points(spec(start="learnt"), kind)
         assert ([point.params["hidden_size"] for point in chosen], left_out) == ([size], 0)
+
+
+def test_tables_of_up_to_a_thousand_rows_are_small() -> None:
+    assert [kind_of(rows, is_table=True) for rows in (5, 1_000, 1_001)] == ["small table", "small table", "table"]
+    assert [kind_of(rows, is_table=False) for rows in (5, 1_001)] == ["images", "images"]
 
 
 @pytest.mark.parametrize(("limit", "size"), [({}, 5), ({"total_epochs": 9}, 5), ({"seconds": 60.0}, 6)])
@@ -154,12 +168,12 @@ def test_where_seconds_are_the_budget_points_are_those_that_were_quick(
     names = {"points": 5, "quick_points": 6}
     path.write_text(json.dumps({name: [{"kind": "images", "params": sized(own)}] for name, own in names.items()}))
     monkeypatch.setattr(starting_points, "_LEARNT_POINTS", path)
-    chosen, _ = learnt_points(spec(start="learnt", **limit), is_table=False)
+    chosen, _ = learnt_points(spec(start="learnt", **limit), "images")
     assert [point.params["hidden_size"] for point in chosen] == [size]
 
 
 def test_a_study_that_does_not_ask_gets_none() -> None:
-    assert learnt_points(spec(), is_table=False) == ([], 0)
+    assert learnt_points(spec(), "images") == ([], 0)
 
 
 def test_the_points_of_the_file_are_kept_as_they_are() -> None:
