@@ -14,14 +14,17 @@ NETS = ("numpy", "torch")
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "12")
 
 
-def build_net(name: str, *, inputs: int, classes: int, config: "TrainConfig") -> "Net":
-    """Return the net of that name, one of NETS, freshly initialised; torch is imported only for its own."""
+def build_net(name: str, *, inputs: int, classes: int, config: "TrainConfig", compiled: bool = True) -> "Net":
+    """Return the net of that name, one of NETS, freshly initialised; torch is imported only for its own.
+
+    compiled: whether its steps shall be compiled where they can be.
+    """
     if name == "numpy":
         from mlpsearch.models.numpy_net.compiled_net import numpy_net
 
-        return numpy_net(inputs=inputs, classes=classes, config=config)
+        return numpy_net(inputs=inputs, classes=classes, config=config, compiled=compiled)
     if name != "torch":
         raise ValueError(f"net {name!r}: must be one of {', '.join(NETS)}")
-    from mlpsearch.models.torch_net.torch_mlp import TorchNet
+    from mlpsearch.models.torch_net.compiled_net import torch_net
 
-    return TorchNet(inputs=inputs, classes=classes, config=config)
+    return torch_net(inputs=inputs, classes=classes, config=config, compiled=compiled)

@@ -31,7 +31,8 @@ class Net(Protocol):
 
     learning_rate: of the next step; the epoch loop sets it.
     class_weights: factor on the loss of the rows of each class number; None for 1. The epoch loop sets it.
-    compiled: whether its steps are those of numpy_net/step.c: what they compute is the same.
+    compiled: whether its steps are those of numpy_net/step.c. The NumPy net's have the same bits; the torch net's
+        round otherwise than autograd's.
     weights: of each layer, (inputs, outputs), as trained; settable.
     biases: of each layer, (outputs,), as trained; settable.
     """

@@ -91,7 +91,7 @@ def trained_net(
     """
     preprocessing = preprocessing_of(arrays, config, columns)
     classes = len(arrays[f"bias.{config.depth - 1}"])
-    net = build_net(name, inputs=preprocessing.inputs, classes=classes, config=config)
+    net = build_net(name, inputs=preprocessing.inputs, classes=classes, config=config, compiled=False)
     net.load_parameters(arrays)
     return net, preprocessing
 

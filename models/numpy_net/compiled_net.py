@@ -32,10 +32,11 @@ _OF_NO_STEP = frozenset(
 )
 
 
-def numpy_net(*, inputs: int, classes: int, config: TrainConfig) -> NumpyNet:
-    """Return the net in NumPy, with compiled steps where there can be some."""
+def numpy_net(*, inputs: int, classes: int, config: TrainConfig, compiled: bool = True) -> NumpyNet:
+    """Return the net in NumPy, with compiled steps where there can be some; compiled: unless nobody wants them."""
     # A product with a side of 1 is no matrix product to NumPy, and has other bits.
-    if min(inputs, classes, config.hidden_size) > 1 and (found := functions()) is not None and agree(kind(config)):
+    compiled = compiled and min(inputs, classes, config.hidden_size) > 1
+    if compiled and (found := functions()) is not None and agree(kind(config)):
         return CompiledNet(inputs=inputs, classes=classes, config=config, functions=found)
     return NumpyNet(inputs=inputs, classes=classes, config=config)
 

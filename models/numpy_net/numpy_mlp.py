@@ -163,16 +163,17 @@ class NumpyNet:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return copies of all that the next step and the next prediction depend on, by name."""
-        state = self._arrays() | self._optimizer.state()
+        state = self.arrays() | self._optimizer.state()
         return {name: array.copy() for name, array in state.items()} | {"steps": np.array(self._steps)}
 
     def load_state(self, state: dict[str, NDArray[Any]]) -> None:
         """Take over what `state` returned, of a net of the same configuration."""
-        _load(self._arrays(), state)
+        _load(self.arrays(), state)
         self._optimizer.load_state(state)
         self._steps = int(state["steps"])
 
-    def _arrays(self) -> dict[str, Floats]:
+    def arrays(self) -> dict[str, Floats]:
+        """Return the arrays themselves that steps change and predictions need, by the names of `state`."""
         averaged = {} if self._averaged is None else self._averaged.named()
         averages = {f"average.{name}": array for name, array in averaged.items()}
         return self._trained.named() | averages | self._statistics()

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mlpsearch.models.arrays import Floats
 from mlpsearch.models.numpy_net.normalization import EPSILON
 
 
@@ -47,7 +48,7 @@ class MLP(nn.Module):
         activations = images
         for layer in range(len(self.linears) - 1):
             activations = torch.relu(self._hidden(layer, activations, fixed=True, measuring=measuring))
-        return self.linears[-1](activations)  # type: ignore[no-any-return]
+        return _exact_product(activations, self.linears[-1].weight, self.linears[-1].bias)
 
     def _hidden(self, layer: int, activations: Tensor, *, fixed: bool = False, measuring: bool = False) -> Tensor:
         """What goes into the ReLU of a hidden layer.
@@ -55,7 +56,7 @@ class MLP(nn.Module):
         fixed: exact products, and the means and variances of predictions, which measuring takes first.
         """
         linear = self.linears[layer]
-        product = nn.functional.linear if fixed else self._product
+        product = _exact_product if fixed else self._product
         if not self.gammas:
             return product(activations, linear.weight, linear.bias)
         outputs = product(activations, linear.weight, None)
@@ -77,6 +78,18 @@ class MLP(nn.Module):
             torch.backends.cudnn.enabled,
         )
 
+    def lie_in(self, arrays: dict[str, Floats]) -> None:
+        """Keep all parameters and statistics in these arrays of the CPU, by the names that files give them.
+
+        What is written there from now on is what the module has, and the other way round.
+        """
+        for i, layer in enumerate(self.linears):
+            layer.weight.data = torch.from_numpy(arrays[f"weight.{i}"]).t()
+            layer.bias.data = torch.from_numpy(arrays[f"bias.{i}"])
+        for kind, parameters in (("gamma", self.gammas), ("mean", self.means), ("variance", self.variances)):
+            for i, parameter in enumerate(parameters):
+                parameter.data = torch.from_numpy(arrays[f"{kind}.{i}"])
+
     def trained(self) -> dict[str, Tensor]:
         """The tensors that training changes, weights as (inputs, outputs), by the names that files give them."""
         named = {f"weight.{i}": layer.weight.data.t() for i, layer in enumerate(self.linears)}
@@ -91,6 +104,11 @@ class MLP(nn.Module):
         """The means and variances of batch normalisation in predictions, by the names that files give them."""
         named = {f"mean.{i}": mean.data for i, mean in enumerate(self.means)}
         return named | {f"variance.{i}": variance.data for i, variance in enumerate(self.variances)}
+
+
+def _exact_product(activations: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """nn.functional.linear with weights of one order in memory, on which its bits depend."""
+    return nn.functional.linear(activations, weight.contiguous(), bias)
 
 
 class _RoundedProduct(torch.autograd.Function):

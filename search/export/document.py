@@ -230,6 +230,7 @@ class Export(_Table):
     metric: by which it was chosen.  score: by that metric; None where it is accuracy.
     trial: of the search.  run: of its confirmation, where the net is from there.
     origin: where the trial's point is from (search/trials/next_trial.py); None in older exports.
+    compiled_steps: whether all of its training steps were (models.net.Net); False in older exports.
     command: trains it again.  weights_digest: models.weights.digest of what the weights file holds; None where the
         weights were not there.
     """
@@ -242,6 +243,7 @@ class Export(_Table):
     origin: _Text | None = None
     net: Literal["numpy", "torch"]
     threads: int = Field(ge=1, le=MOST_THREADS)
+    compiled_steps: bool = False
     command: _Text
     weights_digest: _Digest | None = None
     config: dict[str, Any]

@@ -99,6 +99,7 @@ def _export(record: StudyRecord, winner: Choice, path: Path) -> Export:
         origin=_origin(record, winner.trial),
         net=record.spec.net,
         threads=winner.threads,
+        compiled_steps=winner.compiled_steps,
         command=shlex.join(["mlpsearch", "train", path.name]),
         weights_digest=None if arrays is None else digest(arrays),
         config=asdict(winner.config),

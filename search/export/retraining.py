@@ -48,7 +48,13 @@ class Retraining:
         self._images = _load_images(export, data)
         self._preprocessing = statistics(self._images.training).preprocessing(self._config)
         inputs, classes = self._preprocessing.inputs, len(self._images.classes)
-        self._net = build_net(export.net, inputs=inputs, classes=classes, config=self._config)
+        self._net = build_net(
+            export.net,
+            inputs=inputs,
+            classes=classes,
+            config=self._config,
+            compiled=export.compiled_steps,
+        )
         self._accuracy = 0.0
 
     def epochs(self) -> Iterator[EpochResult]:
@@ -61,7 +67,9 @@ class Retraining:
 
     def comparison(self) -> Comparison:
         """Return how the net stands beside the exported one."""
-        now, then, exported = versions(), self._export.versions, self._export.weights_digest
+        now = versions() | self._steps(compiled=self._net.compiled)
+        then = self._export.versions | self._steps(compiled=self._export.compiled_steps)
+        exported = self._export.weights_digest
         weights = digest(prediction_arrays(self._net, self._preprocessing))
         return Comparison(
             validation_accuracy=self._accuracy,
@@ -73,6 +81,10 @@ class Retraining:
                 if now.get(name) != then.get(name)
             ],
         )
+
+    def _steps(self, *, compiled: bool) -> dict[str, str]:
+        """Who took them, where that changes bits."""
+        return {"steps": "compiled" if compiled else "by autograd"} if self._export.net == "torch" else {}
 
 
 def _validation(export: Export) -> float | None:

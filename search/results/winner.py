@@ -33,7 +33,7 @@ class Choice:
     trial: of the search.  run: of its confirmation, None where the net is the search's own.
     validation_score, validation_accuracy: that this very net reached, the first by the study's metric.
     data: split as it was for this net.  fold: of a study with folds, that which is its validation, from 0.
-    threads: that its matrix products used.
+    threads: that its matrix products used.  compiled_steps: whether all of its steps were compiled.
     """
 
     trial: int
@@ -43,6 +43,7 @@ class Choice:
     config: TrainConfig
     data: TrainingData
     threads: int
+    compiled_steps: bool
     fold: int | None
 
 
@@ -110,6 +111,7 @@ def with_net(
         config=suggest(trial, record.spec, seed=trial_seed(record.spec, trial)),
         data=data,
         threads=trial.user_attrs.get("threads", 1),
+        compiled_steps=trial.user_attrs.get("compiled_steps", False),
         fold=fold,
     )
     home = record if confirmation is None else confirmation_of(record)

@@ -41,12 +41,14 @@ class Progress:
     accuracies: validation accuracy after each epoch done.  seconds: of their training steps.
     threads: of their matrix products, 1 to MOST_THREADS; of those now, where nothing is done yet.
     scores: what is reported after each epoch done; the accuracies where nothing else is given.
+    compiled_steps: whether all steps were; None where nothing is done yet, and of versions that did not say so.
     """
 
     accuracies: list[float] = field(default_factory=list)
     seconds: float = 0.0
     threads: int = field(default_factory=threads.threads)
     scores: list[float] = field(default_factory=list)
+    compiled_steps: bool | None = None
 
     def __post_init__(self) -> None:
         if not (type(self.threads) is int and 1 <= self.threads <= threads.MOST_THREADS):

@@ -54,6 +54,11 @@ class FoldNets:
         self.nets = nets
         self.results: tuple[EpochResult, ...] = ()
 
+    @property
+    def compiled(self) -> bool:
+        """Whether their steps are compiled."""
+        return all(one.net.compiled for one in self.nets)
+
     def train(self, config: TrainConfig, *, epochs_done: int) -> Iterator[EpochResult]:
         """Train all nets for an epoch, yield the mean of their results, and so on; a diverged one is the last."""
         runs = [one.train(config, epochs_done) for one in self.nets]

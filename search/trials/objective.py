@@ -77,7 +77,11 @@ class Objective:
         nets = self._nets(trial, config)
         checkpoint = Checkpoint(self._files, trial.number, config)
         progress = checkpoint.restore(nets)
-        use_threads(progress.threads)  # those of its first attempt: with others it would be another net
+        # Threads and steps are those of its first attempt: with others it would be another net.
+        use_threads(progress.threads)
+        if progress.accuracies and nets.compiled and not progress.compiled_steps:
+            nets = self._without_compiled_steps(nets, trial, config)
+        progress.compiled_steps = nets.compiled
         report = _Reporter(trial, progress)
         done = len(progress.accuracies)
         pruned, diverged = False, ""
@@ -97,16 +101,21 @@ class Objective:
         first = nets.nets[0]
         return Outcome(first.net, first.preprocessing, config, progress.scores[-1], pruned, facts)
 
-    def _nets(self, trial: optuna.Trial, config: TrainConfig) -> FoldNets:
+    def _without_compiled_steps(self, nets: FoldNets, trial: optuna.Trial, config: TrainConfig) -> FoldNets:
+        others = self._nets(trial, config, compiled=False)
+        others.load_state(nets.state())
+        return others
+
+    def _nets(self, trial: optuna.Trial, config: TrainConfig, *, compiled: bool = True) -> FoldNets:
         """One for each fold; of a run that confirms, which trains one net, for its own."""
         planned = trial.user_attrs.get(PLANNED_FOLD)
         folds = range(len(self._data)) if planned is None else [int(planned)]
-        return FoldNets([self._net(fold, config) for fold in folds])
+        return FoldNets([self._net(fold, config, compiled=compiled) for fold in folds])
 
-    def _net(self, fold: int, config: TrainConfig) -> FoldNet:
+    def _net(self, fold: int, config: TrainConfig, *, compiled: bool) -> FoldNet:
         data, preprocessing = self._data[fold], self._statistics[fold].preprocessing(config)
         inputs, classes = preprocessing.inputs, len(data.classes)
-        net = build_net(self._spec.net, inputs=inputs, classes=classes, config=config)
+        net = build_net(self._spec.net, inputs=inputs, classes=classes, config=config, compiled=compiled)
         return FoldNet(net, preprocessing, data, self._metric)
 
 
@@ -122,7 +131,7 @@ def _facts(nets: FoldNets, config: TrainConfig, progress: Progress, metric: Metr
         "parameters": sum(math.prod(shape) for shape in shapes.values()),
         "seed": config.seed,
         "threads": threads(),
-        "compiled_steps": first.net.compiled,
+        "compiled_steps": progress.compiled_steps,
     }
     if len(nets.nets) > 1:
         facts[FOLD_ACCURACIES] = [result.validation_accuracy for result in nets.results]

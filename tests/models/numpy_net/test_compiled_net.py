@@ -14,26 +14,20 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from mlpsearch.models import build_net
 from mlpsearch.models.config import TABLE_PREPROCESSING, TrainConfig
 from mlpsearch.models.inputs.data import Column, Split
-from mlpsearch.models.inputs.preprocessing import Preprocessing
 from mlpsearch.models.net import Net
 from mlpsearch.models.numpy_net import compiled_net, compiled_step, compiler, numpy_functions, numpy_mlp
 from mlpsearch.models.numpy_net.compiled_net import CompiledNet
 from mlpsearch.models.numpy_net.loss import cross_entropy
 from mlpsearch.models.numpy_net.numpy_mlp import NumpyNet
 from mlpsearch.models.prediction import statistics
-from mlpsearch.models.training import EpochResult, train
+from mlpsearch.models.training import train
 from tests.models.blobs import blobs
 from tests.models.cases import EVERYTHING, OPTIMIZERS, OPTIONS, patiently
-
-REQUIRE = "MLPSEARCH_REQUIRE_COMPILED_STEPS"  # set where the tests shall fail rather than skip without them
-needs_compiled_steps = pytest.mark.skipif(
-    compiled_step.functions() is None, reason="no C compiler, or a NumPy without its own OpenBLAS"
-)
+from tests.models.compiled import REQUIRE, assert_same_states, bits, configurations, needs_compiled_steps, results
 
 
 def nets(config: TrainConfig, inputs: int = 12, classes: int = 3) -> tuple[CompiledNet, NumpyNet]:
@@ -42,45 +36,11 @@ def nets(config: TrainConfig, inputs: int = 12, classes: int = 3) -> tuple[Compi
     return compiled, NumpyNet(inputs=inputs, classes=classes, config=config)
 
 
-def bits(arrays: dict[str, NDArray[Any]]) -> dict[str, bytes]:
-    return {name: array.tobytes() for name, array in arrays.items()}
-
-
-def assert_same_states(one: Net, other: Net) -> None:
-    """Bit by bit; but one NaN is as good as another."""
-    mine, theirs = one.state(), other.state()
-    assert mine.keys() == theirs.keys()
-    for name, array in theirs.items():
-        np.testing.assert_array_equal(np.isnan(mine[name]), np.isnan(array), err_msg=name)
-        np.testing.assert_array_equal(mine[name], array, err_msg=name)
-        assert np.isnan(array).any() or mine[name].tobytes() == array.tobytes(), name
-
-
 def test_there_are_compiled_steps_where_they_are_required() -> None:
     assert compiled_step.functions() is not None or not os.environ.get(REQUIRE)
 
 
 # ---- the same bits -----------------------------------------------------------------------------------------
-
-shares = st.sampled_from([0.0, 0.3])
-configurations = st.builds(
-    TrainConfig,
-    hidden_size=st.integers(2, 70),
-    depth=st.integers(2, 4),
-    learning_rate=st.sampled_from([1e-3, 0.1, 30.0]),  # the last one diverges
-    regularization=st.sampled_from([0.0, 1e-3]),
-    optimizer=st.sampled_from(["sgd", "adam", "adamw"]),
-    momentum=st.sampled_from([0.0, 0.9]),
-    nesterov=st.booleans(),
-    weight_decay=st.sampled_from([0.0, 0.1]),
-    initialization=st.sampled_from(["he", "small"]),
-    batch_normalization=st.booleans(),
-    dropout=shares,
-    input_dropout=shares,
-    label_smoothing=st.sampled_from([0.0, 0.1]),
-    averaging=st.sampled_from([0.0, 0.99]),
-    seed=st.integers(0, 99),
-)
 
 
 @needs_compiled_steps
@@ -113,13 +73,6 @@ def test_large_products_and_sums_have_them_too(sizes: tuple[int, int, int, int])
     images, labels = random.standard_normal((rows, inputs)).astype(np.float32), random.integers(0, classes, rows)
     assert compiled.train_batch(images, labels) == reference.train_batch(images, labels)
     assert_same_states(compiled, reference)
-
-
-def results(
-    net: Net, training: Split, validation: Split, config: TrainConfig, preprocessing: Preprocessing, done: int = 0
-) -> list[EpochResult]:
-    runs = train(net, training, validation, config, preprocessing, epochs_done=done)
-    return [replace(result, seconds=0.0) for result in runs]
 
 
 PIXELS: dict[str, dict[str, Any]] = {

@@ -29,6 +29,7 @@ def test_what_a_document_holds(document: dict[str, Any]) -> None:
         "trial",
         "net",
         "threads",
+        "compiled_steps",
         "command",
         "weights_digest",
         "metric",
