@@ -1,9 +1,10 @@
-"""Microseconds of the NumPy net's training step, its batch included: compiled, in NumPy, and its products alone.
+"""Microseconds of a training step, its batch included: compiled, by NumPy or by autograd, and its products alone.
 
     OMP_NUM_THREADS=1 python -m benchmarks.step [--json] [--repeats 9]
 
-Processor time of whole epochs, each after the other in turns, one net at a time; medians. Both steps end with the
-same bits. It needs a machine that compiles steps: a C compiler, and NumPy from its own wheel.
+Processor time of whole epochs, each after the other in turns, one net at a time; medians. First comes a table of
+the NumPy net, then one of the net in PyTorch. The products are NumPy's. It needs a machine that compiles steps: one
+with a C compiler, NumPy from its own wheel, and no CUDA device.
 """
 
 import argparse
@@ -17,12 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from mlpsearch.models import build_net
+from mlpsearch.models import NETS, build_net
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.initialization import layer_sizes
 from mlpsearch.models.inputs.data import Split
 from mlpsearch.models.net import Net
-from mlpsearch.models.numpy_net.numpy_mlp import NumpyNet
 from mlpsearch.models.prediction import statistics as statistics_of
 from mlpsearch.models.threads import limited_threads
 
@@ -59,7 +59,7 @@ class Cell:
 
 
 _SGD: dict[str, Any] = {"optimizer": "sgd", "momentum": 0.9}
-CELLS = (
+_CELLS = (
     Cell(16, 16, rows=32, options=_SGD, name="SGD"),
     Cell(64, 16),
     Cell(64, 32),
@@ -76,25 +76,29 @@ CELLS = (
     Cell(3072, 100),
     Cell(3072, 1024, depth=3, rows=200, options=_SGD, name="SGD"),
 )
+CELLS = {
+    "numpy": _CELLS,
+    "torch": (*_CELLS, Cell(784, 100, options={"precision": "bfloat16"}, name="bfloat16")),
+}
 
 
-def measure(cell: Cell, repeats: int) -> dict[str, float]:
-    """Return the microseconds of a step, each way."""
+def measure(name: str, cell: Cell, repeats: int) -> dict[str, float]:
+    """Return the microseconds of a step of the net of that name, each way; compiled, only where it is."""
     config, training = cell.config(), _images(cell)
     preprocessing = statistics_of(training).preprocessing(config)
     sizes: dict[str, Any] = {"inputs": preprocessing.inputs, "classes": cell.classes, "config": config}
-    nets = {"compiled": build_net("numpy", **sizes), "numpy": NumpyNet(**sizes)}
+    nets = {how: build_net(name, **sizes, compiled=how == "compiled") for how in ("compiled", "written")}
     if not nets["compiled"].compiled:
-        raise SystemExit("this machine compiles no steps: no C compiler, or a NumPy without its own OpenBLAS")
-    ways = {name: _epochs(net, training, config, preprocessing) for name, net in nets.items()}
+        del nets["compiled"]
+    ways = {how: _epochs(net, training, config, preprocessing) for how, net in nets.items()}
     ways["products"] = _products(layer_sizes(preprocessing.inputs, cell.classes, config), cell.rows)
-    took: dict[str, list[float]] = {name: [] for name in ways}
+    took: dict[str, list[float]] = {how: [] for how in ways}
     for _ in range(repeats):
-        for name, way in ways.items():
+        for how, way in ways.items():
             started = time.process_time()
             steps = way()
-            took[name].append((time.process_time() - started) / steps)
-    return {name: 1e6 * statistics.median(seconds[1:]) for name, seconds in took.items()}
+            took[how].append((time.process_time() - started) / steps)
+    return {how: 1e6 * statistics.median(seconds[1:]) for how, seconds in took.items()}
 
 
 def _images(cell: Cell) -> Split:
@@ -147,19 +151,29 @@ def main() -> None:
     given = parser.parse_args()
     rows = []
     with limited_threads(1):
-        for cell in CELLS:
-            took = measure(cell, given.repeats)
-            shape = f"{cell.inputs:5} inputs, hidden {cell.hidden:4} × {cell.depth - 1}, batch {cell.rows:3}"
-            shape = f"{shape} {cell.name}"
-            rows.append({"cell": " ".join(shape.split()), **took, "ratio": took["numpy"] / took["compiled"]})
+        if not build_net("torch", inputs=2, classes=2, config=TrainConfig()).compiled:
+            raise SystemExit(
+                "this machine compiles no steps: no C compiler, a NumPy without its own OpenBLAS, or CUDA"
+            )
+        for name in NETS:
             if not given.json:
-                print(
-                    f"{shape:52} {took['numpy']:8.1f} → {took['compiled']:8.1f} µs: "
-                    f"×{rows[-1]['ratio']:.2f}; products {took['products']:8.1f}",
-                    flush=True,
-                )
+                print({"numpy": "The NumPy net", "torch": "The net in PyTorch"}[name], flush=True)
+            for cell in CELLS[name]:
+                took = measure(name, cell, given.repeats)
+                shape = f"{cell.inputs:5} inputs, hidden {cell.hidden:4} × {cell.depth - 1}, batch {cell.rows:3}"
+                shape = f"{shape} {cell.name}"
+                rows.append({"net": name, "cell": " ".join(shape.split()), **took})
+                if not given.json:
+                    print(f"{shape:52} {_times(took)}; products {took['products']:8.1f}", flush=True)
     if given.json:
         print(json.dumps(rows, indent=2))
+
+
+def _times(took: dict[str, float]) -> str:
+    written = took["written"]
+    if "compiled" not in took:
+        return f"{written:8.1f} µs, not compiled"
+    return f"{written:8.1f} → {took['compiled']:8.1f} µs: ×{written / took['compiled']:.2f}"
 
 
 if __name__ == "__main__":

@@ -7,10 +7,15 @@ from typing import Any
 import pytest
 from threadpoolctl import threadpool_info
 
+from mlpsearch.models import build_net
 from mlpsearch.models.errors import DataError
+from mlpsearch.models.prediction import prediction_arrays
+from mlpsearch.models.weights import digest
+from mlpsearch.search.export import retraining
 from mlpsearch.search.export.document import Export, read_export
 from mlpsearch.search.export.retraining import Comparison, Retraining
 from mlpsearch.studies.record import StudyRecord
+from tests.models.compiled import needs_compiled_steps
 from tests.search.export.conftest import Folder
 from tests.search.makers import NETS
 
@@ -20,20 +25,20 @@ def changed(export: Export, **changes: Any) -> Export:
 
 
 def retrain(export: Export) -> Comparison:
-    retraining = Retraining(export, None)
-    assert [result.epoch for result in retraining.epochs()] == [1, 2]
-    return retraining.comparison()
+    again = Retraining(export, None)
+    assert [result.epoch for result in again.epochs()] == [1, 2]
+    return again.comparison()
 
 
 @pytest.mark.parametrize("net", NETS)
 def test_a_net_is_trained_again_bit_by_bit(folder: Folder, finished: Callable[..., StudyRecord], net: str) -> None:
     export = read_export(folder(net))
     trial = finished(net).optuna_study().trials[export.trial]
-    retraining = Retraining(export, None)
-    reached = {result.epoch: result.validation_accuracy for result in retraining.epochs()}
+    again = Retraining(export, None)
+    reached = {result.epoch: result.validation_accuracy for result in again.epochs()}
     assert reached == trial.intermediate_values
     assert trial.value is not None
-    assert retraining.comparison() == Comparison(trial.value, trial.value, same_weights=True, differences=[])
+    assert again.comparison() == Comparison(trial.value, trial.value, same_weights=True, differences=[])
 
 
 def test_what_came_out_otherwise_is_found(folder: Folder) -> None:
@@ -61,6 +66,37 @@ def test_what_has_changed_since_is_listed(folder: Folder) -> None:
         f"numpy {export.versions['numpy']}, was 1.0",
         f"torch {export.versions['torch']}, was none",
     ]
+
+
+@needs_compiled_steps
+def test_a_net_in_pytorch_is_trained_by_the_steps_of_its_trial(folder: Folder) -> None:
+    """Compiled ones round otherwise than autograd's."""
+    export = read_export(folder("torch"))
+    assert export.compiled_steps
+    by_autograd = retrain(changed(export, compiled_steps=False))
+    assert (by_autograd.same_weights, by_autograd.differences) == (False, [])
+    digest_by_autograd = digest_of(changed(export, compiled_steps=False))
+    assert digest_by_autograd != export.weights_digest
+    older = {key: it for key, it in export.model_dump().items() if key != "compiled_steps"}
+    of_older = retrain(Export.model_validate(older | {"weights_digest": digest_by_autograd}))
+    assert (of_older.same_weights, of_older.differences) == (True, [])
+
+
+def digest_of(export: Export) -> str:
+    again = Retraining(export, None)
+    list(again.epochs())
+    return digest(prediction_arrays(again._net, again._preprocessing))
+
+
+@needs_compiled_steps
+@pytest.mark.parametrize(("net", "listed"), [("torch", ["steps by autograd, was compiled"]), ("numpy", [])])
+def test_steps_that_cannot_be_compiled_here_are_listed_where_that_changes_bits(
+    net: str, listed: list[str], folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export = read_export(folder(net))
+    monkeypatch.setattr(retraining, "build_net", lambda name, **how: build_net(name, **how | {"compiled": False}))
+    other = retrain(export)
+    assert (other.same_weights, other.differences) == (not listed, listed)
 
 
 def blas_threads() -> set[int]:

@@ -1,5 +1,6 @@
 """One trial: what it reports, how it ends, and that it goes on after an interruption as if there had been none."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ from mlpsearch.models.metrics import accuracy, predict_split
 from mlpsearch.models.prediction import prediction_arrays
 from mlpsearch.models.threads import threads, use_threads
 from mlpsearch.models.training import train
-from mlpsearch.models.weights import digest
+from mlpsearch.models.weights import digest, load_arrays, save_arrays
 from mlpsearch.search.strategy.pruners import make_pruner
 from mlpsearch.search.strategy.samplers import make_sampler
+from mlpsearch.search.trials import objective
 from mlpsearch.search.trials.checkpoints import Checkpoint
 from mlpsearch.search.trials.objective import Interrupted, Objective, Outcome
 from mlpsearch.search.trials.seeds import derived_seed, trial_seed
@@ -28,6 +30,7 @@ from mlpsearch.studies.data.training import TrainingData
 from mlpsearch.studies.files.base import FolderFiles
 from mlpsearch.studies.spec.space import suggest
 from mlpsearch.studies.spec.study import StudySpec
+from tests.models.compiled import needs_compiled_steps
 from tests.search.makers import NETS
 from tests.studies.stores import spec
 
@@ -115,6 +118,73 @@ def test_a_trial_is_the_training_run_of_its_configuration(
     assert reports.values == [(result.epoch, result.validation_accuracy) for result in results]
     for mine, theirs in zip(outcome.net.weights, own.weights, strict=True):
         np.testing.assert_array_equal(mine, theirs)
+
+
+def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine without a C compiler."""
+    monkeypatch.setattr(objective, "build_net", lambda name, **how: build_net(name, **how | {"compiled": False}))
+
+
+def in_two_parts(net: str, data: TrainingData, folder: Path, between: Callable[[], object]) -> Outcome:
+    """A trial that is interrupted after two epochs, and goes on."""
+    specification = spec_of(net)
+    study = study_of(specification)
+    trial = ask(study)
+    with pytest.raises(Interrupted):
+        Objective(specification, data, FolderFiles(folder))(trial, after(2))
+    between()
+    return Objective(specification, data, FolderFiles(folder))(optuna.Trial(study, trial._trial_id))
+
+
+def whole(net: str, data: TrainingData, folder: Path) -> Outcome:
+    specification = spec_of(net)
+    return Objective(specification, data, FolderFiles(folder))(ask(study_of(specification)))
+
+
+@needs_compiled_steps
+@pytest.mark.parametrize("net", NETS)
+def test_a_trial_that_began_without_compiled_steps_goes_on_without(
+    net: str, data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as elsewhere:
+        uncompiled(elsewhere)
+        expected = whole(net, data, tmp_path / "whole")
+        outcome = in_two_parts(net, data, tmp_path / "parts", elsewhere.undo)
+    assert digest_of(outcome) == digest_of(expected)
+    assert comparable(outcome) == comparable(expected)
+    assert outcome.facts["compiled_steps"] is False
+
+
+@needs_compiled_steps
+def test_so_does_one_that_a_version_without_them_began(
+    data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose checkpoint does not say."""
+
+    def forget() -> None:
+        (path,) = (tmp_path / "parts").rglob("*.safetensors")
+        arrays, metadata = load_arrays(path)
+        progress = {key: it for key, it in json.loads(metadata["progress"]).items() if key != "compiled_steps"}
+        save_arrays(path, arrays, metadata | {"progress": json.dumps(progress)})
+        elsewhere.undo()
+
+    with monkeypatch.context() as elsewhere:
+        uncompiled(elsewhere)
+        expected = whole("torch", data, tmp_path / "whole")
+        assert digest_of(in_two_parts("torch", data, tmp_path / "parts", forget)) == digest_of(expected)
+
+
+@needs_compiled_steps
+def test_a_trial_goes_on_where_there_are_no_compiled_steps_and_says_so(
+    data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome = in_two_parts("torch", data, tmp_path / "parts", lambda: uncompiled(monkeypatch))
+    assert (outcome.facts["epochs"], outcome.facts["compiled_steps"]) == (EPOCHS, False)
+    monkeypatch.undo()
+    expected = whole("torch", data, tmp_path / "whole")
+    assert expected.facts["compiled_steps"] is True
+    for mine, theirs in zip(outcome.net.weights, expected.net.weights, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-3)
 
 
 def test_the_facts_of_a_trial(data: TrainingData, tmp_path: Path) -> None:
