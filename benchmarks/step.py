@@ -3,8 +3,8 @@
     OMP_NUM_THREADS=1 python -m benchmarks.step [--json] [--repeats 9]
 
 Processor time of whole epochs, each after the other in turns, one net at a time; medians. First comes a table of
-the NumPy net, then one of the net in PyTorch. The products are NumPy's. It needs a machine that compiles steps: one
-with a C compiler, NumPy from its own wheel, and no CUDA device.
+the NumPy net, then one of the net in PyTorch. The products are NumPy's. It needs a machine that compiles steps: a
+C compiler, NumPy from its own wheel, and no CUDA device.
 """
 
 import argparse

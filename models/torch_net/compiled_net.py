@@ -27,10 +27,12 @@ from mlpsearch.models.inputs.data import Split
 from mlpsearch.models.inputs.preprocessing import Preprocessing
 from mlpsearch.models.numpy_net.compiled_net import kind, numpy_net
 from mlpsearch.models.numpy_net.numpy_mlp import NumpyNet
+from mlpsearch.models.threads import threads
 from mlpsearch.models.torch_net.torch_mlp import TorchNet
 
-# Of a larger net products take nearly all of a step, and torch shares what is left among its threads.
-_MOST_WEIGHTS = 1_000_000
+# Of larger nets products take nearly all of a step. Several threads share the rest as well where autograd trains,
+# and step.c has one thread: its optimiser takes about as long for so many weights as autograd's calls do.
+_MOST_WEIGHTS, _MOST_WEIGHTS_OF_THREADS = 1_000_000, 400_000
 # The names under which torch keeps what the NumPy net's optimisers call so.
 _MOMENTS = {"velocity": "momentum_buffer", "mean": "exp_avg", "square": "exp_avg_sq"}
 # As a share of an array's largest number. Both ways round to 6e-8, add up to 37 products, through three layers,
@@ -39,10 +41,14 @@ _TOLERANCE = 1e-4
 
 
 def torch_net(*, inputs: int, classes: int, config: TrainConfig, compiled: bool = True) -> TorchNet:
-    """Return the net in PyTorch, with compiled steps where there can be some, unless nobody wants them."""
+    """Return the net in PyTorch, with compiled steps where there can be some, unless nobody wants them.
+
+    It depends on the number of threads (models/threads.py) as well.
+    """
     sizes = layer_sizes(inputs, classes, config)
     weights = sum(fan_in * fan_out for fan_in, fan_out in pairwise(sizes))
-    if compiled and weights <= _MOST_WEIGHTS and config.precision == "float32" and not torch.cuda.is_available():
+    most = _MOST_WEIGHTS if threads() == 1 else _MOST_WEIGHTS_OF_THREADS
+    if compiled and weights <= most and config.precision == "float32" and not torch.cuda.is_available():
         trainer = numpy_net(inputs=inputs, classes=classes, config=config)
         if trainer.compiled and agree(kind(config)):
             return CompiledTorchNet(trainer, inputs=inputs, classes=classes, config=config)

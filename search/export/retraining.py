@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mlpsearch.models import build_net
 from mlpsearch.models.errors import DataError
@@ -48,13 +49,9 @@ class Retraining:
         self._images = _load_images(export, data)
         self._preprocessing = statistics(self._images.training).preprocessing(self._config)
         inputs, classes = self._preprocessing.inputs, len(self._images.classes)
-        self._net = build_net(
-            export.net,
-            inputs=inputs,
-            classes=classes,
-            config=self._config,
-            compiled=export.compiled_steps,
-        )
+        sizes: dict[str, Any] = {"inputs": inputs, "classes": classes, "config": self._config}
+        with limited_threads(export.threads):  # as it was built for its trial
+            self._net = build_net(export.net, **sizes, compiled=export.compiled_steps)
         self._accuracy = 0.0
 
     def epochs(self) -> Iterator[EpochResult]:

@@ -79,8 +79,8 @@ class Objective:
         progress = checkpoint.restore(nets)
         # Threads and steps are those of its first attempt: with others it would be another net.
         use_threads(progress.threads)
-        if progress.accuracies and nets.compiled and not progress.compiled_steps:
-            nets = self._without_compiled_steps(nets, trial, config)
+        if progress.accuracies and nets.compiled != progress.compiled_steps:
+            nets = self._rebuilt(nets, trial, config, compiled=bool(progress.compiled_steps))
         progress.compiled_steps = nets.compiled
         report = _Reporter(trial, progress)
         done = len(progress.accuracies)
@@ -101,8 +101,9 @@ class Objective:
         first = nets.nets[0]
         return Outcome(first.net, first.preprocessing, config, progress.scores[-1], pruned, facts)
 
-    def _without_compiled_steps(self, nets: FoldNets, trial: optuna.Trial, config: TrainConfig) -> FoldNets:
-        others = self._nets(trial, config, compiled=False)
+    def _rebuilt(self, nets: FoldNets, trial: optuna.Trial, config: TrainConfig, *, compiled: bool) -> FoldNets:
+        """Return nets in the same state, whose steps are compiled where they can be, or are not."""
+        others = self._nets(trial, config, compiled=compiled)
         others.load_state(nets.state())
         return others
 

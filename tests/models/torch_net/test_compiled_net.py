@@ -1,4 +1,4 @@
-"""Compiled steps of the net in PyTorch: near those of autograd, which trains wherever there are no compiled ones."""
+"""Compiled steps of the net in PyTorch: near those of autograd, which trains wherever there are none of them."""
 
 import copy
 import pickle
@@ -23,6 +23,7 @@ from mlpsearch.models.numpy_net import compiled_step, compiler
 from mlpsearch.models.numpy_net.compiled_net import kind
 from mlpsearch.models.numpy_net.numpy_mlp import NumpyNet
 from mlpsearch.models.prediction import statistics
+from mlpsearch.models.threads import limited_threads
 from mlpsearch.models.torch_net import compiled_net
 from mlpsearch.models.torch_net.compiled_net import CompiledTorchNet, agree, torch_net
 from mlpsearch.models.torch_net.torch_mlp import TorchNet
@@ -234,6 +235,14 @@ def test_autograd_trains_a_net_with_a_side_of_one(sizes: tuple[int, int, int]) -
 @pytest.mark.parametrize("changes", [{"precision": "bfloat16"}, {"hidden_size": 1000}])
 def test_autograd_trains_nets_of_low_precision_and_large_ones(changes: dict[str, Any]) -> None:
     assert type(net_here(**changes)) is TorchNet
+
+
+@needs_compiled_steps
+def test_autograd_trains_smaller_nets_too_where_several_threads_share_its_work() -> None:
+    assert net_here(hidden_size=800).compiled
+    with limited_threads(2):
+        assert not net_here(hidden_size=800).compiled
+        assert net_here(hidden_size=100).compiled
 
 
 @needs_compiled_steps
