@@ -1,6 +1,7 @@
 """The training configuration: everything that, with the data, decides what a training run computes."""
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from mlpsearch.models.errors import ConfigError
@@ -139,16 +140,21 @@ def effective(config: TrainConfig) -> TrainConfig:
 
     Two with the same seed train the same net where this makes them equal.
     """
-    unused = {
-        *(() if config.optimizer == "sgd" else ("momentum", "nesterov")),
-        *(() if config.momentum else ("nesterov",)),
-        *(() if config.optimizer == "adamw" else ("weight_decay",)),
-        *(() if config.schedule == "step" else ("learning_rate_decay",)),
-        *(() if config.preprocessing == "whiten" else ("components", "whitening_epsilon")),
-        *(() if config.preprocessing == "piecewise" else ("bins",)),
-    }
-    defaults: dict[str, Any] = {field.name: field.default for field in fields(config) if field.name in unused}
+    idle = unused(asdict(config))
+    defaults: dict[str, Any] = {field.name: field.default for field in fields(config) if field.name in idle}
     return replace(config, **defaults)
+
+
+def unused(values: Mapping[str, Any]) -> set[str]:
+    """Return the fields that do nothing beside the others. values: of all fields, by name."""
+    return {
+        *(() if values["optimizer"] == "sgd" else ("momentum", "nesterov")),
+        *(() if values["momentum"] else ("nesterov",)),
+        *(() if values["optimizer"] == "adamw" else ("weight_decay",)),
+        *(() if values["schedule"] == "step" else ("learning_rate_decay",)),
+        *(() if values["preprocessing"] == "whiten" else ("components", "whitening_epsilon")),
+        *(() if values["preprocessing"] == "piecewise" else ("bins",)),
+    }
 
 
 def check_value(name: str, value: Any) -> None:

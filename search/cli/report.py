@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 @own_data_option
 def report(study: str, output: Path | None, open_it: bool, storage: str | None) -> None:
     """Write a study's report: one HTML file with its plots, its winner and all openings of the test split."""
-    record = find_study(study, storage, read_only=True)
-    path = output or Path(f"{record.name}.html")
-    with err().status("making the report"):
+    with err().status("making the report"):  # before all else: it is what takes time
+        record = find_study(study, storage, read_only=True)
+        path = output or Path(f"{record.name}.html")
         from mlpsearch.search.report.study_report import write_report
 
         write_report(record, path)
@@ -63,23 +63,28 @@ def compare(studies: tuple[str, ...], output: Path | None, storage: str | None, 
     if as_json:
         print_json(asdict(comparison))
         return
-    out().print(_table(comparison))
-    for sentence in [*comparison.warnings, *comparison.findings]:
+    for sentence in [*comparison.findings, *comparison.warnings]:
         click.echo(sentence)
+    click.echo()
+    out().print(_table(comparison))
 
 
 def _table(comparison: "Comparison") -> "Table":
+    """The best value of a row is bold, and a row of equal values is dim."""
     from rich.table import Table
     from rich.text import Text
 
-    from mlpsearch.search.report.comparison import curves, rows
+    from mlpsearch.search.report.side_by_side import curves, rows
 
     table = Table(box=None, pad_edge=False)
     table.add_column("")
     for study in comparison.studies:
         table.add_column(Text(study.name))
-    for name, values in [*rows(comparison.studies), curves(comparison.studies)]:
-        table.add_row(Text(name), *map(Text, values))
+    for row in rows(comparison.studies):
+        cells = [Text(value, "bold" if place in row.best else "") for place, value in enumerate(row.values)]
+        table.add_row(Text(row.name), *cells, style="dim" if row.is_same else "")
+    name, bars = curves(comparison.studies)
+    table.add_row(Text(name), *map(Text, bars))
     return table
 
 

@@ -94,7 +94,7 @@ def _files_of_winner(record: StudyRecord, winner: Winner) -> dict[str, bytes]:
 
 
 def _figures(record: StudyRecord) -> dict[str, Any]:
-    from mlpsearch.search.report.figures import confusion, time_against_score
+    from mlpsearch.search.dashboard.figures import confusion, time_against_score
 
     winner = headline(record, Ledger(record))
     test = winner.test if winner else None

@@ -26,33 +26,44 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would compute what 
 
 
 def write_trials(record: StudyRecord, path: Path) -> None:
-    """Write one row a trial: number, state, value, hyperparameters, facts, times (UTC, ISO 8601), other facts.
+    """Write one row a trial, as `read_trials` has them; what a trial does not have is an empty cell.
 
-    origin: where the trial's point is from (search/trials/next_trial.py).
-    foreign: whether somebody added the trial with Optuna itself, or ended it, so that no worker trained it.
-    What a trial does not have is an empty cell. A text that a spreadsheet would take for a formula gets a '
-    before it. Raises ExportError for a file that cannot be written, or is not named as such a file is.
+    A text that a spreadsheet would take for a formula gets a ' before it. Raises ExportError for a file that
+    cannot be written, or is not named as such a file is.
     """
     if path.suffix.lower() != ".csv":
         raise ExportError(f"{path}: must end in .csv", path=path)
+    columns, trials = read_trials(record)
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow([_cell(column) for column in columns])
+    for trial in trials:
+        writer.writerow([_cell(trial.get(column)) for column in columns])
+    try:
+        write_atomically(path, text.getvalue().encode())
+    except OSError as error:
+        raise ExportError(f"{path}: cannot be written ({error.strerror})", path=path) from error
+
+
+def read_trials(record: StudyRecord) -> tuple[list[str], list[dict[str, Any]]]:
+    """Return the columns of a table of all trials, and a trial's values by them, by number.
+
+    The columns: number, state, value, hyperparameters, facts, times (UTC, ISO 8601), origin, foreign, other facts.
+    origin: where the trial's point is from (search/trials/next_trial.py).
+    foreign: whether somebody added the trial with Optuna itself, or ended it, so that no worker trained it.
+    """
     trials = record.optuna_study().get_trials(deepcopy=False)
     searched = list(distributions(record.spec))
     known = {"number", "state", "value", *searched, *_FACTS, *_TIMES, ATTEMPT, "origin", "foreign"}
     others = sorted({key for trial in trials for key, fact in trial.user_attrs.items() if _is_short(fact)} - known)
     columns = ["number", "state", "value", *searched, *_FACTS, *_TIMES, "origin", "foreign", *others]
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow([_cell(column) for column in columns])
+    found = []
     for trial in trials:
         is_foreign = _is_foreign(trial, record.own)
         is_tried = not is_foreign and trial.state != TrialState.WAITING
         origin = origin_of(trial, record.starts) if is_tried else None
-        values = {**_values(trial), "origin": origin, "foreign": is_foreign}
-        writer.writerow([_cell(values.get(column)) for column in columns])
-    try:
-        write_atomically(path, text.getvalue().encode())
-    except OSError as error:
-        raise ExportError(f"{path}: cannot be written ({error.strerror})", path=path) from error
+        found.append({**_values(trial), "origin": origin, "foreign": is_foreign})
+    return columns, found
 
 
 def _values(trial: FrozenTrial) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Two or more studies side by side, and what their test accuracies allow to say."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,25 +11,17 @@ from numpy.typing import NDArray
 from mlpsearch.models.errors import StudyError
 from mlpsearch.models.scores import ACCURACY, METRICS
 from mlpsearch.models.statistics import difference_interval
+from mlpsearch.search.report.side_by_side import common_items, rows, validation_of
 from mlpsearch.search.report.summary import StudySummary, summarize
 from mlpsearch.search.results.hits import kept_hits
 from mlpsearch.search.results.wording import (
-    duration,
-    interval,
     items,
     known_images,
-    mean_and_deviation,
-    percent,
     points,
-    score,
-    short,
-    tested_score,
 )
 from mlpsearch.studies.record import StudyRecord
 
 _ERROR = 0.05  # how often all intervals of a comparison together may miss the truth
-_BARS = "▁▂▃▄▅▆▇█"
-_MOST_BARS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,100 +70,11 @@ def compare(records: Sequence[StudyRecord]) -> Comparison:
     return Comparison(studies, findings + _findings(tested), _warnings(studies))
 
 
-def rows(studies: Sequence[StudySummary]) -> list[tuple[str, list[str]]]:
-    """Return what a table shows: the name of each row, and its text for each study."""
-    params = dict.fromkeys(name for study in studies for name in study.params)
-    metrics, ends = {study.metric for study in studies}, "its 95% interval"
-    others = metrics - {ACCURACY.name}
-    by_metric: list[tuple[str, Callable[[StudySummary], str]]] = [
-        ("test by that metric ± sd", _score),
-        (ends, _ends_of_score),
-    ]
-    cells: list[tuple[str, Callable[[StudySummary], str]]] = [
-        ("net", lambda study: study.net),
-        ("data", lambda study: study.dataset),
-        ("trials (finished, pruned, failed)", _trials),
-        *([("metric", lambda study: METRICS[study.metric].title)] if others else []),
-        ("best validation of the search", lambda study: score(study.search_best, METRICS[study.metric])),
-        ("confirmed validation ± sd", _confirmed),
-        ("selection bias" if others else "selection bias, points", _bias),
-        *(by_metric if others else []),
-        ("test accuracy ± sd" if others else "test ± sd", _test),
-        (ends, lambda study: interval(study.test["interval"]) if study.test else "–"),
-        ("winner", lambda study: "–" if study.winner is None else f"trial {study.winner}"),
-        *((name, lambda study, name=name: _known(short, study.params.get(name))) for name in params),
-        ("parameters", lambda study: _known("{:,}".format, study.parameters)),
-        ("time of the winner", lambda study: _known(duration, study.winner_seconds)),
-        (f"{_common(studies)} a second", lambda study: _known("{:,}".format, study.images_per_second)),
-        ("time of the search", lambda study: duration(study.seconds)),
-    ]
-    return [(name, [cell(study) for study in studies]) for name, cell in cells]
-
-
-def curves(studies: Sequence[StudySummary]) -> tuple[str, list[str]]:
-    """Return one more row for a terminal: the winners' validation scores by epoch as lines of bars.
-
-    One scale for all, so that they can be compared, where they have one metric.
-    """
-    metric, *others = {METRICS[study.metric] for study in studies}
-    scales = [study.curve or [0.0] for study in studies]
-    if others:
-        bars = [_sparkline(one.curve, min(scale), max(scale)) for one, scale in zip(studies, scales, strict=True)]
-        return "validation by epoch, each on its own scale", [line or "–" for line in bars]
-    values = [value for study in studies for value in study.curve] or [0.0]
-    low, high = min(values), max(values)
-    lowest, highest = (percent(end, 0) if metric.is_percentage else score(end, metric) for end in (low, high))
-    bars = [_sparkline(study.curve, low, high) for study in studies]
-    return f"validation by epoch, {lowest} – {highest}", [line or "–" for line in bars]
-
-
-def _trials(study: StudySummary) -> str:
-    counts = study.trials
-    ended = counts["finished"] + counts["pruned"]
-    return f"{ended}/{study.budget} ({counts['finished']}, {counts['pruned']}, {counts['failed']})"
-
-
-def _confirmed(study: StudySummary) -> str:
-    return mean_and_deviation(study.confirmed_mean, study.confirmed_deviation, METRICS[study.metric])
-
-
-def _bias(study: StudySummary) -> str:
-    metric = METRICS[study.metric]
-    return _known(points if metric.is_percentage else lambda bias: score(bias, metric), study.selection_bias)
-
-
-def _score(study: StudySummary) -> str:
-    return "–" if study.test is None else tested_score(study.test)
-
-
-def _ends_of_score(study: StudySummary) -> str:
-    return "–" if study.test is None else interval(study.test["score_interval"], METRICS[study.metric])
-
-
-def _test(study: StudySummary) -> str:
-    if study.test is None:
-        return "–"
-    spread = mean_and_deviation(study.test["accuracy"], study.test.get("deviation"))
-    opening = study.test["opening"]
-    return f"{spread} (opening {opening})" if opening > 1 else spread
-
-
-def _known(write: Callable[[Any], str], value: Any) -> str:
-    return "–" if value is None else write(value)
-
-
-def _sparkline(values: Sequence[float], low: float, high: float) -> str:
-    """The values as a line of bars; low and high are the ends of the scale."""
-    count, steps = min(len(values), _MOST_BARS), len(_BARS) - 1
-    shown = [values[(place + 1) * len(values) // count - 1] for place in range(count)]  # evenly, and the last
-    return "".join(_BARS[round(steps * (value - low) / ((high - low) or 1))] for value in shown)
-
-
 def _warnings(studies: Sequence[StudySummary]) -> list[str]:
-    found, what = [], _common(studies)
+    found, what = [], common_items(studies)
     if len({study.fingerprint for study in studies}) > 1:
         found.append(f"They were trained on different {what}: their accuracies cannot be compared.")
-    elif len({_validation(study) for study in studies}) > 1:
+    elif len({validation_of(study) for study in studies}) > 1:
         found.append(
             f"They split off different validation {what}: their validation accuracies cannot be compared."
         )
@@ -181,16 +84,6 @@ def _warnings(studies: Sequence[StudySummary]) -> list[str]:
     if len({study.metric for study in studies}) > 1:
         found.append("They were searched by different metrics, so only their accuracies are compared.")
     return found + [f"{study.name}: {study.remark}." for study in studies if study.remark]
-
-
-def _common(studies: Sequence[StudySummary]) -> str:
-    kinds = {items(study.dataset) for study in studies}
-    return kinds.pop() if len(kinds) == 1 else "images or rows"
-
-
-def _validation(study: StudySummary) -> tuple[object, ...]:
-    """What decides which images trials are judged by, of the same images in all."""
-    return study.validation, study.folds, study.validation_folder or study.split_seed
 
 
 def _findings(tested: list[_Tested]) -> list[str]:
@@ -253,7 +146,7 @@ def write_comparison(comparison: Comparison, path: Path) -> None:
     from mlpsearch.search.report.page import Plot, refuse_other_endings, render, write_page
 
     refuse_other_endings(path)  # before the work
-    plot = Plot("", winners_curves(comparison.studies), _curves_note(comparison.studies), height=420)
+    plot = Plot("", winners_curves(comparison.studies), _curves_note(comparison.studies))
     page = render(
         "compare.html",
         studies=comparison.studies,

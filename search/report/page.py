@@ -1,22 +1,16 @@
-"""The pages: templates filled with what is known of studies, each one file that needs no other.
+"""The pages: templates filled with what is known of studies, each one file that needs no other, and no script.
 
-Whatever comes from a storage is untrusted. Jinja2 escapes it in the markup, plots are JSON in which no tag can
-begin, and the page's policy lets no script run but the two that belong to it.
+Whatever comes from a storage is untrusted. Jinja2 and MarkupSafe escape it, and the page's policy lets no script
+run.
 """
 
-import base64
-import hashlib
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import plotly.graph_objects as go
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from mlpsearch.models.errors import ReportError
 from mlpsearch.models.paths import write_atomically
@@ -45,40 +39,22 @@ _WORDING = (
 )
 
 
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """A figure on a page.
+    """A chart on a page.
 
-    title, note: what it shows; may be empty.  height: in pixels.  half: whether two stand side by side.
+    title, note: what it shows; may be empty.  half: whether two stand side by side.
+    wide: whether a phone shows a part of it at a time.
     """
 
     title: str
-    figure: go.Figure
+    drawing: Markup
     note: str = ""
-    height: int = 360
     half: bool = False
-
-    @property
-    def json(self) -> Markup:
-        """The figure as JSON for a script element, in which no tag can begin."""
-        document = json.loads(self.figure.to_json())
-        document["layout"] = {**document["layout"], "template": _TEMPLATE, "height": self.height}
-        document["layout"].pop("title", None)  # the page has its own
-        return Markup(json.dumps(document).replace("<", "\\u003c"))  # noqa: S704 - no tag can begin in it
-
-
-_AXIS = {"gridcolor": "#dde2e6", "zeroline": False, "automargin": True, "exponentformat": "none"}
-_TEMPLATE: dict[str, Any] = {
-    "layout": {
-        "font": {"family": "system-ui, sans-serif", "size": 12, "color": "#333a40"},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "margin": {"l": 8, "r": 8, "t": 16, "b": 8},
-        "xaxis": _AXIS,
-        "yaxis": _AXIS,
-        "legend": {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom"},
-    }
-}
+    wide: bool = False
 
 
 def render(template: str, **values: Any) -> bytes:
@@ -88,9 +64,8 @@ def render(template: str, **values: Any) -> bytes:
     )
     environment.globals |= {
         **{function.__name__: function for function in _WORDING},
-        "style": _own("style.css"),
-        "scripts": _scripts(),
-        "policy": _policy(),
+        "style": Markup((_TEMPLATES / "style.css").read_text("utf-8")),  # noqa: S704 - nothing of a study's
+        "policy": _POLICY,
         "now": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     return environment.get_template(template).render(**values).encode()
@@ -109,20 +84,3 @@ def write_page(path: Path, page: bytes) -> None:
         write_atomically(path, page)
     except OSError as error:
         raise ReportError(f"{path}: cannot be written ({error.strerror})", path=path) from error
-
-
-@cache
-def _scripts() -> tuple[Markup, Markup]:
-    """Plotly, and what draws the plots with it."""
-    return Markup(get_plotlyjs()), _own("plots.js")  # noqa: S704 - nothing of a study's
-
-
-def _own(name: str) -> Markup:
-    return Markup((_TEMPLATES / name).read_text("utf-8"))  # noqa: S704 - nothing of a study's
-
-
-def _policy() -> str:
-    """The content security policy: these scripts by their hashes, and nothing from elsewhere."""
-    hashes = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in _scripts())
-    scripts = " ".join(f"'sha256-{digest}'" for digest in hashes)
-    return f"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src {scripts}"

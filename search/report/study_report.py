@@ -4,53 +4,71 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
-import plotly.graph_objects as go
 import tomli_w
+from markupsafe import Markup
 from optuna.trial import FrozenTrial, TrialState
 
 from mlpsearch.models.errors import MlpsearchError
 from mlpsearch.models.scores import ACCURACY, Metric
 from mlpsearch.search.export.versions import versions
 from mlpsearch.search.report import figures
+from mlpsearch.search.report.classes import MOST_ROWS, ClassAccuracy, class_accuracies
+from mlpsearch.search.report.columns import Judgement, judge
 from mlpsearch.search.report.efficiency_lines import efficiency_lines
 from mlpsearch.search.report.mistakes import Mistake, most_confident_mistakes
-from mlpsearch.search.report.optuna_figures import OptunaFigures
 from mlpsearch.search.report.page import Plot, refuse_other_endings, render, write_page
 from mlpsearch.search.report.pictures import data_uri, first_layer_picture
+from mlpsearch.search.report.search_figures import FEWEST_FINISHED, SearchFigures
 from mlpsearch.search.report.summary import StudySummary, summarize
-from mlpsearch.search.report.table_plots import TablePlots, matrix_height, table_plots
+from mlpsearch.search.report.table_plots import TablePlots, matrix_plot, table_plots
+from mlpsearch.search.report.take import commands
+from mlpsearch.search.report.trials import trial_table
 from mlpsearch.search.results.confirmation import last_confirmation
 from mlpsearch.search.results.openings import openings_of
 from mlpsearch.search.results.winner import Winner, load_winner
-from mlpsearch.search.results.wording import NETS, duration, items, moment
+from mlpsearch.search.results.wording import NETS, duration, items, moment, score
 from mlpsearch.search.strategy.own_study import OwnStudy
 from mlpsearch.studies.record import StudyRecord
 
-_IMPORTANCES = "How much each decides whether a trial is among the best (PED-ANOVA); all add up to 1."
-_PARALLEL = "A line a finished trial: the stronger its colour, the better."
-_SLICES = "Validation {} by each hyperparameter; the stronger a colour, the later the trial."
+_IMPORTANCES = (
+    "By PED-ANOVA: how far each sets the best quarter of the finished trials, those of the {} validation {}, "
+    "apart from all of them; all add up to 1. It says where good trials lie, not what makes a trial bad."
+)
+_TOO_FEW = (
+    "Not shown yet, nor are contours: they are from {} finished trials on, and there are {}. PED-ANOVA, which "
+    "tells what sets the best quarter apart, needs five trials in it; of fewer points most of a contour would be "
+    "made up."
+)
+_PARALLEL = "A line a finished trial: the stronger its colour, the better its rank."
+_SLICES = "Validation {} by each hyperparameter; the stronger a colour, the later the trial.{}"
+_CONTOURS = (
+    "Pairs of the {}. A point is a finished trial; colours are ranks, the stronger the better, and between the "
+    "points they are made up from three points around."
+)
 _CURVES = "A line a trial; pruned ones end where they were stopped."
 _TIMED = "Seconds of training, on a logarithmic scale."
 _BEST_BY_EPOCHS = "The best finished trial so far, by the epochs that all trials together had taken."
-_WIDE = "wide"
 _MOST_MISTAKES = 18
 _MOST_FAILED = 20
-_FEW_CLASSES = 5  # that fit a phone
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Plots under one heading.
-
-    kind: "wide" for those that a phone shows a part of at a time.  lines: sentences above the plots.
-    """
+    """Plots under one heading. lines: sentences above the plots."""
 
     id: str
     title: str
     note: str
     plots: list[Plot]
-    kind: str = ""
     lines: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class ClassView:
+    """How good the winner's nets are at each class; note says which nets, and on what."""
+
+    rows: list[ClassAccuracy]
+    note: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +97,10 @@ def report_page(record: StudyRecord) -> bytes:
     trials = record.own_trials()
     study = summarize(record, trials)
     winner, trouble = _winner(record) if study.winner is not None else (None, "")
-    sections = _sections(record, study, trials, winner)
+    judged = judge(winner) if winner is not None else None
+    sections = _sections(record, study, trials, winner, judged)
     net = _net_view(winner, trouble)
+    classes = _class_view(study, winner, judged)
     confirmation = last_confirmation(record)
     return render(
         "report.html",
@@ -88,14 +108,18 @@ def report_page(record: StudyRecord) -> bytes:
         net_name=NETS[study.net],
         data_name=_data_name(record),
         ended=study.trials["finished"] + study.trials["pruned"],
-        contents=_contents(study, sections, net),
+        contents=_contents(study, sections, net, classes),
         sections=sections,
+        classes=classes,
+        table=trial_table(record),
+        commands=commands(record, study) if study.winner is not None else [],
         test=study.test,
         reported=confirmation and confirmation.result,
         metric=record.metric,
         is_accuracy=record.metric is ACCURACY,
         search_best=confirmation and confirmation.search_best,
         tests=openings_of(record),
+        evaluate=record.command("evaluate"),
         net=net,
         failed=_failed(trials),
         refused=record.counts.refused(_MOST_FAILED),
@@ -113,43 +137,83 @@ def _winner(record: StudyRecord) -> tuple[Winner | None, str]:
 
 
 def _sections(
-    record: StudyRecord, study: StudySummary, trials: list[FrozenTrial], winner: Winner | None
+    record: StudyRecord,
+    study: StudySummary,
+    trials: list[FrozenTrial],
+    winner: Winner | None,
+    judged: Judgement | None,
 ) -> list[Section]:
     metric = record.metric
-    optuna = OptunaFigures(OwnStudy(record), list(record.spec.search), metric)
-    search = [
-        _plot(optuna.history(), "Optimisation history", "Each finished trial, and the best so far."),
-        _plot(_curves(trials, metric), "Learning curves", _CURVES),
-        _plot(_timed(trials, metric), f"Time against {metric.title}", _TIMED),
-    ]
-    slices = [Plot(name, figure, height=260, half=True) for name, figure in optuna.slices()]
-    contours = [Plot(name, figure, height=380) for name, figure in optuna.contours()]
-    table = table_plots(winner, metric) if winner is not None and winner.data.table is not None else TablePlots()
+    search = SearchFigures(OwnStudy(record), list(record.spec.search), metric)
+    slices = [Plot(name, drawing, half=True) for name, drawing in search.slices()]
+    contours = [Plot(name, drawing, half=True) for name, drawing in search.contours()]
+    table = TablePlots()
+    if winner is not None and judged is not None and winner.data.table is not None:
+        table = table_plots(winner, judged, metric)
     tested = _test_matrix(study.test, study.dataset, named=table.confusion is not None) if study.test else None
-    matrices = _present(tested, table.confusion)
-    lines = efficiency_lines(study, record)
+    which = "most important hyperparameters" if search.importances else "first hyperparameters"
+    too_few = [_TOO_FEW.format(FEWEST_FINISHED, search.finished)] if 0 < search.finished < FEWEST_FINISHED else []
     sections = [
         Section("columns", "What the net looks at", table.note, table.columns),
-        Section("search", "The search", "", _present(*search)),
-        Section("efficiency", "How well the search did", _BEST_BY_EPOCHS, _efficiency(study, metric), "", lines),
-        Section("importances", "Importances", _IMPORTANCES, _present(_plot(optuna.importance()))),
+        Section("search", "The search", "", _of_search(trials, metric)),
         Section(
-            "parallel", "Parallel coordinates", _PARALLEL, _present(_plot(optuna.parallel(), height=420)), _WIDE
+            "efficiency",
+            "How well the search did",
+            _BEST_BY_EPOCHS,
+            efficient := _efficiency(study, metric),
+            efficiency_lines(study, record) if efficient else [],
         ),
-        Section("slices", "Slices", _SLICES.format(metric.title), slices),
-        Section("contours", "Contours", "Pairs of the most important hyperparameters.", contours),
+        Section(
+            "importances",
+            "Importances",
+            "" if too_few else _IMPORTANCES.format(metric.extreme, metric.title),
+            _present(_plot(search.importance())),
+            too_few,
+        ),
+        Section("parallel", "Parallel coordinates", _PARALLEL, _present(_plot(search.parallel(), wide=True))),
+        Section("slices", "Slices", _SLICES.format(metric.title, _rings(trials, metric)), slices),
+        Section("contours", "Contours", _CONTOURS.format(which), contours),
         Section("chances", "Probabilities", table.of_chances, table.chances),
-        Section("confusion", "Confusion matrix", "", matrices, _width(matrices)),
+        Section("confusion", "Confusion matrix", "", _present(tested, table.confusion)),
     ]
-    return [section for section in sections if section.plots]
+    return [section for section in sections if section.plots or section.lines]
 
 
-def _plot(figure: go.Figure | None, title: str = "", note: str = "", height: int = 360) -> Plot | None:
-    return None if figure is None else Plot(title, figure, note, height)
+def _of_search(trials: list[FrozenTrial], metric: Metric) -> list[Plot]:
+    finished = figures.ranked(trials, metric)
+    timed = any("seconds" in trial.user_attrs for trial in trials if trial.value is not None)
+    history, curves, times = None, None, None
+    if finished:
+        history = figures.history(trials, metric)
+    if any(trial.intermediate_values for trial in trials):
+        curves = figures.learning_curves(trials, metric)
+    if timed:
+        times = figures.time_against_score(trials, metric)
+    cut = f" Drawn are the best {figures.MOST_DRAWN}." if len(finished) > figures.MOST_DRAWN else ""
+    return _present(
+        _plot(curves, "Learning curves", _CURVES + _begin(trials, metric) + cut),
+        _plot(history, "Optimisation history", "Each finished trial, and the best so far." + cut, half=True),
+        _plot(times, f"Time against {metric.title}", _TIMED + cut, half=True),
+    )
 
 
-def _width(matrices: list[Plot]) -> str:
-    return _WIDE if any(len(matrix.figure.data[0].x) > _FEW_CLASSES for matrix in matrices) else ""
+def _rings(trials: list[FrozenTrial], metric: Metric) -> str:
+    rings = figures.beyond(figures.ranked(trials, metric)[: figures.MOST_DRAWN], metric)
+    return "".join(f" A ring at the edge is {what}." for _, what in rings)
+
+
+def _begin(trials: list[FrozenTrial], metric: Metric) -> str:
+    begin = figures.curves_begin(trials, metric)
+    if begin is None:
+        return ""
+    side = "below" if metric.lower_is_better else "above"
+    return f" Only what is {side} {score(begin, metric)} is drawn, so that the best trials can be told apart."
+
+
+def _plot(
+    drawing: Markup | None, title: str = "", note: str = "", *, half: bool = False, wide: bool = False
+) -> Plot | None:
+    return None if drawing is None else Plot(title, drawing, note, half, wide)
 
 
 def _present(*plots: Plot | None) -> list[Plot]:
@@ -161,21 +225,33 @@ def _efficiency(study: StudySummary, metric: Metric) -> list[Plot]:
     return [Plot("", figures.best_by_epochs(found, metric))] if found.best else []
 
 
-def _curves(trials: list[FrozenTrial], metric: Metric) -> go.Figure | None:
-    return figures.learning_curves(trials, metric) if any(trial.intermediate_values for trial in trials) else None
+def _answers(test: dict[str, Any], dataset: str) -> str:
+    """How many answers a test's confusion matrix counts, and of what."""
+    nets, tested = max(1, len(test.get("seeds", []))), f"{test['images']:,} test {items(dataset)}"
+    return tested if nets == 1 else f"{nets * test['images']:,} answers: {tested}, each by {nets} nets,"
 
 
-def _timed(trials: list[FrozenTrial], metric: Metric) -> go.Figure | None:
-    timed = any("seconds" in trial.user_attrs for trial in trials if trial.value is not None)
-    return figures.time_against_score(trials, metric) if timed else None
-
-
-def _test_matrix(test: dict[str, Any], dataset: str, *, named: bool) -> Plot:
+def _test_matrix(test: dict[str, Any], dataset: str, *, named: bool) -> Plot | None:
     """named: whether it needs a title, beside another matrix."""
-    nets = f" over {len(test['seeds'])} seeds" if test.get("seeds") else ""
-    what = f"{test['images']:,} test {items(dataset)} by true and predicted class"
-    note = f"{what}: trial {test['trial']}{nets}, {moment(test['when'])}."
-    return Plot("On the test" if named else "", figures.confusion(test), note, matrix_height(test["classes"]))
+    note = f"{_answers(test, dataset)} by true and predicted class: trial {test['trial']}, {moment(test['when'])}."
+    return matrix_plot("On the test" if named else "", test["classes"], test["confusion"], note)
+
+
+def _class_view(study: StudySummary, winner: Winner | None, judged: Judgement | None) -> ClassView | None:
+    """On the test where there was one, else on the validation."""
+    what = items(study.dataset)
+    if study.test is not None:
+        nets = max(1, len(study.test.get("seeds", [])))
+        rows = class_accuracies(study.test["classes"], study.test["confusion"], nets)
+        of = f"On the test, the mean of {nets} nets" if nets > 1 else "On the test"
+        told = f"{of}; the interval is for new {what} of that class."
+    elif winner is not None and judged is not None:
+        rows = class_accuracies(winner.data.classes, judged.confusion.tolist(), 1)
+        told = f"On {len(judged.labels):,} validation {what}, which had a part in choosing the net."
+    else:
+        return None
+    cut = f" The worst {MOST_ROWS} of {len(rows)} classes." if len(rows) > MOST_ROWS else " The worst come first."
+    return ClassView(rows[:MOST_ROWS], told + cut)
 
 
 def _net_view(winner: Winner | None, trouble: str) -> NetView:
@@ -190,12 +266,16 @@ def _failed(trials: list[FrozenTrial]) -> list[tuple[int, str]]:
     return [(trial.number, trial.user_attrs.get("error", "no message")) for trial in failed]
 
 
-def _contents(study: StudySummary, sections: list[Section], net: NetView) -> list[tuple[str, str]]:
+def _contents(
+    study: StudySummary, sections: list[Section], net: NetView, classes: ClassView | None
+) -> list[tuple[str, str]]:
     return [
-        *([("winner", "Winner")] if study.winner is not None else []),
+        *([("winner", "Winner"), ("take", "Take the net")] if study.winner is not None else []),
         *([("confirmation", "Confirmation")] if study.confirmation else []),
         *((section.id, section.title) for section in sections),
+        *([("classes", "Accuracy by class")] if classes else []),
         *([("net", "The net")] if net.is_shown else []),
+        *([("trials", "Trials")] if sum(study.trials.values()) else []),
         ("tests", "Test openings"),
         ("provenance", "Provenance"),
     ]

@@ -5,7 +5,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from mlpsearch.models.config import TrainConfig
+from mlpsearch.models.config import TrainConfig, unused
 from mlpsearch.search.results.efficiency import Efficiency, efficiency
 from mlpsearch.search.results.status import study_status
 from mlpsearch.search.trials.ledger import Ledger
@@ -116,10 +116,9 @@ def summarize(record: StudyRecord, trials: list[FrozenTrial]) -> StudySummary:
 
 
 def _params(trial: FrozenTrial, spec: StudySpec) -> dict[str, Any]:
-    """The winner's configuration, without the options that are off because nobody set them."""
-    values = {**spec.fixed, **trial.params, "epochs": spec.budget.epochs}
+    """The winner's configuration, without the options that are off, or do nothing, because nobody set them."""
+    given = {**spec.fixed, **trial.params, "epochs": spec.budget.epochs}
     defaults = {field.name: field.default for field in fields(TrainConfig) if field.name != "seed"}
-    defaults |= defaults_of(spec)
-    if values.get("preprocessing") != "whiten":
-        del defaults["components"]
-    return {name: values.get(name, default) for name, default in defaults.items() if name in values or default}
+    values = {**defaults, **defaults_of(spec), **given}
+    idle = unused(values)
+    return {name: values[name] for name in defaults if name in given or (values[name] and name not in idle)}

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 
 from mlpsearch.models.scores import Metric
 from mlpsearch.search.report import figures, table_figures
-from mlpsearch.search.report.columns import Judgement, calibration, column_importances, judge, roc
+from mlpsearch.search.report.columns import Judgement, calibration, column_importances, roc
 from mlpsearch.search.report.page import Plot
 from mlpsearch.search.results.winner import Winner
+from mlpsearch.search.results.wording import MOST_CLASSES
 
-_BAR, _AXIS = 24, 90  # pixels of a column's bar, and of what is around the bars
+_FEW_CLASSES = 5  # that fit a phone, or half of a page
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,30 +28,33 @@ class TablePlots:
     of_chances: str = ""
 
 
-def table_plots(winner: Winner, metric: Metric) -> TablePlots:
-    """Return the plots of a table's winner. metric: of the study."""
-    judged, rows = judge(winner), f"{len(winner.data.validation):,} validation rows"
-    matrix = figures.confusion({"classes": winner.data.classes, "confusion": judged.confusion.tolist()})
+def table_plots(winner: Winner, judged: Judgement, metric: Metric) -> TablePlots:
+    """Return the plots of a table's winner. judged: what it says of the validation rows.  metric: of the study."""
+    rows = f"{len(winner.data.validation):,} validation rows"
     return TablePlots(
         columns=_columns(winner, metric),
         note=(
             f"How much worse the validation {metric.title} is where a column's cells are shuffled among the rows: "
             "the mean and the deviation of 5 shuffles. A column that another one can stand in for loses little."
         ),
-        confusion=Plot(
+        confusion=matrix_plot(
             "On the validation",
-            matrix,
+            winner.data.classes,
+            judged.confusion.tolist(),
             f"{rows} by true and predicted class, one net. They had a part in choosing it.",
-            matrix_height(winner.data.classes),
         ),
         chances=_chances(judged, winner.data.classes),
         of_chances=f"What the net says of {rows}.",
     )
 
 
-def matrix_height(classes: Sequence[str]) -> int:
-    """Return the pixels that a confusion matrix is high."""
-    return min(600, 200 + 40 * len(classes))
+def matrix_plot(title: str, classes: Sequence[str], counts: list[list[int]], note: str) -> Plot | None:
+    """Return a confusion matrix; None of more classes than anybody can read."""
+    if len(classes) > MOST_CLASSES:
+        return None
+    matrix = figures.confusion({"classes": classes, "confusion": counts})
+    few = len(classes) <= _FEW_CLASSES
+    return Plot(title, matrix, note, half=few, wide=not few)
 
 
 def _columns(winner: Winner, metric: Metric) -> list[Plot]:
@@ -59,7 +63,7 @@ def _columns(winner: Winner, metric: Metric) -> list[Plot]:
         return []
     shown = min(len(found), table_figures.MOST_BARS)
     note = f"The first {shown} of {len(found):,} columns." if shown < len(found) else ""
-    return [Plot("", table_figures.importances(found, metric), note, height=_AXIS + _BAR * shown)]
+    return [Plot("", table_figures.importances(found, metric), note)]
 
 
 def _chances(judged: Judgement, classes: tuple[str, ...]) -> list[Plot]:

@@ -10,6 +10,7 @@ NETS = {"numpy": "NumPy net", "torch": "PyTorch MLP"}
 MOST_CLASSES = 30  # more make a confusion matrix that nobody can read
 
 _SIGNIFICANT = 0.05
+_MOMENT = 9.95  # seconds
 _LARGE = 1000  # of losses, from where on decimals say nothing
 
 
@@ -61,7 +62,9 @@ def short(value: Any) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return seconds as people say them."""
+    """Return seconds as people say them, below ten with two digits: what took a moment did not take 0 s."""
+    if seconds < _MOMENT:
+        return f"{seconds:.2g} s" if seconds >= 0.005 else "less than 0.01 s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
