@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from mlpsearch.models.statistics import wilson_interval
+from mlpsearch.search.report.columns import Judgement
 
-MOST_ROWS = 100  # of the table, from the class that the net is worst at on
+_MOST_ROWS = 100  # of the table, from the class that the net is worst at on
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,37 @@ class ClassAccuracy:
     accuracy: float
     interval: list[float]
     mistaken: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClassView:
+    """How good the winner's nets are at each class; note says which nets, and on what."""
+
+    rows: list[ClassAccuracy]
+    note: str
+
+
+def class_view(
+    test: dict[str, Any] | None, judged: Judgement | None, classes: Sequence[str] | None, what: str
+) -> ClassView | None:
+    """Return how good the nets are at each class on the test, else on the validation; None where neither is known.
+
+    test: TestReport as JSON.  judged, classes: of the validation.  what: images or rows.
+    """
+    if test is not None:
+        nets = max(1, len(test.get("seeds", [])))
+        rows = class_accuracies(test["classes"], test["confusion"], nets)
+        of = f"On the test, the mean of {nets} nets" if nets > 1 else "On the test"
+        told = f"{of}; the interval is for new {what} of that class."
+    elif judged is not None and classes is not None:
+        rows = class_accuracies(classes, judged.confusion.tolist(), 1)
+        told = f"On {len(judged.labels):,} validation {what}, which had a part in choosing the net."
+    else:
+        return None
+    cut = (
+        f" The worst {_MOST_ROWS} of {len(rows)} classes." if len(rows) > _MOST_ROWS else " The worst come first."
+    )
+    return ClassView(rows[:_MOST_ROWS], told + cut)
 
 
 def class_accuracies(classes: Sequence[str], confusion: Sequence[Sequence[int]], nets: int) -> list[ClassAccuracy]:

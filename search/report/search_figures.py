@@ -34,7 +34,7 @@ class _Field:
     """A searched hyperparameter: its axis, and where each trial lies on it, None where the trial has none."""
 
     axis: Axis
-    places: list[float | None]
+    places: Sequence[float | None]
     is_number: bool
 
 

@@ -12,7 +12,7 @@ from mlpsearch.models.errors import MlpsearchError
 from mlpsearch.models.scores import ACCURACY, Metric
 from mlpsearch.search.export.versions import versions
 from mlpsearch.search.report import figures
-from mlpsearch.search.report.classes import MOST_ROWS, ClassAccuracy, class_accuracies
+from mlpsearch.search.report.classes import ClassView, class_view
 from mlpsearch.search.report.columns import Judgement, judge
 from mlpsearch.search.report.efficiency_lines import efficiency_lines
 from mlpsearch.search.report.mistakes import Mistake, most_confident_mistakes
@@ -64,14 +64,6 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class ClassView:
-    """How good the winner's nets are at each class; note says which nets, and on what."""
-
-    rows: list[ClassAccuracy]
-    note: str
-
-
-@dataclass(frozen=True, slots=True)
 class NetView:
     """What the winner's net looks like; trouble says why it cannot be shown."""
 
@@ -100,7 +92,7 @@ def report_page(record: StudyRecord) -> bytes:
     judged = judge(winner) if winner is not None else None
     sections = _sections(record, study, trials, winner, judged)
     net = _net_view(winner, trouble)
-    classes = _class_view(study, winner, judged)
+    classes = class_view(study.test, judged, winner and winner.data.classes, items(study.dataset))
     confirmation = last_confirmation(record)
     return render(
         "report.html",
@@ -235,23 +227,6 @@ def _test_matrix(test: dict[str, Any], dataset: str, *, named: bool) -> Plot | N
     """named: whether it needs a title, beside another matrix."""
     note = f"{_answers(test, dataset)} by true and predicted class: trial {test['trial']}, {moment(test['when'])}."
     return matrix_plot("On the test" if named else "", test["classes"], test["confusion"], note)
-
-
-def _class_view(study: StudySummary, winner: Winner | None, judged: Judgement | None) -> ClassView | None:
-    """On the test where there was one, else on the validation."""
-    what = items(study.dataset)
-    if study.test is not None:
-        nets = max(1, len(study.test.get("seeds", [])))
-        rows = class_accuracies(study.test["classes"], study.test["confusion"], nets)
-        of = f"On the test, the mean of {nets} nets" if nets > 1 else "On the test"
-        told = f"{of}; the interval is for new {what} of that class."
-    elif winner is not None and judged is not None:
-        rows = class_accuracies(winner.data.classes, judged.confusion.tolist(), 1)
-        told = f"On {len(judged.labels):,} validation {what}, which had a part in choosing the net."
-    else:
-        return None
-    cut = f" The worst {MOST_ROWS} of {len(rows)} classes." if len(rows) > MOST_ROWS else " The worst come first."
-    return ClassView(rows[:MOST_ROWS], told + cut)
 
 
 def _net_view(winner: Winner | None, trouble: str) -> NetView:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
 from mlpsearch.models.scores import Metric
@@ -69,12 +70,16 @@ def expected_bests(scores: Sequence[float], metric: Metric) -> list[float]:
 
     The i-th best of n, from 1, is the best of m in C(n - i, m - 1) of C(n, m) draws.
     """
-    ranked, n = sorted(scores, key=metric.rank), len(scores)
-    return [
-        sum(score * math.comb(n - place, drawn - 1) for place, score in enumerate(ranked, start=1))
-        / math.comb(n, drawn)
-        for drawn in range(1, n + 1)
-    ]
+    ranked, n = np.array(sorted(scores, key=metric.rank)), len(scores)
+    places = np.arange(1, n)
+    found = []
+    for drawn in range(
+        1, n + 1
+    ):  # by the ratio of each chance to the one before: the numbers C(n, m) grow too large
+        ratios = np.maximum(0, n - places - drawn + 1) / (n - places)
+        chances = drawn / n * np.concatenate([[1.0], np.cumprod(ratios)])
+        found.append(float(ranked @ chances[:n]))
+    return found
 
 
 def _random(ended: Sequence[FrozenTrial], record: StudyRecord) -> list[FrozenTrial]:

@@ -1,4 +1,4 @@
-"""The report in a real browser, from a file: plots are drawn, nothing else runs, and it fits a phone and paper."""
+"""The report in a real browser, from a file: charts are drawn, nothing runs, and it fits a phone and paper."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +9,7 @@ import pytest
 from optuna.trial import TrialState
 
 from mlpsearch.search.report.comparison import compare, write_comparison
+from mlpsearch.search.report.search_figures import FEWEST_FINISHED
 from mlpsearch.search.report.study_report import write_report
 from mlpsearch.search.service import evaluate
 from mlpsearch.search.workers.worker import Worker
@@ -22,8 +23,45 @@ from tests.search.report.test_study_report import HOSTILE, add
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-STYLE = "element => [getComputedStyle(element).backgroundColor, getComputedStyle(element).filter]"
-DRAWN = ".chart:has(.scatterlayer path, .barlayer path, .heatmaplayer image, .contourlayer path)"
+DRAWN = ".chart:has(path[d], circle, rect)"
+# Names beside the axes of a chart that lie over each other, or beyond the part of the page that it may take.
+CROSSED = """() => [...document.querySelectorAll(".chart")].flatMap(chart => {
+  const room = (chart.closest(".scroll") ?? document.documentElement).scrollWidth;
+  const names = [...chart.querySelectorAll(".xtick, .ytick, .axis-name, .of-trial")].map(text => ({
+    text: text.textContent, box: text.getBoundingClientRect(), turned: text.hasAttribute("transform") }));
+  const over = (one, other) => one.box.left < other.box.right - 1 && other.box.left < one.box.right - 1
+    && one.box.top < other.box.bottom - 2 && other.box.top < one.box.bottom - 2;
+  return names.flatMap((one, place) => [
+    ...names.slice(place + 1).filter(other => !one.turned && !other.turned && over(one, other)).map(
+      other => `${one.text} over ${other.text}`),
+    ...(one.box.width > 0 && one.box.right - chart.getBoundingClientRect().left <= room + 1 ? [] : [one.text])]);
+})"""
+CUT = """() => [...document.querySelectorAll(".scroll")].filter(
+  box => box.scrollWidth > box.clientWidth + 1
+    && getComputedStyle(box.nextElementSibling ?? box).display !== "block").map(box => box.ariaLabel)"""
+# The contrast of each text in a cell with its cell, and of marks in both colour schemes.
+CONTRASTS = """() => {
+  const canvas = Object.assign(document.createElement("canvas"), {width: 1, height: 1}).getContext("2d");
+  const light = color => {
+    canvas.fillStyle = color;
+    canvas.fillRect(0, 0, 1, 1);
+    const parts = [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3).map(
+      part => part / 255).map(part => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
+  };
+  const look = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  look.innerHTML = [...Array(10).keys()].map(
+    number => `<rect class="shade${number}"/><text class="on-shade${number}"/>`).join("");
+  const chart = Object.assign(document.createElement("div"), {className: "chart"});
+  chart.append(look);
+  document.body.append(chart);
+  const fills = [...look.children].map(one => light(getComputedStyle(one).fill));
+  chart.remove();
+  return [...Array(10).keys()].map(number => {
+    const [low, high] = [fills[2 * number], fills[2 * number + 1]].sort((one, other) => one - other);
+    return (high + 0.05) / (low + 0.05);
+  });
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +84,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _enrich(record: StudyRecord) -> None:
     """Make it a study of many trials, one of which failed, whose classes have names of the worst kind."""
-    for number in range(20):
+    for number in range(2 * FEWEST_FINISHED):
         pruned = number % 3 == 2
         add(
             record,
@@ -88,6 +126,8 @@ def test_every_plot_is_drawn_and_nothing_complains(chromium: "Browser", pages: P
             page.screenshot(path=tmp_path / f"{scheme}.png", full_page=True)
             assert drawn(page)
             assert page.locator(".chart").count() == 10
+            assert page.locator("script").count() == 0
+            assert min(page.evaluate(CONTRASTS)) >= 4.5
             pictures = page.locator("img").evaluate_all("pictures => pictures.map(one => one.naturalWidth)")
             assert len(pictures) > 1
             assert all(pictures)
@@ -95,7 +135,7 @@ def test_every_plot_is_drawn_and_nothing_complains(chromium: "Browser", pages: P
 
 def test_names_of_classes_are_shown_as_they_are(chromium: "Browser", pages: Path) -> None:
     with opened(chromium, pages / "report.html") as page:
-        labels = page.locator(".chart .ytick").all_text_contents()
+        labels = page.locator(".chart .xtick").all_text_contents()
         assert f"{HOSTILE[:23]}…" in labels
         assert "<i>one</i>" in labels
 
@@ -107,18 +147,34 @@ def test_it_fits_a_phone(chromium: "Browser", pages: Path, tmp_path: Path, name:
         page.screenshot(path=tmp_path / "phone.png", full_page=True)
         assert page.evaluate("document.documentElement.scrollWidth") == 360
         assert drawn(page) or name == "empty"
+        assert page.evaluate(CUT) == [], "what is cut says that there is more"
+
+
+@pytest.mark.parametrize("width", [390, 1400])
+def test_no_name_beside_an_axis_lies_over_another_or_is_cut(chromium: "Browser", pages: Path, width: int) -> None:
+    for name in ("report", "compare"):
+        with opened(chromium, pages / f"{name}.html", viewport={"width": width, "height": 900}) as page:
+            assert page.evaluate(CROSSED) == []
+
+
+def test_tables_take_the_width_that_there_is(chromium: "Browser", pages: Path) -> None:
+    with opened(chromium, pages / "report.html", viewport={"width": 1400, "height": 900}) as page:
+        cut = page.locator(".scroll").evaluate_all(
+            "all => all.filter(one => one.scrollWidth > one.clientWidth + 1)"
+        )
+        assert cut == []
 
 
 def test_it_prints_dark_on_white_with_all_details(chromium: "Browser", pages: Path, tmp_path: Path) -> None:
     with opened(chromium, pages / "report.html", color_scheme="dark") as page:
         page.pdf(path=tmp_path / "report.pdf", prefer_css_page_size=True)
-        page.evaluate("dispatchEvent(new Event('beforeprint'))")
-        assert page.locator("details[open]").count() == 1
         page.emulate_media(media="print")
+        assert page.locator("details pre").evaluate("text => text.checkVisibility({contentVisibilityAuto: true})")
         assert (
             page.locator("body").evaluate("body => getComputedStyle(body).backgroundColor") == "rgb(255, 255, 255)"
         )
-        assert page.locator(".chart").first.evaluate("plot => getComputedStyle(plot).filter") == "none"
+        text = page.locator(".chart text").first.evaluate("text => getComputedStyle(text).fill")
+        assert text == "rgb(93, 103, 111)", "dark"
         page.screenshot(path=tmp_path / "print.png", full_page=True)
 
 
@@ -126,4 +182,4 @@ def test_studies_side_by_side_in_one_plot(chromium: "Browser", pages: Path, tmp_
     with opened(chromium, pages / "compare.html") as page:
         page.screenshot(path=tmp_path / "compare.png", full_page=True)
         assert drawn(page)
-        assert page.locator(".legendtext").all_text_contents() == ["mine", "one", "two"]
+        assert page.locator(".legend span").all_text_contents() == ["mine", "one", "two"]

@@ -1,8 +1,8 @@
-"""A page as a browser reads it, and results of studies for pages and figures."""
+"""A page as a browser reads it, its charts, and results of studies for pages and figures."""
 
-import json
+import re
 from html.parser import HTMLParser
-from typing import Any
+from xml.etree import ElementTree
 
 from tests.search.makers import TESTED
 
@@ -54,7 +54,8 @@ class Page(HTMLParser):
         self.scripts: list[str] = []
         self.text = ""
         self._inside = ""
-        self.feed(page.decode())
+        self._page = page.decode()
+        self.feed(self._page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
@@ -83,6 +84,37 @@ class Page(HTMLParser):
         return [identity for _, attributes in self.tags if (identity := attributes.get("id"))]
 
     @property
-    def plots(self) -> list[dict[str, Any]]:
-        """What plotly draws."""
-        return [json.loads(script) for script in self.scripts[:-2]]
+    def charts(self) -> list["Chart"]:
+        """What is drawn on it, in its order."""
+        return charts(self._page)
+
+
+class Chart:
+    """A chart as a browser reads it."""
+
+    def __init__(self, markup: str):
+        self.root = ElementTree.fromstring(markup)
+
+    @property
+    def label(self) -> str:
+        (drawing,) = (one for one in self.root.iter("svg") if one.get("role") == "img")
+        return drawing.get("aria-label", "")
+
+    def texts(self, look: str = "") -> list[str]:
+        """The texts of a look, or all."""
+        return [
+            one.text or "" for one in self.root.iter("text") if look in one.get("class", "").split() or not look
+        ]
+
+    def drawn(self, tag: str, look: str = "") -> list[ElementTree.Element]:
+        """The elements of a tag and a look."""
+        return [one for one in self.root.iter(tag) if look in one.get("class", "").split() or not look]
+
+    def tips(self, tag: str, look: str = "") -> list[str]:
+        """What is said where the pointer is."""
+        return [one.findtext("title", "") for one in self.drawn(tag, look)]
+
+
+def charts(markup: str) -> list[Chart]:
+    """The charts of a page, or of a part of one; each must be well-formed XML."""
+    return [Chart(one) for one in re.findall(r"<div class='chart'.*?</div>", markup, re.DOTALL)]

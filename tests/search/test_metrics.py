@@ -1,6 +1,7 @@
 """Studies by other metrics than accuracy, from search to export; of losses the lowest is the best everywhere."""
 
 import json
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -20,8 +21,9 @@ from mlpsearch.search.cli.display import SearchProgress
 from mlpsearch.search.dashboard.note import note
 from mlpsearch.search.export.document import read_export
 from mlpsearch.search.export.exporting import export_study
-from mlpsearch.search.report.comparison import compare, curves, rows
-from mlpsearch.search.report.optuna_figures import OptunaFigures
+from mlpsearch.search.report.comparison import compare
+from mlpsearch.search.report.figures import history
+from mlpsearch.search.report.side_by_side import curves, rows
 from mlpsearch.search.report.study_report import report_page
 from mlpsearch.search.results.confirmation import confirmed, last_confirmation, plan, runs_of
 from mlpsearch.search.results.headline import headline
@@ -31,7 +33,6 @@ from mlpsearch.search.results.trial import trials_of
 from mlpsearch.search.results.winner import load_winner, with_net
 from mlpsearch.search.results.wording import percent, score
 from mlpsearch.search.service import confirm
-from mlpsearch.search.strategy.own_study import OwnStudy
 from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.search.trials.queue import TrialQueue
 from mlpsearch.search.workers.worker import Worker
@@ -44,7 +45,7 @@ from mlpsearch.studies.study_data import load_study_data, source_of
 from tests.models.test_scores import ORACLES
 from tests.search.conftest import Command
 from tests.search.makers import NETS, TESTED, claim, confirmation_runs, never
-from tests.search.pages import Page
+from tests.search.pages import Page, charts
 from tests.studies.stores import SOURCE, new_storage, spec
 
 OTHERS = [name for name in METRICS if name != "accuracy"]
@@ -200,7 +201,7 @@ def test_everything_shown_names_the_metric_and_the_accuracy_beside_it(
 def test_studies_by_different_metrics_are_compared_by_their_accuracies(made: Made) -> None:
     one, other = made("numpy", "auc"), made("numpy", "log-loss")
     comparison = compare([one, other])
-    table = dict(rows(comparison.studies))
+    table = {row.name: row.values for row in rows(comparison.studies)}
     assert table["metric"] == ["AUC", "log loss"]
     assert table["test accuracy ± sd"][0].startswith(percent(openings_of(one)[0]["accuracy"]))
     assert table["test by that metric ± sd"][1].startswith(
@@ -320,11 +321,11 @@ def test_progress_shows_the_lowest_loss(tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_the_history_of_the_best_goes_down(tmp_path: Path) -> None:
     record = with_losses(tmp_path, 0.5, 0.7, 0.3, 0.4)
-    figure = OptunaFigures(OwnStudy(record), [*record.spec.search], METRICS["log-loss"]).history()
-    assert figure is not None
-    (best,) = (trace for trace in figure.data if trace.name == "Best Value")
-    assert [*best.y] == [0.5, 0.5, 0.3, 0.3]
-    assert figure.layout.yaxis.title.text == "validation log loss"
+    (chart,) = charts(history(record.own_trials(), METRICS["log-loss"]))
+    (best,) = chart.drawn("path", "best")
+    heights = [float(place) for place in re.findall(r"V([0-9.]+)", best.get("d", ""))]
+    assert heights == sorted(heights), "downwards on the page"
+    assert "validation log loss" in chart.texts("title")
 
 
 # ---- what a study keeps ----

@@ -15,6 +15,7 @@ from mlpsearch.search.report.columns import Importance, Judgement, calibration, 
 from mlpsearch.search.results.winner import Winner
 from mlpsearch.studies.data.table_columns import TableColumn, TableSchema
 from mlpsearch.studies.data.training import TrainingData
+from tests.search.pages import charts
 
 ROWS = 900
 LOG_LOSS = METRICS["log-loss"]
@@ -140,8 +141,9 @@ def test_the_area_under_the_curve_is_that_of_scikit_learn() -> None:
 
 def test_names_are_text_and_only_the_first_columns_are_drawn() -> None:
     found = [Importance(f"<b>{place}</b>", 0.5 / (1 + place), 0.01) for place in range(40)]
-    (bars,) = table_figures.importances(found, ACCURACY).data
-    assert len(bars.x) == table_figures.MOST_BARS
-    assert bars.customdata[0] == "&lt;b&gt;0&lt;/b&gt;"
-    figure = table_figures.roc(np.array([0.0, 1.0]), np.array([0.0, 1.0]), "<i>yes</i>")
-    assert figure.layout.yaxis.title.text == "&lt;i&gt;yes&lt;/i&gt; that is found"
+    bars = table_figures.importances(found, ACCURACY)
+    assert bars.count("<tr>") == table_figures.MOST_BARS
+    assert "&lt;b&gt;0&lt;/b&gt;" in bars
+    assert "50.00 ± 1.00 points" in bars
+    (chart,) = charts(table_figures.roc(np.array([0.0, 1.0]), np.array([0.0, 1.0]), "<i>yes</i>"))
+    assert "<i>yes</i> that is found" in chart.texts("title")

@@ -10,13 +10,15 @@ import pytest
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
-from mlpsearch.search.report.comparison import Comparison, compare, curves, rows
+from mlpsearch.search.report.comparison import Comparison, compare
+from mlpsearch.search.report.side_by_side import Row, curves, rows
 from mlpsearch.search.results.hits import keep_hits
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.storage.opening import ENVIRONMENT
 from tests.search.conftest import Command
 from tests.search.makers import TESTED, add_own
+from tests.search.pages import charts
 from tests.studies.stores import SOURCE, new_storage, spec
 
 SPACE: dict[str, BaseDistribution] = {
@@ -124,7 +126,7 @@ def test_what_a_winner_lacks_is_said_and_no_other_trials_test_is_shown(url: str)
     one.set("budget", {"trials": 2, "epochs": 3})
     comparison = compared(one, study(url, "two", 0.5, test={}))
     assert comparison.warnings == ["one: not confirmed: `mlpsearch confirm one`."]
-    assert dict(rows(comparison.studies))["test ± sd"][0] == "–"
+    assert table_of(comparison)["test ± sd"].values[0] == "–"
 
 
 # ---- what may be said where it is kept which images each net got right ----
@@ -202,7 +204,8 @@ def test_one_study_without_them_leaves_the_intervals(url: str) -> None:
 
 def test_the_table_has_a_column_a_study(url: str) -> None:
     confirmed = study(url, "one", 0.5, 0.6, test={"deviation": 0.0123, "opening": 2})
-    table = dict(rows(compared(confirmed, study(url, "two", net="torch")).studies))
+    comparison = compared(confirmed, study(url, "two", net="torch"))
+    table = {name: row.values for name, row in table_of(comparison).items()}
     assert table["net"] == ["numpy", "torch"]
     assert table["trials (finished, pruned, failed)"] == ["2/3 (1, 1, 0)", "0/3 (0, 0, 0)"]
     assert table["best validation of the search"] == ["60.00%", "–"]
@@ -214,6 +217,28 @@ def test_the_table_has_a_column_a_study(url: str) -> None:
     assert table["time of the winner"] == ["1 min 15 s", "–"]
     assert (table["parameters"], table["images a second"]) == (["6,789", "–"], ["12,345", "–"])
     assert "seed" not in table
+
+
+def test_of_each_row_the_best_is_known_and_whether_all_are_the_same(url: str) -> None:
+    one, two = study(url, "one", 0.5, 0.6, test={}), study(url, "two", 0.5, 0.7, test=BETTER)
+    table = table_of(compared(one, two))
+    assert table["test ± sd"].best == {1}
+    assert table["net"].is_same
+    assert not table["test ± sd"].is_same
+    assert table["parameters"].is_same
+    assert table["parameters"].best == frozenset()
+    assert table["best validation of the search"].best == frozenset(), "it flatters whoever tried more"
+
+
+def test_what_cannot_be_compared_has_no_best(url: str) -> None:
+    one, two = study(url, "one", 0.5, test={}), study(url, "two", 0.5, test=BETTER | {"fingerprint": "d" * 64})
+    assert table_of(compared(one, two))["test ± sd"].best == frozenset()
+    alone = table_of(compared(one, study(url, "three", 0.5)))
+    assert alone["test ± sd"].best == frozenset(), "nothing is better than what is not known"
+
+
+def table_of(comparison: Comparison) -> dict[str, Row]:
+    return {row.name: row for row in rows(comparison.studies)}
 
 
 def test_curves_share_one_scale(url: str) -> None:
@@ -243,7 +268,9 @@ def test_the_command_prints_the_table(stored: None, mlpsearch: Command) -> None:
     assert ["one", "two"] in lines
     assert ["winner", "trial", "0", "trial", "0"] in lines
     assert ["hidden_size", "7", "7"] in lines
-    assert "so chance hardly explains it. The intervals are all" in answer.out
+    first = answer.out.splitlines()[0]
+    assert first.startswith("two is 5.00 points better than one")
+    assert "so chance hardly explains it. The intervals are all" in first
 
 
 def test_the_command_prints_one_document(stored: None, mlpsearch: Command) -> None:
@@ -261,7 +288,11 @@ def test_the_command_writes_a_page(stored: None, mlpsearch: Command) -> None:
     assert (answer.code, answer.err) == (0, "wrote both.html\n")
     page = Path("both.html").read_text("utf-8")
     assert "<h1>one · two</h1>" in page
-    assert '<script type="application/json">' in page
+    assert page.index("two is 5.00 points better than one") < page.index("<table"), "what may be said comes first"
+    assert '<tr class="same"><th scope="row">net</th>' in page
+    assert '<td>50.00%</td><td class="better">55.00%<span class="unseen"> (the best)</span></td>' in page
+    (chart,) = charts(page)
+    assert len(chart.drawn("path", "study")) == 2
 
 
 @pytest.mark.parametrize(
