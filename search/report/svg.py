@@ -13,7 +13,7 @@ from mlpsearch.search.report.axes import Axis
 _TOP, _RIGHT, _BOTTOM = 26, 18, 42  # pixels around the drawn area
 _CHARACTER = 7  # pixels that one is wide, about
 _UNITS = 1000  # across and up, of the paths
-_TURNED = 62  # pixels across, all names together, by which they are turned
+_PHONE = 328  # pixels that a chart has on a small one
 _SHADES = 10
 _LINE = 13  # pixels from one text to the one below
 _CELL = (30, 66)  # pixels that a cell of categories is wide, at least and at most
@@ -90,8 +90,7 @@ class Chart:
     def markup(self) -> Markup:
         """Return the chart."""
         left = 10 + _CHARACTER * max((len(text) for _, text in self._y.ticks), default=0)
-        turned = _CHARACTER * sum(len(text) + 1 for _, text in self._x.ticks) > 8 * _TURNED
-        longest = max((len(text) for _, text in self._x.ticks), default=0)
+        turned, longest = self._is_crowded(left), max((len(text) for _, text in self._x.ticks), default=0)
         bottom = 30 + round(0.75 * _CHARACTER * longest) if turned else _BOTTOM
         width = ""
         if self._x.is_named and self._y.is_named:
@@ -109,6 +108,17 @@ class Chart:
             _TOP, self._right, bottom, left, width, self._height, self._label,
             Markup().join(frame), area, Markup().join(self._rest),
         )  # fmt: skip
+
+    def _is_crowded(self, left: int) -> bool:
+        """Whether the names below need to be turned so that they do not overlap on a phone."""
+        names = [text for _, text in self._x.ticks]
+        room = _PHONE - left - self._right
+        if not self._x.is_named:
+            return _CHARACTER * sum(len(name) + 1 for name in names) > room
+        narrow, wide = _CELL
+        cell = room / max(1, len(names))
+        cell = max(narrow, min(wide, cell)) if self._y.is_named else cell
+        return any(_CHARACTER * len(name) + 4 > cell for name in names)
 
     def _across_lines(self, left: int) -> Iterable[Markup]:
         for place, text in self._y.ticks:

@@ -73,9 +73,7 @@ def expected_bests(scores: Sequence[float], metric: Metric) -> list[float]:
     ranked, n = np.array(sorted(scores, key=metric.rank)), len(scores)
     places = np.arange(1, n)
     found = []
-    for drawn in range(
-        1, n + 1
-    ):  # by the ratio of each chance to the one before: the numbers C(n, m) grow too large
+    for drawn in range(1, n + 1):  # by ratios of one chance to the next: C(n, m) itself grows too large
         ratios = np.maximum(0, n - places - drawn + 1) / (n - places)
         chances = drawn / n * np.concatenate([[1.0], np.cumprod(ratios)])
         found.append(float(ranked @ chances[:n]))
