@@ -70,7 +70,7 @@ class SearchFigures:
         if not self.params:
             return None
         fields = [self._fields[name] for name in self.params[:_MOST_IN_PARALLEL]]
-        axes = [scores(self._metric, self._values()), *(field.axis for field in fields)]
+        axes = [self._scores(), *(field.axis for field in fields)]
         looks, lines = self._looks(), []
         for place, trial in reversed([*enumerate(self._trials)]):  # the best last, above the others
             points = [value_of(trial), *(field.places[place] for field in fields)]
@@ -90,8 +90,9 @@ class SearchFigures:
         pairs = combinations(varied[:_MOST_IN_CONTOURS], 2)
         return [(f"{first} and {second}", self._contour(first, second)) for first, second in pairs]
 
-    def _values(self) -> list[float]:
-        return [value_of(trial) for trial in self._trials]
+    def _scores(self, title: str = "") -> Axis:
+        values = [value_of(trial) for trial in self._trials]
+        return scores(self._metric, values, title=title, worst=usual(self._metric, values))
 
     def _looks(self) -> list[str]:
         """A shade a trial by its rank: a few bad scores would leave all others one colour."""
@@ -105,9 +106,7 @@ class SearchFigures:
     def _slice(self, name: str) -> Markup:
         field, last = self._fields[name], max(1, *(trial.number for trial in self._trials))
         label = f"Validation {self._metric.title} by {name}"
-        values = self._values()
-        up = scores(self._metric, values, title=" ", worst=usual(self._metric, values))
-        chart = Chart(label, field.axis, up, height=190)
+        chart = Chart(label, field.axis, self._scores(" "), height=190)
         for place, trial in [*zip(field.places, self._trials, strict=True)][::-1]:
             if place is not None:
                 tip = f"trial {trial.number}: {score(trial.value, self._metric)}, {short(trial.params[name])}"

@@ -39,7 +39,7 @@ _TOO_FEW = (
     "tells what sets the best quarter apart, needs five trials in it; of fewer points most of a contour would be "
     "made up."
 )
-_PARALLEL = "A line a finished trial: the stronger its colour, the better its rank."
+_PARALLEL = "A line a finished trial: the stronger its colour, the better its rank.{}"
 _SLICES = "Validation {} by each hyperparameter; the stronger a colour, the later the trial.{}"
 _CONTOURS = (
     "Pairs of the {}. A point is a finished trial; colours are ranks, the stronger the better, and between the "
@@ -162,8 +162,15 @@ def _sections(
             _present(_plot(search.importance())),
             too_few,
         ),
-        Section("parallel", "Parallel coordinates", _PARALLEL, _present(_plot(search.parallel(), wide=True))),
-        Section("slices", "Slices", _SLICES.format(metric.title, _rings(trials, metric)), slices),
+        Section(
+            "parallel",
+            "Parallel coordinates",
+            _PARALLEL.format(_rings(trials, metric, "What begins at the end of the first axis")),
+            _present(_plot(search.parallel(), wide=True)),
+        ),
+        Section(
+            "slices", "Slices", _SLICES.format(metric.title, _rings(trials, metric, "A ring at the edge")), slices
+        ),
         Section("contours", "Contours", _CONTOURS.format(which), contours),
         Section("chances", "Probabilities", table.of_chances, table.chances),
         Section("confusion", "Confusion matrix", "", _present(tested, table.confusion)),
@@ -189,9 +196,10 @@ def _of_search(trials: list[FrozenTrial], metric: Metric) -> list[Plot]:
     )
 
 
-def _rings(trials: list[FrozenTrial], metric: Metric) -> str:
+def _rings(trials: list[FrozenTrial], metric: Metric, what: str) -> str:
+    """What is to be said of scores beyond an axis, if there are any."""
     rings = figures.beyond(figures.ranked(trials, metric)[: figures.MOST_DRAWN], metric)
-    return "".join(f" A ring at the edge is {what}." for _, what in rings)
+    return "".join(f" {what} is {bound}." for _, bound in rings)
 
 
 def _begin(trials: list[FrozenTrial], metric: Metric) -> str:

@@ -152,12 +152,15 @@ class Chart:
 
 
 def parallel(label: str, axes: Sequence[Axis], lines: Iterable[tuple[list[float | None], str, str]]) -> Markup:
-    """Return vertical axes side by side, and lines through them: (a value an axis, look, tip)."""
+    """Return vertical axes side by side, and lines through them: (a value an axis, look, tip).
+
+    A value beyond its axis is drawn at its end.
+    """
     height, last = 300, max(1, len(axes) - 1)
     paths = []
     for values, look, tip in lines:
         known = [
-            (number / last, axis.place(value))
+            (number / last, max(0.0, min(1.0, axis.place(value))))
             for number, (axis, value) in enumerate(zip(axes, values, strict=True))
             if value is not None
         ]
