@@ -92,7 +92,7 @@ def report_page(record: StudyRecord) -> bytes:
     judged = judge(winner) if winner is not None else None
     sections = _sections(record, study, trials, winner, judged)
     net = _net_view(winner, trouble)
-    classes = class_view(study.test, judged, winner and winner.data.classes, items(study.dataset))
+    classes = class_view(study.test, judged, winner.data.classes if winner else None, items(study.dataset))
     confirmation = last_confirmation(record)
     return render(
         "report.html",

@@ -62,7 +62,7 @@ def _text(name: str, value: Any) -> str:
     if value is None:
         return "–"
     if name == "state":
-        return _STATES.get(value, value)
+        return str(_STATES.get(value, value))
     if name == "seconds" and value == 0:  # it is rounded
         return "<0.01"
     return f"{value:,}" if type(value) is int and name != "number" else short(value)
