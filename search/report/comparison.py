@@ -1,4 +1,4 @@
-"""Two or more studies side by side, and what their test accuracies allow to say."""
+"""Two or more studies side by side, and what their tests allow to say."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpsearch.models.errors import StudyError
-from mlpsearch.models.scores import ACCURACY, METRICS
+from mlpsearch.models.scores import ACCURACY, METRICS, Metric
 from mlpsearch.models.statistics import difference_interval
 from mlpsearch.search.report.side_by_side import common_items, rows, validation_of
 from mlpsearch.search.report.summary import StudySummary, summarize
 from mlpsearch.search.results.hits import kept_hits
 from mlpsearch.search.results.wording import (
+    difference,
     items,
     known_images,
     points,
@@ -28,7 +29,7 @@ _ERROR = 0.05  # how often all intervals of a comparison together may miss the t
 class Comparison:
     """Studies side by side.
 
-    findings: sentences on how their test accuracies differ.
+    findings: sentences on how they differ in the test: by their metric, where all have one, else by accuracy.
     warnings: sentences on what the studies do not share, so that their numbers cannot be compared.
     """
 
@@ -81,29 +82,57 @@ def _warnings(studies: Sequence[StudySummary]) -> list[str]:
     found += [
         f"{study.name}: {known}." for study in studies if (known := known_images(study.test or {}, study.dataset))
     ]
-    if len({study.metric for study in studies}) > 1:
-        found.append("They were searched by different metrics, so only their accuracies are compared.")
+    titles = sorted({METRICS[study.metric].title for study in studies})
+    if len(titles) > 1:
+        found.append(
+            f"They were searched by different metrics ({', '.join(titles)}): none is compared but the accuracy."
+        )
     return found + [f"{study.name}: {study.remark}." for study in studies if study.remark]
 
 
 def _findings(tested: list[_Tested]) -> list[str]:
-    """How the study of the highest test accuracy stands to each of the others."""
+    """How the study that did best in the test stands to each of the others."""
     if not tested:
         return []
-    best, *others = sorted(tested, key=lambda one: -one.test["accuracy"])
+    metric = _common_metric(tested)
+    best, *others = sorted(tested, key=lambda one: metric.rank(_test_score(one, metric)))
     pairs = len(tested) * (len(tested) - 1) // 2  # any of which could have been the first and the second
-    return [_difference(best, other, pairs) for other in others]
+    return [_difference(best, other, metric, pairs) for other in others]
 
 
-def _difference(better: _Tested, other: _Tested, pairs: int) -> str:
+def _common_metric(tested: list[_Tested]) -> Metric:
+    """The one by which all were searched and tested; the accuracy where there is none."""
+    names = {one.test["metric"] for one in tested}
+    if len(names) > 1 or any(one.test["score"] is None for one in tested):
+        return ACCURACY
+    return METRICS[names.pop()]
+
+
+def _test_score(one: _Tested, metric: Metric) -> float:
+    return float(one.test["accuracy" if metric is ACCURACY else "score"])
+
+
+def _difference(better: _Tested, other: _Tested, metric: Metric, pairs: int) -> str:
     one, two = better.test, other.test
     if one["fingerprint"] != two["fingerprint"]:
-        names = f"{better.name} and {other.name}"
-        return f"{names} were tested on different {better.what}: their test accuracies cannot be compared."
-    unit = "points" if one["metric"] == two["metric"] == ACCURACY.name else "points of accuracy"
-    lead = f"{points(one['accuracy'] - two['accuracy'])} {unit}"
+        names, what = f"{better.name} and {other.name}", "accuracies" if metric is ACCURACY else "scores"
+        return f"{names} were tested on different {better.what}: their test {what} cannot be compared."
+    gain = difference(metric.gain(_test_score(better, metric), _test_score(other, metric)), metric)
+    if metric is not ACCURACY:
+        said = _by_intervals(better, other, f"{gain} of {metric.title}", metric)
+        return f"{said} What a single one of the {better.what} adds to that metric is not kept."
+    lead = gain if one["metric"] == two["metric"] == ACCURACY.name else f"{gain} of accuracy"
     if better.hits is None or other.hits is None or better.hits.shape[1] != other.hits.shape[1]:
-        return _by_intervals(better, other, lead)
+        said = _by_intervals(better, other, lead, metric)
+        rest = f"which {better.what} each net got right was not kept for both"
+        return f"{said} The intervals are all there is: {rest}."
+    return _by_hits(better, other, lead, pairs)
+
+
+def _by_hits(better: _Tested, other: _Tested, lead: str, pairs: int) -> str:
+    """What can be said where it is known which of the same images the nets of both got right."""
+    assert better.hits is not None  # noqa: S101 - as _difference saw
+    assert other.hits is not None  # noqa: S101 - as _difference saw
     low, high = difference_interval(better.hits, other.hits, 1 - _ERROR / pairs)
     together = ", for all pairs together" if pairs > 1 else ""
     ends = f"95% interval {points(low)} to {points(high)} points{together}"
@@ -120,19 +149,19 @@ def _difference(better: _Tested, other: _Tested, pairs: int) -> str:
     return said
 
 
-def _by_intervals(better: _Tested, other: _Tested, lead: str) -> str:
-    """What can be said where nobody knows which images the nets of both got right."""
-    if better.test["interval"][0] > other.test["interval"][1]:
-        said = (
+def _by_intervals(better: _Tested, other: _Tested, lead: str, metric: Metric) -> str:
+    """What the intervals of the two say."""
+    key = "interval" if metric is ACCURACY else "score_interval"
+    worst, best = (1, 0) if metric.lower_is_better else (0, 1)
+    if metric.better(better.test[key][worst], other.test[key][best]):
+        return (
             f"{better.name} is {lead} better than {other.name} on the test {better.what}; "
             "the 95% intervals do not overlap, so chance hardly explains it."
         )
-    else:
-        said = (
-            f"{better.name} is {lead} ahead of {other.name} on the test {better.what}, "
-            "but the 95% intervals overlap: this alone does not show which is better."
-        )
-    return f"{said} The intervals are all there is: which {better.what} each net got right was not kept for both."
+    return (
+        f"{better.name} is {lead} ahead of {other.name} on the test {better.what}, "
+        "but the 95% intervals overlap: this alone does not show which is better."
+    )
 
 
 def _curves_note(studies: Sequence[StudySummary]) -> str:

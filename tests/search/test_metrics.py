@@ -208,7 +208,10 @@ def test_studies_by_different_metrics_are_compared_by_their_accuracies(made: Mad
         score(openings_of(other)[0]["score"], METRICS["log-loss"])
     )
     assert curves(comparison.studies)[0] == "validation by epoch, each on its own scale"
-    assert any("searched by different metrics" in warning for warning in comparison.warnings)
+    assert (
+        "They were searched by different metrics (AUC, log loss): none is compared but the accuracy."
+        in comparison.warnings
+    )
     assert any("points of accuracy" in finding for finding in comparison.findings)
 
 

@@ -199,6 +199,39 @@ def test_one_study_without_them_leaves_the_intervals(url: str) -> None:
     assert "which images each net got right was not kept for both." in compared(*nets).findings[0]
 
 
+# ---- what may be said where all have another metric than accuracy ----
+
+
+def scored(metric: str, score: float, low: float, high: float, **more: Any) -> dict[str, Any]:
+    return {"metric": metric, "score": score, "score_interval": [low, high], "score_deviation": 0.01} | more
+
+
+def test_studies_of_one_metric_are_compared_by_it(url: str) -> None:
+    """The order is that of the metric, though the accuracies say otherwise; less of a loss is better."""
+    said = " What a single one of the images adds to that metric is not kept."
+    cases = {
+        ("log-loss", 0.3, 0.25, 0.35): "0.1000 of log loss ahead of two on the test images, but the 95% intervals",
+        ("log-loss", 0.2, 0.15, 0.25): "0.2000 of log loss better than two on the test images; the 95% intervals",
+        ("auc", 0.8, 0.7, 0.9): "0.4000 of AUC better than two on the test images; the 95% intervals do not",
+        ("macro-f1", 0.55, 0.45, 0.65): "15.00 points of macro F1 ahead of two on the test images, but",
+    }
+    for number, ((metric, score, low, high), expected) in enumerate(cases.items()):
+        one = study(url, f"one-{number}", 0.5, test=scored(metric, score, low, high), metric=metric)
+        other = study(url, f"two-{number}", 0.5, test=scored(metric, 0.4, 0.3, 0.5) | BETTER, metric=metric)
+        comparison = compared(other, one)
+        (finding,) = comparison.findings
+        assert finding.replace(f"-{number}", "").startswith(f"one is {expected}")
+        assert finding.endswith(said)
+        assert comparison.warnings == []
+
+
+def test_one_that_has_no_score_leaves_the_accuracies(url: str) -> None:
+    """A test split of one class has no AUC."""
+    one = study(url, "one", 0.5, test=scored("auc", 0.8, 0.7, 0.9), metric="auc")
+    other = study(url, "two", 0.5, test=BETTER | {"metric": "auc", "score": None}, metric="auc")
+    assert compared(one, other).findings[0].startswith("two is 5.00 points of accuracy better than one")
+
+
 # ---- the table ----
 
 
