@@ -112,8 +112,7 @@ def _known(images: TrainingData) -> int | None:
 
 
 def _classes(images: TrainingData) -> dict[str, int]:
-    counts = sum(_counts(split, len(images.classes)) for split in (images.training, images.validation))
-    return dict(zip(images.classes, np.asarray(counts).tolist(), strict=True))
+    return dict(zip(images.classes, images.class_counts().tolist(), strict=True))
 
 
 def _counts(split: Split, classes: int) -> NDArray[np.int64]:

@@ -56,7 +56,7 @@ _HOLDERS = frozenset(
 )
 # "test" is a key of the study file, for a table: they read and write it, and open nothing.
 _KEYS = frozenset(
-    {"search/new_study.py", "studies/creation.py", "studies/spec/reading.py", "studies/spec/study.py"}
+    {"search/study_texts.py", "studies/creation.py", "studies/spec/reading.py", "studies/spec/study.py"}
 )
 # Where the rows of a table's test split are, in a file of their own: for who reads the table alone.
 _TEST_ROWS = re.compile(r"^test_file$")

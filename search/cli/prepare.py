@@ -25,22 +25,24 @@ _MUCH = 2**24  # bytes that workers share: less is not worth saying
 
 
 @click.command()
-@click.argument("table", type=_PATH)
-@click.option("--label", required=True, metavar="COLUMN", help="The column with the classes.")
-@click.option("--test", type=_PATH, metavar="TABLE", help="A table of test rows.  [default: a fifth of the rows]")
+@click.argument("data", type=_PATH)
+@click.option("--label", metavar="COLUMN", help="Of a table: the column with the classes.")
+@click.option(
+    "--test", type=_PATH, metavar="TABLE", help="Of a table: another one of test rows.  [default: a fifth of it]"
+)
 @click.option(
     "--net", type=click.Choice(["numpy", "torch"]), default="numpy", show_default=True, help="Which net."
 )
-@click.option("-o", "--output", type=_PATH, help="The study file to write.  [default: the table's name, .toml]")
-def new(table: Path, label: str, test: Path | None, net: str, output: Path | None) -> None:
-    """Look at a table (CSV, Parquet, …) and write a study file for it, with ranges that fit its size."""
+@click.option(
+    "-o", "--output", type=_PATH, help="The study file to write.  [default: the name of the data, .toml]"
+)
+def new(data: Path, label: str | None, test: Path | None, net: str, output: Path | None) -> None:
+    """Look at a table (CSV, Parquet, …), arrays (.npz, …) or images, and write a study file for them."""
     from mlpsearch.search.new_study import file_name, write_new_study
-    from mlpsearch.studies.spec.table_options import TEST_SHARE, TableOptions
 
-    path = output or file_name(table)
-    options = TableOptions(label, TEST_SHARE if test is None else str(test.absolute()))
-    with err().status("reading the table"):
-        write_new_study(table, options, path, net, tell)
+    path = output or file_name(data)
+    with err().status("reading the data"):
+        write_new_study(data, path, net, tell, label=label, test=test)
     tell(f"wrote {path}; `mlpsearch check {path}` says what was understood, `mlpsearch run {path}` searches")
 
 

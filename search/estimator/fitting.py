@@ -17,8 +17,8 @@ from mlpsearch.models.metrics import probabilities
 from mlpsearch.models.numpy_net.numpy_mlp import NumpyNet
 from mlpsearch.models.prediction import prediction_arrays, preprocessing_of
 from mlpsearch.search.estimator.rows import Rows
-from mlpsearch.search.new_study import study_file
 from mlpsearch.search.results.winner import load_winner
+from mlpsearch.search.study_texts import table_study
 from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.search.workers.worker import Worker
 from mlpsearch.studies.creation import create_or_resume
@@ -136,7 +136,8 @@ def _specification(path: Path, options: TableOptions, wanted: Wanted) -> StudySp
     """What `mlpsearch new` writes for such rows, but for what was asked for; nothing is confirmed or tested."""
     rows = load_training("table", path, validation=None, split_seed=0, options=options)
     name = f"classifier-{secrets.token_hex(4)}"
-    document = tomllib.loads(study_file(rows, name, str(path), options, wanted.net))
+    keys = {"name": name, "net": wanted.net, "dataset": "table", "data": str(path)}
+    document = tomllib.loads(table_study(rows, keys, options))
     document["seed"] = wanted.seed
     document["budget"]["trials"] = wanted.trials
     if wanted.epochs is not None:

@@ -23,13 +23,14 @@ import numpy as np
 
 from mlpsearch.models.errors import DataError, about
 from mlpsearch.models.paths import write_atomically
-from mlpsearch.studies.data.arrays.layout import is_arrays
+from mlpsearch.studies.data.arrays.layout import holds_arrays, is_arrays
 from mlpsearch.studies.data.arrays.source import array_source
 from mlpsearch.studies.data.decoded import DataSource, DecodedImages, Source, SplitName
 from mlpsearch.studies.data.image_cache import CachedImages, cache_folder, open_cached
+from mlpsearch.studies.data.images.archives import ARCHIVE_SUFFIXES
 from mlpsearch.studies.data.images.image_files import ImageFiles
 from mlpsearch.studies.data.images.layout import ImageFolders
-from mlpsearch.studies.data.images.parquet import find_parquet
+from mlpsearch.studies.data.images.parquet import SUFFIX, find_parquet
 from mlpsearch.studies.data.images.splits import LabelledImages
 from mlpsearch.studies.data.images.torchvision_datasets import (
     CIFAR10_FOLDER,
@@ -53,6 +54,20 @@ _CLASSES_AND_SHAPE = {
     "mnist": (10, (28, 28, 1)),
     "fashion-mnist": (10, (28, 28, 1)),
 }
+
+
+def dataset_of(data: Path, *, has_label: bool) -> str:
+    """Return which of "images", "table" and "arrays" a path is, by its name and, of a folder, the names in it.
+
+    has_label: whether somebody names the column of the classes: then a Parquet file holds rows, and else images.
+    Raises DataError for a folder that cannot be read.
+    """
+    name = data.name.lower()
+    if is_arrays(data) or (data.is_dir() and holds_arrays(data)):
+        return "arrays"
+    if data.is_dir() or name.endswith(ARCHIVE_SUFFIXES) or (name.endswith(SUFFIX) and not has_label):
+        return "images"
+    return "table"
 
 
 def open_split(

@@ -16,7 +16,7 @@ from mlpsearch.studies.data.decoded import SealedCounts
 from mlpsearch.studies.data.duplicates import count_known, row_hashes
 from mlpsearch.studies.data.folds import grouped_folds, stratified_folds
 from mlpsearch.studies.data.image_cache import CachedImages
-from mlpsearch.studies.data.sources import DATASETS, check_images, open_beside, open_split
+from mlpsearch.studies.data.sources import DATASETS, check_images, dataset_of, open_beside, open_split
 from mlpsearch.studies.data.stratified import split_groups, split_rows
 from mlpsearch.studies.data.table_columns import TableSchema
 from mlpsearch.studies.spec.image_options import DataOptions
@@ -28,8 +28,10 @@ __all__ = [
     "ENVIRONMENT",
     "TrainingData",
     "check_images",
+    "dataset_of",
     "load_training",
     "own_copy",
+    "own_validation",
     "why_changed",
 ]
 
@@ -72,6 +74,11 @@ class TrainingData:
     folds: NDArray[np.int64] | None = None
     remarks: tuple[str, ...] = ()
     sealed: SealedCounts | None = None
+
+    def class_counts(self) -> NDArray[np.int64]:
+        """Return how many images or rows of each class are among those for training and validation."""
+        labels = np.concatenate([split.labels[split.rows] for split in (self.training, self.validation)])
+        return np.bincount(labels, minlength=len(self.classes))
 
     def fold(self, number: int) -> "TrainingData":
         """Return the data of a fold, from 0: its rows for validation, all others for training."""
@@ -184,6 +191,11 @@ def load_training(
         return data_of(whole, whole, folds=_folds(cached, folds, split_seed)).fold(0)
     rows, validation_rows = _rows(cached, validation, split_seed)
     return data_of(replace(whole, rows=rows), replace(whole, rows=validation_rows))
+
+
+def own_validation(dataset: str, data: Path | None, options: DataOptions | None = None) -> str | None:
+    """Return the folder of a data set's own validation split; None where there is none. Raises DataError."""
+    return open_split(dataset, data, "train", options).validation_folder
 
 
 def _folds(cached: CachedImages, folds: int, seed: int) -> NDArray[np.int64]:

@@ -199,7 +199,7 @@ FAILURES: list[tuple[tuple[str, ...], int, str]] = [
     (("predict",), 2, "Missing argument 'EXPORT'"),
     (("predict", "best"), 2, "Missing argument 'FILES...'"),
     (("new", "none.csv", "--label", "a"), 1, "none.csv: No such file or directory (the rows of dataset 'table')"),
-    (("new", "none.csv"), 2, "Missing option '--label'"),
+    (("new", "none.csv"), 1, "none.csv: which column has the classes? Name it with --label"),
     (("check", "mien"), 1, "mien"),
     (("predict", "best", "x.png", "--top", "0"), 2, "Invalid value for '--top': 0 is not in the range x>=1"),
     (("report",), 2, "Missing argument 'STUDY'"),

@@ -76,6 +76,12 @@ def is_arrays(path: Path) -> bool:
     return path.suffix.lower() in (".npz", ".npy")
 
 
+def holds_arrays(folder: Path) -> bool:
+    """Whether files in a folder have the names of arrays. Raises DataError for one that cannot be read."""
+    with reading(str(folder)):
+        return any(is_arrays(file) or _IDX.fullmatch(file.name) for file in folder.iterdir())
+
+
 def find_arrays(path: Path) -> Arrays:
     """Return the arrays of a .npz file or a folder.
 

@@ -15,8 +15,21 @@ from mlpsearch.studies.data.images.splits import ImageSplits
 from mlpsearch.studies.spec.image_options import ImageOptions
 
 MAX_SPLIT_BYTES = 16 * 2**30
-ONE_SIZE = "all images must have one size; image_size = 32 in the study file, or another number, resizes them"
+_ONE_SIZE = "all images must have one size; image_size = 32 in the study file, or another number, resizes them"
 _FITS = {"pad": "with black beside them where they are not square", "crop": "cut to the square in their middle"}
+
+
+class SizesDifferError(DataError):
+    """Images of one data set have different sizes.
+
+    where, size: of one of them, its place and (height, width, …).  first, first_size: of the first.
+    """
+
+    def __init__(self, where: str, size: Sequence[int], first: str, first_size: Sequence[int]):
+        super().__init__(
+            f"{where} has {size[0]}×{size[1]} pixels (height × width), "
+            f"{first} has {first_size[0]}×{first_size[1]}: {_ONE_SIZE}"
+        )
 
 
 def check_splits(splits: ImageSplits, options: ImageOptions) -> list[str]:
@@ -82,10 +95,8 @@ class _Survey:
         header = stored.read_with(self._options)
         first, its_place = self._first = self._first or (header, where)
         if (header.height, header.width) != (first.height, first.width):
-            raise DataError(
-                f"{where} has {header.height}×{header.width} pixels (height × width), "
-                f"{its_place} has {first.height}×{first.width}: {ONE_SIZE}"
-            )
+            sizes = [(one.height, one.width) for one in (header, first)]
+            raise SizesDifferError(where, sizes[0], its_place, sizes[1])
         if header.channels == 3:
             self._in_colour.setdefault(split, where)
         self._counts[split] += 1

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mlpsearch.models.errors import DataError
 from mlpsearch.studies.data.decoded import DecodedImages, SplitName
-from mlpsearch.studies.data.images.check import ONE_SIZE, check_splits, refuse_too_large
+from mlpsearch.studies.data.images.check import SizesDifferError, check_splits, refuse_too_large
 from mlpsearch.studies.data.images.decoding import decode_image
 from mlpsearch.studies.data.images.splits import ImageSplits, LabelledImages
 from mlpsearch.studies.spec.image_options import ImageOptions
@@ -81,10 +81,7 @@ class _ImageStack:
             self._images = self._allocate(pixels.shape)
         height, width, channels = self._images.shape[1:]
         if pixels.shape[:2] != (height, width):
-            raise DataError(
-                f"{where} has {pixels.shape[0]}×{pixels.shape[1]} pixels (height × width), "
-                f"{self._first} has {height}×{width}: {ONE_SIZE}"
-            )
+            raise SizesDifferError(where, pixels.shape, self._first, (height, width))
         if channels < pixels.shape[2]:
             self._images = np.repeat(self._images, 3, axis=3)
         self._images[row] = pixels  # a grey image spreads over three channels

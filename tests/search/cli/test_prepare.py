@@ -85,7 +85,10 @@ def test_nothing_is_written_over_and_mistakes_are_one_line(
     )
     assert (tmp_path / "shop.toml").read_text() == "mine"
     assert "has no column 'sold'" in mlpsearch("new", "shop.csv", "--label", "sold", "-o", "b.toml").err
-    assert "is a folder, and a study file is written for a table" in mlpsearch("new", ".", "--label", "a").err
+    (tmp_path / "pets").mkdir()
+    assert "--label is for a table, and this is read as images" in mlpsearch("new", "pets", "--label", "a").err
+    assert "which column has the classes? Name it with --label" in mlpsearch("new", "shop.csv", "-o", "b.toml").err
+    assert "--test is for a table" in mlpsearch("new", "a.npz", "--test", "b.csv").err
     assert "no such file" in mlpsearch("new", "none.csv", "--label", "a", "-o", "b.toml").err.lower()
     assert not (tmp_path / "b.toml").exists()
 
