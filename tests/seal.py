@@ -84,7 +84,7 @@ _DECODING_METHODS = re.compile(
 )
 _TORCHVISION = frozenset({"CIFAR10", "CIFAR100", "FashionMNIST", "MNIST", "ImageFolder"})
 # scikit-learn's data sets come with all their rows, those for the test too.
-_LOADERS = re.compile(r"^(load|fetch)_(digits|iris|wine|breast_cancer|openml)")
+_LOADERS = re.compile(r"^(load|fetch)_(digits|iris|wine|breast_cancer|openml)|^make_classification")
 _BUNDLED = "studies/data/tables/bundled.py"
 
 

@@ -1,7 +1,7 @@
 """From the name of a data set, and a path where there is one, to its decoded images.
 
     digits          scikit-learn's 8×8 digits; takes no path
-    iris, wine, breast-cancer    scikit-learn's tables; take no path
+    iris, wine, breast-cancer, letter-like    scikit-learn's tables, and one that it makes; take no path
     cifar10         --data: images in a folder or an archive, or torchvision's layout; else see find_cifar10
     mnist           --data: images, the folder with its four files, or Keras' mnist.npz; else see find_mnist
     fashion-mnist   --data: images, or the folder with its four files; else see find_fashion_mnist

@@ -100,6 +100,7 @@ class StudySpec(Table):
         "iris",
         "wine",
         "breast-cancer",
+        "letter-like",
         "cifar10",
         "mnist",
         "fashion-mnist",
@@ -107,8 +108,8 @@ class StudySpec(Table):
         "table",
         "arrays",
     ] = Field(
-        description="one of 'digits', 'iris', 'wine', 'breast-cancer', 'cifar10', 'mnist', 'fashion-mnist', "
-        "'images', 'table', 'arrays'"
+        description="one of 'digits', 'iris', 'wine', 'breast-cancer', 'letter-like', 'cifar10', 'mnist', "
+        "'fashion-mnist', 'images', 'table', 'arrays'"
     )
     data: str | None = Field(
         default=None, pattern=r"^[^\x00]+$", description="the path of images, of a table or of arrays"

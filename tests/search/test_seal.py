@@ -193,6 +193,7 @@ PLANTED = [
     ("studies/data/arrays/files.py", "peek = npz_arrays('a.npz')['x_test']"),
     ("search/trials/objective.py", "from sklearn.datasets import load_iris"),
     ("search/workers/worker.py", "import sklearn.datasets\npeek = sklearn.datasets.load_breast_cancer()"),
+    ("models/training.py", "from sklearn.datasets import make_classification as peek"),
     ("models/training.py", "def peek(datasets):\n    return getattr(datasets, 'load_wine')()"),
     ("search/trials/objective.py", "import torchvision\npeek = torchvision.datasets.CIFAR10('.', train=False)"),
     ("search/trials/objective.py", "from torchvision.datasets import CIFAR10\npeek = CIFAR10('.', False)"),

@@ -17,8 +17,8 @@ def test_an_unknown_name_is_answered_with_the_known_ones(dataset: str) -> None:
     with pytest.raises(DataError) as caught:
         find_source(dataset, None)
     assert str(caught.value) == (
-        f"dataset {dataset!r}: must be one of 'digits', 'iris', 'wine', 'breast-cancer', 'cifar10', 'mnist', "
-        "'fashion-mnist', 'images', 'table', 'arrays'"
+        f"dataset {dataset!r}: must be one of 'digits', 'iris', 'wine', 'breast-cancer', 'letter-like', "
+        "'cifar10', 'mnist', 'fashion-mnist', 'images', 'table', 'arrays'"
     )
 
 
@@ -39,7 +39,7 @@ def test_images_need_a_path() -> None:
         find_source("images", None)
 
 
-@pytest.mark.parametrize("dataset", ["digits", "iris", "wine", "breast-cancer"])
+@pytest.mark.parametrize("dataset", ["digits", "iris", "wine", "breast-cancer", "letter-like"])
 def test_what_comes_with_scikit_learn_takes_no_path(tmp_path: Path, dataset: str) -> None:
     with pytest.raises(DataError, match=f"'{dataset}' comes with scikit-learn and takes no folder"):
         find_source(dataset, tmp_path)

@@ -23,6 +23,8 @@ READY = [
     "fashion-mnist-torch",
     "iris-numpy",
     "iris-torch",
+    "letter-like-numpy",
+    "letter-like-torch",
     "wine-numpy",
     "wine-torch",
 ]
@@ -101,7 +103,7 @@ def test_cifar10_torch_starts_with_the_template_of_the_exercise(number: int, dep
 
 
 def test_the_two_nets_of_a_data_set_share_the_split() -> None:
-    for dataset in ("breast-cancer", "cifar10", "digits", "fashion-mnist", "iris", "wine"):
+    for dataset in ("breast-cancer", "cifar10", "digits", "fashion-mnist", "iris", "letter-like", "wine"):
         numpy, torch = catalog.find(f"{dataset}-numpy"), catalog.find(f"{dataset}-torch")
         assert (numpy.validation, numpy.seed) == (torch.validation, torch.seed)
 

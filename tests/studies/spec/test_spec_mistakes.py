@@ -39,8 +39,8 @@ BAD_LINES = [
     (
         '"digits"',
         '"emnist"',
-        "dataset = 'emnist': must be one of 'digits', 'iris', 'wine', 'breast-cancer', 'cifar10', 'mnist', "
-        "'fashion-mnist', 'images', 'table', 'arrays'",
+        "dataset = 'emnist': must be one of 'digits', 'iris', 'wine', 'breast-cancer', 'letter-like', 'cifar10', "
+        "'mnist', 'fashion-mnist', 'images', 'table', 'arrays'",
     ),
     ('"digits"', '"images"', "data: is missing: dataset = 'images' needs the path"),
     ('"digits"', '"digits"\ndata = ""', "data = '': must be the path"),
