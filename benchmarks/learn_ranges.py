@@ -107,6 +107,9 @@ def show(land: Landscape) -> None:
         "learnt, all fields": lambda others: learnt_ranges(land, rows, others),
         "learnt, where the table agrees": lambda others: agreed_ranges(land, rows, others),
         "of `new`, with learnt learning rates": lambda others: OF_NEW | _rates(learnt_ranges(land, rows, others)),
+        "the same, with dropout up to 0.5": (
+            lambda others: OF_NEW | _rates(learnt_ranges(land, rows, others)) | {"dropout": (0.0, 0.5)}
+        ),
     }
     before = None
     for name, ranges_of in ways.items():

@@ -27,37 +27,29 @@ epochs = $epochs                     # about $steps steps
 [search]
 hidden_size = { low = $narrow, high = $wide, log = true }
 learning_rate = { low = $slow, high = $fast, log = true }   # the largest of a one-cycle schedule
-$searched
+regularization = { low = 1e-6, high = 1e-2, log = true }  # much of it makes inputs that say nothing fall silent
+depth = { low = 2, high = 4 }
+dropout = { low = 0.0, high = $dropout }
+batch_normalization = { choices = [false, true] }
+$preprocessing
 [fixed]
 optimizer = "adam"
 schedule = "one-cycle"
 warmup = 0.3
 batch_size = $batch
+label_smoothing = 0.05
 $fixed""")
 
-_OF_TABLES = """\
-regularization = { low = 1e-6, high = 1e-2, log = true }  # much of it makes columns that say nothing fall silent
-depth = { low = 2, high = 4 }
-dropout = { low = 0.0, high = 0.3 }
-batch_normalization = { choices = [false, true] }
+_OF_NUMBERS = """\
 preprocessing = { choices = ["standardize", "robust", "quantiles", "piecewise"] }   # of the numbers
 """
-_FIXED_OF_TABLES = """\
+_BINS = """\
 bins = 16                       # of "piecewise"
-label_smoothing = 0.05
 """
-
-_OF_IMAGES = """\
-regularization = { low = 1e-6, high = 1e-2, log = true }
-depth = { low = 2, high = 4 }
-dropout = { low = 0.0, high = 0.5 }
-batch_normalization = { choices = [false, true] }
+_OF_PIXELS = """\
 preprocessing = { choices = ["scale", "standardize"] }   # of the pixels
 # flip = { choices = [false, true] }   # where a mirror image is of the same class; not for digits and letters
 # shift = { low = 0, high = 2 }        # by so many pixels: where it does not matter what is exactly where
-"""
-_FIXED_OF_IMAGES = """\
-label_smoothing = 0.05
 """
 
 
@@ -66,8 +58,8 @@ class _Size:
     """What suits up to so many rows or images, without the test's.
 
     validation: the share of them that trials are judged by; None for five folds.
-    slow, fast: learning rates. Those of tables of up to 5,000 rows are what did best on ten tables of up to 4,000,
-        each judged by the others (benchmarks/LANDSCAPE.md).
+    slow, fast: learning rates.  dropout: the most of it. Of tables of up to 5,000 rows these are what did best on
+        ten tables of up to 4,000 (benchmarks/LANDSCAPE.md).
     """
 
     rows: float
@@ -78,21 +70,22 @@ class _Size:
     validation: float | None
     slow: str = "3e-3"
     fast: str = "5e-2"
+    dropout: float = 0.5
 
 
 _TABLES = (
     _Size(500, 40, 32, 16, 128, None),
     _Size(1_000, 100, 32, 32, 256, None),
     _Size(5_000, 50, 128, 64, 512, None),
-    _Size(10_000, 50, 128, 64, 512, 0.2, "1e-3", "2e-2"),
-    _Size(100_000, 30, 128, 64, 512, 0.1, "1e-3", "2e-2"),
-    _Size(float("inf"), 12, 512, 64, 512, 0.05, "1e-3", "2e-2"),
+    _Size(10_000, 50, 128, 64, 512, 0.2, "1e-3", "2e-2", 0.3),
+    _Size(100_000, 30, 128, 64, 512, 0.1, "1e-3", "2e-2", 0.3),
+    _Size(float("inf"), 12, 512, 64, 512, 0.05, "1e-3", "2e-2", 0.3),
 )
 _IMAGES = (
     _Size(1_000, 40, 32, 32, 256, None, "1e-3", "3e-2"),
     _Size(10_000, 30, 64, 64, 512, 0.2, "1e-3", "3e-2"),
-    _Size(100_000, 20, 128, 64, 512, 0.1, "3e-4", "1e-2"),
-    _Size(float("inf"), 10, 256, 128, 1024, 0.05, "3e-4", "1e-2"),
+    _Size(100_000, 20, 128, 64, 512, 0.1, "3e-4", "1e-2", 0.3),
+    _Size(float("inf"), 10, 256, 128, 1024, 0.05, "3e-4", "1e-2", 0.3),
 )
 
 
@@ -112,8 +105,8 @@ def table_study(rows: TrainingData, keys: dict[str, Any], options: TableOptions)
         what=f"columns: {_columns(rows.table)}",
         told=f"\n{tomli_w.dumps(told)}" if options.columns.named() else "",
         trials=50,
-        searched=_OF_TABLES,
-        fixed=_FIXED_OF_TABLES,
+        preprocessing=_OF_NUMBERS,
+        fixed=_BINS,
     )
 
 
@@ -132,8 +125,8 @@ def image_study(images: TrainingData, keys: dict[str, Any]) -> str:
         what=f"{height}×{width} pixels (height × width), {colour}",
         told="",
         trials=30,
-        searched=_OF_IMAGES,
-        fixed=_FIXED_OF_IMAGES,
+        preprocessing=_OF_PIXELS,
+        fixed="",
     )
 
 
@@ -152,6 +145,7 @@ def _file(data: TrainingData, sizes: tuple[_Size, ...], keys: dict[str, Any], **
         wide=size.wide,
         slow=size.slow,
         fast=size.fast,
+        dropout=size.dropout,
         batch=size.batch,
     )
 

@@ -59,19 +59,26 @@ def test_a_study_file_has_a_name_that_a_study_can_have(table: str, name: str) ->
 
 
 @pytest.mark.parametrize(
-    ("rows", "epochs", "fast"),
-    [(160, 40, 0.05), (900, 100, 0.05), (6_000, 50, 0.05), (20_000, 30, 0.02), (200_000, 12, 0.02)],
+    ("rows", "epochs", "fast", "dropout"),
+    [
+        (160, 40, 0.05, 0.5),
+        (900, 100, 0.05, 0.5),
+        (6_000, 50, 0.05, 0.5),
+        (20_000, 30, 0.02, 0.3),
+        (200_000, 12, 0.02, 0.3),
+    ],
 )
 def test_larger_tables_are_seen_less_often_and_at_lower_rates(
-    mlpsearch: Command, tmp_path: Path, rows: int, epochs: int, fast: float
+    mlpsearch: Command, tmp_path: Path, rows: int, epochs: int, fast: float, dropout: float
 ) -> None:
     shop(rows).write_parquet(tmp_path / "a.parquet")
     assert mlpsearch("new", "a.parquet", "--label", "bought", "--net", "torch", "-o", "b.toml").code == 0
     spec = load_spec("b.toml")
     assert (spec.name, spec.net, spec.budget.epochs) == ("b", "torch", epochs)
-    rates = spec.search["learning_rate"]
-    assert isinstance(rates, Range)
-    assert rates.high == fast
+    for field, high in (("learning_rate", fast), ("dropout", dropout)):
+        found = spec.search[field]
+        assert isinstance(found, Range)
+        assert found.high == high
 
 
 def test_nothing_is_written_over_and_mistakes_are_one_line(
