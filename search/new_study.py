@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mlpsearch.models.errors import SpecError
+from mlpsearch.models.errors import DataError, SpecError
 from mlpsearch.models.paths import write_atomically
 from mlpsearch.search.study_texts import image_study, table_study
 from mlpsearch.studies.data.images.check import SizesDifferError
@@ -89,6 +89,10 @@ def _of_images(data: Path, keys: dict[str, Any], tell: Tell) -> str:
         why = f"have {height}×{width} pixels" if height * width > _MOST_PIXELS else ""
     except SizesDifferError:
         why = "have different sizes"
+    except DataError as error:
+        if data.suffix.lower() != ".parquet":
+            raise
+        raise DataError(f"{error}; of a table, --label names the column with the classes", path=data) from error
     if why:
         tell(f"{data}: the images {why}: image_size = {_SIDE} in the study file resizes them")
         keys = keys | {"image_size": _SIDE}

@@ -60,9 +60,9 @@ def dataset_of(data: Path, *, has_label: bool) -> str:
     """Return which of "images", "table" and "arrays" a path is, by its name and, of a folder, the names in it.
 
     has_label: whether somebody names the column of the classes: then a Parquet file holds rows, and else images.
-    Raises DataError for a folder that cannot be read.
+    Raises DataError for what is not there, and for a folder that cannot be read.
     """
-    name = data.name.lower()
+    name = _existing(data).name.lower()
     if is_arrays(data) or (data.is_dir() and holds_arrays(data)):
         return "arrays"
     if data.is_dir() or name.endswith(ARCHIVE_SUFFIXES) or (name.endswith(SUFFIX) and not has_label):
@@ -162,7 +162,8 @@ def find_source(dataset: str, data: Path | None, options: DataOptions | None = N
     if dataset not in DATASETS:
         raise DataError(f"dataset {dataset!r}: must be one of {', '.join(map(repr, DATASETS))}")
     if data is not None:
-        data = _existing(data.expanduser(), dataset)
+        what = "rows" if dataset in ("table", "arrays") else "images"
+        data = _existing(data.expanduser(), f" (the {what} of dataset {dataset!r})")
     if dataset in ("digits", *BUNDLED_TABLES):
         if data is not None:
             raise DataError(f"{data}: dataset {dataset!r} comes with scikit-learn and takes no folder or archive")
@@ -181,13 +182,12 @@ def find_source(dataset: str, data: Path | None, options: DataOptions | None = N
     return source or _find_images(dataset, data, options)
 
 
-def _existing(data: Path, dataset: str) -> Path:
+def _existing(data: Path, what: str = "") -> Path:
     try:
         data.stat()
     except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
         reason = error.strerror if isinstance(error, OSError) else error
-        what = "rows" if dataset in ("table", "arrays") else "images"
-        raise DataError(f"{data}: {reason} (the {what} of dataset {dataset!r})") from error
+        raise DataError(f"{data}: {reason}{what}") from error
     return data
 
 

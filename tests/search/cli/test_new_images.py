@@ -108,10 +108,11 @@ def test_arrays_get_a_study_file_by_what_they_hold(mlpsearch: Command, tmp_path:
         ("a.parquet", True, "table"),
         ("a.csv", False, "table"),
         ("a.csv.gz", True, "table"),
-        ("none", False, "table"),
     ],
 )
 def test_names_say_what_data_are(tmp_path: Path, name: str, has_label: bool, dataset: str) -> None:
     (tmp_path / "pets" / "cat").mkdir(parents=True)
     files_of(tmp_path / "idx", {"train-images-idx3-ubyte.gz": b""})
+    if "." in name:
+        (tmp_path / name).touch()
     assert dataset_of(tmp_path / name, has_label=has_label) == dataset

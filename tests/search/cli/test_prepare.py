@@ -95,7 +95,10 @@ def test_nothing_is_written_over_and_mistakes_are_one_line(
     (tmp_path / "pets").mkdir()
     assert "--label is for a table, and this is read as images" in mlpsearch("new", "pets", "--label", "a").err
     assert "which column has the classes? Name it with --label" in mlpsearch("new", "shop.csv", "-o", "b.toml").err
+    (tmp_path / "a.npz").touch()
     assert "--test is for a table" in mlpsearch("new", "a.npz", "--test", "b.csv").err
+    shop().write_parquet(tmp_path / "a.parquet")
+    assert mlpsearch("new", "a.parquet").err.endswith("; of a table, --label names the column with the classes\n")
     assert "no such file" in mlpsearch("new", "none.csv", "--label", "a", "-o", "b.toml").err.lower()
     assert not (tmp_path / "b.toml").exists()
 
