@@ -8,6 +8,7 @@ import numpy as np
 import optuna
 import pytest
 
+from benchmarks.points_alone import worth_of_points
 from benchmarks.search import Reference, Row, Spending, expected_best, incumbents, learnt, measure, speed_ups
 from benchmarks.search_problems import Curve, Point, Problem, draw, values_of
 from mlpsearch.models.config import TrainConfig
@@ -94,6 +95,14 @@ def test_points_and_ranges_are_those_of_the_other_problems() -> None:
     assert points == [other.points[int(other.scores.argmax())]]
     rates = narrow.space["learning_rate"]
     assert 1e-4 < rates.low <= float(points[0]["learning_rate"]) <= rates.high < 1.0
+
+
+def test_points_alone_are_worth_the_random_trials_that_find_as_much() -> None:
+    one = problem("one")
+    trials, costs = worth_of_points([one, problem("other")], lambda scores, _: scores)
+    # The same net in both: the other's best configuration is the best, and no more can be told than there are.
+    assert np.exp(trials) == pytest.approx(len(one.scores), rel=0.01)
+    assert costs.shape == (2,)
 
 
 def test_a_row_has_a_speed_up_for_each_budget() -> None:
