@@ -6,7 +6,7 @@ may be done by several at once, or again after a crash. The test split is opened
 has to be asked for by `confirm` or `evaluate`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pydantic import ValidationError
 
@@ -16,11 +16,12 @@ from mlpsearch.search.dashboard.publish import publish, write_note
 from mlpsearch.search.results import finalize
 from mlpsearch.search.results.confirmation import Confirmation, confirmed, plan, refuse_runs
 from mlpsearch.search.results.openings import TestReport
+from mlpsearch.search.trials import enqueueing
 from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.data.training import check_images, remarks_on
 from mlpsearch.studies.record import StudyRecord, confirmation_of
-from mlpsearch.studies.spec.dimensions import Table
+from mlpsearch.studies.spec.dimensions import Table, Value
 from mlpsearch.studies.spec.study import Confirm
 from mlpsearch.studies.study_data import find_spec, kind_of_data, load_spec_data, source_of
 
@@ -124,6 +125,17 @@ def stop(record: StudyRecord) -> None:
     for one in (record, confirmation_of(record)):
         if one is not None:
             one.set("stopped", True)
+
+
+def enqueue(record: StudyRecord, values: Mapping[str, Value]) -> tuple[int, str]:
+    """Let a study try these values of searched fields; what they leave out is sampled.
+
+    Return the number of the trial that waits to try them, and why no worker can take it now; "" where one can.
+    Raises what `enqueueing.enqueue` raises.
+    """
+    refuse_runs(record)
+    number = enqueueing.enqueue(record, values)
+    return number, enqueueing.why_it_waits(record, number)
 
 
 def next_runs(record: StudyRecord) -> StudyRecord | None:

@@ -160,6 +160,27 @@ def submit(
 
 @click.command()
 @click.argument("study")
+@click.argument("values", nargs=-1, required=True, metavar="FIELD=VALUE...")
+@storage_option
+def enqueue(study: str, values: tuple[str, ...], storage: str | None) -> None:
+    """Have a point of your own tried next: values of searched fields; those left out are sampled."""
+    from mlpsearch.search.service import enqueue as enqueue_point
+    from mlpsearch.studies.spec.dimensions import read_value
+
+    point = {}
+    for text in values:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise click.UsageError(f"{text!r}: must be FIELD=VALUE, as in hidden_size=128")
+        if name in point:
+            raise click.UsageError(f"{name} is given twice")
+        point[name] = read_value(name, value)
+    number, obstacle = enqueue_point(find_study(study, storage), point)
+    tell(f"{study}: trial {number} waits for a worker{f', but {obstacle}' if obstacle else ''}")
+
+
+@click.command()
+@click.argument("study")
 @storage_option
 def stop(study: str, storage: str | None) -> None:
     """Make all workers leave a study alone; they checkpoint its running trials."""
@@ -256,4 +277,4 @@ def _set_at_end_of_input(event: threading.Event) -> None:
     event.set()
 
 
-COMMANDS = (run, resume, confirm, submit, stop, worker)
+COMMANDS = (run, resume, confirm, submit, enqueue, stop, worker)

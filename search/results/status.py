@@ -35,7 +35,7 @@ class BestTrial:
 
     validation_score: by the study's metric.  validation_accuracy: 0 to 1.
     origin: where its point is from: "sampler", "start" (the study file), "learnt" (the package), "study NAME" (an
-        earlier study) or "queue" (somebody queued it with Optuna).
+        earlier study) or "queue" (somebody enqueued it).
     """
 
     number: int

@@ -51,7 +51,7 @@ def origin(of: str) -> str:
         "sampler": "of the sampler",
         "start": "a starting point of the study file",
         "learnt": "a starting point that comes with mlpsearch",
-        "queue": "of somebody who queued it with Optuna",
+        "queue": "a point that somebody enqueued",
     }
     return words.get(of) or f"a starting point from {of}"
 

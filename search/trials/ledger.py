@@ -59,9 +59,10 @@ class Ledger:
 
     def is_used_up(self) -> bool:
         """Whether no further trial may start, though the budget has trials left."""
-        return self._limit() is not None
+        return self.limit() is not None
 
-    def _limit(self) -> str | None:
+    def limit(self) -> str | None:
+        """Return the limit of the budget that is used up, but for its trials; None where there is none."""
         budget = self._record.budget
         if budget.total_epochs is not None and self._counts.epochs() >= budget.total_epochs:
             return "total_epochs"
@@ -89,7 +90,7 @@ class Ledger:
             return None
         if self.ended() >= self._record.budget.trials:
             return "trials"
-        return self._limit() or ("space" if self.is_space_used_up() else None)
+        return self.limit() or ("space" if self.is_space_used_up() else None)
 
     def best(self) -> FrozenTrial | None:
         """Return the complete trial of the best validation score, the first of equals, if there is any."""

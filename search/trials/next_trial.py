@@ -23,7 +23,7 @@ def start_of(trial: FrozenTrial, starts: Sequence[StartPoint]) -> int | None:
 
 
 def origin_of(trial: FrozenTrial, starts: Sequence[StartPoint]) -> str:
-    """Return where a trial's point is from: "sampler", the origin of a starting point, or "queue" (of others)."""
+    """Return where a trial's point is from: "sampler", the origin of a starting point, or "queue"."""
     start = start_of(trial, starts)
     if start is not None:
         return starts[start].origin

@@ -81,6 +81,19 @@ def as_float(name: str, value: Value) -> Value:
     return float(value) if TYPES.get(name) is float and type(value) is int and fits(name, value) else value
 
 
+def read_value(name: str, text: str) -> Value:
+    """The value of a field that a text means; the text itself where it means none of the field's type."""
+    kind = TYPES.get(name)
+    if kind is bool:
+        return {"true": True, "false": False}.get(text, text)
+    for number in (int, float) if kind in (int, float) else ():
+        try:
+            return number(text)
+        except ValueError:
+            pass
+    return text
+
+
 def with_floats(name: str, dimension: Dimension) -> Dimension:
     """The dimension, with all its values made floats where the field is one of floats."""
     if isinstance(dimension, Range):
