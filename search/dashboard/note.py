@@ -179,7 +179,9 @@ def _validation(record: StudyRecord) -> str:
 def _extent(dimension: Dimension) -> str:
     if isinstance(dimension, Choices):
         return ", ".join(_code(short(choice)) for choice in dimension.choices)
-    return f"{short(dimension.low)} – {short(dimension.high)}{', on a logarithmic scale' if dimension.log else ''}"
+    steps = "" if dimension.step is None else f", in steps of {short(dimension.step)}"
+    how = ", on a logarithmic scale" if dimension.log else steps
+    return f"{short(dimension.low)} – {short(dimension.high)}{how}"
 
 
 def _openings(tests: Sequence[dict[str, Any]], metric: Metric) -> list[str]:

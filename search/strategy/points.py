@@ -15,6 +15,8 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial, TrialState
 
+from mlpsearch.studies.spec.dimensions import on_step
+
 FIXED = "fixed_params"  # the system attribute with the values that a trial shall have, as Optuna names it
 MAX_FAILED = 2  # trials of one point, which then is left alone: it may be what fails
 
@@ -31,7 +33,7 @@ def given(trial: FrozenTrial) -> dict[str, Any]:
 
 
 def size(space: Space) -> float:
-    """How many points a space has; infinite where it has a range of floats."""
+    """How many points a space has; infinite where it has a range of floats without a step."""
     return math.prod(map(_values, space.values()))
 
 
@@ -41,12 +43,19 @@ def point_of(values: Mapping[str, Any], space: Space) -> Point | None:
         numbers = tuple(float(one.to_internal_repr(values[name])) for name, one in space.items())
     except (KeyError, ValueError, TypeError):
         return None
-    return numbers if all(map(_contains, space.values(), numbers)) else None
+    if not all(map(_contains, space.values(), numbers)):
+        return None
+    return tuple(map(_snapped, numbers, space.values()))
 
 
 def values_of(point: Point, space: Space) -> dict[str, Any]:
     """The values of a point, by name."""
     return {name: one.to_external_repr(number) for (name, one), number in zip(space.items(), point, strict=True)}
+
+
+def with_steps(values: Mapping[str, Any], space: Space) -> dict[str, Any]:
+    """The values, those of ranges of floats with a step as people write them: 0.3 in place of 0.1 + 0.2."""
+    return {name: _snapped(value, space[name]) for name, value in values.items()}
 
 
 def tried(trials: Iterable[FrozenTrial], space: Space) -> Counter[Point]:
@@ -63,8 +72,9 @@ def tried(trials: Iterable[FrozenTrial], space: Space) -> Counter[Point]:
 def nearest(point: Point, space: Space, held: Iterable[str], taken: Iterable[Point], seed: int) -> Point | None:
     """The nearest point to this one that is not taken; itself if it is not, None where all are.
 
-    One step of whole numbers, and a hundredth of a range of floats, is as long as its share of the range, with
-    log of the logarithms; from one choice to another it is 1. Of equally near points the seed chooses.
+    One step, of whole numbers or of floats, is as long as its share of the range, with log of the logarithms, and
+    so is a hundredth of a range without steps; from one choice to another it is 1. Of equally near points the seed
+    chooses.
     held: names whose values stay as they are.
     """
     taken, held = set(taken), set(held)
@@ -88,7 +98,15 @@ def nearest(point: Point, space: Space, held: Iterable[str], taken: Iterable[Poi
 def _values(distribution: BaseDistribution) -> float:
     if isinstance(distribution, CategoricalDistribution):
         return len(distribution.choices)
-    return distribution.high - distribution.low + 1 if isinstance(distribution, IntDistribution) else math.inf
+    assert isinstance(distribution, IntDistribution | FloatDistribution)  # noqa: S101 - there is no other kind
+    width = distribution.high - distribution.low
+    return math.inf if distribution.step is None else round(width / distribution.step) + 1
+
+
+def _snapped(number: Any, distribution: BaseDistribution) -> Any:
+    if not isinstance(distribution, FloatDistribution) or distribution.step is None:
+        return number
+    return on_step(number, distribution.low, distribution.step)
 
 
 def _contains(distribution: BaseDistribution, number: float) -> bool:
@@ -99,10 +117,10 @@ def _neighbours(number: float, distribution: BaseDistribution) -> Iterator[float
     if isinstance(distribution, CategoricalDistribution):
         yield from (float(other) for other in range(len(distribution.choices)) if other != number)
         return
-    assert isinstance(distribution, IntDistribution | FloatDistribution)  # noqa: S101 - there is no other kind
+    assert isinstance(distribution, IntDistribution | FloatDistribution)  # noqa: S101
     low, high = distribution.low, distribution.high
-    if isinstance(distribution, IntDistribution):
-        steps = [number - 1, number + 1]
+    if distribution.step is not None:
+        steps = [_snapped(number + move, distribution) for move in (-distribution.step, distribution.step)]
     else:
         width = math.log(high / low) if distribution.log else high - low
         moves = (-_FLOAT_STEP * width, _FLOAT_STEP * width)

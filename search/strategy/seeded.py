@@ -12,7 +12,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from mlpsearch.search.strategy.history import ShownStudy, View, as_they_are, few
-from mlpsearch.search.strategy.points import Space, given, nearest, point_of, size, tried, values_of
+from mlpsearch.search.strategy.points import Space, given, nearest, point_of, size, tried, values_of, with_steps
 
 _TIES = 0  # beside a trial's number, the key of the seed that chooses among equally near points
 
@@ -67,6 +67,7 @@ class SeededByTrial(BaseSampler):
         for name in missing:
             if name not in drawn:
                 drawn[name] = self.sample_independent(shown, trial, name, search_space[name])
+        drawn = with_steps(drawn, search_space)
         whole = {name: held.get(name, drawn.get(name)) for name in search_space}
         point = self._untried(whole, held, trials + _waiting(study, search_space), search_space, trial.number)
         return {name: point[name] for name in missing}

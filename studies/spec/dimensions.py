@@ -1,6 +1,8 @@
 """One searched field: the range or the choices it may have, and whether they make sense."""
 
+import math
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, PlainValidator, Tag
@@ -15,6 +17,8 @@ NOT_SEARCHED = {
     "seed": "each trial's seed is derived from the seed of the study",
 }
 FIELDS = tuple(name for name in TYPES if name not in NOT_SEARCHED)
+_NEAR = 1e-8  # of a step
+_MOST_STEPS = 1_000_000  # from 0 to the high end: with more, floats are no longer told apart from those between
 
 
 def _number(value: object) -> object:
@@ -40,10 +44,14 @@ class Table(BaseModel):
 
 
 class Range(Table):
-    """The numbers from low to high, both included; with log their logarithm is searched evenly."""
+    """The numbers from low to high, both included; with log their logarithm is searched evenly.
+
+    step: low, low + step, low + 2 step, … are searched, of which high is the last.
+    """
 
     low: Number = Field(description="a number")
     high: Number = Field(description="a number")
+    step: Number | None = Field(default=None, description="a number")
     log: bool = Field(default=False, description="true or false")
 
 
@@ -98,7 +106,8 @@ def with_floats(name: str, dimension: Dimension) -> Dimension:
     """The dimension, with all its values made floats where the field is one of floats."""
     if isinstance(dimension, Range):
         ends = {"low": as_float(name, dimension.low), "high": as_float(name, dimension.high)}
-        return dimension.model_copy(update=ends)
+        step = float(dimension.step) if TYPES.get(name) is float and dimension.step is not None else dimension.step
+        return dimension.model_copy(update=ends | {"step": step})
     return dimension.model_copy(update={"choices": tuple(as_float(name, c) for c in dimension.choices)})
 
 
@@ -127,8 +136,30 @@ def _range_mistakes(key: str, name: str, dimension: Range) -> Iterator[Mistake]:
         yield Mistake(f"is empty: low = {dimension.low} is above high = {dimension.high}", key)
     elif dimension.low == dimension.high:
         yield Mistake(f"low and high are both {dimension.low}; a single value belongs under [fixed]", key)
+    elif dimension.step is not None:
+        yield from _step_mistakes(f"{key}.step", TYPES[name], dimension, dimension.step)
     if dimension.log and dimension.low <= 0:
         yield Mistake("must be above 0, because log = true", f"{key}.low", str(dimension.low))
+
+
+def _step_mistakes(key: str, kind: type, dimension: Range, step: float) -> Iterator[Mistake]:
+    low, high = dimension.low, dimension.high
+    if dimension.log:
+        yield Mistake("cannot go with log = true", key, show(step))
+    elif kind is int and not (type(step) is int and step >= 1):
+        yield Mistake("must be a whole number of at least 1", key, show(step))
+    elif not high / _MOST_STEPS <= step < math.inf:
+        yield Mistake(f"must be at least a millionth of high = {high}", key, show(step))
+    elif (last := on_step(high, low, step)) != high:
+        below, above = (on_step(last + way * step, low, step) for way in ((0, 1) if last < high else (-1, 0)))
+        problem = f"does not lead from low = {low} to high = {high}, but to {below} and {above}"
+        yield Mistake(problem, key, show(step))
+
+
+def on_step(value: float, low: float, step: float) -> float:
+    """The number nearest to a value that is so many steps above low, as people write it: 0.3, not 0.1 + 0.2."""
+    exact = Decimal(repr(low)) + round((value - low) / step) * Decimal(repr(step))
+    return int(exact) if isinstance(low, int) and isinstance(step, int) else float(exact)
 
 
 def _choices_mistakes(key: str, name: str, choices: tuple[Value, ...]) -> Iterator[Mistake]:
@@ -145,11 +176,15 @@ def inside(dimension: Dimension, value: Value) -> bool:
     """Whether a value can come out of a dimension."""
     if isinstance(dimension, Choices):
         return value in dimension.choices
-    return not isinstance(value, str) and dimension.low <= value <= dimension.high
+    if isinstance(value, str) or not dimension.low <= value <= dimension.high:
+        return False
+    # As near to a step as Optuna wants it.
+    return dimension.step is None or abs(math.remainder((value - dimension.low) / dimension.step, 1)) < _NEAR
 
 
 def extent(dimension: Dimension) -> str:
     """The values of a dimension in words, for messages."""
     if isinstance(dimension, Choices):
         return "one of " + ", ".join(show(choice) for choice in dimension.choices)
-    return f"from {show(dimension.low)} to {show(dimension.high)}"
+    steps = "" if dimension.step is None else f" in steps of {show(dimension.step)}"
+    return f"from {show(dimension.low)} to {show(dimension.high)}{steps}"

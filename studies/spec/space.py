@@ -42,15 +42,15 @@ def _distribution(name: str, dimension: Dimension) -> BaseDistribution:
     if isinstance(dimension, Choices):
         return CategoricalDistribution(dimension.choices)
     if TYPES[name] is int:
-        return IntDistribution(int(dimension.low), int(dimension.high), log=dimension.log)
-    return FloatDistribution(dimension.low, dimension.high, log=dimension.log)
+        return IntDistribution(int(dimension.low), int(dimension.high), dimension.log, int(dimension.step or 1))
+    return FloatDistribution(dimension.low, dimension.high, dimension.log, dimension.step)
 
 
 def _suggest(trial: BaseTrial, name: str, space: BaseDistribution) -> object:
     if isinstance(space, CategoricalDistribution):
         return trial.suggest_categorical(name, space.choices)
     if isinstance(space, IntDistribution):
-        return trial.suggest_int(name, space.low, space.high, log=space.log)
+        return trial.suggest_int(name, space.low, space.high, step=space.step, log=space.log)
     assert isinstance(space, FloatDistribution)  # noqa: S101 - the last of the three that _distribution makes
     # Not a float for every range: Optuna lets one of NumPy's through.
-    return float(trial.suggest_float(name, space.low, space.high, log=space.log))
+    return float(trial.suggest_float(name, space.low, space.high, step=space.step, log=space.log))

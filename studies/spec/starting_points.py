@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from mlpsearch.models.config import TrainConfig
-from mlpsearch.studies.spec.dimensions import Choices, Dimension, Value, as_float, fits, inside
+from mlpsearch.studies.spec.dimensions import Choices, Dimension, Value, as_float, fits, inside, on_step
 from mlpsearch.studies.spec.space import defaults_of
 from mlpsearch.studies.spec.study import LEARNT, StudySpec
 
@@ -121,7 +121,8 @@ def _nearest(name: str, value: Any, dimension: Dimension) -> Value | None:
     if isinstance(dimension, Choices):
         numbers = [choice for choice in dimension.choices if not isinstance(choice, str)]
         return numbers[int(np.abs(np.subtract(numbers, own)).argmin())]
-    return min(max(own, dimension.low), dimension.high)
+    inner = min(max(own, dimension.low), dimension.high)
+    return inner if dimension.step is None else on_step(inner, dimension.low, dimension.step)
 
 
 def distinct(points: Iterable[StartPoint], beside: Sequence[StartPoint] = ()) -> list[StartPoint]:

@@ -44,7 +44,20 @@ def dimensions(name: str) -> st.SearchStrategy[Dimension]:
     ranges = st.builds(
         lambda ends, log: Range(low=ends[0], high=ends[1], log=log and ends[0] > 0), pairs, st.booleans()
     )
-    return choices | ranges
+    return choices | ranges | (stepped(name) if TYPES[name] is int else choices)
+
+
+def stepped(name: str) -> st.SearchStrategy[Range]:
+    """Ranges of whole numbers with a step."""
+    low, high = ALLOWED[name]
+    parts = st.tuples(st.integers(low, high - 1), st.integers(1, 8))
+
+    def of(part: tuple[int, int]) -> Range:
+        low, steps = part
+        step = max(1, (high - low) // steps)
+        return Range(low=low, high=low + step * min(steps, high - low), step=step)
+
+    return parts.map(of)
 
 
 def inside(dimension: Dimension) -> st.SearchStrategy[Any]:
@@ -52,7 +65,8 @@ def inside(dimension: Dimension) -> st.SearchStrategy[Any]:
     if isinstance(dimension, Choices):
         return st.sampled_from(dimension.choices)
     if isinstance(dimension.low, int) and isinstance(dimension.high, int):
-        return st.integers(dimension.low, dimension.high)
+        low, step = dimension.low, int(dimension.step or 1)
+        return st.integers(0, (dimension.high - low) // step).map(lambda steps: low + step * steps)
     return st.floats(dimension.low, dimension.high)
 
 

@@ -28,10 +28,17 @@ choices = st.integers(2, 3).map(lambda count: CategoricalDistribution(("a", True
 whole = st.tuples(st.integers(1, 3), st.integers(1, 3), st.booleans()).map(
     lambda one: IntDistribution(one[0], one[0] + one[1], log=one[2])
 )
+stepped = st.tuples(st.integers(0, 3), st.integers(1, 3), st.integers(1, 7)).map(
+    lambda one: IntDistribution(one[0], one[0] + one[1] * one[2], step=one[2])
+)
+# Tenths, whose sums are not as people write them.
+tenths = st.tuples(st.integers(0, 9), st.integers(1, 3), st.integers(1, 7)).map(
+    lambda one: FloatDistribution(one[0] / 10, (one[0] + one[1] * one[2]) / 10, step=one[2] / 10)
+)
 ends = st.lists(st.floats(1e-6, 1e6), min_size=2, max_size=2, unique=True).map(sorted)
 floats = st.tuples(ends, st.booleans()).map(lambda one: FloatDistribution(one[0][0], one[0][1], log=one[1]))
-finite = st.dictionaries(st.sampled_from("xyz"), choices | whole, min_size=1)
-spaces = st.dictionaries(st.sampled_from("xyz"), choices | whole | floats, min_size=1)
+finite = st.dictionaries(st.sampled_from("xyz"), choices | whole | stepped | tenths, min_size=1)
+spaces = st.dictionaries(st.sampled_from("xyz"), choices | whole | stepped | tenths | floats, min_size=1)
 
 
 @pytest.fixture(autouse=True)
@@ -55,13 +62,20 @@ def suggest(trial: optuna.Trial, space: Space) -> dict[str, Any]:
     return {name: trial._suggest(name, one) for name, one in space.items()}
 
 
+def values_of_one(one: BaseDistribution) -> list[Any]:
+    if isinstance(one, CategoricalDistribution):
+        return list(one.choices)
+    if isinstance(one, IntDistribution):
+        return list(range(one.low, one.high + 1, one.step))
+    assert isinstance(one, FloatDistribution)
+    assert one.step is not None
+    low, high, step = (round(10 * number) for number in (one.low, one.high, one.step))
+    return [tenth / 10 for tenth in range(low, high + 1, step)]
+
+
 def every(space: Space) -> list[dict[str, Any]]:
     """All points of a finite space."""
-    listed = [
-        one.choices if isinstance(one, CategoricalDistribution) else range(one.low, one.high + 1)
-        for one in space.values()
-        if isinstance(one, CategoricalDistribution | IntDistribution)
-    ]
+    listed = [values_of_one(one) for one in space.values()]
     return [dict(zip(space, point, strict=True)) for point in itertools.product(*listed)]
 
 
@@ -77,6 +91,7 @@ def test_no_suggestion_leaves_the_space_and_none_repeats_a_point_while_others_ar
         values = suggest(trial, space)
         point = point_of(values, space)
         assert point is not None, "outside"
+        assert values_of(point, space) == values, "not as people write it"
         assert point not in known
         state = data.draw(st.sampled_from([TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING]))
         known.add(point)
@@ -189,3 +204,10 @@ def test_a_trial_cut_off_between_two_parameters_gets_the_rest_of_its_point(kind:
                 suggest(optuna.Trial(study, trial_id), dict([*space.items()][:begun]))
             points.append(suggest(optuna.Trial(study, trial_id), space))
         assert points[0] == points[1]
+
+
+def test_steps_of_floats_are_the_same_point_however_they_are_added_up() -> None:
+    space: Space = {"x": FloatDistribution(0.1, 0.7, step=0.1)}
+    assert 0.1 + 2 * 0.1 != 0.3
+    assert point_of({"x": 0.1 + 2 * 0.1}, space) == point_of({"x": 0.3}, space) == (0.3,)
+    assert point_of({"x": 0.35}, space) is None

@@ -58,6 +58,24 @@ def test_each_searched_field_has_its_distribution_in_a_fixed_order() -> None:
     ]
 
 
+def test_steps_are_optunas_and_end_at_the_high_end() -> None:
+    spec = parse_spec(
+        MINIMAL.replace("low = 8, high = 64 }", "low = 8, high = 64, step = 14 }")
+        + "dropout = { low = 0, high = 0.3, step = 0.1 }\nlearning_rate = { low = 1, high = 5, step = 2 }",
+        "my.toml",
+    )
+    assert distributions(spec) == {
+        "hidden_size": IntDistribution(8, 64, step=14),
+        "learning_rate": FloatDistribution(1.0, 5.0, step=2.0),
+        "dropout": FloatDistribution(0.0, 0.3, step=0.1),
+    }
+    study = optuna.create_study(sampler=RandomSampler(seed=0))
+    configs = [suggest(study.ask(), spec, seed=0) for _ in range(40)]
+    assert {config.hidden_size for config in configs} == {8, 22, 36, 50, 64}
+    assert {config.learning_rate for config in configs} == {1.0, 3.0, 5.0}
+    assert {round(config.dropout, 9) for config in configs} == {0.0, 0.1, 0.2, 0.3}
+
+
 def test_a_trial_becomes_a_configuration() -> None:
     study = study_of(SPEC)
     study.ask()

@@ -141,6 +141,47 @@ BAD_LINES = [
     ),
     (
         HIDDEN,
+        "hidden_size = { low = 8, high = 64, step = 10 }",
+        "search.hidden_size.step = 10: does not lead from low = 8 to high = 64, but to 58 and 68",
+    ),
+    (
+        HIDDEN,
+        "dropout = { low = 0.1, high = 0.3, step = 0.25 }",
+        "search.dropout.step = 0.25: does not lead from low = 0.1 to high = 0.3, but to 0.1 and 0.35",
+    ),
+    (
+        HIDDEN,
+        "hidden_size = { low = 8, high = 64, step = 0 }",
+        "hidden_size.step = 0: must be a whole number of at",
+    ),
+    (
+        HIDDEN,
+        "hidden_size = { low = 8, high = 64, step = 1.0 }",
+        "hidden_size.step = 1.0: must be a whole number of",
+    ),
+    (
+        HIDDEN,
+        "dropout = { low = 0, high = 0.5, step = 0 }",
+        "dropout.step = 0.0: must be at least a millionth of high",
+    ),
+    (HIDDEN, "dropout = { low = 0, high = 0.5, step = nan }", "dropout.step = nan: must be at least a millionth"),
+    (
+        HIDDEN,
+        "dropout = { low = 0, high = 0.5, step = true }",
+        "search.dropout.step = true: must be a number",
+    ),
+    (
+        HIDDEN,
+        "hidden_size = { low = 8, high = 64, step = 8, log = true }",
+        "search.hidden_size.step = 8: cannot go with log = true",
+    ),
+    (
+        HIDDEN,
+        "hidden_size = { low = 8, high = 64, step = 8 }\n[[start]]\nhidden_size = 12",
+        "start[1].hidden_size = 12: must be from 8 to 64 in steps of 8, as search.hidden_size says",
+    ),
+    (
+        HIDDEN,
         "hidden_size = { low = 8, choices = [8] }",
         "search.hidden_size.low: unknown key (allowed: choices)",
     ),
