@@ -16,12 +16,14 @@ from mlpsearch.search.dashboard.publish import publish, write_note
 from mlpsearch.search.results import finalize
 from mlpsearch.search.results.confirmation import Confirmation, confirmed, plan, refuse_runs
 from mlpsearch.search.results.openings import TestReport
+from mlpsearch.search.strategy.points import size
 from mlpsearch.search.trials import enqueueing
 from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.data.training import check_images, remarks_on
 from mlpsearch.studies.record import StudyRecord, confirmation_of
 from mlpsearch.studies.spec.dimensions import Table, Value
+from mlpsearch.studies.spec.space import distributions
 from mlpsearch.studies.spec.study import Confirm
 from mlpsearch.studies.study_data import find_spec, kind_of_data, load_spec_data, source_of
 
@@ -64,6 +66,9 @@ def submit(
     record = create_or_resume(
         url, spec, trials=trials, source=source_of(images, path), kind=kind_of_data(images), tell=tell
     )
+    points = size(distributions(spec)) if spec.sampler == "grid" else 0
+    if points > record.budget.trials:
+        tell(f"{record.name}: {points:,.0f} points, of which its budget tries the first {record.budget.trials:,}")
     is_new = not any(record.counts.by_state().values())
     if is_new and spec.dataset in ("table", "arrays", "images"):
         for warning in warnings_about(images):

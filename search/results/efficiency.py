@@ -83,8 +83,11 @@ def expected_bests(scores: Sequence[float], metric: Metric) -> list[float]:
 def _random(ended: Sequence[FrozenTrial], record: StudyRecord) -> list[FrozenTrial]:
     """Those of the trials, by number, whose points were drawn at random.
 
-    TPE says on a trial what it has learnt for it. Without that, the first ones are random, whatever the sampler.
+    TPE says on a trial what it has learnt for it. Without that, the first ones are random, whatever the sampler;
+    of a grid none is.
     """
+    if record.spec.sampler == "grid":
+        return []
     learnt = {
         trial.number for trial in ended if any(key.startswith(f"{_LEARNT_TRACE}:") for key in trial.system_attrs)
     }

@@ -1,10 +1,11 @@
 """The points of a search space: which of them were tried, and which is the nearest that was not."""
 
 import heapq
+import itertools
 import math
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from optuna.distributions import (
@@ -69,6 +70,26 @@ def tried(trials: Iterable[FrozenTrial], space: Space) -> Counter[Point]:
     return found + Counter(hopeless)
 
 
+def first_untried(space: Space, taken: Container[Point], held: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The values of the first point of a finite space that is not taken; None where all are.
+
+    In order the last field changes first, choices as they are listed, ranges upwards.
+    held: values of some fields, of the space, that the point has.
+    """
+    places = [
+        (_snapped(float(one.to_internal_repr(held[name])), one),) if name in held else range(int(_values(one)))
+        for name, one in space.items()
+    ]
+    for indices in itertools.product(*places):
+        point = tuple(
+            float(index) if name in held else _number(int(index), one)
+            for index, (name, one) in zip(indices, space.items(), strict=True)
+        )
+        if point not in taken:
+            return values_of(point, space)
+    return None
+
+
 def nearest(point: Point, space: Space, held: Iterable[str], taken: Iterable[Point], seed: int) -> Point | None:
     """The nearest point to this one that is not taken; itself if it is not, None where all are.
 
@@ -101,6 +122,14 @@ def _values(distribution: BaseDistribution) -> float:
     assert isinstance(distribution, IntDistribution | FloatDistribution)  # noqa: S101 - there is no other kind
     width = distribution.high - distribution.low
     return math.inf if distribution.step is None else round(width / distribution.step) + 1
+
+
+def _number(index: int, distribution: BaseDistribution) -> float:
+    """Optuna's number for the value of that index, from 0, of a distribution that has so many."""
+    if isinstance(distribution, CategoricalDistribution):
+        return float(index)
+    assert isinstance(distribution, IntDistribution | FloatDistribution)  # noqa: S101
+    return float(_snapped(distribution.low + index * (distribution.step or 0), distribution))
 
 
 def _snapped(number: Any, distribution: BaseDistribution) -> Any:

@@ -9,12 +9,14 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from mlpsearch.models.config import TYPES
 from mlpsearch.models.errors import StudyError
-from mlpsearch.search.strategy.points import FIXED, given
+from mlpsearch.search.strategy.points import FIXED, first_untried, given, tried
 from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.search.trials.planned_runs import own_or_waiting
+from mlpsearch.search.trials.room import counting
 from mlpsearch.search.trials.waiting import misfit
 from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.spec.dimensions import Value, as_float
+from mlpsearch.studies.spec.space import distributions
 
 # The system attribute of a trial that tells one call from another, whose answer may get lost.
 ENQUEUED = "mlpsearch:enqueued"
@@ -29,6 +31,7 @@ def enqueue(record: StudyRecord, values: Mapping[str, Value]) -> int:
     """Add a trial that waits to try these values, in one transaction; return its number.
 
     values: of searched fields; what they leave out is sampled when a worker takes the trial.
+    In a grid what they leave out is that of the first point that was not tried.
     Raises StudyError for a field that is not searched, for a value outside its range or choices, and for a whole
     point that a trial of the study has, unless that failed, or a starting point.
     """
@@ -46,6 +49,8 @@ def enqueue(record: StudyRecord, values: Mapping[str, Value]) -> int:
                 numbers.append(other.number)
                 raise _AddedBefore
         _refuse_twin(record, params, trials)
+        if record.spec.sampler == "grid":
+            trial.system_attrs[FIXED] = _of_grid(record, params)
         return trial
 
     try:
@@ -79,6 +84,16 @@ def _refuse_twin(record: StudyRecord, params: Mapping[str, Any], trials: list[Fr
                 study=record.name,
                 trial=trial.number,
             )
+
+
+def _of_grid(record: StudyRecord, params: Mapping[str, Any]) -> dict[str, Any]:
+    space = distributions(record.spec)
+    values = first_untried(space, tried(counting(record), space), params)
+    if values is None:
+        raise StudyError(
+            f"study {record.name}: each point of the grid with these values has a trial", study=record.name
+        )
+    return values
 
 
 def why_it_waits(record: StudyRecord, number: int) -> str:

@@ -147,7 +147,7 @@ class TrialQueue:
             return False
 
     def _next_trial(self, _: int) -> FrozenTrial:
-        if self._planned is None and not self._record.starts:
+        if self._planned is None and not self._record.starts and self._record.spec.sampler != "grid":
             return create_trial(state=TrialState.WAITING)  # no need to read all others
         return next_trial(self._record, self._planned)
 

@@ -2,7 +2,7 @@
 
 import math
 
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from mlpsearch.search.strategy.points import given, point_of, size, tried
 from mlpsearch.search.trials.planned_runs import own_or_waiting
@@ -20,13 +20,15 @@ def most_trials(record: StudyRecord) -> int:
     points = size(space)
     if points == math.inf or points - record.counts.by_state()[TrialState.FAIL] >= most:  # no need to look at them
         return most
-    trials = [
-        trial
-        for trial in own_or_waiting(record)
-        if trial.state != TrialState.FAIL or trial.number >= record.resumed_at
-    ]
+    trials = counting(record)
     alive = [point_of(given(trial), space) for trial in trials if trial.state != TrialState.FAIL]
     known = [point for point in alive if point is not None]
     hopeless = len(tried(trials, space).keys() - set(known))
     repeats = len(known) - len(set(known))
     return min(most, int(points) - hopeless + repeats)
+
+
+def counting(record: StudyRecord) -> list[FrozenTrial]:
+    """Return a study's own trials and all that wait, but those that failed before somebody went on with it."""
+    since = record.resumed_at
+    return [trial for trial in own_or_waiting(record) if trial.state != TrialState.FAIL or trial.number >= since]

@@ -79,7 +79,7 @@ def fits(name: str, value: Value) -> bool:
     """Whether a field of TrainConfig may have a value."""
     try:
         check_value(name, value)
-    except ConfigError:
+    except (ConfigError, ValueError):  # the latter: thousands of digits, which Python does not write out
         return False
     return True
 
@@ -106,7 +106,7 @@ def with_floats(name: str, dimension: Dimension) -> Dimension:
     """The dimension, with all its values made floats where the field is one of floats."""
     if isinstance(dimension, Range):
         ends = {"low": as_float(name, dimension.low), "high": as_float(name, dimension.high)}
-        step = float(dimension.step) if TYPES.get(name) is float and dimension.step is not None else dimension.step
+        step = None if dimension.step is None else as_float(name, dimension.step)
         return dimension.model_copy(update=ends | {"step": step})
     return dimension.model_copy(update={"choices": tuple(as_float(name, c) for c in dimension.choices)})
 
@@ -148,8 +148,8 @@ def _step_mistakes(key: str, kind: type, dimension: Range, step: float) -> Itera
         yield Mistake("cannot go with log = true", key, show(step))
     elif kind is int and not (type(step) is int and step >= 1):
         yield Mistake("must be a whole number of at least 1", key, show(step))
-    elif not high / _MOST_STEPS <= step < math.inf:
-        yield Mistake(f"must be at least a millionth of high = {high}", key, show(step))
+    elif not high / _MOST_STEPS <= step <= high:
+        yield Mistake(f"must be from a millionth of high = {high} to that", key, show(step))
     elif (last := on_step(high, low, step)) != high:
         below, above = (on_step(last + way * step, low, step) for way in ((0, 1) if last < high else (-1, 0)))
         problem = f"does not lead from low = {low} to high = {high}, but to {below} and {above}"
@@ -172,14 +172,21 @@ def _choices_mistakes(key: str, name: str, choices: tuple[Value, ...]) -> Iterat
             yield Mistake("is listed twice", f"{key}.choices[{number}]", show(value))
 
 
+def is_finite(name: str, dimension: Dimension) -> bool:
+    """Whether the values of a dimension can be counted."""
+    return isinstance(dimension, Choices) or dimension.step is not None or TYPES.get(name) is not float
+
+
 def inside(dimension: Dimension, value: Value) -> bool:
     """Whether a value can come out of a dimension."""
     if isinstance(dimension, Choices):
         return value in dimension.choices
     if isinstance(value, str) or not dimension.low <= value <= dimension.high:
         return False
-    # As near to a step as Optuna wants it.
-    return dimension.step is None or abs(math.remainder((value - dimension.low) / dimension.step, 1)) < _NEAR
+    step = dimension.step
+    if step is None or not 0 < step <= dimension.high:  # what is no step is told as a mistake of its own
+        return True
+    return abs(math.remainder((value - dimension.low) / step, 1)) < _NEAR  # as Optuna wants it
 
 
 def extent(dimension: Dimension) -> str:

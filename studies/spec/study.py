@@ -21,6 +21,7 @@ from mlpsearch.studies.spec.dimensions import (
     extent,
     fits,
     inside,
+    is_finite,
     mistakes,
     why_no_field,
     with_floats,
@@ -137,8 +138,8 @@ class StudySpec(Table):
         default="accuracy",
         description="one of 'accuracy', 'balanced-accuracy', 'macro-f1', 'auc', 'log-loss'",
     )
-    sampler: Literal["auto", "tpe", "gp", "random"] = Field(
-        default="auto", description="one of 'auto', 'tpe', 'gp', 'random'"
+    sampler: Literal["auto", "tpe", "gp", "random", "grid"] = Field(
+        default="auto", description="one of 'auto', 'tpe', 'gp', 'random', 'grid'"
     )
     pruner: Literal["halving", "leader", "median", "hyperband", "none"] = Field(
         default="halving", description="one of 'halving', 'leader', 'median', 'hyperband', 'none'"
@@ -287,6 +288,8 @@ def _mistakes(spec: StudySpec) -> Iterator[Mistake]:
         yield Mistake(f"must name at least one of {', '.join(FIELDS)}", "search")
     for name, dimension in spec.search.items():
         yield from mistakes(name, dimension)
+        if spec.sampler == "grid" and not is_finite(name, dimension):
+            yield Mistake("needs a step or choices: sampler = 'grid' tries each value", key_path("search", name))
     for name, value in spec.fixed.items():
         yield from _fixed_mistakes(name, value, spec.search)
     for index, point in enumerate(spec.points):

@@ -25,6 +25,7 @@ FILES = {
     "alike.toml": STUDY_FILE.replace("own", "alike").replace(
         "8 }", "8 }\nlearning_rate = { low = 1e-3, high = 0.1 }"
     ),
+    "grid.toml": STUDY_FILE.replace('"own"', '"grid"\nsampler = "grid"'),
     "learnt.toml": STUDY_FILE.replace('"own"', '"learnt"\nstart = "learnt"'),
 }
 
@@ -58,6 +59,7 @@ SUCCESSES: list[tuple[tuple[str, ...], int, str, str]] = [
     (("submit", "own.toml"), 0, "", "own: 2 trials in sqlite:////"),
     (("submit", "alike.toml", "--like", "mine"), 0, "", "alike: tried first: 2 of study mine"),
     (("submit", "learnt.toml"), 0, "", "learnt: tried first: "),
+    (("submit", "grid.toml"), 0, "", "grid: 5 points, of which its budget tries the first 2\n"),
     (("submit", "digits-numpy"), 0, "", "digits-numpy: 30 trials in sqlite:////"),
     (
         ("submit", "own.toml", "--artifacts", "shared", "--storage", "new.db"),

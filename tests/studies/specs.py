@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mlpsearch.models.config import ALLOWED, IMAGE_PREPROCESSING, TYPES
 from mlpsearch.models.scores import METRICS
-from mlpsearch.studies.spec.dimensions import FIELDS, Choices, Dimension, Range
+from mlpsearch.studies.spec.dimensions import FIELDS, Choices, Dimension, Range, is_finite
 from mlpsearch.studies.spec.study import Budget, StudySpec, Transfer
 
 MINIMAL = """
@@ -81,6 +81,9 @@ def specs(draw: st.DrawFn) -> StudySpec:
     for_torch = "precision" in searched or constants.get("precision") == "bfloat16"
     points = draw(st.lists(st.lists(st.sampled_from(searched), min_size=1, unique=True), max_size=2))
     folds = draw(st.none() | st.integers(2, 20))
+    samplers = ["auto", "tpe", "gp", "random"]
+    if all(is_finite(name, dimension) for name, dimension in search.items()):
+        samplers.append("grid")
     return StudySpec(
         name=draw(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True)),
         net="torch" if for_torch else draw(st.sampled_from(["numpy", "torch"])),
@@ -90,7 +93,7 @@ def specs(draw: st.DrawFn) -> StudySpec:
         folds=folds,
         seed=draw(st.integers(*ALLOWED["seed"])),
         metric=draw(st.sampled_from([*METRICS])),
-        sampler=draw(st.sampled_from(["auto", "tpe", "gp", "random"])),
+        sampler=draw(st.sampled_from(samplers)),
         pruner=draw(st.sampled_from(["halving", "leader", "median", "hyperband", "none"])),
         budget=Budget(
             trials=draw(st.integers(1, 10**6)),

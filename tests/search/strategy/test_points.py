@@ -19,7 +19,7 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState, create_trial
 
 from mlpsearch.search.strategy.history import as_they_are
-from mlpsearch.search.strategy.points import nearest, point_of, size, tried, values_of
+from mlpsearch.search.strategy.points import first_untried, nearest, point_of, size, tried, values_of
 from mlpsearch.search.strategy.seeded import SeededByTrial
 
 Space = dict[str, BaseDistribution]
@@ -204,6 +204,23 @@ def test_a_trial_cut_off_between_two_parameters_gets_the_rest_of_its_point(kind:
                 suggest(optuna.Trial(study, trial_id), dict([*space.items()][:begun]))
             points.append(suggest(optuna.Trial(study, trial_id), space))
         assert points[0] == points[1]
+
+
+@given(finite, st.data())
+def test_the_first_untried_point_is_the_first_in_order_that_has_what_is_held(
+    space: Space, data: st.DataObject
+) -> None:
+    listed = every(space)  # the last field changes first
+    taken = data.draw(st.lists(st.sampled_from(listed), unique_by=str))
+    held = {
+        name: data.draw(st.sampled_from(listed))[name] for name in data.draw(st.sets(st.sampled_from([*space])))
+    }
+    left = [point for point in listed if point not in taken and point.items() >= held.items()]
+    found = first_untried(space, {point for one in taken if (point := point_of(one, space)) is not None}, held)
+    assert found == (left[0] if left else None)
+    assert [type(value) for value in (found or {}).values()] == [
+        type(v) for v in (left[0] if left else {}).values()
+    ]
 
 
 def test_steps_of_floats_are_the_same_point_however_they_are_added_up() -> None:

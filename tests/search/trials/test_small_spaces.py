@@ -44,7 +44,7 @@ def points(record: StudyRecord) -> Counter[str]:
     return Counter(str(sorted(trial.params.items())) for trial in trials)
 
 
-@pytest.mark.parametrize("sampler", ["auto", "random", "gp"])
+@pytest.mark.parametrize("sampler", ["auto", "random", "gp", "grid"])
 def test_a_search_ends_once_each_point_was_tried_and_says_so(tmp_path: Path, sampler: str) -> None:
     record = small(tmp_path, sampler=sampler)
     for _ in range(5):

@@ -69,7 +69,11 @@ BAD_LINES = [
     ('"digits"', '"images"\ndata = "x"\ntest = "t.csv"', "test: must be a share between 0 and 1; test images of"),
     ('"digits"', '"images"\ndata = "x"\nlabel = "a"', "label: is only for dataset = 'table'"),
     ('"digits"', '"digits"\nseed = -1', "seed = -1: must be a whole number from 0"),
-    ('"digits"', '"digits"\nsampler = "grid"', "sampler = 'grid': must be one of 'auto', 'tpe', 'gp', 'random'"),
+    (
+        '"digits"',
+        '"digits"\nsampler = "bayes"',
+        "sampler = 'bayes': must be one of 'auto', 'tpe', 'gp', 'random', 'grid'",
+    ),
     (
         '"digits"',
         '"digits"\npruner = false',
@@ -162,9 +166,9 @@ BAD_LINES = [
     (
         HIDDEN,
         "dropout = { low = 0, high = 0.5, step = 0 }",
-        "dropout.step = 0.0: must be at least a millionth of high",
+        "dropout.step = 0.0: must be from a millionth of high",
     ),
-    (HIDDEN, "dropout = { low = 0, high = 0.5, step = nan }", "dropout.step = nan: must be at least a millionth"),
+    (HIDDEN, "dropout = { low = 0, high = 0.5, step = nan }", "dropout.step = nan: must be from a millionth"),
     (
         HIDDEN,
         "dropout = { low = 0, high = 0.5, step = true }",
@@ -307,6 +311,33 @@ BAD_LINES = [
 def test_a_mistake_is_named_with_its_key(line: str, wrong: str, message: str) -> None:
     assert MINIMAL.count(line) == 1
     assert message in error_of(MINIMAL.replace(line, wrong))
+
+
+@pytest.mark.parametrize(
+    ("entry", "is_right"),
+    [
+        ("dropout = { low = 0, high = 0.5 }", False),
+        ("dropout = { low = 0, high = 0.5, step = 0.25 }", True),
+        ("dropout = { choices = [0, 0.5] }", True),
+        ("depth = { low = 2, high = 9, log = true }", True),
+    ],
+)
+def test_a_grid_needs_an_end_of_values(entry: str, is_right: bool) -> None:
+    text = MINIMAL.replace('"digits"', '"digits"\nsampler = "grid"') + entry
+    if is_right:
+        assert parse_spec(text, "my.toml").sampler == "grid"
+    else:
+        assert error_of(text) == "search.dropout: needs a step or choices: sampler = 'grid' tries each value"
+
+
+@pytest.mark.parametrize("step", ["0", "-1", "nan", "inf", "1e-300", f"0x{'f' * 5000}"])
+@pytest.mark.parametrize("field", ["depth", "momentum"])
+def test_a_step_that_is_none_is_told_beside_a_starting_point(field: str, step: str) -> None:
+    ends = "low = 2, high = 8" if field == "depth" else "low = 0.0, high = 0.5"
+    start = 3 if field == "depth" else 0.25
+    text = f"{MINIMAL}{field} = {{ {ends}, step = {step} }}\n[[start]]\n{field} = {start}"
+    assert error_of(text).startswith(f"search.{field}.step = ")
+    assert "start" not in error_of(text)
 
 
 def test_all_mistakes_are_told() -> None:
