@@ -17,6 +17,7 @@ ALLOWED: dict[str, tuple[Any, ...]] = {
     "depth": (2, 64),
     "batch_size": (1, 1_000_000),
     "epochs": (1, 100_000),
+    "early_stopping": (0, 100_000),
     "optimizer": ("sgd", "adam", "adamw"),
     "momentum": (0.0, 0.9999),
     "nesterov": (False, True),
@@ -53,6 +54,8 @@ class TrainConfig:
     depth: weight layers; 2 is one hidden layer.
     batch_size: images a step; the last batch of an epoch holds what is left.
     epochs: passes over the training images.
+    early_stopping: epochs without a better validation score after which a run ends; the net of its best epoch is
+        kept. 0 for never: then it is the last one's. See models/early_stopping.py.
     optimizer: "sgd" (with momentum), "adam" (Kingma & Ba 2015, https://arxiv.org/abs/1412.6980), or "adamw"
         (Loshchilov & Hutter 2019, https://arxiv.org/abs/1711.05101).
     momentum: of SGD, 0 for none: v ← momentum · v + gradient, w ← w - learning_rate · v.
@@ -106,6 +109,7 @@ class TrainConfig:
     depth: int = 2
     batch_size: int = 200
     epochs: int = 10
+    early_stopping: int = 0
     optimizer: str = "sgd"
     momentum: float = 0.0
     nesterov: bool = False

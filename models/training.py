@@ -55,6 +55,7 @@ def train(
     """Train epoch by epoch, yielding after each; the caller may stop at any of them.
 
     metric: of the results' validation_score.
+    config.early_stopping is for the caller, who may train several nets side by side: see early_stopping.py.
     epochs_done: where to go on, with a net whose state was saved after that epoch: the results are the same,
     bit by bit, as without the pause.
     A diverged epoch is the last.

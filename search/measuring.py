@@ -114,7 +114,7 @@ def _bytes_of(config: TrainConfig, data: TrainingData) -> int:
     kept = sum(len(split) for split in (training, data.validation) if preprocessing.is_kept(split))
     batch = max(min(config.batch_size, len(training)), _LOOKED_AT)
     units = sum(layer_sizes(inputs, classes, config))
-    numbers = kept * inputs + _COPIES * parameters + 3 * batch * units
+    numbers = kept * inputs + (_COPIES + bool(config.early_stopping)) * parameters + 3 * batch * units
     order = 3 * 8 * len(training)  # the rows in order, and those of an epoch
     return 4 * numbers + order
 

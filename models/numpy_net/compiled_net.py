@@ -27,7 +27,16 @@ from mlpsearch.models.numpy_net.optimizers import Adam, AdamW, Momentum
 _MOST_AT_ONCE = 1e9  # multiplications of a layer's weights: about 0.2 s, in which nothing in Python happens
 # What decides which batches are shown, and when, and where the weights begin.
 _OF_NO_STEP = frozenset(
-    {"batch_size", "epochs", "schedule", "learning_rate_decay", "warmup", "initialization", "seed"}
+    {
+        "batch_size",
+        "epochs",
+        "early_stopping",
+        "schedule",
+        "learning_rate_decay",
+        "warmup",
+        "initialization",
+        "seed",
+    }
     | {"preprocessing", "bins", "components", "whitening_epsilon", "flip", "shift", "flip_averaging"}
 )
 

@@ -8,11 +8,13 @@ from typing import Any
 from mlpsearch.models import build_net
 from mlpsearch.models.errors import DataError
 from mlpsearch.models.prediction import prediction_arrays, statistics
+from mlpsearch.models.scores import METRICS
 from mlpsearch.models.threads import limited_threads
-from mlpsearch.models.training import EpochResult, train
+from mlpsearch.models.training import EpochResult
 from mlpsearch.models.weights import digest
 from mlpsearch.search.export.document import Export
 from mlpsearch.search.export.versions import versions
+from mlpsearch.search.trials.fold_nets import FoldNet, FoldNets
 from mlpsearch.studies.data.training import TrainingData, load_training, own_copy, why_changed
 
 
@@ -45,22 +47,20 @@ class Retraining:
 
     def __init__(self, export: Export, data: str | None):
         self._export = export
-        self._config = export.train_config()
-        self._images = _load_images(export, data)
-        self._preprocessing = statistics(self._images.training).preprocessing(self._config)
-        inputs, classes = self._preprocessing.inputs, len(self._images.classes)
-        sizes: dict[str, Any] = {"inputs": inputs, "classes": classes, "config": self._config}
+        config, images = export.train_config(), _load_images(export, data)
+        self._preprocessing = statistics(images.training).preprocessing(config)
+        inputs, classes = self._preprocessing.inputs, len(images.classes)
+        sizes: dict[str, Any] = {"inputs": inputs, "classes": classes, "config": config}
         with limited_threads(export.threads):  # as it was built for its trial
             self._net = build_net(export.net, **sizes, compiled=export.compiled_steps)
-        self._accuracy = 0.0
+        run = FoldNet(self._net, self._preprocessing, images, METRICS[export.metric])
+        self._run = FoldNets([run], config)
 
     def epochs(self) -> Iterator[EpochResult]:
         """Train, with as many threads as the trial had; yield after each epoch."""
-        images = self._images
         with limited_threads(self._export.threads):
-            for result in train(self._net, images.training, images.validation, self._config, self._preprocessing):
-                self._accuracy = result.validation_accuracy
-                yield result
+            yield from self._run.train()
+            self._run.keep_best()
 
     def comparison(self) -> Comparison:
         """Return how the net stands beside the exported one."""
@@ -69,7 +69,7 @@ class Retraining:
         exported = self._export.weights_digest
         weights = digest(prediction_arrays(self._net, self._preprocessing))
         return Comparison(
-            validation_accuracy=self._accuracy,
+            validation_accuracy=self._run.judged.accuracies[0],
             exported=self._export.accuracy.validation,
             same_weights=None if exported is None else weights == exported,
             differences=[

@@ -65,11 +65,17 @@ def _is_behind(study: Study, trial: FrozenTrial, epoch: int, sign: int) -> bool:
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if not complete:
         return False
-    leader = max(complete, key=lambda one: sign * (one.value or 0.0)).intermediate_values
-    last = range(epoch - IN_A_ROW + 1, epoch + 1)
-    return all(
-        sign * trial.intermediate_values.get(one, math.nan) < sign * leader.get(one, math.nan) for one in last
-    )
+    leader = max(complete, key=lambda one: sign * (one.value or 0.0))
+    curve, end = leader.intermediate_values, leader.last_step or 0
+    reached = [
+        # After the end of a run that got no better, what was kept of it.
+        (
+            trial.intermediate_values.get(one, math.nan),
+            curve.get(one, math.nan) if one <= end else leader.value or 0.0,
+        )
+        for one in range(epoch - IN_A_ROW + 1, epoch + 1)
+    ]
+    return all(sign * value < sign * best for value, best in reached)
 
 
 def _reported(epoch: int, trials: Iterable[FrozenTrial], sign: int) -> list[float]:

@@ -30,7 +30,8 @@ from mlpsearch.studies.files.base import Files
 # A worker that was killed while it wrote leaves the hidden file that was to become the whole one.
 _OF_A_TRIAL = re.compile(r"(checkpoints|weights)/\.?(?P<trial>[0-9]{1,9})\.safetensors(\.[^/]*\.tmp)?")
 _MOST_HEADER = 10_000_000  # bytes, of a file's names, shapes and metadata
-_MOST_GROWTH = 4  # of a net's state by its first step: torch's Adam makes two arrays more for each
+# Of a net's state by its first step: torch's Adam makes two arrays more for each, and the best epoch is kept.
+_MOST_GROWTH = 5
 _COST = 0.015  # of a trial's time may go into writing checkpoints
 
 

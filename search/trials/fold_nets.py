@@ -7,6 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from mlpsearch.models.config import TrainConfig
+from mlpsearch.models.early_stopping import BestEpoch, Judged
 from mlpsearch.models.inputs.preprocessing import Preprocessing
 from mlpsearch.models.metrics import accuracy, predict_split
 from mlpsearch.models.net import Net
@@ -47,31 +48,52 @@ class FoldNet:
 class FoldNets:
     """The nets of a trial, all of one configuration and seed, which are checkpointed as one.
 
-    results: of each net, from its last epoch.
+    judged: what was said of each net after its last epoch; once the best is kept, after that one.
+    is_over: whether config.early_stopping ends the run after that epoch.
     """
 
-    def __init__(self, nets: Sequence[FoldNet]):
+    def __init__(self, nets: Sequence[FoldNet], config: TrainConfig):
         self.nets = nets
-        self.results: tuple[EpochResult, ...] = ()
+        self.judged = Judged(0, [], [])
+        self.is_over = False
+        self._config = config
+        self._best = BestEpoch(config, nets[0].metric)
 
     @property
     def compiled(self) -> bool:
         """Whether their steps are compiled."""
         return all(one.net.compiled for one in self.nets)
 
-    def train(self, config: TrainConfig, *, epochs_done: int) -> Iterator[EpochResult]:
-        """Train all nets for an epoch, yield the mean of their results, and so on; a diverged one is the last."""
-        runs = [one.train(config, epochs_done) for one in self.nets]
-        for self.results in zip(*runs, strict=False):  # where one diverged, all end
-            yield mean_result(self.results)
+    def train(self, *, epochs_done: int = 0) -> Iterator[EpochResult]:
+        """Train all nets for an epoch, yield the mean of their results, and so on; a diverged one is the last.
+
+        So is one after which it is over.
+        """
+        runs = [one.train(self._config, epochs_done) for one in self.nets]
+        for results in zip(*runs, strict=False):  # where one diverged, all end
+            result = mean_result(results)
+            accuracies, scores = zip(
+                *((one.validation_accuracy, one.validation_score) for one in results), strict=True
+            )
+            self.judged = Judged(result.epoch, list(accuracies), list(scores))
+            self.is_over = not result.diverged and self._best.look([one.net for one in self.nets], self.judged)
+            yield result
+            if self.is_over:
+                return
+
+    def keep_best(self) -> None:
+        """Have the nets predict as after the best epoch, where config.early_stopping asks for that."""
+        self.judged = self._best.restore([one.net for one in self.nets]) or self.judged
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return copies of all that the next step of each net depends on, by name."""
         states = enumerate(one.net.state() for one in self.nets)
-        return {f"{place}.{name}": array for place, state in states for name, array in state.items()}
+        mine = {f"{place}.{name}": array for place, state in states for name, array in state.items()}
+        return mine | self._best.state()
 
     def load_state(self, state: dict[str, NDArray[Any]]) -> None:
         """Take over what `state` returned, of nets of the same configuration."""
+        self._best.load_state(state)
         for place, one in enumerate(self.nets):
             prefix = f"{place}."
             own = {name: array for name, array in state.items() if name.startswith(prefix)}

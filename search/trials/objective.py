@@ -37,7 +37,8 @@ class Outcome:
     """How a trial ended.
 
     net, preprocessing: with folds those of the first, which no score chose.
-    score: by the study's metric, on validation images after the last epoch; with folds the mean over them.
+    score: by the study's metric, on validation images after the last epoch, or the best one where that is kept;
+        with folds the mean over them.
     pruned: by the pruner, or because it diverged.
     facts: short values for people, kept as the trial's user attributes.
     """
@@ -85,21 +86,27 @@ class Objective:
         report = _Reporter(trial, progress)
         done = len(progress.accuracies)
         pruned, diverged = False, ""
-        for result in nets.train(config, epochs_done=done):
+        for result in nets.train(epochs_done=done):
             progress.add(result)
             diverged = f"loss {result.loss:g} in epoch {result.epoch}" if result.diverged else ""
-            pruned = report(result.epoch, result.validation_score) or result.diverged
-            if pruned or result.epoch == config.epochs:
+            is_behind = report(result.epoch, result.validation_score)
+            pruned = result.diverged or (is_behind and not nets.is_over)  # nothing is pruned after its last epoch
+            if pruned or nets.is_over or result.epoch == config.epochs:
                 break
             if check():
                 checkpoint.save(nets, progress)
                 raise Interrupted
             checkpoint.save_if_due(nets, progress)
+        if not pruned:
+            nets.keep_best()
         facts = _facts(nets, config, progress, self._metric)
+        if config.early_stopping and not pruned:
+            facts["best_epoch"] = nets.judged.epoch
         if diverged:
             facts["diverged"] = diverged
         first = nets.nets[0]
-        return Outcome(first.net, first.preprocessing, config, progress.scores[-1], pruned, facts)
+        score = progress.scores[nets.judged.epoch - 1]
+        return Outcome(first.net, first.preprocessing, config, score, pruned, facts)
 
     def _rebuilt(self, nets: FoldNets, trial: optuna.Trial, config: TrainConfig, *, compiled: bool) -> FoldNets:
         """Return nets in the same state, whose steps are compiled where they can be, or are not."""
@@ -111,7 +118,7 @@ class Objective:
         """One for each fold; of a run that confirms, which trains one net, for its own."""
         planned = trial.user_attrs.get(PLANNED_FOLD)
         folds = range(len(self._data)) if planned is None else [int(planned)]
-        return FoldNets([self._net(fold, config, compiled=compiled) for fold in folds])
+        return FoldNets([self._net(fold, config, compiled=compiled) for fold in folds], config)
 
     def _net(self, fold: int, config: TrainConfig, *, compiled: bool) -> FoldNet:
         data, preprocessing = self._data[fold], self._statistics[fold].preprocessing(config)
@@ -134,12 +141,13 @@ def _facts(nets: FoldNets, config: TrainConfig, progress: Progress, metric: Metr
         "threads": threads(),
         "compiled_steps": progress.compiled_steps,
     }
+    judged = nets.judged
     if len(nets.nets) > 1:
-        facts[FOLD_ACCURACIES] = [result.validation_accuracy for result in nets.results]
+        facts[FOLD_ACCURACIES] = judged.accuracies
     if metric is not ACCURACY:
-        facts[VALIDATION_ACCURACY] = progress.accuracies[-1]
+        facts[VALIDATION_ACCURACY] = progress.accuracies[judged.epoch - 1]
         if len(nets.nets) > 1:
-            facts[FOLD_SCORES] = [result.validation_score for result in nets.results]
+            facts[FOLD_SCORES] = judged.scores
     return facts
 
 

@@ -13,7 +13,17 @@ from mlpsearch.models.inputs.pixels import PixelStatistics
 from mlpsearch.models.training import train
 from tests.models.blobs import blobs
 
-WHOLE_NUMBERS = ["hidden_size", "depth", "batch_size", "epochs", "bins", "components", "shift", "seed"]
+WHOLE_NUMBERS = [
+    "hidden_size",
+    "depth",
+    "batch_size",
+    "epochs",
+    "early_stopping",
+    "bins",
+    "components",
+    "shift",
+    "seed",
+]
 NUMBERS = [
     "learning_rate",
     "regularization",
@@ -40,6 +50,8 @@ REFUSED: list[tuple[str, Any]] = [
     ("batch_size", 1_000_001),
     ("epochs", 0),
     ("epochs", 100_001),
+    ("early_stopping", -1),
+    ("early_stopping", 100_001),
     ("seed", -1),
     ("seed", 2**63),
     ("learning_rate", 0.0),

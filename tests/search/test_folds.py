@@ -202,8 +202,8 @@ def test_a_checkpoint_that_lacks_a_net_is_not_used(in_folds: TrainingData, tmp_p
     nets = objective._nets(trial, config)
     checkpoint = Checkpoint(FolderFiles(tmp_path), 0, config)
     progress = checkpoint.restore(nets)
-    progress.add(next(nets.train(config, epochs_done=0)))
-    checkpoint.save(FoldNets(nets.nets[:2]), progress)
+    progress.add(next(nets.train()))
+    checkpoint.save(FoldNets(nets.nets[:2], config), progress)
     fresh = objective._nets(trial, config)
     assert checkpoint.restore(fresh).accuracies == []
     untouched = objective._nets(trial, config).state()
