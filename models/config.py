@@ -26,6 +26,7 @@ ALLOWED: dict[str, tuple[Any, ...]] = {
     "learning_rate_decay": (1e-3, 1.0),
     "warmup": (0.0, 0.9),
     "initialization": ("he", "small"),
+    "activation": ("relu", "leaky-relu", "gelu", "silu", "tanh"),
     "batch_normalization": (False, True),
     "dropout": (0.0, 0.95),
     "input_dropout": (0.0, 0.95),
@@ -72,7 +73,10 @@ class TrainConfig:
         2017, https://arxiv.org/abs/1706.02677).
     initialization: weights from N(0, 2 / inputs of the layer) ("he", He et al. 2015,
         https://arxiv.org/abs/1502.01852) or from N(0, 1e-4²) ("small"); biases are 0.
-    batch_normalization: of hidden layers, before the ReLU (Ioffe & Szegedy 2015, https://arxiv.org/abs/1502.03167).
+    activation: what hidden layers make of their sums: "relu", "leaky-relu" (0.01 of what is below 0), "gelu" (in
+        its form with tanh), "silu" or "tanh". See models/numpy_net/activations.py.
+    batch_normalization: of hidden layers, before the activation (Ioffe & Szegedy 2015,
+        https://arxiv.org/abs/1502.03167).
     dropout: share of each hidden layer's units that a step leaves out, the others scaled up to make up for it;
         input_dropout: the same of the inputs (Srivastava et al. 2014, https://jmlr.org/papers/v15/srivastava14a.html).
     label_smoothing: share of each target that is spread evenly over all classes (Szegedy et al. 2016,
@@ -118,6 +122,7 @@ class TrainConfig:
     learning_rate_decay: float = 1.0
     warmup: float = 0.0
     initialization: str = "he"
+    activation: str = "relu"
     batch_normalization: bool = False
     dropout: float = 0.0
     input_dropout: float = 0.0

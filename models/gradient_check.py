@@ -12,7 +12,7 @@ import numpy as np
 
 from mlpsearch.models.arrays import Floats, Labels
 from mlpsearch.models.class_weights import class_weights
-from mlpsearch.models.config import TrainConfig
+from mlpsearch.models.config import ALLOWED, TrainConfig
 from mlpsearch.models.numpy_net.numpy_mlp import NumpyNet
 
 DEPTHS = (2, 3, 4, 5)
@@ -32,6 +32,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "AdamW": {"optimizer": "adamw", "weight_decay": 0.5, "learning_rate": 0.01},
 }
 OPTIONS["all"] = {key: value for option in OPTIONS.values() for key, value in option.items()}
+OPTIONS |= {name: {"activation": name} for name in ALLOWED["activation"] if name != "relu"}
+OPTIONS["all, with gelu"] = OPTIONS["all"] | OPTIONS["gelu"]
 _DEPTH_OF_OPTIONS, _REGULARIZATION_OF_OPTIONS = 3, 0.1
 
 _INPUTS, _CLASSES, _IMAGES, _HIDDEN = 6, 4, 8, 7

@@ -27,7 +27,7 @@ class EpochBatches(Protocol):
 
 
 class Net(Protocol):
-    """A fully-connected ReLU net with a softmax output, and the optimiser that trains it.
+    """A fully-connected net with a softmax output, and the optimiser that trains it.
 
     learning_rate: of the next step; the epoch loop sets it.
     class_weights: factor on the loss of the rows of each class number; None for 1. The epoch loop sets it.

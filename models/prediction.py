@@ -3,7 +3,7 @@
     weight.0, weight.1, …    (inputs, outputs) of each layer; averaged over the last steps if the net was
     bias.0, bias.1, …        (outputs,) of each layer
     gamma.0, mean.0, variance.0, …    (units,) of each hidden layer, with batch normalisation: with
-                             z = a @ weight, the ReLU gets gamma · (z - mean) / √(variance + 1e-5) + bias
+                             z = a @ weight, the activation gets gamma · (z - mean) / √(variance + 1e-5) + bias
     offset, scale            (pixels,) and (): of the pixels 0–255, (pixels - offset) · scale
     projection               (pixels, inputs), with whitening: a net gets the product of that with it
 

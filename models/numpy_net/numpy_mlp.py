@@ -1,6 +1,6 @@
-"""A fully-connected ReLU net in NumPy: its parameters, its optimiser, and their state.
+"""A fully-connected net in NumPy: its parameters, its optimiser, and their state.
 
-What it computes stands in `backpropagation.py`, `normalization.py` and `loss.py`, and is derived in
+What it computes stands in `backpropagation.py` and the modules that this one names, and is derived in
 `backpropagation.md`.
 """
 
@@ -20,6 +20,7 @@ from mlpsearch.models.inputs.batches import Batches
 from mlpsearch.models.inputs.data import Split
 from mlpsearch.models.inputs.preprocessing import Preprocessing
 from mlpsearch.models.net import step_by_step
+from mlpsearch.models.numpy_net.activations import ACTIVATIONS
 from mlpsearch.models.numpy_net.backpropagation import backward, forward, predict
 from mlpsearch.models.numpy_net.buffers import Buffers
 from mlpsearch.models.numpy_net.loss import cross_entropy, penalty, softmax
@@ -55,7 +56,9 @@ class NumpyNet:
         self._masks = DropoutMasks(config, sizes, dtype)
         normalized = sizes[1:-1] if config.batch_normalization else []
         self._normalizations = [Normalization(size, dtype) for size in normalized]
+        self._activation = ACTIVATIONS[config.activation]
         self._outputs = Buffers(sizes[1:], dtype)
+        self._slopes = Buffers([] if config.activation == "relu" else sizes[1:-1], dtype)
         self._deltas = Buffers(sizes[1:], dtype)
 
     @property
@@ -100,7 +103,7 @@ class NumpyNet:
     def _predict(self, images: Floats, *, measure: bool) -> Floats:
         with np.errstate(over="ignore", invalid="ignore"):
             outputs = self._outputs_of(images)
-            predict(self._predicting, outputs, self._normalizations, measure=measure)
+            predict(self._predicting, outputs, self._normalizations, self._activation, measure=measure)
         return outputs[-1]
 
     # ---- training ------------------------------------------------------------------------------------------
@@ -136,11 +139,12 @@ class NumpyNet:
         """Fill the gradients; return J."""
         config, net, gradients = self._config, self._trained, self._gradients
         outputs, deltas = self._outputs_of(images), self._deltas.rows(len(images))
-        forward(net, outputs, self._normalizations, self._masks(self._steps, len(images)))
+        slopes, masks = self._slopes.rows(len(images)), self._masks(self._steps, len(images))
+        forward(net, outputs, self._normalizations, masks, self._activation, slopes)
         loss = cross_entropy(
             outputs[-1], labels, deltas[-1], smoothing=config.label_smoothing, class_weights=self.class_weights
         )
-        backward(net, gradients, outputs, deltas, self._normalizations, config.dropout)
+        backward(net, gradients, outputs, deltas, self._normalizations, config.dropout, slopes)
         if config.regularization:
             loss += penalty(net.flat_weights, config.regularization, gradients.flat_weights, self._scratch)
         return loss

@@ -46,6 +46,7 @@ class TorchNet:
             _DTYPES[dtype],
             normalized=config.batch_normalization,
             rounded=config.precision == "bfloat16",
+            activation=config.activation,
         ).to(self._device)
         _copy_into(self.module.trained(), initial_parameters(inputs, classes, config, dtype).named())
         self._predicting = deepcopy(self.module) if config.averaging else self.module

@@ -1,6 +1,7 @@
 """The layers of TorchNet, and how an image passes them."""
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from itertools import pairwise
 from typing import Any
 
@@ -8,18 +9,36 @@ import torch
 from torch import Tensor, nn
 
 from mlpsearch.models.arrays import Floats
+from mlpsearch.models.numpy_net.activations import LEAK
 from mlpsearch.models.numpy_net.normalization import EPSILON
+
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": torch.relu,
+    "leaky-relu": partial(nn.functional.leaky_relu, negative_slope=LEAK),
+    "gelu": partial(nn.functional.gelu, approximate="tanh"),
+    "silu": nn.functional.silu,
+    "tanh": torch.tanh,
+}
 
 
 class MLP(nn.Module):
-    """Linear layers with ReLU between them, and batch normalisation before the ReLU if it is asked for.
+    """Linear layers with activations between them, and batch normalisation before these if it is asked for.
 
-    sizes: units from the input to the output.
+    sizes: units from the input to the output.  activation: as TrainConfig names it.
     rounded: whether training steps multiply numbers of 8 significant bits (see TrainConfig.precision).
     """
 
-    def __init__(self, sizes: list[int], dtype: torch.dtype, *, normalized: bool, rounded: bool = False):
+    def __init__(
+        self,
+        sizes: list[int],
+        dtype: torch.dtype,
+        *,
+        normalized: bool,
+        rounded: bool = False,
+        activation: str = "relu",
+    ):
         super().__init__()
+        self._activation = _ACTIVATIONS[activation]
         self._product = _RoundedProduct.apply if rounded else nn.functional.linear
         hidden = sizes[1:-1] if normalized else []
         self.layers = nn.ModuleList(
@@ -35,7 +54,7 @@ class MLP(nn.Module):
         """Return the logits, (N, classes), of images (N, inputs) in a training step with these dropout masks."""
         activations = images if masks[0] is None else images * masks[0]
         for layer, mask in enumerate(masks[1:]):
-            activations = torch.relu(self._hidden(layer, activations))
+            activations = self._activation(self._hidden(layer, activations))
             if mask is not None:
                 activations = activations * mask
         return self._product(activations, self.linears[-1].weight, self.linears[-1].bias)
@@ -47,11 +66,11 @@ class MLP(nn.Module):
         """
         activations = images
         for layer in range(len(self.linears) - 1):
-            activations = torch.relu(self._hidden(layer, activations, fixed=True, measuring=measuring))
+            activations = self._activation(self._hidden(layer, activations, fixed=True, measuring=measuring))
         return _exact_product(activations, self.linears[-1].weight, self.linears[-1].bias)
 
     def _hidden(self, layer: int, activations: Tensor, *, fixed: bool = False, measuring: bool = False) -> Tensor:
-        """What goes into the ReLU of a hidden layer.
+        """What goes into the activation of a hidden layer.
 
         fixed: exact products, and the means and variances of predictions, which measuring takes first.
         """

@@ -25,11 +25,8 @@ SUFFIXES = (".toml", ".json")
 
 _MAX_BYTES = 32_000_000  # a table may have thousands of columns, and each a thousand categories
 _FARTHEST_DAY = 10**8  # from 1970
-_ADDED = {
-    "bins",
-    "class_weights",
-    "early_stopping",
-}  # fields of the configuration that older exports do not have, and do not use
+# Fields of the configuration that older exports do not have, and do not use.
+_ADDED = {"activation", "bins", "class_weights", "early_stopping"}
 
 
 def _printable(text: str) -> str:

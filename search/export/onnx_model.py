@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.errors import ExportError
 from mlpsearch.models.inputs.tables import TABLE_ARRAYS
+from mlpsearch.models.numpy_net.activations import GELU_CUBE, GELU_SCALE, LEAK
 from mlpsearch.models.numpy_net.normalization import EPSILON
 from mlpsearch.search.export.document import Export
 from mlpsearch.search.export.table_onnx import ML, TableNodes, input_names
@@ -29,6 +30,25 @@ _ML_OPSET = 3
 _IR_VERSION = 8
 # An operator, the arrays that it takes beside what flows through the graph, and its attributes.
 _Step = tuple[str, list[str], dict[str, Any]]
+_SUMS = "z"  # among those arrays: what went into the activation
+# Composed of old operators: Gelu is one since opset 20, Swish since 24.
+_ACTIVATIONS: dict[str, list[_Step]] = {
+    "relu": [("Relu", [], {})],
+    "leaky-relu": [("LeakyRelu", [], {"alpha": LEAK})],
+    "gelu": [
+        ("Mul", [_SUMS], {}),
+        ("Mul", ["gelu.cube"], {}),
+        ("Add", ["gelu.scale"], {}),
+        ("Mul", [_SUMS], {}),
+        ("Tanh", [], {}),
+        ("Add", ["gelu.one"], {}),
+        ("Mul", ["gelu.half"], {}),
+        ("Mul", [_SUMS], {}),
+    ],
+    "silu": [("Sigmoid", [], {}), ("Mul", [_SUMS], {})],
+    "tanh": [("Tanh", [], {})],
+}
+_GELU = {"cube": GELU_SCALE * GELU_CUBE, "scale": GELU_SCALE, "one": 1.0, "half": 0.5}
 _MAX_BYTES = 2**31 - 2**20  # protobuf's limit, less what is not an array
 
 
@@ -81,7 +101,7 @@ def _image_graph(export: Export, arrays: dict[str, NDArray[Any]]) -> "GraphProto
     from onnx import TensorProto, helper, numpy_helper
 
     shape, classes, config = export.data.shape, len(export.data.classes), export.train_config()
-    arrays = arrays | _constants(config, classes)
+    arrays = arrays | _constants(config, classes) | _of_activation(config)
     return helper.make_graph(
         _chain("images", [*_input(config), *_layers(config), *_output(config)]),
         "mlpsearch",
@@ -106,6 +126,7 @@ def _table_graph(export: Export, table: TableSchema, arrays: dict[str, NDArray[A
     ]
     kinds = {"number": TensorProto.DOUBLE, "date": TensorProto.DOUBLE, "category": TensorProto.STRING}
     weights = {name: array for name, array in arrays.items() if name not in TABLE_ARRAYS}
+    weights |= _of_activation(config)
     return helper.make_graph(
         [*before.nodes, *_chain(before.output, [*_layers(config), *_output(config)], prefix), *label],
         "mlpsearch",
@@ -138,12 +159,16 @@ def _chain(given: str, steps: list[_Step], prefix: str = "") -> list["NodeProto"
     """The nodes of the steps: each takes the output of the one before, the first `given`. prefix: of names."""
     from onnx import helper
 
-    nodes, flowing = [], given
+    nodes, flowing, sums = [], given, given
     for number, (operator, arrays, attributes) in enumerate(steps):
         output = "probabilities" if number == len(steps) - 1 else f"{prefix}{number}.{operator}"
-        others = [given] if operator == "Concat" else [prefix + array for array in arrays]
+        others = [sums if array == _SUMS else prefix + array for array in arrays]
+        if operator == "Concat":
+            others = [given]
         nodes.append(helper.make_node(operator, [flowing, *others], [output], **attributes))
         flowing = output
+        if operator in ("Gemm", "BatchNormalization"):
+            sums = output
     return nodes
 
 
@@ -174,7 +199,7 @@ def _layers(config: TrainConfig) -> list[_Step]:
             hidden.append(("BatchNormalization", arrays, {"epsilon": EPSILON}))
         else:
             hidden.append(("Gemm", [f"weight.{i}", f"bias.{i}"], {}))
-        hidden.append(("Relu", [], {}))
+        hidden += _ACTIVATIONS[config.activation]
     last = config.depth - 1
     return [*hidden, ("Gemm", [f"weight.{last}", f"bias.{last}"], {})]
 
@@ -183,6 +208,12 @@ def _output(config: TrainConfig) -> list[_Step]:
     """From logits to probabilities: with flip averaging of the mean of both halves."""
     halves: list[_Step] = [("Reshape", ["halves"], {}), ("ReduceMean", [], {"axes": [0], "keepdims": 0})]
     return [*(halves if config.flip_averaging else []), ("Softmax", [], {"axis": 1})]
+
+
+def _of_activation(config: TrainConfig) -> dict[str, NDArray[np.float32]]:
+    """What the nodes of an activation need."""
+    values = _GELU if config.activation == "gelu" else {}
+    return {f"gelu.{name}": np.array(value, np.float32) for name, value in values.items()}
 
 
 def _constants(config: TrainConfig, classes: int) -> dict[str, NDArray[np.int64]]:

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 
 from mlpsearch.models import NETS, build_net
 from mlpsearch.models.arrays import Floats, Labels
-from mlpsearch.models.config import TrainConfig
+from mlpsearch.models.config import ALLOWED, TrainConfig
 from mlpsearch.models.inputs.data import Split
 from mlpsearch.models.inputs.pixels import PixelPreprocessing, PixelStatistics
 from mlpsearch.models.net import Net
@@ -32,6 +32,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 _ALL = {key: value for option in list(OPTIONS.values())[2:] for key, value in option.items()}
 OPTIONS |= {"all, nesterov": _ALL | OPTIONS["nesterov"], "all, adamw": _ALL | OPTIONS["adamw"]}
+# Those that compiled steps do not know.
+ACTIVATIONS: dict[str, dict[str, Any]] = {
+    name: {"activation": name, "learning_rate": 0.005} for name in ALLOWED["activation"] if name != "relu"
+}
+ACTIVATIONS["all, nesterov, gelu"] = OPTIONS["all, nesterov"] | ACTIVATIONS["gelu"]
+EVERY_OPTION = OPTIONS | ACTIVATIONS
 # Those that change what nets are shown, and when.
 DATA_OPTIONS: dict[str, dict[str, Any]] = {
     "cosine": {"schedule": "cosine", "warmup": 0.2},
@@ -50,7 +56,7 @@ INPUTS, CLASSES = 12, 3
 patiently = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 every_net = pytest.mark.parametrize("net_name", NETS)
-every_option = pytest.mark.parametrize("option", OPTIONS)
+every_option = pytest.mark.parametrize("option", EVERY_OPTION)
 every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
 
 

@@ -37,7 +37,7 @@ NUMBERS = [
     "averaging",
     "whitening_epsilon",
 ]
-NAMES = ["optimizer", "schedule", "initialization", "class_weights", "preprocessing", "precision"]
+NAMES = ["optimizer", "schedule", "initialization", "activation", "class_weights", "preprocessing", "precision"]
 SWITCHES = ["nesterov", "batch_normalization", "flip", "flip_averaging"]
 BELOW_1 = ("momentum", "warmup", "dropout", "input_dropout", "label_smoothing", "averaging")
 

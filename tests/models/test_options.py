@@ -18,8 +18,8 @@ from mlpsearch.models.numpy_net.normalization import Normalization
 from mlpsearch.models.numpy_net.numpy_mlp import NumpyNet
 from tests.models.cases import (
     CLASSES,
+    EVERY_OPTION,
     INPUTS,
-    OPTIONS,
     batch,
     configuration,
     every_net,
@@ -51,7 +51,7 @@ def assert_close(found: dict[str, Floats], expected: dict[str, Floats]) -> None:
 
 @every_option
 def test_both_nets_take_the_same_steps_and_predict_the_same(option: str) -> None:
-    ours, theirs = float64_nets(configuration(**OPTIONS[option]))
+    ours, theirs = float64_nets(configuration(**EVERY_OPTION[option]))
     for step in range(60):
         images, labels = batch(20 if step % 5 else 7, seed=step)
         ours.learning_rate = theirs.learning_rate = 0.01 + 0.001 * (step % 3)
@@ -66,7 +66,9 @@ def test_both_nets_take_the_same_steps_and_predict_the_same(option: str) -> None
 
 @every_option
 def test_an_option_changes_the_steps_or_the_predictions(option: str) -> None:
-    nets = [numpy_net(**changes) for changes in (OPTIONS[option], {}, {"momentum": 0.9}, {"optimizer": "adam"})]
+    nets = [
+        numpy_net(**changes) for changes in (EVERY_OPTION[option], {}, {"momentum": 0.9}, {"optimizer": "adam"})
+    ]
     for net in nets:
         for step in range(5):
             net.learning_rate = 0.02
@@ -79,14 +81,16 @@ def test_an_option_changes_the_steps_or_the_predictions(option: str) -> None:
 @every_net
 @every_option
 def test_predictions_are_a_function_of_the_parameters(net_name: str, option: str) -> None:
-    config = configuration(**OPTIONS[option])
+    config = configuration(**EVERY_OPTION[option])
     net = net_of(net_name, config)
     for step in range(5):
         net.train_batch(*batch(20, step))
     net.measure(batch(100, seed=9)[0])
     parameters, (images, _) = net.parameters(), batch(30, seed=98)
     assert {name: array.shape for name, array in parameters.items()} == parameter_shapes(INPUTS, CLASSES, config)
-    np.testing.assert_allclose(net.logits(images), written_out(parameters, images), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(
+        net.logits(images), written_out(parameters, images, config.activation), rtol=1e-3, atol=1e-4
+    )
     np.testing.assert_array_equal(net.logits(images), net.logits(images))  # nothing is dropped
     twin = net_of(net_name, replace(config, seed=7))
     twin.load_parameters(parameters)
@@ -95,15 +99,24 @@ def test_predictions_are_a_function_of_the_parameters(net_name: str, option: str
     np.testing.assert_array_equal(twin.logits(images), net.logits(images))
 
 
-def written_out(parameters: dict[str, Floats], activations: Floats) -> Floats:
-    """The logits by the formula of models.prediction."""
+FORMULAS: dict[str, Callable[[Floats], Floats]] = {
+    "relu": lambda z: np.maximum(z, 0),
+    "leaky-relu": lambda z: np.where(z > 0, z, 0.01 * z),
+    "gelu": lambda z: 0.5 * z * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))),
+    "silu": lambda z: z / (1 + np.exp(-z)),
+    "tanh": np.tanh,
+}
+
+
+def written_out(parameters: dict[str, Floats], activations: Floats, name: str) -> Floats:
+    """The logits by the formula of models.prediction. name: of the activation."""
     last = max(int(name.split(".")[1]) for name in parameters)
     for i in range(last):
         outputs = activations @ parameters[f"weight.{i}"]
         if f"gamma.{i}" in parameters:
             outputs = (outputs - parameters[f"mean.{i}"]) / np.sqrt(parameters[f"variance.{i}"] + 1e-5)
             outputs = parameters[f"gamma.{i}"] * outputs
-        activations = np.maximum(outputs + parameters[f"bias.{i}"], 0)
+        activations = FORMULAS[name](outputs + parameters[f"bias.{i}"])
     return activations @ parameters[f"weight.{last}"] + parameters[f"bias.{last}"]
 
 

@@ -16,9 +16,9 @@ from tests.models.blobs import blobs
 from tests.models.cases import (
     CLASSES,
     DATA_OPTIONS,
+    EVERY_OPTION,
     EVERYTHING,
     INPUTS,
-    OPTIONS,
     configuration,
     every_net,
     net_of,
@@ -52,7 +52,7 @@ def bits(net: Net) -> dict[str, bytes]:
 
 
 @every_net
-@pytest.mark.parametrize("changes", [*OPTIONS.values(), *DATA_OPTIONS.values(), EVERYTHING])
+@pytest.mark.parametrize("changes", [*EVERY_OPTION.values(), *DATA_OPTIONS.values(), EVERYTHING])
 def test_going_on_after_an_epoch_gives_the_same_bits(net_name: str, changes: dict[str, Any]) -> None:
     config = configuration(epochs=4, **changes)
     whole, paused, resumed = (made(net_name, config) for _ in range(3))

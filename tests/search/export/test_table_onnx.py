@@ -49,7 +49,12 @@ def test_it_gives_the_probabilities_of_the_net_and_the_label(
     tmp_path: Path, net: str, batch_normalization: bool, preprocessing: str
 ) -> None:
     config = TrainConfig(
-        hidden_size=8, depth=3, preprocessing=preprocessing, bins=5, batch_normalization=batch_normalization
+        hidden_size=8,
+        depth=3,
+        preprocessing=preprocessing,
+        bins=5,
+        batch_normalization=batch_normalization,
+        activation="gelu" if net == "torch" else "relu",
     )
     schema, arrays = drawn_net(rows(), config)
     export = export_of(schema, arrays, config, net)
