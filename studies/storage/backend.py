@@ -27,9 +27,9 @@ from optuna.distributions import (
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models as optuna_tables
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Connection, Executable, Table, create_engine, event, insert, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import create_engine, event
 from sqlalchemy.orm import scoped_session, sessionmaker
 
 from mlpsearch.studies.storage.listing import Listing, refreshed
@@ -40,7 +40,6 @@ from mlpsearch.studies.storage.rows import (
     PARAMS,
     REPORTS,
     SYSTEM,
-    TRIALS,
     USER,
     VALUES,
     trial_of,
@@ -48,24 +47,33 @@ from mlpsearch.studies.storage.rows import (
     utc_now,
 )
 from mlpsearch.studies.storage.spans import EARLIER, fell_silent, last_seen, to_json
-from mlpsearch.studies.storage.sqlite import GONE, READ_ONLY, begin, begin_reading, file_error, identity
+from mlpsearch.studies.storage.sqlite import GONE, begin, begin_reading, file_error, identity
 from mlpsearch.studies.storage.statements import (
+    ADD_TRIAL,
+    BEAT,
+    DIRECTIONS,
     HAS_STUDY,
     HEARTBEAT,
+    HEARTBEATS,
     LOCKED_STATE,
     LOCKED_STUDY,
+    NOW,
     NUMBER,
     SERVER_SECONDS,
+    SET_COMPLETE,
+    SET_START,
+    SET_STATE,
+    SET_STUDY_ATTRIBUTE,
     START,
     STUDY_ATTRIBUTE,
     STUDY_ATTRIBUTES,
+    STUDY_ID,
     STUDY_NAME,
-    UPDATE_STUDY_ATTRIBUTE,
-    UPDATE_TRIAL,
+    TRIAL_ID,
     USED,
-    beat,
     upsert_into,
 )
+from mlpsearch.studies.storage.transaction import Transaction, database_errors, moment, transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +168,30 @@ class Backend(RDBStorage):
             raise KeyError(optuna_tables.NOT_FOUND_MSG)
         return str(name)
 
+    def get_study_id_from_name(self, study_name: str) -> int:
+        """Return a study's id. Raises KeyError where there is no study of this name."""
+        with self._transaction(read_only=True) as connection:
+            study_id = connection.scalar(STUDY_ID, {"name": study_name})
+        if study_id is None:
+            raise KeyError(optuna_tables.NOT_FOUND_MSG)
+        return int(study_id)
+
+    def get_study_directions(self, study_id: int) -> list[StudyDirection]:
+        """Return what a study's values shall become. Raises KeyError where there is no such study."""
+        with self._transaction(read_only=True) as connection:
+            rows = connection.execute(DIRECTIONS, {"study": study_id})
+        if not rows:  # each study has one
+            raise KeyError(optuna_tables.NOT_FOUND_MSG)
+        return [StudyDirection[direction] for (direction,) in rows]
+
+    def get_trial_id_from_study_id_trial_number(self, study_id: int, trial_number: int) -> int:
+        """Return a trial's id. Raises KeyError where there is no such trial."""
+        with self._transaction(read_only=True) as connection:
+            trial_id = connection.scalar(TRIAL_ID, {"study": study_id, "number": trial_number})
+        if trial_id is None:
+            raise KeyError(f"no trial {trial_number} in study {study_id}")
+        return int(trial_id)
+
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """Return one trial. Raises KeyError where there is none."""
         with self._transaction(read_only=True) as connection:
@@ -192,7 +224,11 @@ class Backend(RDBStorage):
         # While a server was away nobody could record a heartbeat.
         if self.engine.name == "postgresql" and self._server_seconds() < (self.grace_period or 0):
             return []
-        return super()._get_stale_trial_ids(study_id)
+        with self._transaction(read_only=True) as connection:
+            beats = connection.execute(HEARTBEATS, {"study": study_id})
+            now = moment(connection.scalar(NOW)) if beats else None
+        utc = now.replace(tzinfo=None) if now else datetime.max
+        return [trial_id for trial_id, beat in beats if fell_silent(moment(beat), utc)]
 
     def _server_seconds(self) -> float:
         with self._transaction(read_only=True) as connection:
@@ -219,13 +255,9 @@ class Backend(RDBStorage):
             if _used(connection, study_id, own) >= most:
                 return False
             template = template_of(number)
-            row = {"study_id": study_id, "number": number, "state": TrialState.WAITING}
-            trial_id = connection.execute(insert(TRIALS), row).inserted_primary_key[0]  # type: ignore[index]
-            for table, attributes in ((USER, template.user_attrs), (SYSTEM, template.system_attrs)):
-                for key, value in attributes.items():
-                    connection.execute(
-                        insert(table), {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
-                    )
+            connection.execute(ADD_TRIAL, {"study": study_id, "number": number})
+            trial_id = connection.scalar(TRIAL_ID, {"study": study_id, "number": number})
+            _set_attributes(connection, trial_id, template.user_attrs, template.system_attrs)
         return True
 
     def change_trial(self, trial_id: int, decide: Callable[[FrozenTrial], TrialChange | None]) -> bool:
@@ -255,41 +287,40 @@ class Backend(RDBStorage):
             if value is None:
                 raise KeyError(key)
             changed = json.dumps(change(json.loads(value)))
-            connection.execute(UPDATE_STUDY_ATTRIBUTE, {"study": study_id, "name": key, "value_json": changed})
+            connection.execute(SET_STUDY_ATTRIBUTE, {"study": study_id, "name": key, "value_json": changed})
 
-    def _apply(self, connection: Connection, trial: FrozenTrial, change: TrialChange) -> None:
+    def _apply(self, connection: Transaction, trial: FrozenTrial, change: TrialChange) -> None:
         trial_id = trial._trial_id
         times, spans = self._times(connection, trial, change)
         if change.state == TrialState.RUNNING:
-            connection.execute(beat(self.engine.name), {"trial_id": trial_id})
-        for table, attributes in ((USER, {**change.attributes, **spans}), (SYSTEM, change.system)):
-            for key, value in attributes.items():
-                attribute = {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
-                connection.execute(upsert_into(table, self.engine.name), attribute)
+            connection.execute(BEAT, {"trial": trial_id})
+        _set_attributes(connection, trial_id, {**change.attributes, **spans}, change.system)
         if change.value is not None:
             stored, kind = optuna_tables.TrialValueModel.value_to_stored_repr(change.value)
-            value_row = {"trial_id": trial_id, "objective": 0, "value": stored, "value_type": kind}
-            connection.execute(upsert_into(VALUES, self.engine.name), value_row)
-        connection.execute(UPDATE_TRIAL, {"trial": trial_id, "state": change.state} | times)
+            value_row = {"trial_id": trial_id, "objective": 0, "value": stored, "value_type": kind.name}
+            connection.execute(upsert_into(VALUES), value_row)
+        connection.execute(SET_STATE, {"trial": trial_id, "state": change.state.name})
+        for statement, when in times.items():
+            connection.execute(statement, {"trial": trial_id, "moment": when})
 
     def _times(
-        self, connection: Connection, trial: FrozenTrial, change: TrialChange
+        self, connection: Transaction, trial: FrozenTrial, change: TrialChange
     ) -> tuple[dict[str, datetime], dict[str, Any]]:
-        """The times that a change sets, and the attribute of earlier spans where it adds one."""
+        """The times that a change sets, by statement, and the attribute of earlier spans where it adds one."""
         now, times, spans = utc_now(connection), {}, {}
         starts, until = change.state == TrialState.RUNNING, now
         if trial.state == TrialState.RUNNING and trial.datetime_start is not None:
-            start = connection.execute(START, {"trial": trial._trial_id}).scalar_one()
-            heartbeat = connection.scalar(HEARTBEAT, {"trial": trial._trial_id})
+            start = moment(connection.scalar(START, {"trial": trial._trial_id})) or now
+            heartbeat = moment(connection.scalar(HEARTBEAT, {"trial": trial._trial_id}))
             slept = fell_silent(heartbeat, now) and not change.lost
             until = last_seen(start, heartbeat, now) if slept or change.lost else now
             if slept or change.state == TrialState.WAITING:
                 spans[EARLIER] = [*trial.user_attrs.get(EARLIER, []), to_json((start, until))]
             starts = slept
         if starts:
-            times["datetime_start"] = now
+            times[SET_START] = now
         if change.state.is_finished():
-            times["datetime_complete"] = until if change.lost else now
+            times[SET_COMPLETE] = until if change.lost else now
         return times, spans
 
     def set_trial_intermediate_value(self, trial_id: int, step: int, intermediate_value: float) -> None:
@@ -297,8 +328,8 @@ class Backend(RDBStorage):
         stored, kind = optuna_tables.TrialIntermediateValueModel.intermediate_value_to_stored_repr(
             intermediate_value
         )
-        row = {"trial_id": trial_id, "step": step, "intermediate_value": stored, "intermediate_value_type": kind}
-        self._upsert(REPORTS, row)
+        row = {"step": step, "intermediate_value": stored, "intermediate_value_type": kind.name}
+        self._upsert(REPORTS, {"trial_id": trial_id} | row)
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Set one user attribute to a JSON value. Raises UpdateFinishedTrialError for a trial that has ended."""
@@ -316,7 +347,7 @@ class Backend(RDBStorage):
         distribution: BaseDistribution,
         previous_distribution: BaseDistribution | None,  # noqa: ARG002 - asked anew: it may be a deleted study's
     ) -> None:
-        def check(connection: Connection) -> None:
+        def check(connection: Transaction) -> None:
             found = connection.scalar(DISTRIBUTION, {"trial": trial_id, "name": param_name})
             if found is not None:
                 check_distribution_compatibility(json_to_distribution(found), distribution)
@@ -325,28 +356,26 @@ class Backend(RDBStorage):
         self._upsert(PARAMS, row | {"distribution_json": distribution_to_json(distribution)}, check)
 
     def _upsert(
-        self, table: Table, row: dict[str, Any], check: Callable[[Connection], None] = lambda _: None
+        self, table: str, row: dict[str, Any], check: Callable[[Transaction], None] = lambda _: None
     ) -> None:
         """Insert or update one row of an unfinished trial; check: raises for one that may not be."""
         trial_id = row["trial_id"]
         with self._transaction() as connection:
-            state = connection.scalar(LOCKED_STATE, {"trial": trial_id})
-            if state is None:
+            name = connection.scalar(LOCKED_STATE, {"trial": trial_id})
+            if name is None:
                 raise KeyError(optuna_tables.NOT_FOUND_MSG)
+            state = TrialState[name]
             if not state.is_finished():
                 check(connection)
-                connection.execute(upsert_into(table, self.engine.name), row)
+                connection.execute(upsert_into(table), row)
         self.check_trial_is_updatable(trial_id, state)  # not within: it reads the trial for its message
 
     @contextmanager
-    def _transaction(self, *, read_only: bool = False) -> Iterator[Connection]:
-        options: dict[str, Any] = {READ_ONLY: read_only}
-        if read_only and self.engine.name == "postgresql":
-            options["isolation_level"] = "REPEATABLE READ"  # one state of the database for all that is read
+    def _transaction(self, *, read_only: bool = False) -> Iterator[Transaction]:
         try:
-            with self.engine.connect().execution_options(**options) as connection, connection.begin():
+            with transaction(self.engine, read_only=read_only) as connection:
                 yield connection
-        except SQLAlchemyError as error:
+        except database_errors(self.engine) as error:
             raise StorageInternalError("the database refused a transaction") from error
 
 
@@ -366,12 +395,21 @@ for _name in (
     setattr(Backend, _name, _repeated(getattr(Backend, _name)))
 
 
-def _used(connection: Connection, study_id: int, own: Ownership | None) -> int:
+def _used(connection: Transaction, study_id: int, own: Ownership | None) -> int:
     """How many trials take a place in the budget: those that wait, and its own of the others that did not fail."""
     condition, parameters = ("1 = 1", {}) if own is None else (own.condition, own.parameters)
-    return int(connection.scalar(text(USED.replace("{own}", condition)), {"study": study_id, **parameters}) or 0)
+    return int(connection.scalar(USED.replace("{own}", condition), {"study": study_id, **parameters}) or 0)
 
 
-def _require_study(connection: Connection, study_id: int, query: Executable = HAS_STUDY) -> None:
+def _set_attributes(
+    connection: Transaction, trial_id: int, user: Mapping[str, Any], system: Mapping[str, Any]
+) -> None:
+    for table, attributes in ((USER, user), (SYSTEM, system)):
+        for key, value in attributes.items():
+            attribute = {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
+            connection.execute(upsert_into(table), attribute)
+
+
+def _require_study(connection: Transaction, study_id: int, query: str = HAS_STUDY) -> None:
     if connection.scalar(query, {"study": study_id}) is None:
         raise KeyError(optuna_tables.NOT_FOUND_MSG)

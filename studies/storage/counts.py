@@ -10,8 +10,6 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from optuna.trial import TrialState
-from sqlalchemy import Connection, DateTime, Executable, Integer, TextClause, text
-from sqlalchemy.exc import SQLAlchemyError
 
 from mlpsearch.models.errors import StorageError, innermost
 from mlpsearch.studies.storage.opening import Storage, without_password
@@ -27,14 +25,13 @@ from mlpsearch.studies.storage.spans import (
     from_json,
     last_seen,
 )
-from mlpsearch.studies.storage.sqlite import READ_ONLY
+from mlpsearch.studies.storage.transaction import Transaction, database_errors, moment, transaction
 
 _SPANS = (
     "SELECT datetime_start, datetime_complete, heartbeat FROM trials"
     " LEFT JOIN trial_heartbeats ON trial_heartbeats.trial_id = trials.trial_id"
     " WHERE study_id = :study AND datetime_start IS NOT NULL AND state <> 'WAITING' AND {own}"
 )
-_MOMENTS = {"datetime_start": DateTime, "datetime_complete": DateTime, "heartbeat": DateTime}
 
 T = TypeVar("T")
 
@@ -113,15 +110,16 @@ class Counts:
 
         Optuna takes such a trial for alive for ever. Workers never leave one, but a copy of a study has them.
         """
-        rows = self._fetch(
-            self._query(
-                "SELECT trial_id, datetime_start FROM trials WHERE study_id = :study AND state = 'RUNNING'"
-                " AND NOT EXISTS (SELECT 1 FROM trial_heartbeats AS beats WHERE beats.trial_id = trials.trial_id)"
-                " AND {own}"
-            ).columns(trial_id=Integer, datetime_start=DateTime)
+        rows = self._rows(
+            "SELECT trial_id, datetime_start FROM trials WHERE study_id = :study AND state = 'RUNNING'"
+            " AND NOT EXISTS (SELECT 1 FROM trial_heartbeats AS beats WHERE beats.trial_id = trials.trial_id)"
+            " AND {own}"
         )
+        if not rows:
+            return set()
         latest = self._ask(utc_now) - timedelta(seconds=GRACE_SECONDS)
-        return {trial_id for trial_id, start in rows if start is None or start < latest}
+        starts = {trial_id: moment(start) for trial_id, start in rows}
+        return {trial_id for trial_id, start in starts.items() if start is None or start < latest}
 
     def refused(self, count: int) -> list[tuple[int, str]]:
         """Return the numbers of the trials that were queued and refused last, with the reasons; newest first."""
@@ -184,10 +182,13 @@ class Counts:
         return covered(self._spans())
 
     def _spans(self) -> list[Span]:
-        attempts = self._query(_SPANS).columns(**_MOMENTS)
-        rows = self._fetch(attempts)
+        rows = self._rows(_SPANS)
         now = self._ask(utc_now) if any(complete is None for _, complete, _ in rows) else datetime.min
-        spans = [(start, complete or _running_until(start, heartbeat, now)) for start, complete, heartbeat in rows]
+        spans = [
+            (start, moment(complete) or _running_until(start, moment(heartbeat), now))
+            for begun, complete, heartbeat in rows
+            if (start := moment(begun)) is not None
+        ]
         for (earlier,) in self._rows(
             "SELECT value_json FROM trial_user_attributes AS attributes"
             " JOIN trials ON trials.trial_id = attributes.trial_id"
@@ -197,27 +198,21 @@ class Counts:
             spans += map(from_json, json.loads(earlier))
         return spans
 
-    def _query(self, query: str) -> TextClause:
-        """The query, with the conditions in their places that a trial is the study's own, or was refused."""
-        own, refused = self._conditions
-        return text(query.replace("{own}", own).replace("{refused}", refused))
-
     def _rows(self, query: str, **values: Any) -> list[Any]:
-        return self._fetch(self._query(query), **values)
-
-    def _fetch(self, query: Executable, **values: Any) -> list[Any]:
+        """The rows of a query; {own} and {refused} in it are the conditions on a trial."""
+        own, refused = self._conditions
+        whole = query.replace("{own}", own).replace("{refused}", refused)
         parameters = self._parameters | values
-        return self._ask(lambda connection: list(connection.execute(query, parameters)))
+        return self._ask(lambda connection: connection.execute(whole, parameters))
 
-    def _ask(self, question: Callable[[Connection], T]) -> T:
+    def _ask(self, question: Callable[[Transaction], T]) -> T:
         def answer() -> T:
-            reading = self._engine.connect().execution_options(**{READ_ONLY: True})  # waits for nobody who writes
-            with reading as connection, connection.begin():
+            with transaction(self._engine, read_only=True) as connection:
                 return question(connection)
 
         try:
             return repeated(answer)
-        except SQLAlchemyError as error:
+        except database_errors(self._engine) as error:
             url = without_password(self._url)
             raise StorageError(f"{url}: cannot be read ({innermost(error)})", url=url) from error
 

@@ -11,28 +11,19 @@ from itertools import count
 from typing import Any
 
 from optuna.storages._rdb import models as optuna_tables
-from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Connection, Table, and_, bindparam, func, select
+from optuna.trial import FrozenTrial
 
-from mlpsearch.studies.storage.rows import TRIALS, trials_of
-
-_STUDIES: Table = optuna_tables.StudyModel.__table__
-_STUDY_USER: Table = optuna_tables.StudyUserAttributeModel.__table__
-_ENDED = [state for state in TrialState if state.is_finished()]
+from mlpsearch.studies.storage.rows import trials_of
+from mlpsearch.studies.storage.transaction import Transaction
 
 _WHO = (
-    select(_STUDIES.c.study_name, _STUDY_USER.c.value_json)
-    .outerjoin(_STUDY_USER, and_(_STUDY_USER.c.study_id == _STUDIES.c.study_id, _STUDY_USER.c.key == "id"))
-    .where(_STUDIES.c.study_id == bindparam("study"))
+    "SELECT study_name, value_json FROM studies LEFT JOIN study_user_attributes AS attributes"
+    " ON attributes.study_id = studies.study_id AND attributes.key = 'id' WHERE studies.study_id = :study"
 )
-_IS_KNOWN_TO_HAVE_ENDED = and_(
-    TRIALS.c.trial_id <= bindparam("newest"),
-    TRIALS.c.trial_id.not_in(bindparam("unfinished", expanding=True)),
-    TRIALS.c.state.in_(_ENDED),
-)
-_TOTAL = select(func.count()).where(TRIALS.c.study_id == bindparam("study"))
-_KNOWN_ENDED = select(func.count(), func.max(TRIALS.c.datetime_complete)).where(
-    TRIALS.c.study_id == bindparam("study"), _IS_KNOWN_TO_HAVE_ENDED
+_TOTAL = "SELECT COUNT(*) FROM trials WHERE study_id = :study"
+_KNOWN_ENDED = (
+    "SELECT COUNT(*), MAX(datetime_complete) FROM trials WHERE study_id = :study AND trial_id <= :newest"
+    " AND NOT trial_id IN :unfinished AND state IN ('COMPLETE', 'PRUNED', 'FAIL')"
 )
 
 _generations = count(1)
@@ -55,24 +46,25 @@ class Listing:
     unfinished: frozenset[int] = frozenset()
 
 
-def refreshed(connection: Connection, study_id: int, known: Listing) -> Listing:
+def refreshed(connection: Transaction, study_id: int, known: Listing) -> Listing:
     """Return a study's trials as they are now, given what was known. Raises KeyError where there is no study."""
-    who = connection.execute(_WHO, {"study": study_id}).fetchone()
-    if who is None:
+    found = connection.execute(_WHO, {"study": study_id})
+    if not found:
         raise KeyError(optuna_tables.NOT_FOUND_MSG)
-    if known.who == tuple(who) and known.ended == _ended(connection, study_id, known.newest, known.unfinished):
+    who = found[0]
+    if known.who == who and known.ended == _ended(connection, study_id, known.newest, known.unfinished):
         changed = trials_of(connection, study_id, known.newest, sorted(known.unfinished))
         trials = known.trials | {trial.number: trial for trial in changed} if changed else known.trials
         if len(trials) == connection.scalar(_TOTAL, {"study": study_id}):
-            return _listing(connection, study_id, tuple(who), trials, known, changed)
+            return _listing(connection, study_id, who, trials, known, changed)
     everything = trials_of(connection, study_id, -1, [])
     nothing = Listing(generation=next(_generations))
     trials = {trial.number: trial for trial in everything}
-    return _listing(connection, study_id, tuple(who), trials, nothing, everything)
+    return _listing(connection, study_id, who, trials, nothing, everything)
 
 
 def _listing(
-    connection: Connection,
+    connection: Transaction,
     study_id: int,
     who: tuple[Any, ...],
     trials: dict[int, FrozenTrial],
@@ -90,6 +82,7 @@ def _listing(
     return Listing(trials, known.generation, who, newest, ended, unfinished)
 
 
-def _ended(connection: Connection, study_id: int, newest: int, unfinished: frozenset[int]) -> tuple[Any, ...]:
+def _ended(connection: Transaction, study_id: int, newest: int, unfinished: frozenset[int]) -> tuple[Any, ...]:
     values = {"study": study_id, "newest": newest, "unfinished": sorted(unfinished)}
-    return tuple(connection.execute(_KNOWN_ENDED, values).one())
+    ended: tuple[Any, ...] = connection.execute(_KNOWN_ENDED, values)[0]
+    return ended

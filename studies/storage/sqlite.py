@@ -19,7 +19,6 @@ from mlpsearch.studies.storage.reconnecting import Disturbed, repeated
 
 BUSY_SECONDS = 120  # how long a transaction waits for another process that holds the database
 
-READ_ONLY = "mlpsearch_read_only"  # the execution option of transactions that only read
 GONE = "is gone: it was moved away or deleted"
 
 _BESIDE = ("", "-wal", "-shm", "-journal")  # the files of a database: their names after its own
@@ -109,14 +108,12 @@ def engine_options(path: Path, *, read_only: bool) -> dict[str, Any]:
 
 
 def begin(connection: Any) -> None:
-    """Begin a transaction of an engine that may write."""
-    # Who only reads sees one state of the database and waits for nobody.
-    reads = connection.get_execution_options().get(READ_ONLY, False)
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+    """Begin a transaction of Optuna's own, of an engine that may write."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def begin_reading(connection: Any) -> None:
-    """Begin a transaction of an engine that only reads."""
+    """Begin a transaction of Optuna's own, of an engine that only reads."""
     connection.exec_driver_sql("BEGIN")
 
 

@@ -1,55 +1,50 @@
-"""The statements of backend.py, on Optuna's own tables; built once, for that takes longer than to answer them."""
+"""The statements of backend.py, on Optuna's own tables, whose layout its schema version pins."""
 
 from functools import cache
 
-from optuna.storages._rdb import models as optuna_tables
-from sqlalchemy import Executable, Table, and_, bindparam, func, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
+from mlpsearch.studies.storage.rows import COLUMNS
 
-from mlpsearch.studies.storage.rows import COLUMNS, TRIALS
-
-STUDIES: Table = optuna_tables.StudyModel.__table__
-STUDY_USER: Table = optuna_tables.StudyUserAttributeModel.__table__
-HEARTBEATS: Table = optuna_tables.TrialHeartbeatModel.__table__
-
-LOCKED_STATE = select(TRIALS.c.state).where(TRIALS.c.trial_id == bindparam("trial")).with_for_update()
-START = select(TRIALS.c.datetime_start).where(TRIALS.c.trial_id == bindparam("trial"))
-HEARTBEAT = select(HEARTBEATS.c.heartbeat).where(HEARTBEATS.c.trial_id == bindparam("trial"))
-UPDATE_TRIAL = update(TRIALS).where(TRIALS.c.trial_id == bindparam("trial"))
-HAS_STUDY = select(STUDIES.c.study_id).where(STUDIES.c.study_id == bindparam("study"))
-LOCKED_STUDY = HAS_STUDY.with_for_update()
-NUMBER = select(func.count()).where(TRIALS.c.study_id == bindparam("study"))
-USED = "SELECT COUNT(*) FROM trials WHERE study_id = :study AND state <> 'FAIL' AND (state = 'WAITING' OR {own})"
-STUDY_ATTRIBUTES = select(STUDY_USER.c.key, STUDY_USER.c.value_json).where(
-    STUDY_USER.c.study_id == bindparam("study")
+LOCKED_STATE = "SELECT state FROM trials WHERE trial_id = :trial FOR UPDATE"
+START = "SELECT datetime_start FROM trials WHERE trial_id = :trial"
+HEARTBEAT = "SELECT heartbeat FROM trial_heartbeats WHERE trial_id = :trial"
+HEARTBEATS = (
+    "SELECT trials.trial_id, heartbeat FROM trials"
+    " JOIN trial_heartbeats ON trial_heartbeats.trial_id = trials.trial_id"
+    " WHERE study_id = :study AND state = 'RUNNING'"
 )
-IS_STUDY_ATTRIBUTE = and_(STUDY_USER.c.study_id == bindparam("study"), STUDY_USER.c.key == bindparam("name"))
-STUDY_ATTRIBUTE = select(STUDY_USER.c.value_json).where(IS_STUDY_ATTRIBUTE)
-UPDATE_STUDY_ATTRIBUTE = update(STUDY_USER).where(IS_STUDY_ATTRIBUTE)
-STUDY_NAME = select(STUDIES.c.study_name).where(STUDIES.c.study_id == bindparam("study"))
-SERVER_SECONDS = text("SELECT EXTRACT(EPOCH FROM now() - pg_postmaster_start_time())")
-
-
-def _insert(table: Table, dialect: str) -> "postgresql.Insert | sqlite.Insert":
-    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+NOW = "SELECT CURRENT_TIMESTAMP"
+BEAT = (
+    "INSERT INTO trial_heartbeats (trial_id, heartbeat) VALUES (:trial, CURRENT_TIMESTAMP)"
+    " ON CONFLICT (trial_id) DO UPDATE SET heartbeat = CURRENT_TIMESTAMP"
+)
+SET_STATE = "UPDATE trials SET state = :state WHERE trial_id = :trial"
+SET_START = "UPDATE trials SET datetime_start = :moment WHERE trial_id = :trial"
+SET_COMPLETE = "UPDATE trials SET datetime_complete = :moment WHERE trial_id = :trial"
+HAS_STUDY = "SELECT study_id FROM studies WHERE study_id = :study"
+LOCKED_STUDY = f"{HAS_STUDY} FOR UPDATE"
+NUMBER = "SELECT COUNT(*) FROM trials WHERE study_id = :study"
+USED = "SELECT COUNT(*) FROM trials WHERE study_id = :study AND state <> 'FAIL' AND (state = 'WAITING' OR {own})"
+ADD_TRIAL = "INSERT INTO trials (study_id, number, state) VALUES (:study, :number, 'WAITING')"
+TRIAL_ID = "SELECT MAX(trial_id) FROM trials WHERE study_id = :study AND number = :number"
+STUDY_ATTRIBUTES = "SELECT key, value_json FROM study_user_attributes WHERE study_id = :study"
+STUDY_ATTRIBUTE = "SELECT value_json FROM study_user_attributes WHERE study_id = :study AND key = :name"
+SET_STUDY_ATTRIBUTE = (
+    "UPDATE study_user_attributes SET value_json = :value_json WHERE study_id = :study AND key = :name"
+)
+STUDY_NAME = "SELECT study_name FROM studies WHERE study_id = :study"
+STUDY_ID = "SELECT study_id FROM studies WHERE study_name = :name"
+DIRECTIONS = "SELECT direction FROM study_directions WHERE study_id = :study ORDER BY objective"
+SERVER_SECONDS = "SELECT EXTRACT(EPOCH FROM now() - pg_postmaster_start_time())"
 
 
 @cache
-def upsert_into(table: Table, dialect: str) -> Executable:
+def upsert_into(table: str) -> str:
     """Return the statement that inserts a row, or updates the one of its trial and step, name or the like."""
-    insert_row = _insert(table, dialect)
-    key = {"trial_id", "step", "param_name", "key", "objective"} & {*table.c.keys()}
-    given = {"trial_id", *COLUMNS[table]} - {"param_id"}
-    changed = {name: insert_row.excluded[name] for name in sorted(given - key)}
-    return insert_row.values({name: bindparam(name) for name in sorted(given)}).on_conflict_do_update(
-        index_elements=sorted(key), set_=changed
+    given = ["trial_id", *(name for name in COLUMNS[table] if name != "param_id")]
+    key = [name for name in given if name in ("trial_id", "step", "param_name", "key", "objective")]
+    changed = ", ".join(f"{name} = excluded.{name}" for name in given if name not in key)
+    values = ", ".join(f":{name}" for name in given)
+    return (
+        f"INSERT INTO {table} ({', '.join(given)}) VALUES ({values})"  # noqa: S608 - of our own names
+        f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changed}"
     )
-
-
-@cache
-def beat(dialect: str) -> Executable:
-    """Return the statement that records a heartbeat, in the database's time."""
-    insert_row = _insert(HEARTBEATS, dialect)
-    return insert_row.values(
-        trial_id=bindparam("trial_id"), heartbeat=func.current_timestamp()
-    ).on_conflict_do_update(index_elements=["trial_id"], set_={"heartbeat": func.current_timestamp()})

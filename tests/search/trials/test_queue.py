@@ -54,13 +54,13 @@ def test_a_trial_ends_with_all_its_facts_in_one_transaction(
 ) -> None:
     held, begun = claim(queue), 0
 
-    def count(_: object) -> None:
+    def count(*_: object) -> None:
         nonlocal begun
         begun += 1
 
-    event.listen(record.storage.engine, "begin", count)
+    event.listen(record.storage.engine, "checkout", count)  # one a transaction
     end(queue, held, 0.5, {"seconds": 1.5, "epochs": 3, "diverged": "loss nan"})
-    event.remove(record.storage.engine, "begin", count)
+    event.remove(record.storage.engine, "checkout", count)
     assert begun == 1
     assert facts(record) == {"worker": "w", "seconds": 1.5, "epochs": 3, "diverged": "loss nan"}
 

@@ -3,15 +3,17 @@
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from optuna.distributions import FloatDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from mlpsearch.studies.storage.counts import Counts, TrialKey
 from mlpsearch.studies.storage.opening import Storage, open_storage
+from mlpsearch.studies.storage.transaction import Transaction
 from tests.conftest import DATABASES
 from tests.studies.stores import new_storage, on
 
@@ -167,7 +169,7 @@ def test_other_studies_do_not_count(shared: Storage) -> None:
     assert len(counts.last_ended(10)) == counts.epochs() == 2
 
 
-def test_counting_reads_no_trial(shared: Storage) -> None:
+def test_counting_reads_no_trial(shared: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten thousand trials are counted in the database, in one query a count."""
     study = shared.optuna.create_new_study([StudyDirection.MAXIMIZE])
     for _ in range(3):
@@ -175,15 +177,15 @@ def test_counting_reads_no_trial(shared: Storage) -> None:
     counts = Counts(shared, study)
     queries: list[str] = []
 
-    def note(connection: object, cursor: object, sql: str, *rest: object) -> None:
-        queries.append(sql)
+    execute = Transaction.execute
 
-    event.listen(shared.engine, "before_cursor_execute", note)
-    try:
-        counts.by_state(), counts.best(), counts.epochs(), counts.last_ended(2)
-        assert counts.seconds() >= 0  # two: the spans, and those of earlier attempts
-    finally:
-        event.remove(shared.engine, "before_cursor_execute", note)
+    def note(connection: Transaction, query: str, *rest: Any) -> list[Any]:
+        queries.append(query)
+        return execute(connection, query, *rest)
+
+    monkeypatch.setattr(Transaction, "execute", note)
+    counts.by_state(), counts.best(), counts.epochs(), counts.last_ended(2)
+    assert counts.seconds() >= 0  # two: the spans, and those of earlier attempts
     assert len([sql for sql in queries if sql.startswith("SELECT")]) == 6
 
 

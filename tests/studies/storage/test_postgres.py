@@ -252,9 +252,9 @@ def connections(server: Server, url: str) -> int:
 def test_reading_sees_one_state_of_the_database(opened: Storage) -> None:
     study = opened.optuna.create_new_study([StudyDirection.MAXIMIZE], "s")
     with opened.backend._transaction(read_only=True) as connection:
-        before = connection.execute(text("SELECT count(*) FROM trials")).scalar()
+        before = connection.scalar("SELECT count(*) FROM trials")
         opened.backend.create_new_trial(study)
-        assert connection.execute(text("SELECT count(*) FROM trials")).scalar() == before == 0
+        assert connection.scalar("SELECT count(*) FROM trials") == before == 0
     assert len(opened.optuna.get_all_trials(study)) == 1
 
 
