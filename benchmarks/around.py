@@ -15,9 +15,7 @@ Medians of the repeats, which take turns.
 import argparse
 import json
 import multiprocessing
-import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,7 +25,9 @@ from typing import Any
 
 import tomli_w
 
+from benchmarks.commands import timed
 from mlpsearch.models import NETS
+from mlpsearch.models.training import train
 from mlpsearch.search.trials import fold_nets
 from mlpsearch.search.workers.worker import serve_one
 from mlpsearch.studies.creation import create_or_resume
@@ -62,8 +62,8 @@ class Training:
     """Trains as the product does, and counts the processor's seconds of it, by this thread, and the epochs."""
 
     def __init__(self) -> None:
-        self.seconds, self.epochs, self._train = 0.0, 0, fold_nets.train
-        fold_nets.train = self._counted
+        self.seconds, self.epochs, self._train = 0.0, 0, train
+        vars(fold_nets)["train"] = self._counted
 
     def _counted(self, *arguments: Any, **options: Any) -> Iterator[Any]:
         started = time.thread_time()
@@ -89,20 +89,12 @@ def measure_trials(net: str, pruner: str, trials: int, epochs: int) -> tuple[flo
     return 1e3 * used / trials, training.epochs / trials
 
 
-def measure_start(net: str) -> float:
-    """Return the processor's seconds of a command and its worker."""
-    with tempfile.TemporaryDirectory() as folder:
-        study = Path(folder) / "around.toml"
-        study.write_text(tomli_w.dumps(document(net, "none", 1, 1)), "utf-8")
-        before = _children_seconds()
-        command = [sys.executable, "-P", "-m", "mlpsearch", "run", study, "--no-evaluate", "--workers", "1"]
-        subprocess.run(command, cwd=folder, check=True, capture_output=True)
-        return _children_seconds() - before
-
-
-def _children_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+def measure_start(net: str, folder: Path) -> float:
+    """Return the processor's seconds of a command and its worker. folder: keeps the caches."""
+    (folder / "around.toml").write_text(tomli_w.dumps(document(net, "none", 1, 1)), "utf-8")
+    with tempfile.TemporaryDirectory() as name:
+        storage = ("--storage", f"{name}/around.db", "--no-evaluate", "--workers", "1")
+        return timed([sys.executable, "-P", "-m", "mlpsearch", "run", "around.toml", *storage], folder).processor
 
 
 def measure(trials: int, epochs: int, repeats: int) -> list[dict[str, Any]]:
@@ -114,8 +106,10 @@ def measure(trials: int, epochs: int, repeats: int) -> list[dict[str, Any]]:
         for cell in cells:
             with multiprocessing.get_context("spawn").Pool(1) as pool:
                 took[cell].append(pool.apply(measure_trials, (*cell, trials, epochs)))
-        for net in NETS:
-            starts[net].append(measure_start(net))
+        with tempfile.TemporaryDirectory() as folder:
+            for net in NETS:
+                measure_start(net, Path(folder))  # fills the caches
+                starts[net].append(measure_start(net, Path(folder)))
     rows: list[dict[str, Any]] = [
         {"net": net, "pruner": pruner, "trial_ms": statistics.median(ms), "epochs": statistics.median(done)}
         for (net, pruner), found in took.items()

@@ -205,7 +205,6 @@ def worker(
 ) -> None:
     """Work on a study until it is done and tested; without STUDY on every open study, in turn, until Ctrl-C."""
     from mlpsearch.models.threads import use_threads
-    from mlpsearch.search.running import serve_everything, serve_to_the_end
     from mlpsearch.search.workers.worker import serve_one, worker_name
     from mlpsearch.studies.storage.opening import storage_url
 
@@ -222,11 +221,15 @@ def worker(
         tell("ending after the running epoch; once more ends now")
 
     with on_signals(ask):
-        if study is None:
-            serve_everything(storage_url(storage), asked.is_set, tell, name)
-        else:  # who supervises it sees to the rest
-            serve = serve_one if supervised else serve_to_the_end
-            serve(find_study(study, storage), asked.is_set, name)
+        if study is not None and supervised:  # who supervises it sees to the rest
+            serve_one(find_study(study, storage), asked.is_set, name)
+        else:
+            from mlpsearch.search.running import serve_everything, serve_to_the_end
+
+            if study is None:
+                serve_everything(storage_url(storage), asked.is_set, tell, name)
+            else:
+                serve_to_the_end(find_study(study, storage), asked.is_set, name)
     if asked.is_set() and not supervised:
         sys.exit(INTERRUPTED)
 

@@ -198,6 +198,10 @@ def _open_sqlite(url: str, read_only: bool) -> Storage:
         return opened()
     with exclusive(url):  # two processes that make the tables at once would collide
         sqlite.make(path)
+        if sqlite.is_empty(path):
+            from mlpsearch.studies.storage.tables import make_tables
+
+            make_tables(path, newest_schema())
         return opened()
 
 

@@ -15,7 +15,7 @@ from mlpsearch.models.errors import StorageError
 from mlpsearch.studies.storage.reconnecting import repeated
 
 if TYPE_CHECKING:
-    from psycopg import Connection
+    from psycopg import Connection, IsolationLevel
 
 WAIT_SECONDS = 120  # how long a statement waits for another process's lock, and an idle transaction is let be
 
@@ -110,6 +110,13 @@ def engine_options(url: str, *, read_only: bool = False) -> dict[str, Any]:
         "pool_timeout": WAIT_SECONDS,
         "use_native_hstore": False,  # or each process would ask the server about hstore
     }
+
+
+def repeatable_read() -> "IsolationLevel":
+    """Return the isolation of transactions that see one state of the database."""
+    from psycopg import IsolationLevel
+
+    return IsolationLevel.REPEATABLE_READ
 
 
 @contextmanager

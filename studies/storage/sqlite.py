@@ -123,6 +123,11 @@ def make(path: Path) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
 
 
+def is_empty(path: Path) -> bool:
+    """Whether a database has no tables. Raises what SQLite says of a file that is none."""
+    return rows(path, "SELECT COUNT(*) FROM sqlite_master") == [(0,)]
+
+
 def rows(path: Path, query: str) -> list[Any]:
     """Return all rows of a query, over a connection of its own; again where the file changed while it was read."""
 

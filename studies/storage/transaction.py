@@ -60,7 +60,9 @@ def transaction(engine: Engine, *, read_only: bool = False) -> Iterator[Transact
         if not is_server:
             driver.execute("BEGIN" if read_only else "BEGIN IMMEDIATE")
         elif read_only:
-            driver.isolation_level = _repeatable_read()
+            from mlpsearch.studies.storage.postgres import repeatable_read
+
+            driver.isolation_level = repeatable_read()
         yield Transaction(driver, engine.name)
         driver.commit()
     except BaseException:
@@ -97,10 +99,3 @@ def _translated(query: str, database: str) -> str:
         query = query.replace(" FOR UPDATE", "")
         return re.sub(r"\bIN (:[a-z_]+)", r"IN (SELECT value FROM json_each(\1))", query)
     return _PARAMETER.sub(r"%(\1)s", re.sub(r"\bIN (:[a-z_]+)", r"= ANY(\1)", query))
-
-
-@cache
-def _repeatable_read() -> Any:
-    from psycopg import IsolationLevel
-
-    return IsolationLevel.REPEATABLE_READ

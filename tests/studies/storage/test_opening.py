@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
+from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 from sqlalchemy import event, text
@@ -200,3 +202,18 @@ def test_a_busy_database_is_waited_for(storage: Storage, url: str) -> None:
         holder.execute("COMMIT")
         writing.result(PATIENCE_SECONDS)
     assert [study.study_name for study in storage.optuna.get_all_studies()] == ["s"]
+
+
+def test_a_new_file_is_what_optuna_makes(tmp_path: Path) -> None:
+    ours, stock = tmp_path / "ours.db", tmp_path / "stock.db"
+    open_storage(f"sqlite:///{ours}", create=True).engine.dispose()
+    RDBStorage(f"sqlite:///{stock}").engine.dispose()
+    assert content_of(ours) == content_of(stock)
+
+
+def content_of(path: Path) -> list[list[Any]]:
+    """The tables of a new storage, and the rows in which Optuna says their version."""
+    with closing(sqlite3.connect(path)) as connection:
+        queries = ("SELECT type, name, sql FROM sqlite_master", "SELECT * FROM version_info")
+        found = [connection.execute(query).fetchall() for query in (*queries, "SELECT * FROM alembic_version")]
+    return [sorted(rows, key=str) for rows in found]
