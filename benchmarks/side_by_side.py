@@ -4,8 +4,8 @@
 
 Random configurations (hidden 16 to 256, one or two hidden layers, learning rate and L2; Adam, batches of 64), no
 pruning, one worker with one thread, from the start of the command to its end, without a test. On the digits, and
-on the table of --data, whose label is --label. Ways take turns; each has run once before, uncounted, for one epoch of
-one trial, which fills its caches. Medians, and the medians of each turn's ratios to this tree.
+on the table of --data, whose label is --label. Ways take turns; each has run once before, uncounted, for one
+epoch of one trial, which fills its caches. Medians, and the medians of each turn's ratios to this tree.
 
     new      this tree; the table as a table, its columns standardized
     old      82567d2, of this repository's history unless --old says otherwise; it knows no tables, so each row is
@@ -261,10 +261,9 @@ def main() -> None:
         print(json.dumps(rows, indent=2))
         return
     for row in rows:
-        print(
-            f"{row['data']:12} {row['way']:8} {row['net']:8} {row['processor_s']:7.1f} s of the processor "
-            f"(×{row['processor_ratio']:.2f}), {row['wall_s']:7.1f} s (×{row['wall_ratio']:.2f})  {row['same'] or ''}"
-        )
+        processor = f"{row['processor_s']:7.1f} s of the processor (×{row['processor_ratio']:.2f})"
+        wall = f"{row['wall_s']:7.1f} s (×{row['wall_ratio']:.2f})"
+        print(f"{row['data']:12} {row['way']:8} {row['net']:8} {processor}, {wall}  {row['same'] or ''}")
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ def measure(table: Table, data: Path, folder: Path, options: argparse.Namespace)
     train, test = _split(table, data, folder)
     study = folder / f"{table.name}.toml"
     _mlpsearch(folder, "new", train, "--label", table.label, "--test", test, "--net", options.net, "-o", study)
-    study.write_text(_without_own_points(study.read_text("utf-8"), table.name), "utf-8")
+    study.write_text(without_own_points(study.read_text("utf-8"), table.name), "utf-8")
     started, used = time.perf_counter(), _cpu_seconds()
     words = ("run", study, "--workers", options.workers, "--trials", options.trials, "--json")
     printed = _mlpsearch(folder, *words)
@@ -132,8 +132,8 @@ def _split(table: Table, data: Path, folder: Path) -> tuple[Path, Path]:
     return paths
 
 
-def _without_own_points(text: str, name: str) -> str:
-    """The text of a study file with starting points that its own table had no part in."""
+def without_own_points(text: str, name: str) -> str:
+    """Return the text of a study file with starting points that its own table, of this name, had no part in."""
     land, spec = load_landscape(), parse_spec(text, name)
     place = land.datasets.index(name)
     kind = study_kinds(land)[place]
