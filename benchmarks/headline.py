@@ -200,9 +200,9 @@ def show(rows: list[dict[str, Any]], nets: list[str]) -> None:
         ways = ("script", "its best")
         whole, best = (_median([row[way].seconds / row[net].seconds for row in rows]) for way in ways)
         missing = sum(not row[net].is_there for row in rows)
-        seconds = _median([row[net].seconds for row in rows])
+        taken = _median([row[net].seconds for row in rows])
         print(
-            f"{rows[0]['data']}, {net}: {seconds:.1f} s; sooner than the script ×{whole:.1f}, "
+            f"{rows[0]['data']}, {net}: {taken:.1f} s; sooner than the script ×{whole:.1f}, "
             f"than its best trial ×{best:.1f}; {missing} of {len(rows)} seeds did not get there"
         )
 
