@@ -39,8 +39,20 @@ def _send(
     line: str,
     headers: Iterable[tuple[str, str]],
 ) -> list[bytes]:
-    body = f"{line}\n".encode()
+    body = f"{line}\n".encode("utf-8", "replace")  # a name from elsewhere may hold what no text does
     start_response(f"{status.value} {status.phrase}", [("Content-Length", str(len(body))), *headers])
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+
+
+def body_answer(
+    environ: WSGIEnvironment,
+    start_response: StartResponse,
+    kind: str,
+    body: bytes,
+    headers: Iterable[tuple[str, str]] = (),
+) -> list[bytes]:
+    """Answer with a page or a file. kind: its Content-Type."""
+    start_response("200 OK", [("Content-Type", kind), ("Content-Length", str(len(body))), *headers])
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
 

@@ -1,4 +1,4 @@
-"""What stands between the network and optuna-dashboard, which checks nothing by itself.
+"""What stands between the network and the pages, of which optuna-dashboard's check nothing by themselves.
 
 A request passes when it names this server, shows the token where one is needed, does not write where writing is
 not allowed, and, if it writes, comes from the dashboard's own pages or from no page at all.
@@ -16,7 +16,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from mlpsearch.search.dashboard.address import Address
 from mlpsearch.search.dashboard.answers import answer
 
-HEALTH = "/healthz"
+HEALTH, METRICS = "/healthz", "/metrics"
 
 _READING = ("GET", "HEAD", "OPTIONS")
 _RENAMING = re.compile(r"/api/studies/[0-9]+/rename")
@@ -35,7 +35,38 @@ _PAGE_POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-_ARTIFACT_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
+# Our own pages compile nothing. A report has scripts in it, which its own policy names one by one; here it is kept
+# from being one of our pages: what its scripts ask for is asked for by nobody.
+_OWN_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'unsafe-inline'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+_REPORT_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'unsafe-inline'",
+        "style-src 'unsafe-inline'",
+        "img-src data: blob:",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+        "sandbox allow-scripts allow-downloads",
+    )
+)
+_FILE_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
+_POLICIES = (
+    (re.compile(r"/artifacts/.*|/studies/[^/]*/files/.*"), _FILE_POLICY),
+    (re.compile(r"/studies/[^/]*/report"), _REPORT_POLICY),
+    (re.compile(r"/|/studies/.*|/metrics"), _OWN_POLICY),
+)
 
 _HEADERS = (
     ("X-Content-Type-Options", "nosniff"),
@@ -78,14 +109,15 @@ class Guard:
         environ["PATH_INFO"] = path = "/" + environ.get("PATH_INFO", "").strip("/")
         environ.setdefault("HTTP_ACCEPT_ENCODING", "")  # it takes this header for granted
         is_artifact = path.startswith("/artifacts/")
-        started = _hardened(start_response, _ARTIFACT_POLICY if is_artifact else _PAGE_POLICY)
+        started = _hardened(start_response, _policy(path))
         refusal = self._unknown_name(environ)
         if refusal is None and self._health is not None and path == HEALTH and _only_looks(environ):
             return self._health(environ, started)
         refusal = refusal or self._refusal(environ)
         if refusal:
             return answer(environ, started, *refusal)
-        if self._rules.token and environ["REQUEST_METHOD"] == "GET" and self._shows_token(environ):
+        is_page = environ["REQUEST_METHOD"] == "GET" and path != METRICS  # who asks for numbers keeps no cookie
+        if self._rules.token and is_page and self._shows_token(environ):
             return self._welcome(environ, started)
         app = self._artifacts if is_artifact and _only_looks(environ) else self._app
         return app(environ, started)
@@ -135,6 +167,10 @@ class Guard:
             ("Cache-Control", "no-store"),
         ]
         return answer(environ, start_response, HTTPStatus.SEE_OTHER, "welcome", headers)
+
+
+def _policy(path: str) -> str:
+    return next((policy for paths, policy in _POLICIES if paths.fullmatch(path)), _PAGE_POLICY)
 
 
 def _only_looks(environ: WSGIEnvironment) -> bool:

@@ -1,7 +1,14 @@
-"""optuna-dashboard on the storage, served by a threaded WSGI server behind a guard.
+"""Our pages and optuna-dashboard on the storage, served by a threaded WSGI server behind a guard.
 
 address.py      where it listens, and under which names a browser may ask for it
 guard.py        what it refuses, and the headers of every answer
+pages.py        which pages there are in front of optuna-dashboard, made of templates/
+reading.py      the studies as these pages see them
+cards.py        what is said of each study on them
+trial_table.py  the table of a study's trials, and curve.py a learning curve in it
+made.py         reports and files, made when somebody asks for them
+metrics.py      the studies as numbers for Prometheus, and timing.py how long requests took
+stock.py        optuna-dashboard's page, without the buttons that cannot work
 downloads.py    the files of a study that it hands out
 current.py      what optuna-dashboard must forget, and when it may not answer
 answers.py      what it says by itself
@@ -24,6 +31,9 @@ from mlpsearch.search.dashboard.current import Current, unless_replaced
 from mlpsearch.search.dashboard.downloads import Artifacts, artifact_store
 from mlpsearch.search.dashboard.guard import HEALTH, Guard, Rules
 from mlpsearch.search.dashboard.health import Health, health_page
+from mlpsearch.search.dashboard.pages import Pages
+from mlpsearch.search.dashboard.stock import without_buttons
+from mlpsearch.search.dashboard.timing import Timing
 from mlpsearch.studies.files.file_store import file_store_of
 from mlpsearch.studies.storage.opening import Storage
 
@@ -104,16 +114,18 @@ def serve(
     )
     query = f"?token={rules.token}" if rules.token else ""
     here = f"http://{address.public}"
-    return Server(f"{here}/dashboard/{query}", f"{here}{HEALTH}", server, connections)
+    return Server(f"{here}/{query}", f"{here}{HEALTH}", server, connections)
 
 
 def guarded(storage: Storage, rules: Rules, health: Callable[[], Health] | None = None) -> WSGIApplication:
-    """Return optuna-dashboard's application behind a guard with these rules."""
+    """Return the application: our pages, and optuna-dashboard's, behind a guard with these rules."""
     from optuna_dashboard import wsgi
 
     store = artifact_store(storage)
     app = wsgi(storage.optuna, artifact_store=store)  # the storage itself: given a URL, it would not be cached
     page = None if health is None else health_page(health)
-    pages = unless_replaced(filled(Current(app, storage)), storage)
+    stock = filled(Current(app, storage))
+    timing = Timing()
+    pages = Pages(storage, stock if rules.allow_writes else without_buttons(stock), timing)
     artifacts = unless_replaced(Artifacts(storage.optuna, store.files), storage)
-    return Guard(pages, artifacts, rules, page)
+    return timing.timed(Guard(unless_replaced(pages, storage), artifacts, rules, page))

@@ -12,7 +12,7 @@ from mlpsearch.studies.record import StudyRecord
 if TYPE_CHECKING:
     import pandas
 
-_STATES = {
+STATES = {
     TrialState.COMPLETE: "finished",
     TrialState.PRUNED: "pruned",
     TrialState.FAIL: "failed",
@@ -65,7 +65,7 @@ def plain(trial: FrozenTrial, metric: Metric) -> Trial:
     curve = [value for _, value in sorted(trial.intermediate_values.items())]
     score = trial.value if trial.value is not None else next(reversed(curve), None)
     accuracy = score if metric is ACCURACY else validation_accuracy(trial, metric)
-    state, facts = _STATES[trial.state], dict(trial.user_attrs)
+    state, facts = STATES[trial.state], dict(trial.user_attrs)
     return Trial(trial.number, state, dict(trial.params), accuracy, score, curve, facts)
 
 

@@ -181,6 +181,15 @@ class Counts:
         """Return the wall-clock seconds during which at least one trial ran: breaks between runs cost nothing."""
         return covered(self._spans())
 
+    def heartbeat_age(self) -> float | None:
+        """Return the seconds since the newest heartbeat of a worker; None where there never was one."""
+        newest = self._query(
+            "SELECT MAX(heartbeat) AS heartbeat FROM trial_heartbeats AS beats"
+            " JOIN trials ON trials.trial_id = beats.trial_id WHERE study_id = :study AND {own}"
+        ).columns(heartbeat=DateTime)
+        ((heartbeat,),) = self._fetch(newest)
+        return None if heartbeat is None else max(0.0, (self._ask(utc_now) - heartbeat).total_seconds())
+
     def _spans(self) -> list[Span]:
         rows = self._rows(_SPANS)
         now = self._ask(utc_now) if any(complete is None for _, complete, _ in rows) else datetime.min

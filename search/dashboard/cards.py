@@ -1,0 +1,201 @@
+"""What the front page says of each study: the numbers of `status`, in words, and where to go from there."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any
+from urllib.parse import quote
+
+from mlpsearch.models.scores import ACCURACY, Metric
+from mlpsearch.search.dashboard.made import StudyFile, files_of
+from mlpsearch.search.dashboard.reading import LiveWorker, Seen, Unreadable, seen, seen_studies
+from mlpsearch.search.results.confirmation import no_winner
+from mlpsearch.search.results.headline import Headline
+from mlpsearch.search.results.status import StudyStatus
+from mlpsearch.search.results.wording import (
+    NETS,
+    bias,
+    difference,
+    duration,
+    ending,
+    interval,
+    known_images,
+    mean_and_deviation,
+    tested_score,
+)
+from mlpsearch.search.trials.ledger import Ledger
+from mlpsearch.studies.record import StudyRecord
+from mlpsearch.studies.storage.opening import Storage
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_OWN_DATA = ("table", "arrays", "images")
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A number and what it is. main: whether it is the one to quote."""
+
+    value: str
+    what: str
+    main: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A study on a page.
+
+    address: of its own page, "" where its name can stand in none.  number: optuna-dashboard's for it.
+    state: "complete", "confirming", "stopped", "running" or "open".
+    done, planned: trials of the budget.  progress, left: in words; left "" where nothing is known.
+    winner: the trial of the headline.  params: its own.
+    missing: sentences on what the headline lacks, and the commands for it between `backticks`.
+    workers: that are alive, those of the confirmation too.
+    trouble: why nothing is known of the study; all else is empty then.
+    """
+
+    name: str
+    address: str = ""
+    number: int = 0
+    state: str = ""
+    net: str = ""
+    data: str = ""
+    done: int = 0
+    planned: int = 0
+    progress: str = ""
+    left: str = ""
+    winner: int | None = None
+    is_confirmed: bool = False
+    params: dict[str, Any] = field(default_factory=dict)
+    figures: list[Figure] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    workers: list[str] = field(default_factory=list)
+    files: list[StudyFile] = field(default_factory=list)
+    trouble: str = ""
+
+    @property
+    def id(self) -> str:
+        """What its part of the page is called."""
+        return "study-" + quote(self.name.encode("utf-8", "replace"), safe="")
+
+
+def cards_of(storage: Storage) -> list[Card]:
+    """Return a card a study, by name; one that cannot be read says why."""
+    return [
+        Card(one.name, trouble=one.trouble) if isinstance(one, Unreadable) else _card(one)
+        for one in seen_studies(storage)
+    ]
+
+
+def address_of(name: str) -> str:
+    """Return the address of a study's page; "" for a name that mlpsearch gives to none."""
+    return f"/studies/{name}" if _NAME.fullmatch(name) else ""
+
+
+def card(record: StudyRecord) -> Card:
+    """Return the card of a study as it is now. Raises StudyError where it was deleted."""
+    return _card(seen(record))
+
+
+def _card(one: Seen) -> Card:
+    record, status = one.record, one.status
+    first, confirming = status.headline, _is_confirming(status)
+    return Card(
+        name=record.name,
+        address=address_of(record.name),
+        number=record.study_id,
+        state="confirming" if confirming else status.state,
+        net=NETS[status.net],
+        data=_data(record),
+        done=status.ended,
+        planned=status.budget["trials"],
+        progress=_progress(status),
+        left=_left(status, confirming),
+        winner=first.trial if first else None,
+        is_confirmed=first is not None and first.confirmed,
+        params=first.params if first else {},
+        figures=_figures(record, status),
+        missing=_missing(record, status),
+        workers=[_worker(worker) for worker in one.workers],
+        files=files_of(has_winner=first is not None),
+    )
+
+
+def _is_confirming(status: StudyStatus) -> bool:
+    runs = status.confirming
+    return status.state == "complete" and runs is not None and runs["done"] < runs["planned"]
+
+
+def _data(record: StudyRecord) -> str:
+    """What its data are called: a user's own by their file or folder."""
+    source, dataset = record.attributes()["source"]["data"], record.spec.dataset
+    return PurePath(source).name if source and dataset in _OWN_DATA else dataset
+
+
+def _progress(status: StudyStatus) -> str:
+    counts = ((status.trials[state], state) for state in ("finished", "pruned", "failed", "running", "waiting"))
+    return ", ".join(f"{count:,} {state}" for count, state in counts if count)
+
+
+def _left(status: StudyStatus, confirming: bool) -> str:
+    if confirming and status.confirming is not None:
+        return f"{status.confirming['done']} of {status.confirming['planned']} runs of its confirmation are done"
+    if status.ended_by == "space":
+        return "each point of its space was tried"
+    if status.ended_by not in (None, "trials"):
+        return f"ended: {ending(status.ended_by, status.budget)}"
+    if status.state == "complete":
+        return f"{duration(status.seconds)} of search"
+    if status.seconds_left is None:
+        return ""
+    going = "left" if status.state == "running" else "left, once it goes on"
+    return f"about {duration(status.seconds_left)} {going}"
+
+
+def _figures(record: StudyRecord, status: StudyStatus) -> list[Figure]:
+    first, metric = status.headline, record.metric
+    if first is None:
+        return []
+    found = [] if first.test is None else _test_figures(first.test, metric)
+    over = f"mean ± sd over {len(first.seeds)} fresh seeds" if first.confirmed else "as the search saw it"
+    value = mean_and_deviation(first.validation, first.deviation, metric)
+    found.append(Figure(value, f"validation {metric.title}, {over}"))
+    if first.confirmed and status.confirmation is not None:
+        found.append(_bias(status, first, metric))
+    return found
+
+
+def _test_figures(test: dict[str, Any], metric: Metric) -> list[Figure]:
+    over = f", mean ± sd over {len(test['seeds'])} seeds" if test.get("seeds") else ""
+    what = f"test {metric.title}{over}, 95% interval {interval(test['score_interval'], metric)}"
+    found = [Figure(tested_score(test), what, main=True)]
+    if metric is not ACCURACY:
+        accuracy = mean_and_deviation(test["accuracy"], test.get("deviation"))
+        found.append(Figure(accuracy, f"test accuracy, 95% interval {interval(test['interval'])}"))
+    return found
+
+
+def _bias(status: StudyStatus, first: Headline, metric: Metric) -> Figure:
+    confirmation = status.confirmation or {}
+    best = metric.best(one["search_score"] for one in confirmation["candidates"])
+    said = bias(best, confirmation["selection_bias"], first.trial, len(first.seeds), metric)
+    return Figure(difference(confirmation["selection_bias"], metric), f"selection bias: {said}")
+
+
+def _missing(record: StudyRecord, status: StudyStatus) -> list[str]:
+    first = status.headline
+    if first is None:
+        return [status.trouble or str(no_winner(record, Ledger(record))).removeprefix(f"study {record.name}: ")]
+    found = [first.remark] if first.remark else []
+    if status.state in ("open", "stopped"):
+        left = status.budget["trials"] - status.ended
+        found.append(f"the search is not over, {left} trials are left: `{record.command('run')}` goes on")
+    elif status.state == "running":
+        found.append("the search is not over: the best of many flatters itself, what to quote comes with the end")
+    if first.test and (known := known_images(first.test, status.dataset)):
+        found.append(f"beware: {known}")
+    return found
+
+
+def _worker(worker: LiveWorker) -> str:
+    what = f"run {worker.trial} of the confirmation" if worker.confirms else f"trial {worker.trial}"
+    return f"{worker.name}: {what}, epoch {worker.epoch} of {worker.epochs}"
