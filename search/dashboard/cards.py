@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from mlpsearch.models.scores import ACCURACY, Metric
 from mlpsearch.search.dashboard.made import StudyFile, files_of
-from mlpsearch.search.dashboard.reading import LiveWorker, Seen, Unreadable, seen, seen_studies
+from mlpsearch.search.dashboard.reading import Seen, Unreadable
 from mlpsearch.search.results.confirmation import no_winner
 from mlpsearch.search.results.headline import Headline
 from mlpsearch.search.results.status import StudyStatus
@@ -25,7 +25,6 @@ from mlpsearch.search.results.wording import (
 )
 from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.studies.record import StudyRecord
-from mlpsearch.studies.storage.opening import Storage
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _OWN_DATA = ("table", "arrays", "images")
@@ -47,7 +46,7 @@ class Card:
     address: of its own page, "" where its name can stand in none.  number: optuna-dashboard's for it.
     state: "complete", "confirming", "stopped", "running" or "open".
     done, planned: trials of the budget.  progress, left: in words; left "" where nothing is known.
-    winner: the trial of the headline.  params: its own.
+    winner: the trial of the headline.  title: says which it is.  params: its own.
     missing: sentences on what the headline lacks, and the commands for it between `backticks`.
     workers: that are alive, those of the confirmation too.
     trouble: why nothing is known of the study; all else is empty then.
@@ -64,7 +63,7 @@ class Card:
     progress: str = ""
     left: str = ""
     winner: int | None = None
-    is_confirmed: bool = False
+    title: str = ""
     params: dict[str, Any] = field(default_factory=dict)
     figures: list[Figure] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
@@ -78,22 +77,14 @@ class Card:
         return "study-" + quote(self.name.encode("utf-8", "replace"), safe="")
 
 
-def cards_of(storage: Storage) -> list[Card]:
-    """Return a card a study, by name; one that cannot be read says why."""
-    return [
-        Card(one.name, trouble=one.trouble) if isinstance(one, Unreadable) else _card(one)
-        for one in seen_studies(storage)
-    ]
-
-
 def address_of(name: str) -> str:
     """Return the address of a study's page; "" for a name that mlpsearch gives to none."""
     return f"/studies/{name}" if _NAME.fullmatch(name) else ""
 
 
-def card(record: StudyRecord) -> Card:
-    """Return the card of a study as it is now. Raises StudyError where it was deleted."""
-    return _card(seen(record))
+def card_of(one: Seen | Unreadable) -> Card:
+    """Return the card of a study; of one that cannot be read, why."""
+    return Card(one.name, trouble=one.trouble) if isinstance(one, Unreadable) else _card(one)
 
 
 def _card(one: Seen) -> Card:
@@ -111,11 +102,11 @@ def _card(one: Seen) -> Card:
         progress=_progress(status),
         left=_left(status, confirming),
         winner=first.trial if first else None,
-        is_confirmed=first is not None and first.confirmed,
+        title=_title(status),
         params=first.params if first else {},
         figures=_figures(record, status),
         missing=_missing(record, status),
-        workers=[_worker(worker) for worker in one.workers],
+        workers=_workers(one),
         files=files_of(has_winner=first is not None),
     )
 
@@ -151,12 +142,23 @@ def _left(status: StudyStatus, confirming: bool) -> str:
     return f"about {duration(status.seconds_left)} {going}"
 
 
+def _title(status: StudyStatus) -> str:
+    first = status.headline
+    if first is None:
+        return ""
+    if first.confirmed:
+        return f"Winner: trial {first.trial}, confirmed"
+    is_over = status.state == "complete"
+    return f"Winner: trial {first.trial}, not confirmed" if is_over else f"Best so far: trial {first.trial}"
+
+
 def _figures(record: StudyRecord, status: StudyStatus) -> list[Figure]:
     first, metric = status.headline, record.metric
     if first is None:
         return []
     found = [] if first.test is None else _test_figures(first.test, metric)
-    over = f"mean ± sd over {len(first.seeds)} fresh seeds" if first.confirmed else "as the search saw it"
+    over = "mean ± sd over {} fresh seeds" if first.confirmed else "in the search, the best of {} trials"
+    over = over.format(len(first.seeds) if first.confirmed else status.ended)
     value = mean_and_deviation(first.validation, first.deviation, metric)
     found.append(Figure(value, f"validation {metric.title}, {over}"))
     if first.confirmed and status.confirmation is not None:
@@ -196,6 +198,8 @@ def _missing(record: StudyRecord, status: StudyStatus) -> list[str]:
     return found
 
 
-def _worker(worker: LiveWorker) -> str:
-    what = f"run {worker.trial} of the confirmation" if worker.confirms else f"trial {worker.trial}"
-    return f"{worker.name}: {what}, epoch {worker.epoch} of {worker.epochs}"
+def _workers(one: Seen) -> list[str]:
+    epochs = one.record.spec.budget.epochs
+    found = [(trial, f"trial {trial.number}") for trial in one.workers]
+    found += [(trial, f"run {trial.number} of the confirmation") for trial in one.confirming]
+    return [f"{trial.worker}: {what}, epoch {trial.epoch} of {epochs}" for trial, what in found]

@@ -10,7 +10,7 @@ from mlpsearch.models.scores import Metric
 from mlpsearch.search.results.wording import score
 
 WIDTH, HEIGHT = 640, 220  # in the units of the drawing
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 10, 28
+_LEFT, _RIGHT, _TOP, _BOTTOM = 76, 14, 10, 28
 _TICKS = 4
 
 _Points = list[tuple[int, float]]
@@ -61,8 +61,8 @@ def curve_of(trial: FrozenTrial, best: FrozenTrial | None, metric: Metric) -> Cu
         axis=f"validation {metric.title}",
         own=frame.line(name, own),
         best=frame.line(f"the best, trial {best.number}", other) if best is not None and other else None,
-        xs=[(frame.x(epoch), f"{epoch:g}") for epoch in _ticks(*ends) if epoch == int(epoch)],
-        ys=[(frame.y(value), score(value, metric)) for value in _ticks(low - room, high + room)],
+        xs=[(frame.x(epoch), str(epoch)) for epoch in _epochs(*ends)],
+        ys=[(frame.y(value), _short(value, metric)) for value in _ticks(low - room, high + room)],
     )
 
 
@@ -91,6 +91,19 @@ class _Frame:
         places = [(self.x(epoch), self.y(value)) for epoch, value in points]
         path = " ".join(f"{'L' if place else 'M'}{x} {y}" for place, (x, y) in enumerate(places))
         return Line(name, path, places if len(places) == 1 else [])
+
+
+def _epochs(first: int, last: int) -> list[int]:
+    """The first, the last, and round ones between that leave room for these."""
+    room = 0.08 * (last - first)
+    between = (
+        int(tick) for tick in _ticks(first, last) if tick == int(tick) and first + room < tick < last - room
+    )
+    return sorted({first, *between, last})
+
+
+def _short(value: float, metric: Metric) -> str:
+    return f"{100 * value:.4g}%" if metric.is_percentage else f"{value:.4g}"
 
 
 def _ticks(low: float, high: float) -> Iterator[float]:

@@ -4,41 +4,35 @@ A number that is none (NaN) is left out: it would stay in each sum that it is ad
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from mlpsearch.search.dashboard.reading import Seen, seen_studies
-from mlpsearch.studies.storage.opening import Storage
+from mlpsearch.search.dashboard.reading import Seen, Unreadable
 
 KIND = CONTENT_TYPE_LATEST
 
 
-def scrape(storage: Storage, request_seconds: Mapping[str, float]) -> bytes:
-    """Return the numbers of now in Prometheus' text form. request_seconds: of the last request of each kind."""
-    return generate_latest(_Numbers(storage, request_seconds))
+def scraped(studies: Sequence[Seen | Unreadable], request_seconds: Mapping[str, float]) -> bytes:
+    """Return the numbers in Prometheus' text form. request_seconds: of the last request of each kind."""
+    return generate_latest(_Numbers(studies, request_seconds))
 
 
 class _Numbers(Collector):
-    def __init__(self, storage: Storage, request_seconds: Mapping[str, float]):
-        self._storage = storage
+    def __init__(self, studies: Sequence[Seen | Unreadable], request_seconds: Mapping[str, float]):
+        self._studies = studies
         self._request_seconds = request_seconds
 
     def collect(self) -> Iterator[Metric]:
         """Yield each number with its values."""
-        found, unreadable = [], 0
-        for one in seen_studies(self._storage):
-            if isinstance(one, Seen):
-                found.append(one)
-            else:
-                unreadable += 1
+        found = [one for one in self._studies if isinstance(one, Seen)]
         yield _trials(found)
         yield from _of_studies(found)
         yield _of_requests(self._request_seconds)
         gauge = GaugeMetricFamily("mlpsearch_unreadable_studies", "Studies that cannot be read.")
-        gauge.add_metric([], unreadable)
+        gauge.add_metric([], len(self._studies) - len(found))
         yield gauge
 
 
@@ -73,7 +67,7 @@ def _of_studies(studies: list[Seen]) -> Iterator[Metric]:
         epochs.add_metric(name, status.epochs)
         if status.seconds > 0:
             speed.add_metric(name, status.epochs / status.seconds)
-        workers.add_metric(name, len(one.workers))
+        workers.add_metric(name, len(one.workers) + len(one.confirming))
         if one.heartbeat_age is not None:
             heartbeat.add_metric(name, one.heartbeat_age)
     yield from (best, budget, epochs, speed, workers, heartbeat)

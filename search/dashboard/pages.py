@@ -15,34 +15,40 @@ from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from mlpsearch.models.errors import MlpsearchError
+from mlpsearch.models.errors import MlpsearchError, StudyError
 from mlpsearch.search.dashboard.answers import answer, body_answer
-from mlpsearch.search.dashboard.cards import card, cards_of
+from mlpsearch.search.dashboard.cards import address_of, card_of
 from mlpsearch.search.dashboard.downloads import TYPES
 from mlpsearch.search.dashboard.made import TRIALS, Maker
-from mlpsearch.search.dashboard.metrics import KIND, scrape
+from mlpsearch.search.dashboard.metrics import KIND, scraped
+from mlpsearch.search.dashboard.reading import Reading, Seen
 from mlpsearch.search.dashboard.timing import Timing
-from mlpsearch.search.dashboard.trial_table import trial_table
+from mlpsearch.search.dashboard.trial_table import Pairs, canonical, trial_table
 from mlpsearch.search.results.wording import short
 from mlpsearch.studies.hints import command
-from mlpsearch.studies.record import StudyRecord, load_study, study_names
+from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.storage.opening import Storage, without_password
 
 _HTML, _SCRIPT = "text/html; charset=utf-8", "text/javascript; charset=utf-8"
 _FRESH = ("Cache-Control", "no-store")
 _OF_STUDY = re.compile(r"/studies/([^/]+)(?:/(report)|/files/([^/]+))?")
+_MOST_FIELDS = 300  # of an address
 _HERE = Path(__file__).parent / "templates"
 _OF_REPORTS = Path(__file__).parents[1] / "report" / "templates"  # for the style sheet that all pages share
 
 
 class _UnknownError(Exception):
     """There is no such study, or no such file of it."""
+
+
+class _MovedError(Exception):
+    """The page has this shorter address."""
 
 
 class Pages:
@@ -55,6 +61,7 @@ class Pages:
         self._storage = storage
         self._others = others
         self._timing = timing
+        self._reading = Reading(storage)
         self._maker = Maker()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -67,6 +74,9 @@ class Pages:
             return answer(environ, start_response, HTTPStatus.METHOD_NOT_ALLOWED, line, [("Allow", "GET, HEAD")])
         try:
             kind, body, headers = found()
+        except _MovedError as error:
+            location = [("Location", str(error)), _FRESH]
+            return answer(environ, start_response, HTTPStatus.SEE_OTHER, "its shorter address", location)
         except _UnknownError:
             return answer(environ, start_response, HTTPStatus.NOT_FOUND, "no such page")
         except MlpsearchError as error:
@@ -78,7 +88,7 @@ class Pages:
         if path == "/":
             return self._front
         if path == "/metrics":
-            return lambda: (KIND, scrape(self._storage, self._timing.seconds()), ())
+            return lambda: (KIND, scraped(self._reading.studies(), self._timing.seconds()), ())
         if path == "/refresh.js":
             return lambda: (_SCRIPT, (_HERE / "refresh.js").read_bytes(), ())
         match = _OF_STUDY.fullmatch(path)
@@ -86,32 +96,39 @@ class Pages:
             return None
         name, report, file = match.groups()
         if report:
-            return lambda: (_HTML, self._maker.report(self._study(name)), ())
+            return lambda: (_HTML, self._maker.report(self._study(name).record), ())
         if file:
-            return lambda: self._file(self._study(name), file)
-        asked = tuple(parse_qsl(environ.get("QUERY_STRING", ""), max_num_fields=200))
-        return lambda: self._trials(self._study(name), asked)
+            return lambda: self._file(self._study(name).record, file)
+        return lambda: self._trials(self._study(name), environ.get("QUERY_STRING", ""))
 
-    def _study(self, name: str) -> StudyRecord:
-        if name not in study_names(self._storage):
+    def _study(self, name: str) -> Seen:
+        found = self._reading.study(name)
+        if found is None:
             raise _UnknownError
-        return load_study(self._storage, name)
+        if isinstance(found, Seen):
+            return found
+        raise StudyError(f"study {name}: {found.trouble}", study=name)
 
     def _front(self) -> "_Answer":
         url = self._storage.url
         page = _render(
             "front.html",
-            cards=cards_of(self._storage),
+            cards=[card_of(one) for one in self._reading.studies()],
             storage=without_password(url),
             first_command=command(url, "run", "digits-numpy"),
         )
         return _HTML, page, ()
 
-    def _trials(self, record: StudyRecord, asked: tuple[tuple[str, str], ...]) -> "_Answer":
-        with record.noticing_deletion():
-            one, trials = card(record), record.own_trials()
-        table = trial_table(record, trials, one.winner, asked)
-        return _HTML, _render("study.html", card=one, table=table, trials_file=TRIALS), ()
+    def _trials(self, one: Seen, query: str) -> "_Answer":
+        given = _pairs(query)
+        asked = canonical(one.record, given)
+        if asked != given:  # as a form sends it: all fields, also those that nobody has filled in
+            raise _MovedError(f"{address_of(one.record.name)}{'?' if asked else ''}{urlencode(asked)}")
+        with one.record.noticing_deletion():
+            trials = one.record.own_trials()
+        card = card_of(one)
+        table = trial_table(one.record, trials, card.winner, asked)
+        return _HTML, _render("study.html", card=card, table=table, trials_file=TRIALS), ()
 
     def _file(self, record: StudyRecord, name: str) -> "_Answer":
         content = self._maker.file(record, name)
@@ -119,6 +136,13 @@ class Pages:
             raise _UnknownError
         kind = TYPES.get(Path(name).suffix, "application/octet-stream")
         return kind, content, (("Content-Disposition", f'attachment; filename="{name}"'),)
+
+
+def _pairs(query: str) -> Pairs:
+    try:
+        return tuple(parse_qsl(query, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
+    except ValueError:
+        return ()
 
 
 _Answer = tuple[str, bytes, tuple[tuple[str, str], ...]]

@@ -1,38 +1,45 @@
-"""The studies of a storage as the pages see them at one moment."""
+"""The studies of a storage as the pages see them at one moment.
 
-from collections.abc import Iterator
+What a study says of itself costs dozens of questions to the database, and every open page asks every few seconds.
+So a study in which nothing runs is read once, until its attributes or the counts of its trials are others.
+"""
+
+import threading
+import time
 from dataclasses import dataclass
+from typing import Any
+
+from optuna.study._frozen import FrozenStudy
+from optuna.trial import TrialState
 
 from mlpsearch.models.errors import MlpsearchError
-from mlpsearch.search.results.status import RunningTrial, StudyStatus, study_status
+from mlpsearch.search.results.status import RunningTrial, StudyStatus, running_trials, study_status
 from mlpsearch.search.trials.ledger import Ledger
-from mlpsearch.studies.record import StudyRecord, confirmation_of, load_study, study_names
+from mlpsearch.studies.record import StudyRecord, confirmation_name, confirmation_of, load_study
+from mlpsearch.studies.storage.counts import Counts
 from mlpsearch.studies.storage.opening import Storage
-
-
-@dataclass(frozen=True, slots=True)
-class LiveWorker:
-    """A worker with a fresh heartbeat. trial: its trial, or its run of the confirmation.  epochs: of a whole one."""
-
-    name: str
-    trial: int
-    epoch: int
-    epochs: int
-    confirms: bool
+from mlpsearch.studies.storage.own_studies import own_studies
+from mlpsearch.studies.storage.ownership import MARKED, Ownership
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
     """A study at one moment.
 
-    workers: that are alive, those of its confirmation too.
-    heartbeat_age: seconds since the newest heartbeat of any of its workers; None where there never was one.
+    workers, confirming: the trials, and the runs of its confirmation, that workers with a fresh heartbeat have.
+    heartbeat: when the newest heartbeat of a worker was, by this process's time.monotonic; None for never.
     """
 
     record: StudyRecord
     status: StudyStatus
-    workers: list[LiveWorker]
-    heartbeat_age: float | None
+    workers: list[RunningTrial]
+    confirming: list[RunningTrial]
+    heartbeat: float | None
+
+    @property
+    def heartbeat_age(self) -> float | None:
+        """Seconds since the newest heartbeat of a worker."""
+        return None if self.heartbeat is None else time.monotonic() - self.heartbeat
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,29 +50,66 @@ class Unreadable:
     trouble: str
 
 
-def seen_studies(storage: Storage) -> Iterator[Seen | Unreadable]:
-    """Yield the studies by name; those that hold a confirmation's runs are a part of theirs."""
-    for name in study_names(storage):
+class Reading:
+    """Reads a storage's studies for several threads, each study no more often than it changes."""
+
+    def __init__(self, storage: Storage):
+        self._storage = storage
+        self._kept: dict[str, tuple[Any, Seen]] = {}
+        self._lock = threading.Lock()
+
+    def studies(self) -> list[Seen | Unreadable]:
+        """Return the studies by name; those that hold a confirmation's runs are a part of theirs."""
+        with self._lock:
+            found = {study.study_name: study for study in own_studies(self._storage)}
+            names = sorted(name for name, study in found.items() if "plan" not in study.user_attrs)
+            self._kept = {name: kept for name, kept in self._kept.items() if name in names}
+            return [self._read(found, name) for name in names]
+
+    def study(self, name: str) -> Seen | Unreadable | None:
+        """Return the study of that name; None where there is none."""
+        with self._lock:
+            found = {study.study_name: study for study in own_studies(self._storage)}
+            if name not in found or "plan" in found[name].user_attrs:
+                return None
+            return self._read(found, name)
+
+    def _read(self, found: dict[str, FrozenStudy], name: str) -> Seen | Unreadable:
         try:
-            yield seen(load_study(storage, name))
+            both = [found[one] for one in (name, confirmation_name(name)) if one in found]
+            state = [_state(self._storage, study) for study in both]
+            before, kept = self._kept.get(name, (None, None))
+            if kept is not None and before == state:
+                return kept
+            now = _seen(load_study(self._storage, name))
         except MlpsearchError as error:
-            yield Unreadable(name, str(error))
+            return Unreadable(name, str(error))
         except Exception as error:  # whatever a storage from elsewhere holds, the others are seen
-            yield Unreadable(name, f"cannot be read ({type(error).__name__})")
+            return Unreadable(name, f"cannot be read ({type(error).__name__})")
+        if not any(counts[TrialState.RUNNING] for _, _, *both_counts in state for counts in both_counts):
+            self._kept[name] = (state, now)
+        else:
+            self._kept.pop(name, None)
+        return now
 
 
-def seen(record: StudyRecord) -> Seen:
-    """Return a study as it is now. Raises StudyError where it was deleted."""
+def _state(storage: Storage, study: FrozenStudy) -> tuple[Any, ...]:
+    """What is another once a study has changed, but for the epochs of its running trials."""
+    attributes = study.user_attrs
+    counts = Counts(storage, study._study_id, Ownership(attributes["id"], bool(attributes.get(MARKED))))
+    return study._study_id, attributes, counts.by_state(), counts.foreign()
+
+
+def _seen(record: StudyRecord) -> Seen:
     with record.noticing_deletion():
         status, runs = study_status(record, Ledger(record)), confirmation_of(record)
-        epochs = record.spec.budget.epochs
-        workers = [_worker(trial, epochs) for trial in status.running if trial.alive]
-        if runs is not None:
-            confirming = study_status(runs, Ledger(runs)).running
-            workers += [_worker(trial, epochs, confirms=True) for trial in confirming if trial.alive]
+        confirming = [] if runs is None else running_trials(Ledger(runs))
         ages = [one.counts.heartbeat_age() for one in (record, runs) if one is not None]
-        return Seen(record, status, workers, min((age for age in ages if age is not None), default=None))
-
-
-def _worker(trial: RunningTrial, epochs: int, *, confirms: bool = False) -> LiveWorker:
-    return LiveWorker(trial.worker, trial.number, trial.epoch, epochs, confirms)
+    newest = min((age for age in ages if age is not None), default=None)
+    return Seen(
+        record=record,
+        status=status,
+        workers=[trial for trial in status.running if trial.alive],
+        confirming=[trial for trial in confirming if trial.alive],
+        heartbeat=None if newest is None else time.monotonic() - newest,
+    )

@@ -1,7 +1,7 @@
 """optuna-dashboard's page where it only reads: without the buttons that change studies.
 
-Its files stay as they are. A style sheet of ours goes into the page as it is sent, which says nothing of what its
-script then draws but which of it is hidden; the guard refuses what they would ask for, whether they are seen or not.
+Its files stay as they are. A style sheet of ours goes into the page as it is sent, and hides what its script
+draws. The guard refuses what the buttons would ask for, whether they are seen or not.
 """
 
 from collections.abc import Iterable
@@ -22,9 +22,8 @@ def without_buttons(app: WSGIApplication) -> WSGIApplication:
             return app(environ, start_response)
         started: list[Any] = []
 
-        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        def start(status: str, headers: list[tuple[str, str]], _exc_info: Any = None) -> Any:
             started[:] = status, headers
-            return lambda data: None
 
         # Not only if it has changed: what a browser has kept may be the page of a dashboard that may write.
         for condition in ("HTTP_IF_MODIFIED_SINCE", "HTTP_IF_NONE_MATCH", "HTTP_RANGE"):

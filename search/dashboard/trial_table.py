@@ -1,6 +1,6 @@
 """A study's trials as a table whose order, filters and columns are in its address.
 
-sort=KEY or sort=-KEY       the column that it is sorted by, "-" for the largest first; unless asked, the best first
+sort=KEY or sort=-KEY       the column that it is sorted by, "-" for the largest first; else the best comes first
 state=STATE                 trials in one state only
 KEY.min=…, KEY.max=…        a number within these
 KEY=VALUE                   a choice
@@ -40,8 +40,9 @@ Pairs = tuple[tuple[str, str], ...]
 class Column:
     """What a trial has under one heading.
 
-    value: what is sorted and filtered by; None where a trial has none.  text: what is seen.
-    choices: what there is to choose from, as texts; empty for numbers.
+    value: what is sorted by; None where a trial has none.  text: what is seen.
+    choices: what there is to choose from, in order, as texts; empty for numbers.
+    unit: of the value, where it has one.
     """
 
     key: str
@@ -49,11 +50,17 @@ class Column:
     value: Callable[[FrozenTrial], Any]
     text: Callable[[FrozenTrial], str]
     choices: tuple[str, ...] = ()
+    unit: str = ""
 
     @property
     def is_number(self) -> bool:
         """Whether it can be filtered from one number to another."""
         return not self.choices
+
+    @property
+    def label(self) -> str:
+        """What its filter is called."""
+        return f"{self.title}, {self.unit}" if self.unit else self.title
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +129,11 @@ class TrialTable:
 
 def columns_of(record: StudyRecord) -> list[Column]:
     """Return the columns of a study's trials: state, scores, the searched fields, and what training took."""
-    metric = record.metric
-    title = f"validation {metric.title}"
+    metric, states = record.metric, tuple(STATES.values())
     found = [
         Column(_NUMBER, "trial", lambda trial: trial.number, lambda trial: str(trial.number)),
-        Column(_STATE, "state", _state, _state, tuple(STATES.values())),
-        Column(_SCORE, title, _score, lambda trial: score(_score(trial), metric)),
+        Column(_STATE, "state", lambda trial: states.index(_state(trial)), _state, states),
+        _of_score(metric),
     ]
     if metric is not ACCURACY:
         found.append(_of_accuracy(metric))
@@ -135,35 +141,65 @@ def columns_of(record: StudyRecord) -> list[Column]:
     return [
         *found,
         Column("epochs", "epochs", _epochs, lambda trial: str(_epochs(trial))),
-        _of_fact("seconds", "time", duration),
+        _of_fact("seconds", "time", duration, "in seconds"),
         _of_fact("parameters", "parameters", lambda count: f"{count:,}"),
     ]
 
 
-def _of_accuracy(metric: Metric) -> Column:
+def _of_score(metric: Metric) -> Column:
     def value(trial: FrozenTrial) -> float | None:
+        return _percent(_score(trial)) if metric.is_percentage else _score(trial)
+
+    unit = "in percent" if metric.is_percentage else ""
+    return Column(
+        _SCORE, f"validation {metric.title}", value, lambda trial: score(_score(trial), metric), unit=unit
+    )
+
+
+def _of_accuracy(metric: Metric) -> Column:
+    def share(trial: FrozenTrial) -> float | None:
         return _finite(validation_accuracy(trial, metric))
 
-    return Column(_ACCURACY, "validation accuracy", value, lambda trial: percent(value(trial)))
+    return Column(
+        _ACCURACY,
+        "validation accuracy",
+        lambda trial: _percent(share(trial)),
+        lambda trial: percent(share(trial)),
+        unit="in percent",
+    )
+
+
+def _percent(share: float | None) -> float | None:
+    """As people read it and filter by it: without what binary fractions add in the last digits."""
+    return None if share is None else round(100 * share, 9)
 
 
 def _of_field(name: str, dimension: Any) -> Column:
-    choices = tuple(short(choice) for choice in dimension.choices) if isinstance(dimension, Choices) else ()
+    if isinstance(dimension, Choices):
+        return _of_choices(name, tuple(short(choice) for choice in dimension.choices))
 
     def value(trial: FrozenTrial) -> Any:
-        found = trial.params.get(name)
-        if choices:
-            return None if found is None else short(found)
-        return _finite(found)
+        return _finite(trial.params.get(name))
 
-    return Column(name, name, value, lambda trial: "–" if value(trial) is None else short(value(trial)), choices)
+    return Column(name, name, value, lambda trial: "–" if value(trial) is None else short(value(trial)))
 
 
-def _of_fact(name: str, title: str, text: Callable[[Any], str]) -> Column:
+def _of_choices(name: str, choices: tuple[str, ...]) -> Column:
+    def text(trial: FrozenTrial) -> str:
+        return short(trial.params[name]) if name in trial.params else "–"
+
+    def place(trial: FrozenTrial) -> int | None:
+        found = text(trial)
+        return choices.index(found) if found in choices else None
+
+    return Column(name, name, place, text, choices)
+
+
+def _of_fact(name: str, title: str, text: Callable[[Any], str], unit: str = "") -> Column:
     def value(trial: FrozenTrial) -> Any:
         return _finite(trial.user_attrs.get(name))
 
-    return Column(name, title, value, lambda trial: "–" if value(trial) is None else text(value(trial)))
+    return Column(name, title, value, lambda trial: "–" if value(trial) is None else text(value(trial)), unit=unit)
 
 
 def _state(trial: FrozenTrial) -> str:
@@ -193,6 +229,14 @@ def trial_table(record: StudyRecord, trials: list[FrozenTrial], winner: int | No
     trials: the study's own.  winner: the number of the one that is marked.  asked: what the address says.
     """
     return _Reading(record, asked).table(trials, winner)
+
+
+def canonical(record: StudyRecord, asked: Pairs) -> Pairs:
+    """Return the address without what says nothing: fields left empty, and the columns where all are seen."""
+    some = tuple((key, value) for key, value in asked if value)
+    seen = {value for key, value in some if key == "column"}
+    is_all = {column.key for column in columns_of(record)} - {_NUMBER} <= seen
+    return tuple((key, value) for key, value in some if not (is_all and key == "column"))
 
 
 class _Reading:
@@ -283,7 +327,7 @@ class _Reading:
             low, high = self._number(low_key), self._number(high_key)
             if low is not None or high is not None:
                 tests.append(_within(column, low, high))
-            filters.append(Filter(column.key, column.title, low=self._value(low_key), high=self._value(high_key)))
+            filters.append(Filter(column.key, column.label, low=self._value(low_key), high=self._value(high_key)))
         return tests, filters
 
     def _order(self) -> tuple[str, bool]:
@@ -353,7 +397,7 @@ def _sorted(trials: list[FrozenTrial], value: Callable[[FrozenTrial], Any], *, f
 
 
 def _is(column: Column, chosen: str) -> Callable[[FrozenTrial], bool]:
-    return lambda trial: column.value(trial) == chosen
+    return lambda trial: column.text(trial) == chosen
 
 
 def _within(column: Column, low: float | None, high: float | None) -> Callable[[FrozenTrial], bool]:

@@ -114,7 +114,7 @@ def study_status(record: StudyRecord, ledger: Ledger) -> StudyStatus:
     trials = {**_trials_by_state(record), "foreign": sum(foreign.values())}
     if record.plan is not None:
         trials["finished"] = ledger.ended()  # those that are asked for now
-    running = [_running(trial, alive) for trial, alive in ledger.running()]
+    running = running_trials(ledger)
     seconds = record.counts.seconds()
     ended = trials["finished"] + trials["pruned"]
     rate = ended / seconds if ended and seconds else None
@@ -180,9 +180,17 @@ def _trials_by_state(record: StudyRecord) -> dict[str, int]:
     }
 
 
-def _running(trial: FrozenTrial, alive: bool) -> RunningTrial:
-    worker = trial.user_attrs.get("worker", "unknown")
-    return RunningTrial(trial.number, worker, max(trial.intermediate_values, default=0), alive)
+def running_trials(ledger: Ledger) -> list[RunningTrial]:
+    """Return the trials that run now, or did until their worker fell silent."""
+    return [
+        RunningTrial(
+            trial.number,
+            trial.user_attrs.get("worker", "unknown"),
+            max(trial.intermediate_values, default=0),
+            alive,
+        )
+        for trial, alive in ledger.running()
+    ]
 
 
 def _best(trial: FrozenTrial | None, record: StudyRecord) -> BestTrial | None:

@@ -37,18 +37,21 @@ def test_it_serves_the_studies_on_this_machine_alone(finished: Finished, tmp_pat
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
         try:
-            said = re.search(r"(http://127\.0\.0\.1:([0-9]+))/dashboard/", server.stderr.readline())
+            said = re.search(r"(http://127\.0\.0\.1:([0-9]+))/ ", server.stderr.readline())
             assert said is not None
             with urllib.request.urlopen(f"{said[1]}/api/studies", timeout=PATIENCE_SECONDS) as answer:
                 (study,) = json.load(answer)["study_summaries"]
-            with urllib.request.urlopen(f"{said[1]}/dashboard/", timeout=PATIENCE_SECONDS) as answer:
+            with urllib.request.urlopen(f"{said[1]}/", timeout=PATIENCE_SECONDS) as answer:
                 page = answer.read().decode()
+            with urllib.request.urlopen(f"{said[1]}/dashboard/", timeout=PATIENCE_SECONDS) as answer:
+                stock = answer.read().decode()
             with pytest.raises(ConnectionRefusedError):  # another address of this machine
                 socket.create_connection(("127.0.0.2", int(said[2])), timeout=10)
         finally:
             server.send_signal(signal.SIGINT)
         rest = server.stderr.read()
     assert study["study_name"] == "mine"
-    assert "<html" in page
+    assert ">mine</a>" in page
+    assert "<title>Optuna Dashboard" in stock
     assert "Traceback" not in rest
     assert server.returncode in (0, 130)

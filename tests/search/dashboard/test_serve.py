@@ -97,15 +97,15 @@ def test_a_port_in_use_is_one_clear_line(shared: StudyRecord, mlpsearch: Command
 def test_on_all_addresses_the_printed_one_lets_a_browser_in(shared: StudyRecord) -> None:
     with running(serve(shared.storage, host="0.0.0.0", port=0)) as address:
         name = re.escape(socket.gethostname().lower())
-        found = re.fullmatch(rf"http://{name}:(\d+)/dashboard/(\?token=\S{{43}})", address)
+        found = re.fullmatch(rf"http://{name}:(\d+)/(\?token=\S{{43}})", address)
         assert found
         opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
         here = f"http://127.0.0.1:{found[1]}"
         with pytest.raises(urllib.error.HTTPError, match="401") as refused:
             opener.open(f"{here}/api/studies")
         refused.value.close()
-        with opener.open(f"{here}/dashboard/{found[2]}") as page:
-            assert page.url == f"{here}/dashboard"
+        with opener.open(f"{here}/{found[2]}") as page:
+            assert page.url == f"{here}/"
         with opener.open(f"{here}/api/studies") as studies:
             assert b"mine" in studies.read()
 
