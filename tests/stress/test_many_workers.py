@@ -105,8 +105,8 @@ def test_a_dashboard_polls_all_the_while(
 
 
 def _address(said: str) -> str | None:
-    words = [word for word in said.split() if word.startswith("http://") and word.endswith("/dashboard/")]
-    return words[0].removesuffix("/dashboard/") if words else None
+    words = [word for word in said.split() if word.startswith("http://") and word.endswith("/")]
+    return words[0].removesuffix("/") if words else None
 
 
 def _poll(url: str, over: threading.Event, seconds: list[float]) -> None:

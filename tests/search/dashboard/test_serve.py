@@ -194,7 +194,7 @@ def test_the_command_serves_until_ctrl_c_and_ends_cleanly(
         answer = mlpsearch("dashboard", "--port", str(free), "--storage", shared.url)
         assert b"mine" in visit.result()
     assert (answer.code, answer.out) == (0, "")
-    assert answer.err.splitlines() == [f"dashboard at http://127.0.0.1:{free}/dashboard/ (Ctrl-C ends it)"]
+    assert answer.err.splitlines() == [f"dashboard at http://127.0.0.1:{free}/ (Ctrl-C ends it)"]
 
 
 def _visit_and_interrupt(port: int) -> bytes:
