@@ -1,11 +1,21 @@
 """A headless Chromium, the system's own; where there is none, these tests are skipped."""
 
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from mlpsearch.search.results.confirmation import confirmed
+from mlpsearch.search.service import confirm
+from mlpsearch.search.workers.worker import Worker
+from mlpsearch.studies.record import StudyRecord
+from mlpsearch.studies.spec.study import Confirm
+from mlpsearch.studies.study_data import load_study_data
+from tests.patience import PATIENCE_SECONDS
+from tests.search.makers import confirmation_runs, digits_study, never
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -35,6 +45,37 @@ def chromium() -> Iterator["Browser"]:
         browser.close()
 
 
+@pytest.fixture(scope="package")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The script of axe-core, which finds what keeps people from reading a page; package.json names its version."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("no npm on this machine, from which axe-core is")
+    folder = tmp_path_factory.mktemp("npm")
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(Path(__file__).with_name(name), folder)
+    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    answer = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    if answer.returncode:
+        pytest.skip(f"npm cannot get axe-core: {answer.stderr[-200:]}")
+    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8")
+
+
 @pytest.fixture(autouse=True)
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="package")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudyRecord]:
+    """A study of the digits that was searched, confirmed and tested."""
+    folder = tmp_path_factory.mktemp("published")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLPSEARCH_CACHE", str(folder / "cache"))
+        record = digits_study(folder, "numpy")
+        Worker(record, load_study_data(record), never).run()
+        asked = Confirm(top=2, seeds=2, report=2)
+        confirmation_runs(record, asked)
+        confirm(record, confirmed(record, asked), "mlpsearch confirm mine")
+    yield record
+    record.storage.engine.dispose()

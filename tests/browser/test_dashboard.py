@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,18 +9,13 @@ import pytest
 from optuna_dashboard import get_note, save_note
 
 from mlpsearch.search.dashboard.server import serve
-from mlpsearch.search.results.confirmation import confirmed
-from mlpsearch.search.service import confirm
-from mlpsearch.search.workers.worker import Worker
 from mlpsearch.studies.record import StudyRecord
-from mlpsearch.studies.spec.study import Confirm
-from mlpsearch.studies.study_data import load_study_data
+from tests.browser.windows import Window, window
 from tests.patience import PATIENCE_SECONDS
 from tests.search.dashboard.makers import PNG, attach, running, study_to_see
-from tests.search.makers import confirmation_runs, digits_study, never
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, ConsoleMessage, Page
+    from playwright.sync_api import Browser
 
 NOTE = """# The winner
 
@@ -35,35 +29,7 @@ NOTE = """# The winner
 """
 HOME = "/dashboard/"
 STUDY = "/dashboard/studies/1"
-
-
-class Window:
-    """A page of the browser, and what went wrong in it: errors on the console, failed scripts and requests."""
-
-    def __init__(self, page: "Page", address: str):
-        self.page = page
-        self.troubles: list[str] = []
-        page.set_default_timeout(PATIENCE_SECONDS * 1000)
-        page.on("console", self._heard)
-        page.on("pageerror", lambda error: self.troubles.append(str(error)))
-        page.on("requestfailed", lambda request: self.troubles.append(f"{request.url} {request.failure}"))
-        page.goto(address)
-
-    def _heard(self, said: "ConsoleMessage") -> None:
-        if said.type == "error":
-            self.troubles.append(said.text)
-
-    def open(self, *paths: str) -> None:
-        """Follow links; to load a page anew would take seconds.
-
-        A visitor's clicks it must be: what scripts of Playwright call may compile code whatever the policy says.
-        """
-        for path in paths:
-            self.page.locator(f"a[href='{path}']").first.click()
-
-    def wait_for_plots(self, least: int) -> None:
-        """Wait until that many plots have something drawn."""
-        self.page.locator(".js-plotly-plot:has(.main-svg *)").nth(least - 1).wait_for(state="attached")
+CHANGING = ", ".join(f"button:has(svg[data-testid='{icon}Icon'])" for icon in ("AddBox", "Delete", "Edit"))
 
 
 @pytest.fixture(scope="module")
@@ -78,31 +44,8 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudyRecord]:
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudyRecord]:
-    """A study of the digits that was searched, confirmed and tested."""
-    folder = tmp_path_factory.mktemp("published")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLPSEARCH_CACHE", str(folder / "cache"))
-        record = digits_study(folder, "numpy")
-        Worker(record, load_study_data(record), never).run()
-        asked = Confirm(top=2, seeds=2, report=2)
-        confirmation_runs(record, asked)
-        confirm(record, confirmed(record, asked), "mlpsearch confirm mine")
-    yield record
-    record.storage.engine.dispose()
-
-
-@contextmanager
-def window(chromium: "Browser", record: StudyRecord, *, allow_writes: bool) -> Iterator[Window]:
-    """A page on a server of the study."""
-    server = serve(record.storage, host="127.0.0.1", port=0, allow_writes=allow_writes)
-    with running(server) as address, chromium.new_context(viewport={"width": 1280, "height": 900}) as context:
-        yield Window(context.new_page(), address)
-
-
-@pytest.fixture(scope="module")
 def shared(chromium: "Browser", record: StudyRecord) -> Iterator[Window]:
-    with window(chromium, record, allow_writes=False) as seen:
+    with window(chromium, record, HOME) as seen:
         seen.open(STUDY)
         yield seen
 
@@ -163,13 +106,16 @@ def test_a_note_is_text_and_runs_nothing(seen: Window, tmp_path: Path) -> None:
     assert seen.troubles == []
 
 
-def test_a_refused_change_is_explained(seen: Window, record: StudyRecord, tmp_path: Path) -> None:
-    _save_note(seen, "# Another")
-    seen.page.get_by_text("read-only").wait_for()
-    seen.page.screenshot(path=tmp_path / "refused.png")
-    seen.page.get_by_role("button", name="Close").click()
-    seen.page.get_by_role("button", name="Discard").click()
-    assert get_note(record.optuna_study()) == NOTE
+def test_where_it_only_reads_no_button_is_seen_that_cannot_work(seen: Window, tmp_path: Path) -> None:
+    for path, waited_for in ((HOME, "1. mine"), (STUDY, "Study Artifacts"), (f"{STUDY}/note", "The winner")):
+        seen.open(path)
+        seen.page.get_by_text(waited_for, exact=True).first.wait_for()
+        seen.page.locator(CHANGING).first.wait_for(state="attached")
+        assert not any(button.is_visible() for button in seen.page.locator(CHANGING).all())
+        seen.page.screenshot(path=tmp_path / f"{waited_for}.png", full_page=True)
+    refused = seen.page.evaluate("fetch('/api/studies/1', {method: 'DELETE'}).then(answer => answer.json())")
+    assert "read-only" in refused["reason"]
+    seen.troubles.clear()  # the browser says that it was refused
 
 
 def test_plots_and_artifacts_can_be_taken_away(seen: Window) -> None:
@@ -205,7 +151,7 @@ def test_what_was_published_of_a_study_is_seen(
     chromium: "Browser", published: StudyRecord, tmp_path: Path
 ) -> None:
     (test,) = published.attributes()["tests"]
-    with window(chromium, published, allow_writes=False) as seen:
+    with window(chromium, published) as seen:
         seen.open(STUDY)
         seen.wait_for_plots(6)
         for title in ("Time against accuracy", "Confusion matrix"):
@@ -245,7 +191,7 @@ def test_the_token_opens_the_page_and_leaves_the_address(chromium: "Browser", re
         assert refused
         assert refused.status == 401
         page.goto(here)
-        page.get_by_text("1. mine").wait_for()
+        page.get_by_role("heading", name="mine").wait_for()
         assert "token" not in page.url
         assert page.evaluate("document.cookie") == "", "scripts must not see it"
 
@@ -254,7 +200,7 @@ def test_a_rebound_name_gets_nothing(chromium: "Browser", record: StudyRecord) -
     """The name of somebody else's page, which comes to mean this machine."""
     with running(serve(record.storage, host="127.0.0.1", port=0)) as address, chromium.new_context() as context:
         page = context.new_page()
-        studies = address.replace("/dashboard/", "/api/studies")
+        studies = f"{address}api/studies"
         for name, status in (("evil.example", 403), ("127.0.0.1", 200)):
             answer = page.goto(studies.replace("127.0.0.1", name))
             assert answer
