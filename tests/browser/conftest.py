@@ -47,7 +47,7 @@ def chromium() -> Iterator["Browser"]:
 
 @pytest.fixture(scope="package")
 def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The script of axe-core, which finds what keeps people from reading a page; package.json names its version."""
+    """The script of axe-core, which finds what keeps people from reading a page; package.json has its version."""
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip("no npm on this machine, from which axe-core is")
