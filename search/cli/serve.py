@@ -32,7 +32,7 @@ writes_option = click.option("--allow-writes", is_flag=True, help="Let the dashb
 @storage_option
 @artifacts_option
 def dashboard(host: str, port: int, allow_writes: bool, storage: str | None) -> None:
-    """Browse the studies in optuna-dashboard; it reads only, and only this machine reaches it."""
+    """Browse the studies; it reads only, and only this machine reaches it."""
     from mlpsearch.search.dashboard.server import serve as make_server
     from mlpsearch.studies.storage.opening import open_storage, storage_url
 

@@ -1,1 +1,1 @@
-"""The studies in a browser: optuna-dashboard behind a guard, and what it shows besides trials."""
+"""The studies in a browser: pages of our own and optuna-dashboard's, behind a guard."""
