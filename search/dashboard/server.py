@@ -5,7 +5,7 @@ guard.py        what it refuses, and the headers of every answer
 pages.py        which pages there are in front of optuna-dashboard, made of templates/
 reading.py      the studies as these pages see them
 cards.py        what is said of each study on them
-trial_table.py  the table of a study's trials, and curve.py a learning curve in it
+trial_table.py  the table of a study's trials, trial_columns.py its columns, and curve.py a learning curve in it
 made.py         reports and files, made when somebody asks for them
 metrics.py      the studies as numbers for Prometheus, and timing.py how long requests took
 stock.py        optuna-dashboard's page, without the buttons that cannot work

@@ -20,47 +20,15 @@ from urllib.parse import urlencode
 
 from optuna.trial import FrozenTrial
 
-from mlpsearch.models.scores import ACCURACY, Metric
 from mlpsearch.search.dashboard.curve import Curve, curve_of
-from mlpsearch.search.results.trial import STATES
-from mlpsearch.search.results.wording import duration, percent, score, short
-from mlpsearch.search.trials.ledger import validation_accuracy
+from mlpsearch.search.dashboard.trial_columns import NUMBER, SCORE, Column, columns_of, state_of
 from mlpsearch.studies.record import StudyRecord
-from mlpsearch.studies.spec.dimensions import Choices
 
 ROWS = 50  # of a page
 _MOST_OPEN = 10
 _MOST_FACTS = 30
-_NUMBER, _STATE, _SCORE, _ACCURACY = "trial", "state", "score", "validation_accuracy"
 
 Pairs = tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """What a trial has under one heading.
-
-    value: what is sorted by; None where a trial has none.  text: what is seen.
-    choices: what there is to choose from, in order, as texts; empty for numbers.
-    unit: of the value, where it has one.
-    """
-
-    key: str
-    title: str
-    value: Callable[[FrozenTrial], Any]
-    text: Callable[[FrozenTrial], str]
-    choices: tuple[str, ...] = ()
-    unit: str = ""
-
-    @property
-    def is_number(self) -> bool:
-        """Whether it can be filtered from one number to another."""
-        return not self.choices
-
-    @property
-    def label(self) -> str:
-        """What its filter is called."""
-        return f"{self.title}, {self.unit}" if self.unit else self.title
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +76,7 @@ class TrialTable:
 
     total, matching: trials in all, and those that the filters leave.  first, last: of those, from 1, on this page.
     columns: key, title and whether it is seen.  hidden: what a form must hand on besides its own fields.
-    remarks: what in the address made no sense.  all: the address without any of it.
+    remarks: what in the address made no sense.
     """
 
     headings: list[Heading]
@@ -123,104 +91,7 @@ class TrialTable:
     previous: str
     next: str
     remarks: list[str]
-    all: str
     is_filtered: bool
-
-
-def columns_of(record: StudyRecord) -> list[Column]:
-    """Return the columns of a study's trials: state, scores, the searched fields, and what training took."""
-    metric, states = record.metric, tuple(STATES.values())
-    found = [
-        Column(_NUMBER, "trial", lambda trial: trial.number, lambda trial: str(trial.number)),
-        Column(_STATE, "state", lambda trial: states.index(_state(trial)), _state, states),
-        _of_score(metric),
-    ]
-    if metric is not ACCURACY:
-        found.append(_of_accuracy(metric))
-    found += [_of_field(name, dimension) for name, dimension in record.spec.search.items()]
-    return [
-        *found,
-        Column("epochs", "epochs", _epochs, lambda trial: str(_epochs(trial))),
-        _of_fact("seconds", "time", duration, "in seconds"),
-        _of_fact("parameters", "parameters", lambda count: f"{count:,}"),
-    ]
-
-
-def _of_score(metric: Metric) -> Column:
-    def value(trial: FrozenTrial) -> float | None:
-        return _percent(_score(trial)) if metric.is_percentage else _score(trial)
-
-    unit = "in percent" if metric.is_percentage else ""
-    return Column(
-        _SCORE, f"validation {metric.title}", value, lambda trial: score(_score(trial), metric), unit=unit
-    )
-
-
-def _of_accuracy(metric: Metric) -> Column:
-    def share(trial: FrozenTrial) -> float | None:
-        return _finite(validation_accuracy(trial, metric))
-
-    return Column(
-        _ACCURACY,
-        "validation accuracy",
-        lambda trial: _percent(share(trial)),
-        lambda trial: percent(share(trial)),
-        unit="in percent",
-    )
-
-
-def _percent(share: float | None) -> float | None:
-    """As people read it and filter by it: without what binary fractions add in the last digits."""
-    return None if share is None else round(100 * share, 9)
-
-
-def _of_field(name: str, dimension: Any) -> Column:
-    if isinstance(dimension, Choices):
-        return _of_choices(name, tuple(short(choice) for choice in dimension.choices))
-
-    def value(trial: FrozenTrial) -> Any:
-        return _finite(trial.params.get(name))
-
-    return Column(name, name, value, lambda trial: "–" if value(trial) is None else short(value(trial)))
-
-
-def _of_choices(name: str, choices: tuple[str, ...]) -> Column:
-    def text(trial: FrozenTrial) -> str:
-        return short(trial.params[name]) if name in trial.params else "–"
-
-    def place(trial: FrozenTrial) -> int | None:
-        found = text(trial)
-        return choices.index(found) if found in choices else None
-
-    return Column(name, name, place, text, choices)
-
-
-def _of_fact(name: str, title: str, text: Callable[[Any], str], unit: str = "") -> Column:
-    def value(trial: FrozenTrial) -> Any:
-        return _finite(trial.user_attrs.get(name))
-
-    return Column(name, title, value, lambda trial: "–" if value(trial) is None else text(value(trial)), unit=unit)
-
-
-def _state(trial: FrozenTrial) -> str:
-    return STATES[trial.state]
-
-
-def _epochs(trial: FrozenTrial) -> int:
-    return len(trial.intermediate_values)
-
-
-def _score(trial: FrozenTrial) -> float | None:
-    if trial.value is not None:
-        return _finite(trial.value)
-    reports = trial.intermediate_values
-    return _finite(reports[max(reports)]) if reports else None
-
-
-def _finite(value: Any) -> Any:
-    """A number that can be compared with others; None for all else that a storage may hold."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return value if is_number else None
 
 
 def trial_table(record: StudyRecord, trials: list[FrozenTrial], winner: int | None, asked: Pairs) -> TrialTable:
@@ -235,7 +106,7 @@ def canonical(record: StudyRecord, asked: Pairs) -> Pairs:
     """Return the address without what says nothing: fields left empty, and the columns where all are seen."""
     some = tuple((key, value) for key, value in asked if value)
     seen = {value for key, value in some if key == "column"}
-    is_all = {column.key for column in columns_of(record)} - {_NUMBER} <= seen
+    is_all = {column.key for column in columns_of(record)} - {NUMBER} <= seen
     return tuple((key, value) for key, value in some if not (is_all and key == "column"))
 
 
@@ -273,7 +144,6 @@ class _Reading:
             previous=self._address(page=str(page - 1)) if page > 1 else "",
             next=self._address(page=str(page + 1)) if page < pages else "",
             remarks=[*self._unknown(), *self._remarks],
-            all="?",
             is_filtered=bool(tests),
         )
 
@@ -312,7 +182,7 @@ class _Reading:
         tests: list[Callable[[FrozenTrial], bool]] = []
         filters = []
         for column in self._columns.values():
-            if column.key == _NUMBER:
+            if column.key == NUMBER:
                 continue
             low_key, high_key = f"{column.key}.min", f"{column.key}.max"
             if not column.is_number:
@@ -337,11 +207,11 @@ class _Reading:
             return key, given.startswith("-")
         if given:
             self._remarks.append(f"sort = {given[:40]!r} is no column")
-        return _SCORE, not self._metric.lower_is_better
+        return SCORE, not self._metric.lower_is_better
 
     def _shown(self) -> list[Column]:
         asked = {*self._values("column")}
-        shown = [column for column in self._columns.values() if column.key in asked or column.key == _NUMBER]
+        shown = [column for column in self._columns.values() if column.key in asked or column.key == NUMBER]
         return shown if asked else [*self._columns.values()]
 
     def _unknown(self) -> list[str]:
@@ -358,8 +228,8 @@ class _Reading:
     def _heading(self, column: Column, by: str, falling: bool) -> Heading:
         sort = "" if column.key != by else "descending" if falling else "ascending"
         # The first click shows what is best, or largest, of a number; a second one turns it round.
-        down = column.is_number and column.key != _NUMBER
-        if column.key == _SCORE:
+        down = column.is_number and column.key != NUMBER
+        if column.key == SCORE:
             down = not self._metric.lower_is_better
         if sort:
             down = not falling
@@ -367,7 +237,7 @@ class _Reading:
         return Heading(column.title, address, sort, column.is_number)
 
     def _best(self, trials: list[FrozenTrial]) -> FrozenTrial | None:
-        ended = [trial for trial in trials if trial.value is not None and _state(trial) == "finished"]
+        ended = [trial for trial in trials if trial.value is not None and state_of(trial) == "finished"]
         return min(ended, key=lambda trial: (self._metric.rank(trial.value or 0), trial.number), default=None)
 
     def _row(self, trial: FrozenTrial, shown: list[Column], winner: int | None, best: FrozenTrial | None) -> Row:
@@ -379,7 +249,7 @@ class _Reading:
         pairs += [("open", value) for value in (others if is_open else [*others, number])]
         return Row(
             number=trial.number,
-            state=_state(trial),
+            state=state_of(trial),
             cells=[(column.text(trial), column.is_number) for column in shown],
             address=f"?{urlencode(pairs)}#trial-{number}",
             is_open=is_open,

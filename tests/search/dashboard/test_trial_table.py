@@ -12,7 +12,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from mlpsearch.models.scores import ACCURACY, METRICS
 from mlpsearch.search.dashboard.curve import curve_of
-from mlpsearch.search.dashboard.trial_table import ROWS, TrialTable, canonical, columns_of, trial_table
+from mlpsearch.search.dashboard.trial_columns import columns_of
+from mlpsearch.search.dashboard.trial_table import ROWS, TrialTable, canonical, trial_table
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.record import StudyRecord
 from tests.search.dashboard.makers import study_to_see
