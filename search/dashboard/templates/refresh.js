@@ -17,12 +17,12 @@ function replace(part, fresh) {
   before.set(part.id, text);
   const focus = part.contains(document.activeElement) ? document.activeElement : null;
   const open = [...part.querySelectorAll("details[open]")].map((one) => one.id);
-  const place = part.getBoundingClientRect();
+  const place = part.getBoundingClientRect(), top = scrollY;
   const scrolled = [...part.querySelectorAll(".scroll")].map((one) => one.scrollLeft);
   part.replaceChildren(...document.importNode(fresh, true).childNodes);
   for (const id of open) document.getElementById(id)?.setAttribute("open", "");
   part.querySelectorAll(".scroll").forEach((one, number) => { one.scrollLeft = scrolled[number] ?? 0; });
-  if (place.bottom < 0) scrollBy(0, part.getBoundingClientRect().height - place.height);
+  if (place.bottom < 0) scrollTo(scrollX, top + part.getBoundingClientRect().height - place.height);
   if (!focus) return;
   const same = [...part.querySelectorAll(focus.tagName)].find((one) => focus.id ? one.id === focus.id
     : focus.href ? one.href === focus.href : one.textContent === focus.textContent);
