@@ -180,7 +180,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> StudyRecord:
 def test_the_columns_that_are_asked_for_are_seen_and_the_number_always(record: StudyRecord) -> None:
     found = table(record, "column=state&column=seconds")
     assert [one.title for one in found.headings] == ["trial", "state", "time"]
-    assert [text for text, _ in found.rows[0].cells] == ["1", "finished", "2 s"]
+    assert [text for text, _ in found.rows[0].cells] == ["1", "finished", "1.5 s"]
     assert [key for key, _, seen in found.columns if seen] == ["trial", "state", "seconds"]
 
 
