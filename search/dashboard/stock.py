@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-_ICONS = ("AddBox", "Delete", "Edit", "ModeEdit", "DriveFileRenameOutline")
+_ICONS = ("AddBox", "Delete", "Edit", "ModeEdit", "DriveFileRenameOutline", "UploadFile")
 _BUTTONS = ",".join(f'button:has(svg[data-testid="{icon}Icon"])' for icon in _ICONS)
 _STYLE = f"<style>{_BUTTONS}{{display:none!important}}</style></head>".encode()
 
