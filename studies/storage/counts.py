@@ -183,11 +183,11 @@ class Counts:
 
     def heartbeat_age(self) -> float | None:
         """Return the seconds since the newest heartbeat of a worker; None where there never was one."""
-        newest = self._query(
-            "SELECT MAX(heartbeat) AS heartbeat FROM trial_heartbeats AS beats"
+        ((newest,),) = self._rows(
+            "SELECT MAX(heartbeat) FROM trial_heartbeats AS beats"
             " JOIN trials ON trials.trial_id = beats.trial_id WHERE study_id = :study AND {own}"
-        ).columns(heartbeat=DateTime)
-        ((heartbeat,),) = self._fetch(newest)
+        )
+        heartbeat = moment(newest)
         return None if heartbeat is None else max(0.0, (self._ask(utc_now) - heartbeat).total_seconds())
 
     def _spans(self) -> list[Span]:
