@@ -14,7 +14,7 @@ from typing import Any
 
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.search.cli.common import err
-from mlpsearch.search.cli.display import SearchProgress
+from mlpsearch.search.cli.progress import SearchProgress
 from mlpsearch.search.results.status import study_status
 from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.search.trials.next_trial import start_of

@@ -27,9 +27,12 @@ _AGAIN_SECONDS = 60.0  # until a worker tries again what it could not finish
 class Display(Protocol):
     """Shows how the work goes on, in a terminal, in a notebook or nowhere."""
 
-    def working(self, stop: Callable[[], None]) -> AbstractContextManager[Callable[[StudyStatus], None]]:
+    def working(
+        self, what: str, stop: Callable[[], None]
+    ) -> AbstractContextManager[Callable[[StudyStatus], None]]:
         """While workers run: give the function that is told, a few times a second, how the study stands.
 
+        what: they do, "searching" or "confirming".
         stop: lets the workers checkpoint and end; called again it ends them now. Safe in a signal handler.
         """
 
@@ -78,14 +81,16 @@ def finish(record: StudyRecord, placement: Placement, display: Display) -> Lefto
 def _work(record: StudyRecord, placement: Placement, display: Display, command: str) -> Leftover | None:
     """Run workers until the budget is spent."""
     ledger, stops = Ledger(record), 0
+    what = "searching" if record.plan is None else "confirming"
 
     def stop() -> None:
         nonlocal stops
         stops += 1
         supervisor.stop()
 
-    with placement.starting(record) as start, display.working(stop) as show:
+    with placement.starting(record) as start, display.working(what, stop) as show:
         supervisor = Supervisor(record, placement.workers, start, lambda: show(study_status(record, ledger)))
+        show(study_status(record, ledger))  # before workers start, which takes a while
         complete = supervisor.run()
         show(study_status(record, ledger))  # what came after its last look
     return None if complete else Leftover(stops > 0, ledger.ended(), record.budget.trials, command)

@@ -49,6 +49,7 @@ from mlpsearch.studies.storage.opening import Storage, open_storage, without_pas
 from mlpsearch.studies.storage.own_studies import own_studies
 from mlpsearch.studies.storage.ownership import MARKED, Ownership
 
+_CONFIRMATION = " (confirmation)"  # no study file may have a name that ends so
 # Attributes of a confirmation's trial: the trial of the search that it confirms, the seed that it trains with and,
 # of a study with folds, the fold that is its validation.
 OF_TRIAL, PLANNED_SEED, PLANNED_FOLD = "of_trial", "planned_seed", "planned_fold"
@@ -274,7 +275,12 @@ def expected_store(record: StudyRecord) -> FileStore:
 
 def confirmation_name(study: str) -> str:
     """Return the name of the study that holds the runs of a study's confirmation."""
-    return f"{study} (confirmation)"  # no study file may have such a name
+    return f"{study}{_CONFIRMATION}"
+
+
+def searched_name(study: str) -> str:
+    """Return the name of the study that a study confirms, or its own."""
+    return study.removesuffix(_CONFIRMATION)
 
 
 def load_study(storage: Storage, name: str) -> StudyRecord:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpsearch.models.announcements import announce
 from mlpsearch.models.arrays import Floats
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.inputs.augmentation import mirrored
@@ -119,6 +120,7 @@ class PixelStatistics:
     @cached_property
     def principal_components(self) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
         """Variances, (pixels,), the largest first, and their components as columns, (pixels, pixels)."""
+        announce("whitening")
         second_moments = np.zeros((self._training.inputs, self._training.inputs))
         for rows in row_chunks(self._training):
             pixels = self._training.images[rows].astype(np.float64)

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -13,12 +14,12 @@ import click
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
     from mlpsearch.search.results.status import StudyStatus
     from mlpsearch.studies.record import StudyRecord
 
 INTERRUPTED = 130
+MOMENT_SECONDS = 0.5  # what is over sooner needs no line
 
 
 def _keep_place(_context: click.Context, _option: click.Parameter, given: str | None) -> None:
@@ -97,14 +98,15 @@ def status_of(record: "StudyRecord") -> "StudyStatus":
 
 
 def show_study(record: "StudyRecord", as_json: bool) -> None:
-    """Print one study: its row and its details, or its JSON document."""
+    """Print one study: its details and its block, or its JSON document."""
     if as_json:
         print_json(status_json(record))
         return
     from mlpsearch.search.cli.display import study_lines
+    from mlpsearch.search.cli.layout import width
 
-    for line in study_lines(status_of(record)):
-        show(line)
+    for line in study_lines(status_of(record), width()):
+        click.echo(line)
 
 
 def show_result(record: "StudyRecord", as_json: bool) -> None:
@@ -151,10 +153,44 @@ def tell(message: str) -> None:
     click.echo(message, err=True)
 
 
-def show(line: "str | Table") -> None:
-    """Print a line or a table on stdout. A terminal gets lines that break between words, others whole ones."""
-    console = out()
-    console.print(line, highlight=False, markup=False, soft_wrap=isinstance(line, str) and not console.is_terminal)
+@contextmanager
+def step(message: str) -> Iterator[None]:
+    """While the body runs, show on stderr what it does, and what it announces.
+
+    A terminal shows it at once; elsewhere each thing that lasts gets a line, and an error stays alone in its line.
+    """
+    from mlpsearch.models.announcements import announcing_to
+
+    if sys.stderr.isatty():
+        with err().status(message) as shown, announcing_to(shown.update):
+            yield
+        return
+    lasting = _Lasting()
+    lasting.say(message)
+    try:
+        with announcing_to(lasting.say):
+            yield
+    finally:
+        lasting.end()
+
+
+class _Lasting:
+    """Tells what goes on for longer than a moment."""
+
+    def __init__(self) -> None:
+        self._timer: threading.Timer | None = None
+
+    def say(self, message: str) -> None:
+        """Tell this in a moment, unless something else is said before."""
+        self.end()
+        self._timer = threading.Timer(MOMENT_SECONDS, tell, (message,))
+        self._timer.daemon = True
+        self._timer.start()
+
+    def end(self) -> None:
+        """Tell nothing more."""
+        if self._timer is not None:
+            self._timer.cancel()
 
 
 def out() -> "Console":

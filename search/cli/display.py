@@ -1,26 +1,23 @@
-"""How things look in a terminal: tables, and the progress of a search."""
+"""How a study stands, in lines: a block for each of several, and all that is known of one."""
 
 import statistics
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+import click
 
 from mlpsearch.models.scores import ACCURACY, METRICS, Metric
+from mlpsearch.search.cli.confusions import worst_lines
+from mlpsearch.search.cli.layout import bar, labelled, listed, wrapped
 from mlpsearch.search.results.headline import Headline
-from mlpsearch.search.results.status import BestTrial, StudyStatus
+from mlpsearch.search.results.status import BestTrial, RunningTrial, StudyStatus
 from mlpsearch.search.results.wording import (
-    MOST_CLASSES,
+    NETS,
     bias,
     duration,
     ending,
     interval,
-    items,
     known_images,
     lead,
     mean_and_deviation,
@@ -31,53 +28,78 @@ from mlpsearch.search.results.wording import (
     tested_score,
 )
 
-_PLAIN_SECONDS = 5.0  # between lines of progress where there is no terminal
+_WIDEST_BAR = 40
+_COLOURS = {"complete": "green", "running": "cyan", "open": "yellow", "stopped": "yellow"}
 
 
-def studies_table(studies: list[StudyStatus]) -> Table:
-    """Return a table with a row a study."""
-    table = Table(box=None, pad_edge=False)
-    for column in ("study", "net", "state"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("trials\n(finished, pruned, failed)")
-    for column in ("winner", "its validation", "its test (95% interval)"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("its hyperparameters")
-    for status in studies:
-        counts, winner = status.trials, status.headline
-        ends = f"{counts['finished']}, {counts['pruned']}, {counts['failed']}"
-        table.add_row(
-            status.name,
-            status.net,
-            status.state,
-            f"{status.ended}/{status.budget['trials']} ({ends})",
-            f"trial {winner.trial}" if winner else "–",
-            _validation_cell(winner, METRICS[status.metric]) if winner else "–",
-            _test_cell(winner),
-            ", ".join(f"{key} {short(value)}" for key, value in winner.params.items()) if winner else "–",
-        )
-    return table
+def block(status: StudyStatus, columns: int | None) -> list[str]:
+    """Return what is said of a study first, in lines of so many columns; None: whole ones, as for a pipe."""
+    state = click.style(status.state, fg=_COLOURS[status.state])
+    head = f"{click.style(status.name, bold=True)}: {state}"
+    about = f"({NETS[status.net]}, {status.dataset})"
+    fits = columns is None or len(f"{status.name}: {status.state} {about}") <= columns
+    return [
+        *([f"{head} {about}"] if fits else [head, f"  {about}"]),
+        *_budget(status, columns),
+        *labelled("time", time_text(status), columns),
+        *(labelled("workers", _workers_text(status), columns) if status.running else []),
+        *_winner(status, columns),
+    ]
 
 
-def _validation_cell(winner: Headline, metric: Metric) -> str:
-    return named(winner.validation, winner.deviation, metric, winner.validation_accuracy)
+def _budget(status: StudyStatus, columns: int | None) -> list[str]:
+    counts, total = status.trials, status.budget["trials"]
+    done = f"{status.ended}/{total}"
+    ends = f"{counts['finished']} finished, {counts['pruned']} pruned, {counts['failed']} failed"
+    if columns is None:
+        return labelled("trials", f"{done}: {ends}", None)
+    room = max(10, min(_WIDEST_BAR, columns - len(done) - 16))
+    return [
+        *labelled("trials", f"{bar(status.ended, total, room, sys.stdout.encoding)} {done}", columns),
+        *labelled("", ends, columns),
+    ]
 
 
-def _test_cell(winner: Headline | None) -> str:
-    if winner is None or winner.test is not None or winner.confirmed:
-        return test_text(winner.test if winner else None)
+def time_text(status: StudyStatus) -> str:
+    """Return how long a search took so far, what is left of it, and how fast it is."""
+    if status.trials_per_minute is None:
+        return "no trial has ended yet"
+    left = "" if status.seconds_left is None else f", about {duration(status.seconds_left)} left"
+    return f"{duration(status.seconds)} so far{left}, {status.trials_per_minute:g} trials a minute"
+
+
+def _workers_text(status: StudyStatus) -> str:
+    alive = [trial for trial in status.running if trial.alive]
+    trials = ", ".join(f"trial {trial.number}: {doing(trial, status)}" for trial in alive)
+    return trials or "none answers"
+
+
+def doing(trial: RunningTrial, status: StudyStatus) -> str:
+    """Return what a worker does with its trial."""
+    if trial.step != "training":
+        return trial.step
+    return f"epoch {trial.epoch} of {status.budget['epochs']}"
+
+
+def _winner(status: StudyStatus, columns: int | None) -> list[str]:
+    winner = status.headline
+    if winner is None:
+        return labelled("winner", "none yet" if not status.trouble else "none", columns)
+    confirmed = f"confirmed over {len(winner.seeds)} seeds" if winner.confirmed else "the best of the search"
+    validation = named(winner.validation, winner.deviation, METRICS[status.metric], winner.validation_accuracy)
+    values = (f"{key} {short(value)}" for key, value in winner.params.items())
+    return [
+        *labelled("winner", f"trial {winner.trial}, {confirmed}", columns),
+        *labelled("validation", validation, columns),
+        *labelled("test", _test_cell(winner), columns),
+        *(listed("with", values, columns) if winner.params else []),
+    ]
+
+
+def _test_cell(winner: Headline) -> str:
+    if winner.test is not None or winner.confirmed:
+        return test_text(winner.test)
     return winner.remark.partition(":")[0] or "–"  # "not confirmed", "not tested"
-
-
-def confusion_table(test: dict[str, Any]) -> Table:
-    """Return the confusion matrix of a test; many classes are wider than a terminal, so columns are numbers."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("")
-    for number in range(len(test["classes"])):
-        table.add_column(str(number), justify="right")
-    for number, (name, row) in enumerate(zip(test["classes"], test["confusion"], strict=True)):
-        table.add_row(f"{number} {name}", *map(str, row))
-    return table
 
 
 def test_text(test: dict[str, Any] | None) -> str:
@@ -89,30 +111,35 @@ def test_text(test: dict[str, Any] | None) -> str:
         return "–"
     low, high = test["interval"]
     accuracy = mean_and_deviation(test["accuracy"], test.get("deviation"))
-    accuracy += f" ({100 * low:.1f}–{100 * high:.1f})"
+    accuracy += f" (95% interval {100 * low:.1f}–{100 * high:.1f})"
     metric = METRICS[test["metric"]]
     if metric is ACCURACY:
         return accuracy
     return f"{metric.title} {tested_score(test)} ({interval(test['score_interval'], metric)}), accuracy {accuracy}"
 
 
-def study_lines(status: StudyStatus) -> Iterator[Table | str]:
-    """Yield what `status STUDY` shows: the study's row, and its details."""
-    yield studies_table([status])
-    if status.trials_per_minute is not None:
-        left = "" if status.seconds_left is None else f", about {duration(status.seconds_left)} left"
-        yield f"{status.trials_per_minute:g} trials a minute, {duration(status.seconds)} so far{left}"
+def study_lines(status: StudyStatus, columns: int | None) -> list[str]:
+    """Return what `status STUDY` prints: details, and below them, where a terminal shows it, the study's block."""
+    return [*detail_lines(status, columns), "", *block(status, columns)]
+
+
+def detail_lines(status: StudyStatus, columns: int | None) -> list[str]:
+    """Return what is known of a study besides its block; columns: as for `block`."""
+    return [part for line in _details(status) for part in wrapped(line, columns)]
+
+
+def _details(status: StudyStatus) -> Iterator[str]:
     yield f"epochs trained: {status.epochs:,}"
-    yield from _ending_lines(status)
+    yield from ending_lines(status)
     yield from _fold_lines(status)
     for trial in status.running:
         note = "" if trial.alive else " (stopped answering; its trial will be given to another)"
-        yield f"worker {trial.worker}: trial {trial.number}, epoch {trial.epoch}{note}"
+        yield f"worker {trial.worker}: trial {trial.number}, {doing(trial, status)}{note}"
     if status.trials["foreign"]:
         yield f"trials of others, added with Optuna itself: {status.trials['foreign']}; they count for nothing"
     yield from _origin_lines(status.best)
-    yield from _others_lines(status)
-    yield from _space_lines(status)
+    yield from others_lines(status)
+    yield from space_lines(status)
     if status.trouble:
         yield status.trouble
     if status.headline is not None and status.headline.remark:
@@ -125,12 +152,11 @@ def study_lines(status: StudyStatus) -> Iterator[Table | str]:
             runs = f"{done} of the {planned} runs that are planned so far are done"
             yield f"confirmation: {runs}"
     yield from _test_lines(status.tests, status.dataset)
-    if status.tests and len(status.tests[-1]["classes"]) <= MOST_CLASSES:
-        yield f"test {items(status.dataset)} by true class (row) and predicted class (column):"
-        yield confusion_table(status.tests[-1])
+    if status.tests:
+        yield from worst_lines(status.tests[-1], status.name)
 
 
-def _ending_lines(status: StudyStatus) -> Iterator[str]:
+def ending_lines(status: StudyStatus) -> Iterator[str]:
     """Yield why the search is over, where trials of its budget are left."""
     if status.ended_by not in (None, "trials", "space"):
         yield f"ended by budget.{status.ended_by}: {ending(status.ended_by, status.budget)}"
@@ -146,7 +172,7 @@ def _origin_lines(best: BestTrial | None) -> Iterator[str]:
         yield f"trial {best.number}, the best of the search, is {origin(best.origin)}"
 
 
-def _others_lines(status: StudyStatus) -> Iterator[str]:
+def others_lines(status: StudyStatus) -> Iterator[str]:
     """Yield what whoever runs the study should know of the trials of others."""
     if status.foreign_running:
         noun = "trial of others is" if status.foreign_running == 1 else "trials of others are"
@@ -155,12 +181,13 @@ def _others_lines(status: StudyStatus) -> Iterator[str]:
         yield f"trial {trial.number} was queued by others and is refused: {trial.reason}"
 
 
-def _space_lines(status: StudyStatus) -> Iterator[str]:
+def space_lines(status: StudyStatus) -> Iterator[str]:
+    """Yield that the search has tried each point of its space, where it has."""
     if status.ended_by == "space":
         yield f"each point of the search space was tried: the search ends after {status.ended} trials"
 
 
-def _confirmation_lines(confirmation: dict[str, Any]) -> Iterator[Table | str]:
+def _confirmation_lines(confirmation: dict[str, Any]) -> Iterator[str]:
     candidates, winner, reported = confirmation["candidates"], confirmation["winner"], confirmation["reported"]
     metric = METRICS[confirmation["metric"]]
     several = len(candidates) > 1
@@ -169,7 +196,7 @@ def _confirmation_lines(confirmation: dict[str, Any]) -> Iterator[Table | str]:
             f"confirmed: the best {len(candidates)} trials, each trained again over "
             f"{len(confirmation['seeds'])} seeds; the best mean is that of trial {winner}:"
         )
-        yield _candidates_table(candidates, metric)
+        yield from _candidate_lines(candidates, metric)
         yield lead(confirmation)
     shown = reported or {**candidates[0], "seeds": confirmation["seeds"]}
     over = f"{len(shown['seeds'])} {'further' if several else 'fresh'} seeds"
@@ -182,15 +209,12 @@ def _confirmation_lines(confirmation: dict[str, Any]) -> Iterator[Table | str]:
     yield f"selection bias: {bias(best, confirmation['selection_bias'], winner, len(shown['seeds']), metric)}"
 
 
-def _candidates_table(candidates: list[dict[str, Any]], metric: Metric) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for column in ("trial", "in the search", "mean ± deviation, to choose by", "runs"):
-        table.add_column(column, no_wrap=True)
+def _candidate_lines(candidates: list[dict[str, Any]], metric: Metric) -> Iterator[str]:
     for one in candidates:
         runs = " ".join(score(run, metric) for run in one["scores"])
         again = mean_and_deviation(one["mean"], one["deviation"], metric)
-        table.add_row(str(one["trial"]), score(one["search_score"], metric), again, runs)
-    return table
+        searched = score(one["search_score"], metric)
+        yield f"  trial {one['trial']}: {again}, to choose by; in the search {searched}; runs: {runs}"
 
 
 def _test_lines(tests: list[dict[str, Any]], dataset: str) -> Iterator[str]:
@@ -207,72 +231,3 @@ def _test_lines(tests: list[dict[str, Any]], dataset: str) -> Iterator[str]:
         )
     if tests and (known := known_images(tests[-1], dataset)):
         yield f"beware: {known}"
-
-
-def _best_text(best: BestTrial, metric: Metric) -> str:
-    text = score(best.validation_score, metric)
-    return text if metric is ACCURACY else f"{metric.title} {text}"
-
-
-class SearchProgress:
-    """The progress of a search on stderr: a bar in a terminal, a line now and then elsewhere."""
-
-    def __init__(self, console: Console):
-        self._console = console
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[news]}"),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
-        )
-        self._task = self._bar.add_task("", total=None, news="")
-        self._next_line = 0.0
-        self._last = self._waiting = ""  # the line that was printed last, and the newest
-        self._told: set[str] = set()
-
-    @contextmanager
-    def shown(self) -> Iterator["SearchProgress"]:
-        """Show it while the body runs."""
-        if self._console.is_terminal:
-            with self._bar:
-                yield self
-        else:
-            try:
-                yield self
-            finally:
-                self._print_waiting()
-
-    def update(self, status: StudyStatus) -> None:
-        """Show how the study stands; what is to be said of trials of others, or of its end, is said once."""
-        for line in (*_others_lines(status), *_ending_lines(status), *_space_lines(status)):
-            if line not in self._told:
-                self._told.add(line)
-                self._console.print(line, markup=False, highlight=False, soft_wrap=True)
-        ended, total = status.ended, status.budget["trials"]
-        best = f"best {_best_text(status.best, METRICS[status.metric])}" if status.best else "no trial finished"
-        news = f"{best}, {status.trials['pruned']} pruned"
-        if status.running:
-            news += ", " + " ".join(f"#{trial.number}:{trial.epoch}" for trial in status.running)
-        if self._console.is_terminal:
-            self._bar.update(
-                self._task, description=status.name, completed=min(ended, total), total=total, news=news
-            )
-        else:
-            self._plain(f"{status.name}: {ended}/{total} trials, {best}, {status.trials['pruned']} pruned")
-
-    def say(self, message: str) -> None:
-        """Print a message above the bar. Safe in a signal handler: it does not wait for the bar's lock."""
-        print(f"\r{message}", file=sys.stderr, flush=True)
-
-    def _plain(self, line: str) -> None:
-        self._waiting = line
-        if time.monotonic() >= self._next_line:
-            self._print_waiting()
-
-    def _print_waiting(self) -> None:
-        if self._waiting != self._last:
-            print(self._waiting, file=sys.stderr, flush=True)
-            self._last, self._next_line = self._waiting, time.monotonic() + _PLAIN_SECONDS

@@ -19,6 +19,7 @@ from mlpsearch.search.cli.common import (
     storage_option,
     tell,
 )
+from mlpsearch.search.cli.completion import study_argument
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -31,7 +32,7 @@ _PATH = PathType()
 
 
 @click.command()
-@click.argument("study")
+@study_argument
 @click.option("-o", "--output", type=_PATH, help="The .toml or .json file to write, or a folder with the weights.")
 @click.option("--weights", type=_PATH, help="Also write the weights (safetensors).")
 @click.option("--onnx", is_flag=True, help="Also put an ONNX model into the folder.")

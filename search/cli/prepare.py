@@ -9,13 +9,13 @@ import click
 from mlpsearch.search.cli.common import (
     PathType,
     data_option,
-    err,
     json_option,
     print_json,
-    show,
+    step,
     storage_option,
     tell,
 )
+from mlpsearch.search.cli.completion import study_or_file_argument
 
 if TYPE_CHECKING:
     from mlpsearch.search.checking import Check
@@ -41,13 +41,13 @@ def new(data: Path, label: str | None, test: Path | None, net: str, output: Path
     from mlpsearch.search.new_study import file_name, write_new_study
 
     path = output or file_name(data)
-    with err().status("reading the data"):
+    with step("reading the data"):
         write_new_study(data, path, net, tell, label=label, test=test)
     tell(f"wrote {path}; `mlpsearch check {path}` says what was understood, `mlpsearch run {path}` searches")
 
 
 @click.command()
-@click.argument("study")
+@study_or_file_argument
 @data_option
 @storage_option
 @json_option
@@ -56,13 +56,14 @@ def check(study: str, data: str | None, storage: str | None, as_json: bool) -> N
     from mlpsearch.search.checking import check_study
     from mlpsearch.studies.storage.opening import storage_url
 
-    with err().status("reading the data, and training for a moment"):
+    with step("reading the data, and training for a moment"):
         found = check_study(study, storage_url(storage), data)
     if as_json:
         print_json(asdict(found))
         return
-    for line in _lines(found):
-        show(line)
+    from mlpsearch.search.cli.layout import show_lines
+
+    show_lines(_lines(found))
 
 
 def _lines(check: "Check") -> list[str]:

@@ -5,10 +5,11 @@ import sys
 import click
 
 from mlpsearch.search.cli.common import artifacts_option, find_study, storage_option, tell
+from mlpsearch.search.cli.completion import study_argument
 
 
 @click.command()
-@click.argument("study")
+@study_argument
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @storage_option
 @artifacts_option

@@ -10,15 +10,16 @@ import click
 from mlpsearch.search.cli.common import (
     PathType,
     artifacts_option,
-    err,
     find_study,
     json_option,
     out,
     own_data_option,
     print_json,
+    step,
     storage_option,
     tell,
 )
+from mlpsearch.search.cli.completion import StudyName, study_argument
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("study")
+@study_argument
 @click.option("-o", "--output", type=PathType(), help="The HTML file to write.  [default: STUDY.html]")
 @click.option("--open", "open_it", is_flag=True, help="Open it in the browser.")
 @storage_option
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 @own_data_option
 def report(study: str, output: Path | None, open_it: bool, storage: str | None) -> None:
     """Write a study's report: one HTML file with its plots, its winner and all openings of the test split."""
-    with err().status("making the report"):  # before all else: it is what takes time
+    with step("making the report"):  # before all else: it is what takes time
         record = find_study(study, storage, read_only=True)
         path = output or Path(f"{record.name}.html")
         from mlpsearch.search.report.study_report import write_report
@@ -47,7 +48,7 @@ def report(study: str, output: Path | None, open_it: bool, storage: str | None) 
 
 
 @click.command()
-@click.argument("studies", nargs=-1, required=True, metavar="STUDY STUDY...")
+@click.argument("studies", type=StudyName(), nargs=-1, required=True, metavar="STUDY STUDY...")
 @click.option("-o", "--output", type=PathType(), help="Also write an HTML file, with the curves.")
 @storage_option
 @json_option

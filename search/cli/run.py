@@ -10,16 +10,17 @@ from mlpsearch.search.cli.common import (
     INTERRUPTED,
     artifacts_option,
     data_option,
-    err,
     find_study,
     json_option,
     on_signals,
     own_data_option,
     show_result,
+    step,
     storage_option,
     tell,
     tell_if_nothing_was_opened,
 )
+from mlpsearch.search.cli.completion import StudyName, study_argument, study_or_file_argument
 from mlpsearch.search.cli.terminal import TerminalDisplay
 from mlpsearch.search.cli.worker_options import placement_options
 
@@ -52,13 +53,14 @@ no_evaluate_option = click.option(
 like_option = click.option(
     "--like",
     multiple=True,
+    type=StudyName(),
     metavar="OLD",
     help="Of a new study: try the best points of this study of the storage first.  May be repeated.",
 )
 
 
 @click.command()
-@click.argument("study")
+@study_or_file_argument
 @trials_option
 @like_option
 @placement_options
@@ -83,7 +85,7 @@ def run(
 
 
 @click.command()
-@click.argument("study")
+@study_argument
 @placement_options
 @no_evaluate_option
 @storage_option
@@ -100,7 +102,7 @@ def resume(study: str, placement: "Placement", no_evaluate: bool, storage: str |
 
 
 @click.command()
-@click.argument("study")
+@study_argument
 @top_option
 @seeds_option
 @report_option
@@ -134,7 +136,7 @@ def confirm(
 
 
 @click.command()
-@click.argument("study")
+@study_or_file_argument
 @trials_option
 @like_option
 @no_evaluate_option
@@ -159,7 +161,7 @@ def submit(
 
 
 @click.command()
-@click.argument("study")
+@study_argument
 @click.argument("values", nargs=-1, required=True, metavar="FIELD=VALUE...")
 @storage_option
 def enqueue(study: str, values: tuple[str, ...], storage: str | None) -> None:
@@ -180,7 +182,7 @@ def enqueue(study: str, values: tuple[str, ...], storage: str | None) -> None:
 
 
 @click.command()
-@click.argument("study")
+@study_argument
 @storage_option
 def stop(study: str, storage: str | None) -> None:
     """Make all workers leave a study alone; they checkpoint its running trials."""
@@ -193,7 +195,7 @@ def stop(study: str, storage: str | None) -> None:
 
 
 @click.command()
-@click.argument("study", required=False)
+@click.argument("study", type=StudyName(), required=False)
 @click.option("--supervised", is_flag=True, hidden=True, help="End when standard input does.")
 @click.option("--token", hidden=True, help="The random part of its name.")
 @click.option("--threads", type=click.IntRange(min=1), hidden=True, help="Of matrix products.")
@@ -204,13 +206,14 @@ def worker(
     study: str | None, supervised: bool, token: str | None, threads: int | None, storage: str | None
 ) -> None:
     """Work on a study until it is done and tested; without STUDY on every open study, in turn, until Ctrl-C."""
+    from mlpsearch.models.announcements import announcing_to
     from mlpsearch.models.threads import use_threads
     from mlpsearch.search.workers.worker import serve_one, worker_name
     from mlpsearch.studies.storage.opening import storage_url
 
     if threads is not None:
         use_threads(threads)
-    name, asked = worker_name(token=token), threading.Event()
+    name, asked = worker_name(token=token), threading.Event()  # who supervises it reads what it says as errors
     if supervised:
         threading.Thread(target=_set_at_end_of_input, args=(asked,), daemon=True).start()
 
@@ -221,15 +224,16 @@ def worker(
         tell("ending after the running epoch; once more ends now")
 
     with on_signals(ask):
-        if study is not None and supervised:  # who supervises it sees to the rest
+        if study is not None and supervised:  # who supervises it sees to the rest, and to what it says
             serve_one(find_study(study, storage), asked.is_set, name)
         else:
             from mlpsearch.search.running import serve_everything, serve_to_the_end
 
-            if study is None:
-                serve_everything(storage_url(storage), asked.is_set, tell, name)
-            else:
-                serve_to_the_end(find_study(study, storage), asked.is_set, name)
+            with announcing_to(tell):
+                if study is None:
+                    serve_everything(storage_url(storage), asked.is_set, tell, name)
+                else:
+                    serve_to_the_end(find_study(study, storage), asked.is_set, name)
     if asked.is_set() and not supervised:
         sys.exit(INTERRUPTED)
 
@@ -243,11 +247,11 @@ def _submit(
     evaluate: bool,
     command: str,
 ) -> "StudyRecord":
-    from mlpsearch.search.service import submit as submit_study
-    from mlpsearch.studies.storage.opening import storage_url
+    with step("loading the data"):  # before imports that take a second
+        from mlpsearch.search.service import submit as submit_study
+        from mlpsearch.studies.storage.opening import storage_url
 
-    url = storage_url(storage)
-    with err().status("reading the data"):
+        url = storage_url(storage)
         return submit_study(
             study, url, trials=trials, data=data, evaluate=evaluate, command=command, tell=tell, like=like
         )

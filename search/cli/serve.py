@@ -8,9 +8,9 @@ import click
 from mlpsearch.search.cli.common import (
     INTERRUPTED,
     artifacts_option,
-    err,
     on_signals,
     own_data_option,
+    step,
     storage_option,
     tell,
 )
@@ -37,7 +37,7 @@ def dashboard(host: str, port: int, allow_writes: bool, storage: str | None) -> 
     from mlpsearch.studies.storage.opening import open_storage, storage_url
 
     opened = open_storage(storage_url(storage), read_only=not allow_writes)
-    with err().status("starting the dashboard"):
+    with step("starting the dashboard"):
         server = make_server(opened, host=host, port=port, allow_writes=allow_writes)
     tell(f"dashboard at {server.address} (Ctrl-C ends it)")
     server.run()
@@ -68,7 +68,7 @@ def serve(workers: int, host: str, port: int, allow_writes: bool, storage: str |
         pool.stop()
 
     with on_signals(ask), StorageWatch(opened.url) as watch:
-        with err().status("starting the dashboard"):
+        with step("starting the dashboard"):
             server = make_server(
                 shown,
                 host=host,

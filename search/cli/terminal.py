@@ -1,11 +1,11 @@
-"""How work on a study is shown while it goes on: a bar and a line for Ctrl-C, or now and then a plain line."""
+"""How work on a study is shown while it goes on: what is done and by whom, or now and then a plain line."""
 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from mlpsearch.search.cli.common import err, on_signals
+from mlpsearch.search.cli.common import err, on_signals, step
 
 if TYPE_CHECKING:
     from mlpsearch.search.results.status import StudyStatus
@@ -15,9 +15,9 @@ class TerminalDisplay:
     """The command line's Display (search/running.py). Ctrl-C lets the workers end; once more ends them now."""
 
     @contextmanager
-    def working(self, stop: Callable[[], None]) -> "Iterator[Callable[[StudyStatus], None]]":
-        """Show a bar with the newest status, and take Ctrl-C and SIGTERM, which only the main thread can."""
-        from mlpsearch.search.cli.display import SearchProgress
+    def working(self, what: str, stop: Callable[[], None]) -> "Iterator[Callable[[StudyStatus], None]]":
+        """Show the newest status, and take Ctrl-C and SIGTERM, which only the main thread can."""
+        from mlpsearch.search.cli.progress import SearchProgress
 
         asked = False
 
@@ -29,19 +29,23 @@ class TerminalDisplay:
                 progress.say("ending after the running epochs; once more ends now")
 
         is_main = threading.current_thread() is threading.main_thread()
-        with SearchProgress(err()).shown() as progress, on_signals(ask) if is_main else nullcontext():
+        with SearchProgress(err(), what).shown() as progress, on_signals(ask) if is_main else nullcontext():
             yield progress.update
 
     def finishing(self) -> AbstractContextManager[object]:
-        """Show that something goes on."""
-        return err().status("looking at what was found")
+        """Show what goes on, in what it announces."""
+        return step("looking at what was found")
 
 
 class NoDisplay:
     """The Display of who wants to see nothing."""
 
     @contextmanager
-    def working(self, stop: Callable[[], None]) -> "Iterator[Callable[[StudyStatus], None]]":  # noqa: ARG002
+    def working(
+        self,
+        what: str,  # noqa: ARG002
+        stop: Callable[[], None],  # noqa: ARG002
+    ) -> "Iterator[Callable[[StudyStatus], None]]":
         """Show nothing; Ctrl-C is a KeyboardInterrupt, which ends the workers now."""
         yield lambda _: None
 

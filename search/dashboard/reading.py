@@ -103,7 +103,7 @@ def _state(storage: Storage, study: FrozenStudy) -> tuple[Any, ...]:
 def _seen(record: StudyRecord) -> Seen:
     with record.noticing_deletion():
         status, runs = study_status(record, Ledger(record)), confirmation_of(record)
-        confirming = [] if runs is None else running_trials(Ledger(runs))
+        confirming = [] if runs is None else running_trials(runs, Ledger(runs))
         ages = [one.counts.heartbeat_age() for one in (record, runs) if one is not None]
     newest = min((age for age in ages if age is not None), default=None)
     return Seen(

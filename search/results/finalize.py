@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpsearch.models.announcements import announce
 from mlpsearch.models.arrays import Labels
 from mlpsearch.models.errors import DataError
 from mlpsearch.models.metrics import confusion_matrix, split_logits
@@ -78,6 +79,7 @@ def _confirmed(record: StudyRecord, confirmation: Confirmation, command: str) ->
 
 def _open(winners: list[Winner], record: StudyRecord, command: str) -> TestReport:
     """Open the test split for the nets of one configuration, and put what it said on record."""
+    announce(f"testing trial {winners[0].trial} on the test split")
     dataset, recorded = record.spec.dataset, record.attributes()["source"]["data"]
     held_out = open_test_split(dataset, data := own_copy(dataset, recorded), record.spec.data_options)
     if held_out.classes != winners[0].data.classes or held_out.shape != winners[0].data.shape:

@@ -20,13 +20,16 @@ _MOST_REFUSED = 5  # that a status names
 class RunningTrial:
     """A trial that a worker has now.
 
+    epoch: the last that is done, from 1; 0 for none.
     alive: whether the worker's heartbeat is fresh.
+    step: before the first epoch is done "preparing", or "whitening" where it does that; then "training".
     """
 
     number: int
     worker: str
     epoch: int
     alive: bool
+    step: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,7 @@ def study_status(record: StudyRecord, ledger: Ledger) -> StudyStatus:
     trials = {**_trials_by_state(record), "foreign": sum(foreign.values())}
     if record.plan is not None:
         trials["finished"] = ledger.ended()  # those that are asked for now
-    running = running_trials(ledger)
+    running = running_trials(record, ledger)
     seconds = record.counts.seconds()
     ended = trials["finished"] + trials["pruned"]
     rate = ended / seconds if ended and seconds else None
@@ -180,17 +183,19 @@ def _trials_by_state(record: StudyRecord) -> dict[str, int]:
     }
 
 
-def running_trials(ledger: Ledger) -> list[RunningTrial]:
+def running_trials(record: StudyRecord, ledger: Ledger) -> list[RunningTrial]:
     """Return the trials that run now, or did until their worker fell silent."""
-    return [
-        RunningTrial(
-            trial.number,
-            trial.user_attrs.get("worker", "unknown"),
-            max(trial.intermediate_values, default=0),
-            alive,
-        )
-        for trial, alive in ledger.running()
-    ]
+    return [_running(trial, alive, record) for trial, alive in ledger.running()]
+
+
+def _running(trial: FrozenTrial, alive: bool, record: StudyRecord) -> RunningTrial:
+    worker, epoch = trial.user_attrs.get("worker", "unknown"), max(trial.intermediate_values, default=0)
+    step = "training" if epoch else "whitening" if _whitens(trial, record) else "preparing"
+    return RunningTrial(trial.number, worker, epoch, alive, step)
+
+
+def _whitens(trial: FrozenTrial, record: StudyRecord) -> bool:
+    return {**record.spec.fixed, **trial.params}.get("preprocessing") == "whiten"
 
 
 def _best(trial: FrozenTrial | None, record: StudyRecord) -> BestTrial | None:

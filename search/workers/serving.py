@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from mlpsearch.models.announcements import announce
 from mlpsearch.models.errors import MlpsearchError, StudyError
 from mlpsearch.search.trials.queue import TrialQueue
 from mlpsearch.search.workers.worker import IDLE_SECONDS, Worker
@@ -68,6 +69,7 @@ class _Served:
             queue.refuse_hopeless()  # before its images are loaded for nothing
             # A storage of its own, for Optuna's goes on with the trials of a deleted study in a new one.
             record = open_study(self._storage.url, self._study)
+            announce(f"{self._study}: loading the data")
             self._worker = Worker(record, load_study_data(record), self._stopping, self._name)
         return self._worker.run_one_if_any()
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from optuna.exceptions import StorageInternalError
 
+from mlpsearch.models.announcements import announce
 from mlpsearch.models.errors import StorageError, innermost
 from mlpsearch.search.trials.checkpoints import save_weights
 from mlpsearch.search.trials.objective import Interrupted, Objective, Outcome
@@ -86,9 +87,11 @@ class Worker:
             self._end(claim, outcome)
         except (Interrupted, KeyboardInterrupt) as end:
             self._queue.requeue(claim)
+            self._say(claim, "is given back, with its checkpoint")
             if isinstance(end, KeyboardInterrupt):
                 raise
         except TrialLost:
+            self._say(claim, "is lost to another worker")
             self._queue.remove_leftovers()  # the trial may have ended before this worker's last checkpoint of it
         except StorageError:
             raise
@@ -102,11 +105,14 @@ class Worker:
             ) from error
         except Exception as error:
             self._record.attributes()  # raises for a deleted study, which explains any error
-            self._queue.fail(claim, f"{type(error).__name__}: {innermost(error)}")
+            reason = f"{type(error).__name__}: {innermost(error)}"
+            self._queue.fail(claim, reason)
+            self._say(claim, f"failed, {reason}")
             self._queue.remove_leftovers()
 
     def _end(self, claim: Claim, outcome: Outcome) -> None:
-        if outcome.pruned and not self._is_planned:
+        is_pruned = outcome.pruned and not self._is_planned
+        if is_pruned:
             self._queue.prune(claim, outcome.score, outcome.facts)
         else:
             if self._keeps_weights(outcome):
@@ -119,7 +125,18 @@ class Worker:
                     outcome.score,
                 )
             self._queue.finish(claim, outcome.score, outcome.facts)
+        self._say(claim, f"{'pruned' if is_pruned else 'finished'}, {self._what_it_reached(outcome)}")
         self._queue.remove_leftovers()
+
+    def _what_it_reached(self, outcome: Outcome) -> str:
+        metric, epochs, seconds = self._record.metric, outcome.facts["epochs"], outcome.facts["seconds"]
+        score = f"{outcome.score:.2%}" if metric.is_percentage else f"{outcome.score:.4g}"
+        return (
+            f"validation {metric.title} {score} after {epochs} {'epoch' if epochs == 1 else 'epochs'}, {seconds} s"
+        )
+
+    def _say(self, claim: Claim, end: str) -> None:
+        announce(f"{self._record.name}: trial {claim.number} {end}")
 
     def _keeps_weights(self, outcome: Outcome) -> bool:
         best = self._queue.ledger.best()
@@ -130,4 +147,5 @@ class Worker:
 
 def serve_one(record: StudyRecord, stopping: Callable[[], bool], name: str | None = None) -> None:
     """Work on one study until its budget is spent, it is stopped, or `stopping` is true. name: as for Worker."""
+    announce(f"{record.name}: loading the data")
     Worker(record, load_study_data(record), stopping, name).run()

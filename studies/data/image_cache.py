@@ -27,6 +27,7 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from mlpsearch.models.announcements import announce
 from mlpsearch.models.errors import DataError
 from mlpsearch.models.paths import sync_folder
 from mlpsearch.models.settings import CACHE, setting
@@ -34,6 +35,7 @@ from mlpsearch.studies.data.decoded import DecodedImages, SealedCounts, Source, 
 from mlpsearch.studies.data.table_columns import TableSchema
 
 FORMAT_VERSION = 1
+_SPLITS: dict[SplitName, str] = {"train": "training", "validation": "validation", "test": "test"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,8 +86,13 @@ def open_cached(source: Source, split: SplitName) -> CachedImages:
     cached = opened(entry)
     if cached is None:
         with cache_lock(entry.name):
-            cached = opened(entry) or _make_entry(entry, source.decode(split))
+            cached = opened(entry) or _decoded(entry, source, split)
     return cached
+
+
+def _decoded(entry: Path, source: Source, split: SplitName) -> CachedImages:
+    announce(f"decoding the {_SPLITS[split]} data, once")
+    return _make_entry(entry, source.decode(split))
 
 
 @contextmanager

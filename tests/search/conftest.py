@@ -68,6 +68,12 @@ def _home_and_no_idling(tmp_path: Path, image_cache: Path, monkeypatch: pytest.M
 
 
 @pytest.fixture(autouse=True)
+def _everything_is_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands of this process tell of no step, however long the machine takes for it."""
+    monkeypatch.setattr("mlpsearch.search.cli.common.MOMENT_SECONDS", 3600)
+
+
+@pytest.fixture(autouse=True)
 def _workers_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is called in this process starts no other to work on a study; files that want them override this."""
     monkeypatch.setattr("mlpsearch.search.workers.placement.LocalWorker", WorkerHere)

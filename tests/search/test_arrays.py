@@ -117,7 +117,8 @@ def test_a_ready_study_of_a_table_is_exported_for_rows_by_scikit_learns_names(
 
     run = mlpsearch("run", "iris-numpy", "--trials", "2")
     assert run.code == 0
-    assert "test rows by true class (row) and predicted class (column):" in run.out
+    matrix = mlpsearch("status", "iris-numpy", "--confusion").out.splitlines()
+    assert matrix[1].split() == ["setosa", "versicolor", "virginica"]
     assert "predict best TABLE` classifies rows" in mlpsearch("export", "iris-numpy", "-o", "best").err
     iris = load_iris()
     lines = [",".join(iris.feature_names), *(",".join(map(str, row)) for row in iris.data[::10])]

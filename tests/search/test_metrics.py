@@ -17,7 +17,7 @@ from rich.console import Console
 from mlpsearch.models.errors import StudyError
 from mlpsearch.models.metrics import accuracy, split_logits
 from mlpsearch.models.scores import METRICS
-from mlpsearch.search.cli.display import SearchProgress
+from mlpsearch.search.cli.progress import SearchProgress
 from mlpsearch.search.dashboard.note import note
 from mlpsearch.search.export.document import read_export
 from mlpsearch.search.export.exporting import export_study
@@ -319,7 +319,7 @@ def test_progress_shows_the_lowest_loss(tmp_path: Path, capsys: pytest.CaptureFi
     record = with_losses(tmp_path, 2.0, 0.25, 0.5)
     with SearchProgress(Console(stderr=True, force_terminal=False)).shown() as progress:
         progress.update(study_status(record, Ledger(record)))
-    assert "3/3 trials, best log loss 0.2500, 0 pruned" in capsys.readouterr().err
+    assert "3/3 trials, best log loss 0.2500 (trial 1), 0 pruned" in capsys.readouterr().err
 
 
 def test_the_history_of_the_best_goes_down(tmp_path: Path) -> None:

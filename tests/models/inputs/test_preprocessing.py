@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mlpsearch.models.announcements import announcing_to
 from mlpsearch.models.inputs.augmentation import mirrored
 from mlpsearch.models.inputs.data import Split
 from mlpsearch.models.inputs.pixels import PixelPreprocessing, PixelStatistics
@@ -190,3 +191,12 @@ def test_mirror_images_are_preprocessed_as_images(name: str) -> None:
     np.testing.assert_array_equal(preprocessing.batch(TRAINING, TRAINING.rows, mirror=True), expected)
     assert (expected != preprocessing.batch(TRAINING, TRAINING.rows)).any()
     np.testing.assert_array_equal(preprocessing.everything(flipped), expected)
+
+
+def test_whitening_is_announced_each_time_that_it_is_computed() -> None:
+    heard: list[str] = []
+    statistics = PixelStatistics(TRAINING)
+    with announcing_to(heard.append):
+        for _ in range(2):
+            statistics.principal_components  # noqa: B018 - cached
+    assert heard == ["whitening"]

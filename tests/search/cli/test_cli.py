@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mlpsearch.search.cli import cli
@@ -82,7 +83,8 @@ def test_a_command_that_fails(
     assert (answer.code, answer.out) == (code, "")
     assert err in answer.err
     if code == 1:
-        assert re.fullmatch(r"error: .+\n", answer.err)
+        progress = "mine: loading the data\n" if arguments[0] == "worker" else ""
+        assert re.fullmatch(r"error: .+\n", answer.err.removeprefix(progress))
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT state FROM trials").fetchall() == [("COMPLETE",)] * 2
     assert not Path("none.db").exists()
@@ -152,11 +154,12 @@ def test_a_running_study_shows_its_workers(record: StudyRecord, mlpsearch: Comma
     running.trial.report(0.5, 1)
     study = document(mlpsearch("status", "mine", "--json"))
     assert study["state"] == "running"
-    assert study["running"] == [{"number": 2, "worker": "host:1", "epoch": 1, "alive": True}]
+    expected = {"number": 2, "worker": "host:1", "epoch": 1, "alive": True, "step": "training"}
+    assert study["running"] == [expected]
     assert study["seconds_left"] > 0
     shown = mlpsearch("status", "mine").out
-    assert "worker host:1: trial 2, epoch 1\n" in shown
-    assert " left\n" in shown
+    assert "worker host:1: trial 2, epoch 1 of 2\n" in shown
+    assert " left, " in shown
 
 
 # ---- one study from its file to its end ----
@@ -405,11 +408,22 @@ def test_a_bug_shows_its_traceback(
         mlpsearch("status", "--json")
 
 
-def test_a_test_is_shown_with_its_confusion(record: StudyRecord, mlpsearch: Command) -> None:
+def test_a_test_is_shown_with_its_worst_mistakes_and_on_request_all_of_them(
+    record: StudyRecord, mlpsearch: Command
+) -> None:
     report = evaluate(record, "the command")
     shown = mlpsearch("status", "mine").out
     low, high = report.interval
-    assert f"{report.accuracy:.2%} ({100 * low:.1f}–{100 * high:.1f})" in shown
+    assert f"{report.accuracy:.2%} (95% interval {100 * low:.1f}–{100 * high:.1f})" in shown
     assert "by `the command`: trial " in shown
-    rows = [line.split() for line in shown.splitlines()]
-    assert ["7", "7", *map(str, report.confusion[7])] in rows
+    pairs = [line for line in shown.splitlines() if " taken for " in line]
+    assert len(pairs) == 5
+    confusion = np.array(report.confusion)
+    np.fill_diagonal(confusion, 0)
+    true, predicted = np.unravel_index(confusion.argmax(), confusion.shape)
+    of = sum(report.confusion[true])
+    assert pairs[0] == f"  {true} taken for {predicted}: {confusion.max()} of {of} ({confusion.max() / of:.1%})"
+    assert "  all of them: `mlpsearch status mine --confusion`\n" in shown
+    rows = [line.split() for line in mlpsearch("status", "mine", "--confusion").out.splitlines()]
+    assert rows[1] == [str(digit) for digit in range(10)]
+    assert ["7", *map(str, report.confusion[7])] in rows

@@ -52,27 +52,27 @@ def test_a_study_that_grows_keeps_its_test_split_closed(record: StudyRecord, mlp
     assert mlpsearch("run", "mine").code == 0
     answer = mlpsearch("run", "mine", "--trials", "3")
     assert answer.code == 0
-    assert "3/3 (" in answer.out
+    assert "3/3: " in answer.out
     assert "mine: the test split was opened before and stays closed now; `mlpsearch confirm" in answer.err
     assert opened_by(record) == ["mlpsearch run mine"]
 
 
-def test_the_row_of_a_study_is_of_one_trial(record: StudyRecord, mlpsearch: Command) -> None:
+def test_the_block_of_a_study_is_of_one_trial(record: StudyRecord, mlpsearch: Command) -> None:
     """A better trial of a study that grew has no test accuracy yet."""
     report = evaluate(record, "c")
-    row = next(line for line in mlpsearch("status").out.splitlines() if line.startswith("mine "))
-    assert f"trial {report.trial} " in row
-    assert f" {report.accuracy:.2%} (" in row
+    block = mlpsearch("status").out
+    assert f"  winner     trial {report.trial}, the best of the search\n" in block
+    assert f"  test       {report.accuracy:.2%} (" in block
     record.set("budget", {"trials": 3, "epochs": 2})
     queue = TrialQueue(record)
     better = claim(queue)
     better.trial.suggest_int("hidden_size", 4, 16)
     better.trial.suggest_float("learning_rate", 1e-3, 0.1, log=True)
     queue.finish(better, 1.0)
-    row = next(line for line in mlpsearch("status").out.splitlines() if line.startswith("mine "))
-    assert f"trial {better.number} " in row
-    assert "not tested" in row
-    assert f"{report.accuracy:.2%}" not in row
+    block = mlpsearch("status").out
+    assert f"  winner     trial {better.number}, " in block
+    assert "  test       not tested\n" in block
+    assert f"{report.accuracy:.2%}" not in block
     assert "not tested: `mlpsearch evaluate mine`\n" in mlpsearch("status", "mine").out
 
 
@@ -129,7 +129,7 @@ def test_what_is_not_to_be_tested_is_not_and_status_says_what_is_missing(
     record = open_study(f"sqlite:///{tmp_path}/own.db", "own")
     assert opened_by(record) == []
     assert "not confirmed: `mlpsearch confirm own`\n" in mlpsearch("status", "own").out
-    assert " not confirmed " in mlpsearch("status").out
+    assert "  test       not confirmed\n" in mlpsearch("status").out
     assert mlpsearch("run", "own", "--no-evaluate").code == 0
     assert opened_by(record) == []
 
@@ -180,7 +180,7 @@ def test_a_search_whose_space_is_used_up_ends_as_one_whose_budget_is_and_says_so
     line = "each point of the search space was tried: the search ends after 2 trials"
     answer = mlpsearch("run", "small.toml")
     assert answer.code == 0
-    assert "2/9 (" in answer.out
+    assert "2/9: " in answer.out
     assert answer.err.count(line) == 1
     assert line in mlpsearch("status", "own").out
     again = mlpsearch("run", "small.toml", "--trials", "12")

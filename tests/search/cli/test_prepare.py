@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from mlpsearch.search.cli.common import show
+from mlpsearch.search.cli.layout import show_lines
 from mlpsearch.search.new_study import file_name
 from mlpsearch.search.workers.local_worker import LocalWorker
 from mlpsearch.studies.spec.dimensions import Range
@@ -161,7 +161,7 @@ def test_lines_break_between_words_in_a_terminal_alone(monkeypatch: pytest.Monke
         monkeypatch.setattr(stream, "isatty", lambda is_terminal=is_terminal: is_terminal)
         monkeypatch.setattr("sys.stdout", stream)
         monkeypatch.setenv("COLUMNS", "80")
-        show("hundred " * 25)
+        show_lines(["hundred " * 25])
         assert len(stream.getvalue().splitlines()) == lines
         assert {*stream.getvalue().split()} == {"hundred"}
 

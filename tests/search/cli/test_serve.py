@@ -108,7 +108,9 @@ def test_its_life(service: Service, record: StudyRecord) -> None:
 
     assert service.end(signal.SIGTERM) == 0
     said = service.said.read_text()
-    assert said.splitlines()[-1] == "ending after the running epochs; once more ends now"
+    assert "ending after the running epochs; once more ends now" in said.splitlines()
+    assert "long: loading the data" in said.splitlines()
+    assert re.search(r"^long: trial \d+ is given back, with its checkpoint$", said, re.MULTILINE)
     assert "Traceback" not in said
 
 

@@ -56,7 +56,7 @@ def test_a_search_ends_once_each_point_was_tried_and_says_so(tmp_path: Path, sam
     assert states(record) == {"COMPLETE": 6}
     status = study_status(record, Ledger(record))
     assert (status.state, status.ended_by) == ("complete", "space")
-    assert USED_UP in [*study_lines(status)]
+    assert USED_UP in [*study_lines(status, None)]
 
 
 @pytest.mark.parametrize(

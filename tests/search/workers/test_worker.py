@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from optuna.trial import TrialState
 
+from mlpsearch.models.announcements import announcing_to
 from mlpsearch.models.errors import StudyError
 from mlpsearch.models.weights import load_arrays
 from mlpsearch.search.trials.queue import TrialQueue
@@ -173,3 +175,18 @@ def test_stopping_the_study_interrupts_its_trials(
     Worker(record, data, stop_when_it_runs).run()
     assert states(record) == {"WAITING": 1}
     assert checkpoints(record) == ["0.safetensors"]
+
+
+def test_it_announces_how_each_trial_ended(record: StudyRecord, data: TrainingData) -> None:
+    heard: list[str] = []
+    with announcing_to(heard.append):
+        Worker(record, data, never).run()
+    trials = record.own_trials()
+    assert len(heard) == len(trials) == 3
+    for trial, line in zip(trials, heard, strict=True):
+        end = "pruned" if trial.state == TrialState.PRUNED else "finished"
+        epochs = trial.user_attrs["epochs"]
+        count = "1 epoch" if epochs == 1 else f"{epochs} epochs"
+        reached = f"validation accuracy {trial.value:.2%}" if end == "finished" else "validation accuracy "
+        assert line.startswith(f"mine: trial {trial.number} {end}, {reached}")
+        assert f" after {count}, " in line

@@ -14,6 +14,7 @@ import numpy as np
 import platformdirs
 import pytest
 
+from mlpsearch.models.announcements import announcing_to
 from mlpsearch.models.errors import DataError
 from mlpsearch.studies.data import image_cache
 from mlpsearch.studies.data.decoded import DecodedImages, SplitName
@@ -68,6 +69,14 @@ def test_images_are_decoded_once(source: CountingSource) -> None:
     for _ in range(3):
         assert_is(open_cached(source, "train"))
     assert source.decodings() == ["train"]
+
+
+def test_decoding_is_announced_and_opening_what_is_decoded_is_not(source: CountingSource) -> None:
+    heard: list[str] = []
+    with announcing_to(heard.append):
+        for _ in range(2):
+            open_cached(source, "train")
+    assert heard == ["decoding the training data, once"]
 
 
 def test_only_the_split_asked_for_is_decoded(source: CountingSource, cache: Path) -> None:
