@@ -11,13 +11,17 @@ import click
 from mlpsearch.models.errors import MlpsearchError, OutputError, innermost
 from mlpsearch.search.cli import export, prepare, remove, report, result, run, serve, show
 from mlpsearch.search.cli.common import INTERRUPTED, tell
+from mlpsearch.search.cli.groups import GroupedCommands
 from mlpsearch.search.cli.streams import discard_output, standard_streams
 from mlpsearch.studies.storage.opening import is_storage_failure
 
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=GroupedCommands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="mlpsearch")
 def cli() -> None:
     """Search the hyperparameters of fully-connected nets, in NumPy and PyTorch.
@@ -42,7 +46,7 @@ def main() -> None:
 
 def _exit_code() -> int | None:
     try:
-        code = cli(standalone_mode=False)
+        code = cli(prog_name="mlpsearch", standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
         error.show()

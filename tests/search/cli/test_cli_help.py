@@ -1,5 +1,6 @@
 """Every command has help, and the README names it."""
 
+import re
 from pathlib import Path
 
 import click
@@ -35,3 +36,18 @@ def test_a_tilde_behind_an_option_is_the_users_home(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("HOME", "/home/ann")
     given = [PathType().convert(path, None, None) for path in ("~/best", "best")]
     assert given == [Path("/home/ann/best"), Path("best")]
+
+
+def test_commands_are_in_groups_each_with_the_whole_of_its_summary(
+    mlpsearch: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    text = mlpsearch("--help").out
+    assert max(map(len, text.splitlines())) <= 60
+    assert re.findall(r"^(\w+):$", text, re.MULTILINE) == ["Options", "Studies", "Results", "Service"]
+    flat = " ".join(text.split())
+    for name, command in cli.commands.items():
+        assert command.help is not None
+        summary = " ".join(command.help.split("\n\n")[0].split()).split(". ")[0].rstrip(".")
+        assert f"{name} {summary}" in flat
+        assert "..." not in summary
