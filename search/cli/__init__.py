@@ -8,9 +8,9 @@ import sys
 
 import click
 
-from mlpsearch.models.errors import MlpsearchError, OutputError, innermost
+from mlpsearch.models.errors import MlpsearchError, OutputError, StorageError, innermost
 from mlpsearch.search.cli import export, prepare, remove, report, result, run, serve, show
-from mlpsearch.search.cli.common import INTERRUPTED, tell
+from mlpsearch.search.cli.common import INTERRUPTED, print_error, print_failure, tell
 from mlpsearch.search.cli.groups import GroupedCommands
 from mlpsearch.search.cli.streams import discard_output, standard_streams
 from mlpsearch.studies.storage.opening import is_storage_failure
@@ -50,14 +50,15 @@ def _exit_code() -> int | None:
         sys.stdout.flush()
     except click.ClickException as error:
         error.show()
+        if _asks_for_json():
+            print_failure("usage", error.format_message())
         return error.exit_code
     except MlpsearchError as error:
-        if isinstance(error, OutputError):
-            discard_output()
-        tell(f"error: {error}")
-        return 1
+        return _failed(error)
     except (KeyboardInterrupt, click.Abort):
         tell("interrupted")
+        if _asks_for_json():
+            print_failure("interrupted", "interrupted")
         return INTERRUPTED
     except BrokenPipeError:  # `mlpsearch … | head`
         discard_output()
@@ -65,6 +66,21 @@ def _exit_code() -> int | None:
     except Exception as error:
         if not is_storage_failure(error):
             raise
-        tell(f"error: the storage cannot be used ({innermost(error)})")
-        return 1
+        return _failed(StorageError(f"the storage cannot be used ({innermost(error)})"))
     return code if isinstance(code, int) else 0
+
+
+def _failed(error: MlpsearchError) -> int:
+    if isinstance(error, OutputError):
+        discard_output()
+    tell(f"error: {error}")
+    if _asks_for_json() and not isinstance(error, OutputError):
+        from mlpsearch.search.documents.base import error_of
+
+        print_error(error_of(error))
+    return 1
+
+
+def _asks_for_json() -> bool:
+    """Whether the user gave --json: to what cannot be parsed, too, so nobody but the arguments can say."""
+    return "--json" in sys.argv[1:]

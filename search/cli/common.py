@@ -5,9 +5,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -100,7 +99,7 @@ def status_of(record: "StudyRecord") -> "StudyStatus":
 def show_study(record: "StudyRecord", as_json: bool) -> None:
     """Print one study: its details and its block, or its JSON document."""
     if as_json:
-        print_json(status_json(record))
+        print_study(record)
         return
     from mlpsearch.search.cli.display import study_lines
     from mlpsearch.search.cli.layout import width
@@ -135,17 +134,53 @@ def tell_if_nothing_was_opened(record: "StudyRecord", before: int) -> None:
     tell(f"nothing was opened: trial {winner.trial} was {tested}")
 
 
-def status_json(record: "StudyRecord") -> dict[str, Any]:
-    """Return a study's JSON document."""
-    from mlpsearch.studies.storage.opening import without_password
+def print_study(record: "StudyRecord") -> None:
+    """Print a study's document on stdout."""
+    from mlpsearch.search.documents.study import study_document
 
-    return asdict(status_of(record)) | {"storage": without_password(record.url)}
+    print_json(study_document(record))
 
 
-def print_json(document: Any) -> None:
+def print_studies(records: "Sequence[StudyRecord]") -> None:
+    """Print the document of all studies of a storage on stdout."""
+    from mlpsearch.search.documents.study import study_part
+
+    print_versioned({"studies": [study_part(record) for record in records]})
+
+
+def print_versioned(keys: dict[str, Any]) -> None:
+    """Print a document with these keys on stdout."""
+    from mlpsearch.search.documents.base import VERSION
+
+    print_json({"schema_version": VERSION, **keys})
+
+
+def print_json(document: dict[str, Any]) -> None:
     """Print one JSON document on stdout."""
-    is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
-    click.echo(json.dumps(document, indent=2, ensure_ascii=not is_unicode))
+    click.echo(json.dumps(document, indent=2, ensure_ascii=is_ascii()))
+
+
+def is_ascii() -> bool:
+    """Whether stdout takes ASCII alone, as far as anybody knows."""
+    return not (sys.stdout.encoding or "").lower().startswith("utf")
+
+
+def print_failure(code: str, message: str, study: str | None = None) -> None:
+    """Print on stdout, as a document, why a command has failed. code: one of documents.base.OTHER_CODES."""
+    from mlpsearch.search.documents.base import error_object
+
+    print_error(error_object(code, message, study))
+
+
+def print_error(error: dict[str, Any]) -> None:
+    """Print an error, as a document, on stdout; one that takes nothing more is left alone."""
+    from mlpsearch.models.errors import OutputError
+    from mlpsearch.search.cli.streams import discard_output
+
+    try:
+        print_versioned({"error": error})
+    except (OutputError, BrokenPipeError):
+        discard_output()
 
 
 def tell(message: str) -> None:

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlpsearch.models.errors import MlpsearchError
 from mlpsearch.search.cli.common import (
     PathType,
     artifacts_option,
     data_option,
     find_study,
+    is_ascii,
     json_option,
     out,
     own_data_option,
-    print_json,
+    print_versioned,
     storage_option,
     tell,
 )
@@ -24,6 +26,7 @@ from mlpsearch.search.cli.completion import study_argument
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from mlpsearch.search.export.exporting import Exported
     from mlpsearch.search.export.prediction import Prediction
     from mlpsearch.search.export.retraining import Comparison
     from mlpsearch.studies.record import StudyRecord
@@ -40,8 +43,15 @@ _PATH = PathType()
 @storage_option
 @artifacts_option
 @own_data_option
+@json_option
 def export(
-    study: str, output: Path | None, weights: Path | None, onnx: bool, trials: Path | None, storage: str | None
+    study: str,
+    output: Path | None,
+    weights: Path | None,
+    onnx: bool,
+    trials: Path | None,
+    storage: str | None,
+    as_json: bool,
 ) -> None:
     """Write the best configuration, with all that training it again needs, or all trials."""
     if output is None and weights is None and trials is None:
@@ -49,18 +59,24 @@ def export(
     if onnx and (output is None or output.suffix):
         raise click.UsageError("--onnx needs -o FOLDER, a name without a suffix")
     record = find_study(study, storage, read_only=True)
+    net = {"taken": None, "missing": "", "removed": None}
     if trials is not None:
         from mlpsearch.search.export.trial_table import write_trials
 
         write_trials(record, trials)
         tell(f"wrote {trials}")
     if weights is not None:  # first: where they are gone, nothing is written
-        _write_weights(record, weights, telling_which=output is None)
+        net["taken"] = _write_weights(record, weights, telling_which=output is None)
     if output is not None:
-        _export_winner(record, output, onnx)
+        exported = _export_winner(record, output, onnx)
+        removed = None if exported.removed is None else str(exported.removed)
+        net = {"taken": exported.taken, "missing": exported.missing, "removed": removed}
+    if as_json:
+        written = [str(path) for path in (trials, weights, output) if path is not None]
+        print_versioned({"study": study, "written": written, **net})
 
 
-def _export_winner(record: "StudyRecord", output: Path, onnx: bool) -> None:
+def _export_winner(record: "StudyRecord", output: Path, onnx: bool) -> "Exported":
     from mlpsearch.search.export.exporting import export_study
     from mlpsearch.search.results.wording import items
 
@@ -74,9 +90,10 @@ def _export_winner(record: "StudyRecord", output: Path, onnx: bool) -> None:
     tell(f"taken: {exported.taken}")
     if exported.missing:
         tell(f"it lacks the weights' digest, so train cannot tell whether they are the same: {exported.missing}")
+    return exported
 
 
-def _write_weights(record: "StudyRecord", path: Path, *, telling_which: bool) -> None:
+def _write_weights(record: "StudyRecord", path: Path, *, telling_which: bool) -> str:
     from mlpsearch.models.prediction import prediction_arrays
     from mlpsearch.search.export.exporting import taken
     from mlpsearch.search.export.parameters import write_parameters
@@ -85,8 +102,10 @@ def _write_weights(record: "StudyRecord", path: Path, *, telling_which: bool) ->
     winner = load_winner(record)
     write_parameters(prediction_arrays(winner.net, winner.preprocessing), path)
     tell(f"wrote {path}")
+    which = taken(record, winner)
     if telling_which:
-        tell(f"taken: {taken(record, winner)}")
+        tell(f"taken: {which}")
+    return which
 
 
 @click.command()
@@ -105,7 +124,7 @@ def train(export: Path, data: str | None, as_json: bool) -> None:
         tell(f"epoch {result.epoch}: loss {result.loss:.4f}, validation {percent(result.validation_accuracy)}")
     comparison = retraining.comparison()
     if as_json:
-        print_json({**asdict(comparison), "same": comparison.same})
+        print_versioned({**asdict(comparison), "same": comparison.same})
     else:
         click.echo(_comparison_text(comparison))
 
@@ -135,6 +154,7 @@ def predict(export: Path, files: tuple[Path, ...], output: Path | None, top: int
 
 
 def _predict_rows(export: Path, files: tuple[Path, ...], output: Path | None, as_json: bool) -> None:
+    from mlpsearch.search.documents.base import VERSION
     from mlpsearch.search.export.prediction import load_classifier
     from mlpsearch.search.export.table_prediction import classify_file, prediction_texts, write_predictions
 
@@ -146,19 +166,31 @@ def _predict_rows(export: Path, files: tuple[Path, ...], output: Path | None, as
         missing = f", {classified.unanswered:,} of them without an answer" if classified.unanswered else ""
         tell(f"wrote {output}: {classified.rows:,} rows{missing}")
     else:
-        ascii_only = not (sys.stdout.encoding or "").lower().startswith("utf")
-        for text in prediction_texts(classified, ".json" if as_json else ".csv", ascii_only=ascii_only):
+        texts = prediction_texts(classified, ".json" if as_json else ".csv", ascii_only=is_ascii())
+        for number, text in enumerate(texts):  # a table may be long: it is printed as it is read
+            if as_json and number == 0:
+                click.echo(f'{{"schema_version": {VERSION}, "errors": [], "predictions": ', nl=False)
             click.echo(text, nl=False)
+        if as_json:
+            click.echo("}")
     if classified.unanswered:
         sys.exit(1)
 
 
 def _predict_images(export: Path, images: tuple[Path, ...], top: int, as_json: bool) -> None:
+    from mlpsearch.search.documents.base import error_of
     from mlpsearch.search.export.prediction import classify
 
-    predictions = classify(export, images, top, lambda refused: tell(f"error: {refused}"))
+    errors: list[MlpsearchError] = []
+
+    def refuse(error: MlpsearchError) -> None:
+        errors.append(error)
+        tell(f"error: {error}")
+
+    predictions = classify(export, images, top, refuse)
     if as_json:
-        print_json([asdict(prediction) for prediction in predictions])
+        found = [asdict(prediction) for prediction in predictions]
+        print_versioned({"predictions": found, "errors": [error_of(error) for error in errors]})
     elif predictions:
         out().print(_predictions_table(predictions), highlight=False)
     if len(predictions) < len(images):

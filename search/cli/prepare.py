@@ -10,7 +10,7 @@ from mlpsearch.search.cli.common import (
     PathType,
     data_option,
     json_option,
-    print_json,
+    print_versioned,
     step,
     storage_option,
     tell,
@@ -36,13 +36,22 @@ _MUCH = 2**24  # bytes that workers share: less is not worth saying
 @click.option(
     "-o", "--output", type=_PATH, help="The study file to write.  [default: the name of the data, .toml]"
 )
-def new(data: Path, label: str | None, test: Path | None, net: str, output: Path | None) -> None:
+@json_option
+def new(data: Path, label: str | None, test: Path | None, net: str, output: Path | None, as_json: bool) -> None:
     """Look at a table (CSV, Parquet, …), arrays (.npz, …) or images, and write a study file for them."""
     from mlpsearch.search.new_study import file_name, write_new_study
 
     path = output or file_name(data)
     with step("reading the data"):
-        write_new_study(data, path, net, tell, label=label, test=test)
+        remarks: list[str] = []
+
+        def note(remark: str) -> None:
+            remarks.append(remark)
+            tell(remark)
+
+        write_new_study(data, path, net, note, label=label, test=test)
+    if as_json:
+        print_versioned({"path": str(path), "remarks": remarks})
     tell(f"wrote {path}; `mlpsearch check {path}` says what was understood, `mlpsearch run {path}` searches")
 
 
@@ -59,7 +68,7 @@ def check(study: str, data: str | None, storage: str | None, as_json: bool) -> N
     with step("reading the data, and training for a moment"):
         found = check_study(study, storage_url(storage), data)
     if as_json:
-        print_json(asdict(found))
+        print_versioned(asdict(found))
         return
     from mlpsearch.search.cli.layout import show_lines
 

@@ -4,7 +4,15 @@ import sys
 
 import click
 
-from mlpsearch.search.cli.common import artifacts_option, find_study, storage_option, tell
+from mlpsearch.search.cli.common import (
+    artifacts_option,
+    find_study,
+    json_option,
+    print_failure,
+    print_versioned,
+    storage_option,
+    tell,
+)
 from mlpsearch.search.cli.completion import study_argument
 
 
@@ -13,7 +21,8 @@ from mlpsearch.search.cli.completion import study_argument
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @storage_option
 @artifacts_option
-def delete(study: str, yes: bool, storage: str | None) -> None:
+@json_option
+def delete(study: str, yes: bool, storage: str | None, as_json: bool) -> None:
     """Delete a study with its trials, weights and checkpoints."""
     from mlpsearch.studies.deletion import delete_study
     from mlpsearch.studies.storage.opening import without_password
@@ -23,8 +32,12 @@ def delete(study: str, yes: bool, storage: str | None) -> None:
     trials, place = sum(counted.values()) + sum(others.values()), without_password(record.url)
     if not (yes or _agrees(f"Delete {study} with its {trials} trials from {place}?")):
         tell("nothing was deleted")
+        if as_json:
+            print_failure("declined", "nothing was deleted", study)
         sys.exit(1)
     stays = delete_study(record)
+    if as_json:
+        print_versioned({"study": study, "trials": trials, "stays": stays or ""})
     tell(f"deleted {study}: {trials} trials{f'; {stays}' if stays else ', and its files'}")
 
 
@@ -42,7 +55,8 @@ def _agrees(question: str) -> bool:
 @click.command()
 @storage_option
 @artifacts_option
-def gc(storage: str | None) -> None:
+@json_option
+def gc(storage: str | None, as_json: bool) -> None:
     """Delete weights and checkpoints that no study owns any more."""
     from mlpsearch.studies.garbage import collect_garbage, folders_of_others
     from mlpsearch.studies.storage.opening import open_storage, storage_url
@@ -50,7 +64,10 @@ def gc(storage: str | None) -> None:
     opened = open_storage(storage_url(storage))
     files, size = collect_garbage(opened)
     tell(f"deleted {files} files, {size:,} bytes")
-    for folder in folders_of_others(opened):
+    left = [*folders_of_others(opened)]
+    if as_json:
+        print_versioned({"files": files, "bytes": size, "left": [str(folder) for folder in left]})
+    for folder in left:
         tell(f"left {folder}: nothing says that it was this storage's; delete it yourself if nobody needs it")
 
 

@@ -14,7 +14,7 @@ from mlpsearch.search.cli.common import (
     json_option,
     out,
     own_data_option,
-    print_json,
+    print_versioned,
     step,
     storage_option,
     tell,
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 @storage_option
 @artifacts_option
 @own_data_option
-def report(study: str, output: Path | None, open_it: bool, storage: str | None) -> None:
+@json_option
+def report(study: str, output: Path | None, open_it: bool, storage: str | None, as_json: bool) -> None:
     """Write a study's report: one HTML file with its plots, its winner and all openings of the test split."""
     with step("making the report"):  # before all else: it is what takes time
         record = find_study(study, storage, read_only=True)
@@ -43,6 +44,8 @@ def report(study: str, output: Path | None, open_it: bool, storage: str | None) 
 
         write_report(record, path)
     tell(f"wrote {path}")
+    if as_json:
+        print_versioned({"study": record.name, "path": str(path)})
     if open_it:
         webbrowser.open(path.absolute().as_uri())
 
@@ -62,7 +65,7 @@ def compare(studies: tuple[str, ...], output: Path | None, storage: str | None, 
         write_comparison(comparison, output)
         tell(f"wrote {output}")
     if as_json:
-        print_json(asdict(comparison))
+        print_versioned(asdict(comparison))
         return
     for sentence in [*comparison.findings, *comparison.warnings]:
         click.echo(sentence)

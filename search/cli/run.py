@@ -14,6 +14,9 @@ from mlpsearch.search.cli.common import (
     json_option,
     on_signals,
     own_data_option,
+    print_failure,
+    print_study,
+    print_versioned,
     show_result,
     step,
     storage_option,
@@ -130,7 +133,7 @@ def confirm(
     asked = Confirm(top=top or own.top, seeds=seeds or own.seeds, report=report or own.report)
     ask_to_confirm(record, asked, f"mlpsearch confirm {study}")
     before = len(record.attributes()["tests"])
-    _end_if_left(finish(record, placement, TerminalDisplay()))
+    _end_if_left(finish(record, placement, TerminalDisplay()), record, as_json)
     show_result(record, as_json)
     tell_if_nothing_was_opened(record, before)
 
@@ -143,6 +146,7 @@ def confirm(
 @data_option
 @storage_option
 @artifacts_option
+@json_option
 def submit(
     study: str,
     trials: int | None,
@@ -150,6 +154,7 @@ def submit(
     no_evaluate: bool,
     data: str | None,
     storage: str | None,
+    as_json: bool,
 ) -> None:
     """Make a study or enlarge it, and return: `mlpsearch worker` processes pick it up, confirm and test it."""
     from mlpsearch.studies.hints import command
@@ -158,13 +163,16 @@ def submit(
     record = _submit(study, trials, like, data, storage, not no_evaluate, f"mlpsearch submit {study}")
     place, worker = without_password(record.url), command(record.url, "worker")
     tell(f"{record.name}: {record.budget.trials} trials in {place}; `{worker}` works on it")
+    if as_json:
+        print_study(record)
 
 
 @click.command()
 @study_argument
 @click.argument("values", nargs=-1, required=True, metavar="FIELD=VALUE...")
 @storage_option
-def enqueue(study: str, values: tuple[str, ...], storage: str | None) -> None:
+@json_option
+def enqueue(study: str, values: tuple[str, ...], storage: str | None, as_json: bool) -> None:
     """Have a point of your own tried next: values of searched fields; those left out are sampled."""
     from mlpsearch.search.service import enqueue as enqueue_point
     from mlpsearch.studies.spec.dimensions import read_value
@@ -179,12 +187,15 @@ def enqueue(study: str, values: tuple[str, ...], storage: str | None) -> None:
         point[name] = read_value(name, value)
     number, obstacle = enqueue_point(find_study(study, storage), point)
     tell(f"{study}: trial {number} waits for a worker{f', but {obstacle}' if obstacle else ''}")
+    if as_json:
+        print_versioned({"study": study, "trial": number, "obstacle": obstacle or ""})
 
 
 @click.command()
 @study_argument
 @storage_option
-def stop(study: str, storage: str | None) -> None:
+@json_option
+def stop(study: str, storage: str | None, as_json: bool) -> None:
     """Make all workers leave a study alone; they checkpoint its running trials."""
     from mlpsearch.search.service import going_on
     from mlpsearch.search.service import stop as stop_workers
@@ -192,6 +203,8 @@ def stop(study: str, storage: str | None) -> None:
     record = find_study(study, storage)
     stop_workers(record)
     tell(f"{study}: stopped; `{going_on(record)}` goes on")
+    if as_json:
+        print_study(record)
 
 
 @click.command()
@@ -202,8 +215,14 @@ def stop(study: str, storage: str | None) -> None:
 @storage_option
 @artifacts_option
 @own_data_option
+@json_option
 def worker(
-    study: str | None, supervised: bool, token: str | None, threads: int | None, storage: str | None
+    study: str | None,
+    supervised: bool,
+    token: str | None,
+    threads: int | None,
+    storage: str | None,
+    as_json: bool,
 ) -> None:
     """Work on a study until it is done and tested; without STUDY on every open study, in turn, until Ctrl-C."""
     from mlpsearch.models.announcements import announcing_to
@@ -235,7 +254,11 @@ def worker(
                 else:
                     serve_to_the_end(find_study(study, storage), asked.is_set, name)
     if asked.is_set() and not supervised:
+        if as_json:
+            print_failure("interrupted", "interrupted; what is done is kept", study)
         sys.exit(INTERRUPTED)
+    if as_json and study is not None:
+        print_study(find_study(study, storage, read_only=True))
 
 
 def _submit(
@@ -264,19 +287,25 @@ def _work_off(record: "StudyRecord", placement: "Placement", as_json: bool) -> N
     from mlpsearch.studies.hints import command
 
     remark = closing_remark(record)
-    _end_if_left(run_to_the_end(record, placement, TerminalDisplay()))
+    _end_if_left(run_to_the_end(record, placement, TerminalDisplay()), record, as_json)
     show_result(record, as_json)
     if remark:
         tell(remark)
     tell(f"Next: {command(record.url, 'dashboard')}, or {record.command('export', '-o', 'best')}")
 
 
-def _end_if_left(left: "Leftover | None") -> None:
+def _end_if_left(left: "Leftover | None", record: "StudyRecord", as_json: bool) -> None:
     """End the command where a study was left before its end."""
-    if left is not None:
-        what = "interrupted" if left.interrupted else "stopped"
-        tell(f"{what}: {left.ended} of {left.total} trials are done and kept; `{left.command}` goes on")
-        sys.exit(INTERRUPTED if left.interrupted else 0)
+    if left is None:
+        return
+    what = "interrupted" if left.interrupted else "stopped"
+    message = f"{what}: {left.ended} of {left.total} trials are done and kept; `{left.command}` goes on"
+    tell(message)
+    if as_json and left.interrupted:
+        print_failure("interrupted", message, record.name)
+    elif as_json:
+        print_study(record)
+    sys.exit(INTERRUPTED if left.interrupted else 0)
 
 
 def _set_at_end_of_input(event: threading.Event) -> None:

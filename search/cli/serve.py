@@ -8,8 +8,10 @@ import click
 from mlpsearch.search.cli.common import (
     INTERRUPTED,
     artifacts_option,
+    json_option,
     on_signals,
     own_data_option,
+    print_versioned,
     step,
     storage_option,
     tell,
@@ -31,7 +33,8 @@ writes_option = click.option("--allow-writes", is_flag=True, help="Let the dashb
 @writes_option
 @storage_option
 @artifacts_option
-def dashboard(host: str, port: int, allow_writes: bool, storage: str | None) -> None:
+@json_option
+def dashboard(host: str, port: int, allow_writes: bool, storage: str | None, as_json: bool) -> None:
     """Browse the studies; it reads only, and only this machine reaches it."""
     from mlpsearch.search.dashboard.server import serve as make_server
     from mlpsearch.studies.storage.opening import open_storage, storage_url
@@ -40,6 +43,8 @@ def dashboard(host: str, port: int, allow_writes: bool, storage: str | None) -> 
     with step("starting the dashboard"):
         server = make_server(opened, host=host, port=port, allow_writes=allow_writes)
     tell(f"dashboard at {server.address} (Ctrl-C ends it)")
+    if as_json:
+        print_versioned({"address": server.address, "health": None})
     server.run()
 
 
@@ -51,7 +56,8 @@ def dashboard(host: str, port: int, allow_writes: bool, storage: str | None) -> 
 @storage_option
 @artifacts_option
 @own_data_option
-def serve(workers: int, host: str, port: int, allow_writes: bool, storage: str | None) -> None:
+@json_option
+def serve(workers: int, host: str, port: int, allow_writes: bool, storage: str | None, as_json: bool) -> None:
     """Run the dashboard and workers for every open study until SIGTERM or Ctrl-C; /healthz says how they are."""
     from mlpsearch.search.dashboard.health import Health, StorageWatch
     from mlpsearch.search.dashboard.server import serve as make_server
@@ -77,6 +83,8 @@ def serve(workers: int, host: str, port: int, allow_writes: bool, storage: str |
                 health=lambda: Health(pool.alive, watch.answers(), opened.trouble()),
             )
         tell(f"dashboard at {server.address}, its health at {server.health} (SIGTERM or Ctrl-C ends it)")
+        if as_json:
+            print_versioned({"address": server.address, "health": server.health})
         with server.in_background():
             pool.run()
     if stops > 1:

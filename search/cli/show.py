@@ -11,9 +11,9 @@ from mlpsearch.search.cli.common import (
     find_study,
     json_option,
     out,
-    print_json,
+    print_studies,
+    print_versioned,
     show_study,
-    status_json,
     status_of,
     step,
     storage_option,
@@ -40,7 +40,7 @@ def list_studies(storage: str | None, as_json: bool) -> None:
     ready = [catalog.find(name) for name in catalog.names()]
     if as_json:
         in_storage = {"url": without_password(url), "studies": stored}
-        print_json({"catalog": [spec.to_json() for spec in ready], "storage": in_storage})
+        print_versioned({"catalog": [spec.to_json() for spec in ready], "storage": in_storage})
         return
     click.echo("Catalog:")
     for spec in ready:
@@ -70,7 +70,7 @@ def status(study: str | None, watch: bool, confusion: bool, storage: str | None,
     elif study:
         show_study(records[0], as_json)
     elif as_json:
-        print_json([status_json(record) for record in records])
+        print_studies(records)
     else:
         from mlpsearch.search.cli.display import block
         from mlpsearch.search.cli.layout import width
@@ -147,7 +147,7 @@ def check_gradients(as_json: bool) -> None:
     with step("checking gradients"):
         checks = check_all()
     if as_json:
-        print_json([asdict(check) | {"passed": check.passed} for check in checks])
+        print_versioned({"comparisons": [asdict(check) | {"passed": check.passed} for check in checks]})
     else:
         for against in dict.fromkeys(check.against for check in checks):
             mine = [check for check in checks if check.against == against]

@@ -1,22 +1,14 @@
-"""What the pages list is what there is: rooms, the version, keys of JSON documents, keys of exports."""
+"""What the pages list is what there is: rooms, the version, keys of exports."""
 
 import re
 import tomllib
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
-import pytest
 from pydantic import BaseModel
 
 from mlpsearch.search.export.document import Export
-from mlpsearch.search.export.retraining import Comparison as RetrainingComparison
-from mlpsearch.search.report.summary import StudySummary
-from mlpsearch.search.results import openings
-from mlpsearch.search.results.confirmation import Confirmation
-from mlpsearch.search.results.headline import Headline
-from mlpsearch.search.results.status import StudyStatus
 from mlpsearch.studies.spec.reading import parse_spec
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,22 +48,6 @@ def test_the_newest_release_of_the_changelog_is_this_version() -> None:
 def test_the_study_file_of_the_readme_is_one() -> None:
     (example,) = re.findall(r"```toml\n(.*?)```", text_of("README.md"), re.DOTALL)
     assert parse_spec(example, "README.md").confirm is not None
-
-
-@pytest.mark.parametrize(
-    ("heading", "kind", "others"),
-    [
-        ("A study", StudyStatus, {"storage"}),
-        ("The winner", Headline, set()),
-        ("An opening", openings.TestReport, set()),
-        ("A confirmation", Confirmation, set()),
-        ("A comparison", StudySummary, set()),
-        ("A training", RetrainingComparison, {"same"}),
-    ],
-)
-def test_the_keys_of_a_json_document_are_listed(heading: str, kind: Any, others: set[str]) -> None:
-    listed = keys(section(text_of("docs/json.md"), heading))
-    assert listed == {field.name for field in fields(kind)} | others
 
 
 def export_keys(model: type[BaseModel], before: str = "") -> Iterator[str]:

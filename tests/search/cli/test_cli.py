@@ -142,7 +142,7 @@ def test_commands_about_a_study_print_it_as_one_document(
 
 
 def test_status_and_list_as_documents(record: StudyRecord, mlpsearch: Command) -> None:
-    assert [study["name"] for study in document(mlpsearch("status", "--json"))] == ["mine"]
+    assert [study["name"] for study in document(mlpsearch("status", "--json"))["studies"]] == ["mine"]
     listed = document(mlpsearch("list", "--json"))
     assert listed["storage"] == {"url": record.url, "studies": ["mine"]}
     assert {"digits-numpy", "cifar10-torch"} < {spec["name"] for spec in listed["catalog"]}
@@ -178,6 +178,7 @@ def test_from_a_study_file_to_a_configuration(files: None, mlpsearch: Command) -
     trained = mlpsearch("train", "best.toml", "--json")
     best = document(mlpsearch("status", "own", "--json"))["best"]["validation_accuracy"]
     expected = {
+        "schema_version": 1,
         "validation_accuracy": best,
         "exported": best,
         "same_weights": True,
@@ -236,7 +237,7 @@ def test_images_are_classified(record: StudyRecord, mlpsearch: Command) -> None:
     assert mlpsearch("export", "mine", "-o", "best").code == 0
     for name in ("0.png", "[red].png"):
         Path(name).write_bytes(encode(grey_pixels(0, 8, 8)))
-    found = document(mlpsearch("predict", "best", "0.png", "[red].png", "--top", "2", "--json"))
+    found = document(mlpsearch("predict", "best", "0.png", "[red].png", "--top", "2", "--json"))["predictions"]
     assert [one["file"] for one in found] == ["0.png", "[red].png"]
     first, second = found[1]["classes"]
     lines = [line.split() for line in mlpsearch("predict", "best", "0.png", "[red].png").out.splitlines()]
@@ -254,7 +255,10 @@ def test_an_image_that_cannot_be_used_is_named_and_the_others_are_classified(
         Path(name).write_bytes(encode(grey_pixels(0, 8, width)))
     alone = document(mlpsearch("predict", "best", "a.png", "b.png", "--json"))
     answer = mlpsearch("predict", "best", "a.png", "wide.png", "none.png", "b.png", "--json")
-    assert (answer.code, json.loads(answer.out)) == (1, alone)
+    found = json.loads(answer.out)
+    assert (answer.code, found["predictions"]) == (1, alone["predictions"])
+    assert [error["path"] for error in found["errors"]] == ["wide.png", "none.png"]
+    assert {error["code"] for error in found["errors"]} == {"data"}
     wide, none = answer.err.splitlines()
     assert wide == "error: wide.png: has 8×9 pixels (height × width), the net needs 8×8"
     assert none == "error: none.png: cannot be read (No such file or directory)"
@@ -262,13 +266,14 @@ def test_an_image_that_cannot_be_used_is_named_and_the_others_are_classified(
     assert (table.code, table.out.split()[3]) == (1, "b.png")
 
 
-@pytest.mark.parametrize(("options", "out"), [((), ""), (("--json",), "[]\n")])
+@pytest.mark.parametrize("options", [(), ("--json",)])
 def test_where_no_image_can_be_used_nothing_is_shown(
-    record: StudyRecord, mlpsearch: Command, options: tuple[str, ...], out: str
+    record: StudyRecord, mlpsearch: Command, options: tuple[str, ...]
 ) -> None:
     assert mlpsearch("export", "mine", "-o", "best").code == 0
     answer = mlpsearch("predict", "best", "none.png", *options)
-    assert (answer.code, answer.out) == (1, out)
+    assert answer.code == 1
+    assert (json.loads(answer.out)["predictions"] == []) if options else (answer.out == "")
     assert answer.err == "error: none.png: cannot be read (No such file or directory)\n"
 
 
@@ -392,9 +397,10 @@ def test_an_interrupt_is_130(record: StudyRecord, mlpsearch: Command, monkeypatc
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mlpsearch.search.cli.show.status_json", interrupt)
+    monkeypatch.setattr("mlpsearch.search.cli.show.print_studies", interrupt)
     answer = mlpsearch("status", "--json")
-    assert (answer.code, answer.out, answer.err) == (130, "", "\ninterrupted\n")
+    assert (answer.code, answer.err) == (130, "\ninterrupted\n")
+    assert json.loads(answer.out)["error"]["code"] == "interrupted"
 
 
 def test_a_bug_shows_its_traceback(
@@ -403,7 +409,7 @@ def test_a_bug_shows_its_traceback(
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("mlpsearch.search.cli.show.status_json", fail)
+    monkeypatch.setattr("mlpsearch.search.cli.show.print_studies", fail)
     with pytest.raises(ZeroDivisionError):
         mlpsearch("status", "--json")
 

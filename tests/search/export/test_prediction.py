@@ -95,7 +95,7 @@ def test_a_numpy_net_needs_neither_torch_nor_optuna(folder: Folder) -> None:
     grey_files(1)
     command = [sys.executable, "-c", code, "predict", "best", "0.png", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True)
-    assert json.loads(done.stdout)[0]["file"] == "0.png"
+    assert json.loads(done.stdout)["predictions"][0]["file"] == "0.png"
 
 
 # ---- images ----

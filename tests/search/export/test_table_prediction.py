@@ -68,7 +68,7 @@ def test_rows_that_cannot_be_read_are_named_and_the_rest_is_classified(
         "probability of yes": None,
         "probability of maybe": None,
     }
-    assert lines == json.loads(mlpsearch("predict", "best", "new.csv", "--json").out)
+    assert lines == json.loads(mlpsearch("predict", "best", "new.csv", "--json").out)["predictions"]
     assert mlpsearch("predict", "best", "new.csv", "-o", "a.txt").err == (
         "error: a.txt: must end in .csv, .json or .jsonl\n"
     )
@@ -112,7 +112,7 @@ def test_a_file_is_gone_through_some_rows_at_a_time(
     monkeypatch.setattr(batches, "ROWS", 7)
     for name in ("rows.csv", "rows.parquet", "rows.feather", "rows.jsonl", "rows.tsv.gz", "rows.jsonl.gz"):
         assert mlpsearch("predict", "best", name) == whole
-    as_json = json.loads(mlpsearch("predict", "best", "rows.csv", "--json").out)
+    as_json = json.loads(mlpsearch("predict", "best", "rows.csv", "--json").out)["predictions"]
     assert [row["row"] for row in as_json] == [*range(1, 54)]
     for output in ("a.json", "a.jsonl", "a.csv"):
         assert mlpsearch("predict", "best", "rows.jsonl", "-o", output).err == f"wrote {output}: 53 rows\n"

@@ -69,9 +69,10 @@ def test_an_export_gives_the_same_numbers_there(
         path.write_bytes(encode(grey_pixels(number, 8, 8)))
     here = [asdict(prediction) for prediction in classify(best, images, 10, list[DataError]().append)]
     there = json.loads(installed("-m", "mlpsearch", "predict", best, *images, "--top", "10", "--json"))
-    assert there == here
+    assert there["predictions"] == here
     accuracy = read_export(best).accuracy.validation
     assert json.loads(installed("-m", "mlpsearch", "train", best, "--json")) == {
+        "schema_version": 1,
         "validation_accuracy": accuracy,
         "exported": accuracy,
         "same_weights": True,
