@@ -29,6 +29,7 @@ from mlpsearch.search.results.wording import (
 )
 
 _WIDEST_BAR = 40
+_MOST_WORKERS = 4  # that a block names
 _COLOURS = {"complete": "green", "running": "cyan", "open": "yellow", "stopped": "yellow"}
 
 
@@ -70,8 +71,11 @@ def time_text(status: StudyStatus) -> str:
 
 def _workers_text(status: StudyStatus) -> str:
     alive = [trial for trial in status.running if trial.alive]
-    trials = ", ".join(f"trial {trial.number}: {doing(trial, status)}" for trial in alive)
-    return trials or "none answers"
+    if not alive:
+        return "none answers"
+    trials = [f"trial {trial.number}: {doing(trial, status)}" for trial in alive[:_MOST_WORKERS]]
+    more = [f"{len(alive) - _MOST_WORKERS} more"] if len(alive) > _MOST_WORKERS else []
+    return ", ".join(trials + more)
 
 
 def doing(trial: RunningTrial, status: StudyStatus) -> str:

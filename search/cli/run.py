@@ -232,7 +232,7 @@ def worker(
 
     if threads is not None:
         use_threads(threads)
-    name, asked = worker_name(token=token), threading.Event()  # who supervises it reads what it says as errors
+    name, asked = worker_name(token=token), threading.Event()
     if supervised:
         threading.Thread(target=_set_at_end_of_input, args=(asked,), daemon=True).start()
 

@@ -80,7 +80,7 @@ def test_a_command_that_fails(
     path = sqlite_path(finished().url)
     monkeypatch.setenv(ENVIRONMENT, str(path))
     answer = mlpsearch(*arguments)
-    assert (answer.code, answer.out) == (code, "")
+    assert (answer.code, bool(answer.out)) == (code, "--json" in arguments)
     assert err in answer.err
     if code == 1:
         progress = "mine: loading the data\n" if arguments[0] == "worker" else ""

@@ -103,6 +103,14 @@ def test_a_block_fits_a_terminal_of_24_lines_and_so_do_two_of_small_studies(stat
     assert 2 * len(block(small, 80)) + 1 <= 24
 
 
+def test_a_block_names_a_few_of_many_workers(status: StudyStatus) -> None:
+    many = replace(status, running=[replace(status.running[0], number=number) for number in range(64)])
+    (line,) = [line for line in block(many, None) if line.startswith("  workers ")]
+    assert line.endswith("trial 3: epoch 17 of 100, 60 more")
+    silent = replace(status, running=[replace(status.running[0], alive=False)])
+    assert "  workers    none answers" in block(silent, None)
+
+
 @pytest.mark.parametrize("columns", [60, 80])
 def test_details_break_between_words(status: StudyStatus, columns: int) -> None:
     lines = detail_lines(status, columns)
