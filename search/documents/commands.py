@@ -141,7 +141,8 @@ class Comparison(Document):
 
     studies: list[Compared] = Field(description="[each](#a-compared-study)")
     findings: list[str] = Field(
-        description="sentences on how the studies differ in the test, by their metric where all have the same, else by "
+        description="sentences on how the studies differ in the test, by their metric where all have the "
+        "same, else by "
         "accuracy"
     )
     warnings: list[str] = Field(
