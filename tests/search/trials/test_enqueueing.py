@@ -1,12 +1,14 @@
 """Points of the user's own: what is refused, what is taken next, and that none is lost or tried twice."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from optuna.trial import TrialState
-from sqlalchemy import event
+from sqlalchemy import Engine
 
 from mlpsearch.models.errors import StudyError
 from mlpsearch.search.service import enqueue, stop
@@ -15,6 +17,8 @@ from mlpsearch.search.trials.queue import MAX_FAILURES, TrialQueue
 from mlpsearch.studies.creation import create_or_resume, plan_confirmation
 from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.spec.space import suggest
+from mlpsearch.studies.storage import backend
+from mlpsearch.studies.storage.transaction import Transaction, transaction
 from tests.postgres import Server, lose_answers
 from tests.search.makers import claim, same_study, states
 from tests.studies.stores import SOURCE, new_study, on, spec
@@ -170,15 +174,22 @@ def test_of_equal_points_that_come_at_once_one_is_taken(tmp_path: Path) -> None:
     assert states(record) == {"WAITING": 1}
 
 
-def test_a_kill_before_the_end_leaves_nothing_of_it(record: StudyRecord) -> None:
-    def die(_: object) -> None:
-        if states(same_study(record)) == {}:
-            raise KeyboardInterrupt
+def test_a_kill_before_the_end_leaves_nothing_of_it(record: StudyRecord, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[dict[str, int]] = []
 
-    event.listen(record.storage.engine, "commit", die)
-    with pytest.raises(KeyboardInterrupt):
-        enqueue(record, POINT)
-    event.remove(record.storage.engine, "commit", die)
+    @contextmanager
+    def dying(engine: Engine, *, read_only: bool = False) -> Iterator[Transaction]:
+        with transaction(engine, read_only=read_only) as connection:
+            yield connection
+            if not read_only:
+                written.append(dict(connection.execute("SELECT state, COUNT(*) FROM trials GROUP BY state")))
+                raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(backend, "transaction", dying)
+        with pytest.raises(KeyboardInterrupt):
+            enqueue(record, POINT)
+    assert written == [{"WAITING": 1}]
     assert states(record) == {}
     assert enqueue(record, POINT) == (0, "")
     assert states(same_study(record)) == {"WAITING": 1}
