@@ -18,6 +18,7 @@ starts        what it tries first, settled when it was made (StartPoint as JSON,
 ending        what is done once the search is over (search/service.py); null where nothing is, or all of it was
 confirmation  what training its best trials again over fresh seeds said (Confirmation as JSON), if that was done
 marked        whether workers mark its trials as its own (studies/storage/ownership.py); earlier versions did not
+told          the ends of it of which people were told (search/notices/told.py), if anybody asked for that
 published     SHA-256 of the note that the dashboard was last given (search/dashboard/publish.py), if it was
 
 The runs of a confirmation are trials of a study of their own beside it, which no sampler sees. It has two more:
@@ -177,12 +178,12 @@ class StudyRecord:
         """Set one user attribute to a JSON value, whatever it was."""
         self.storage.optuna.set_study_user_attr(self.study_id, key, value)
 
-    def change(self, key: str, change: Callable[[Any], Any]) -> None:
-        """Set one user attribute to what `change` makes of it as it is now.
+    def change(self, key: str, change: Callable[[Any], Any], missing: Any = None) -> None:
+        """Set one user attribute to what `change` makes of it as it is now, in one transaction.
 
-        `change` may be called again on its own result.
+        `change` may be called again on its own result.  missing: what it gets where there is no such attribute.
         """
-        self.storage.backend.change_study_attr(self.study_id, key, change)
+        self.storage.backend.change_study_attr(self.study_id, key, change, missing)
 
     def reopen(self) -> None:
         """Let workers work on it (again): the reason why its last trials failed may be mended."""

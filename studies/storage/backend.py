@@ -49,6 +49,7 @@ from mlpsearch.studies.storage.rows import (
 from mlpsearch.studies.storage.spans import EARLIER, fell_silent, last_seen, to_json
 from mlpsearch.studies.storage.sqlite import GONE, begin, begin_reading, file_error, identity
 from mlpsearch.studies.storage.statements import (
+    ADD_STUDY_ATTRIBUTE,
     ADD_TRIAL,
     BEAT,
     DIRECTIONS,
@@ -276,18 +277,22 @@ class Backend(RDBStorage):
                 self._apply(connection, trial, change)
         return change is not None
 
-    def change_study_attr(self, study_id: int, key: str, change: Callable[[Any], Any]) -> None:
+    def change_study_attr(
+        self, study_id: int, key: str, change: Callable[[Any], Any], missing: Any = None
+    ) -> None:
         """Set a study's user attribute to what `change` makes of its value as it is now.
 
-        It may be called again on its own result. Raises KeyError where there is no such study or attribute.
+        It may be called again on its own result. missing: its value where it has none yet. Raises KeyError where
+        there is no such study, or without `missing` no such attribute.
         """
         with self._transaction() as connection:
             _require_study(connection, study_id, LOCKED_STUDY)
             value = connection.scalar(STUDY_ATTRIBUTE, {"study": study_id, "name": key})
-            if value is None:
+            if value is None and missing is None:
                 raise KeyError(key)
-            changed = json.dumps(change(json.loads(value)))
-            connection.execute(SET_STUDY_ATTRIBUTE, {"study": study_id, "name": key, "value_json": changed})
+            changed = json.dumps(change(missing if value is None else json.loads(value)))
+            statement = ADD_STUDY_ATTRIBUTE if value is None else SET_STUDY_ATTRIBUTE
+            connection.execute(statement, {"study": study_id, "name": key, "value_json": changed})
 
     def _apply(self, connection: Transaction, trial: FrozenTrial, change: TrialChange) -> None:
         trial_id = trial._trial_id

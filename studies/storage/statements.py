@@ -31,6 +31,9 @@ STUDY_ATTRIBUTE = "SELECT value_json FROM study_user_attributes WHERE study_id =
 SET_STUDY_ATTRIBUTE = (
     "UPDATE study_user_attributes SET value_json = :value_json WHERE study_id = :study AND key = :name"
 )
+ADD_STUDY_ATTRIBUTE = (
+    "INSERT INTO study_user_attributes (study_id, key, value_json) VALUES (:study, :name, :value_json)"
+)
 STUDY_NAME = "SELECT study_name FROM studies WHERE study_id = :study"
 STUDY_ID = "SELECT study_id FROM studies WHERE study_name = :name"
 DIRECTIONS = "SELECT direction FROM study_directions WHERE study_id = :study ORDER BY objective"

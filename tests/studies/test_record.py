@@ -65,6 +65,15 @@ def test_only_an_attribute_that_is_there_can_be_changed(record: StudyRecord) -> 
         record.change("nothing", lambda value: value)
 
 
+def test_one_that_is_not_there_yet_begins_with_what_is_said(record: StudyRecord) -> None:
+    def add(number: int) -> None:
+        open_study(record.url, record.name).change("new", lambda kept: [*kept, number], missing=[])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(add, range(20)))
+    assert sorted(record.attributes()["new"]) == list(range(20))
+
+
 # ---- making and finding ----
 
 
