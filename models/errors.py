@@ -11,6 +11,7 @@
     ├── ClusterError     a Ray cluster that cannot be used                (search.workers)
     ├── ExportError      an export that cannot be read or written         (search.export)
     ├── ReportError      a report that cannot be written                  (search.report)
+    ├── NoticeError      an address for notices that cannot be used       (search.notices)
     └── OutputError      standard output that takes nothing more          (search.cli.streams)
 
 Each message is one line and says what was given, what is allowed, and where. The command line prints it
@@ -91,6 +92,10 @@ class ExportError(MlpsearchError):
 
 class ReportError(MlpsearchError):
     """A report cannot be written to `path`."""
+
+
+class NoticeError(MlpsearchError):
+    """An address for notices cannot be used."""
 
 
 class OutputError(MlpsearchError):

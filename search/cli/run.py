@@ -25,9 +25,10 @@ from mlpsearch.search.cli.common import (
 )
 from mlpsearch.search.cli.completion import StudyName, study_argument, study_or_file_argument
 from mlpsearch.search.cli.terminal import TerminalDisplay
-from mlpsearch.search.cli.worker_options import placement_options
+from mlpsearch.search.cli.worker_options import notify_option, placement_options
 
 if TYPE_CHECKING:
+    from mlpsearch.search.notices.notifier import Notifier
     from mlpsearch.search.running import Leftover
     from mlpsearch.search.workers.placement import Placement
     from mlpsearch.studies.record import StudyRecord
@@ -67,6 +68,7 @@ like_option = click.option(
 @trials_option
 @like_option
 @placement_options
+@notify_option
 @no_evaluate_option
 @data_option
 @storage_option
@@ -77,31 +79,42 @@ def run(
     trials: int | None,
     like: tuple[str, ...],
     placement: "Placement",
+    notify: tuple[str, ...],
     no_evaluate: bool,
     data: str | None,
     storage: str | None,
     as_json: bool,
 ) -> None:
     """Make the study or go on with it; when its budget is spent, confirm and test its best trials, once."""
+    notifier = _notifier(notify)
     record = _submit(study, trials, like, data, storage, not no_evaluate, f"mlpsearch run {study}")
-    _work_off(record, placement, as_json)
+    _work_off(record, placement, notifier, as_json)
 
 
 @click.command()
 @study_argument
 @placement_options
+@notify_option
 @no_evaluate_option
 @storage_option
 @artifacts_option
 @own_data_option
 @json_option
-def resume(study: str, placement: "Placement", no_evaluate: bool, storage: str | None, as_json: bool) -> None:
+def resume(
+    study: str,
+    placement: "Placement",
+    notify: tuple[str, ...],
+    no_evaluate: bool,
+    storage: str | None,
+    as_json: bool,
+) -> None:
     """Go on with a study of the storage that was stopped or interrupted, to the budget it has."""
     from mlpsearch.search.service import resume as let_work
 
+    notifier = _notifier(notify)
     record = find_study(study, storage)
     let_work(record, evaluate=not no_evaluate, command=f"mlpsearch resume {study}")
-    _work_off(record, placement, as_json)
+    _work_off(record, placement, notifier, as_json)
 
 
 @click.command()
@@ -110,6 +123,7 @@ def resume(study: str, placement: "Placement", no_evaluate: bool, storage: str |
 @seeds_option
 @report_option
 @placement_options
+@notify_option
 @storage_option
 @artifacts_option
 @own_data_option
@@ -120,6 +134,7 @@ def confirm(
     seeds: int | None,
     report: int | None,
     placement: "Placement",
+    notify: tuple[str, ...],
     storage: str | None,
     as_json: bool,
 ) -> None:
@@ -128,13 +143,15 @@ def confirm(
     from mlpsearch.search.service import ask_to_confirm
     from mlpsearch.studies.spec.study import Confirm
 
+    notifier = _notifier(notify)
     record = find_study(study, storage)
     own = record.spec.confirm or Confirm()
     asked = Confirm(top=top or own.top, seeds=seeds or own.seeds, report=report or own.report)
     ask_to_confirm(record, asked, f"mlpsearch confirm {study}")
     before = len(record.attributes()["tests"])
-    _end_if_left(finish(record, placement, TerminalDisplay()), record, as_json)
-    show_result(record, as_json)
+    with notifier.at_the_end_of(record, person=True):
+        _end_if_left(finish(record, placement, TerminalDisplay()), record, as_json)
+        show_result(record, as_json)
     tell_if_nothing_was_opened(record, before)
 
 
@@ -212,6 +229,7 @@ def stop(study: str, storage: str | None, as_json: bool) -> None:
 @click.option("--supervised", is_flag=True, hidden=True, help="End when standard input does.")
 @click.option("--token", hidden=True, help="The random part of its name.")
 @click.option("--threads", type=click.IntRange(min=1), hidden=True, help="Of matrix products.")
+@notify_option
 @storage_option
 @artifacts_option
 @own_data_option
@@ -221,6 +239,7 @@ def worker(
     supervised: bool,
     token: str | None,
     threads: int | None,
+    notify: tuple[str, ...],
     storage: str | None,
     as_json: bool,
 ) -> None:
@@ -246,13 +265,19 @@ def worker(
         if study is not None and supervised:  # who supervises it sees to the rest, and to what it says
             serve_one(find_study(study, storage), asked.is_set, name)
         else:
+            from mlpsearch.search.notices.notifier import Notifier, channels
+            from mlpsearch.search.notices.watch import Watch
             from mlpsearch.search.running import serve_everything, serve_to_the_end
 
+            notifier = Notifier(channels(() if supervised else notify), tell)
             with announcing_to(tell):
                 if study is None:
-                    serve_everything(storage_url(storage), asked.is_set, tell, name)
+                    with Watch(storage_url(storage), notifier, tell, lambda: {name}):
+                        serve_everything(storage_url(storage), asked.is_set, tell, name)
                 else:
-                    serve_to_the_end(find_study(study, storage), asked.is_set, name)
+                    record = find_study(study, storage)
+                    with notifier.at_the_end_of(record, person=False):
+                        serve_to_the_end(record, asked.is_set, name)
     if asked.is_set() and not supervised:
         if as_json:
             print_failure("interrupted", "interrupted; what is done is kept", study)
@@ -280,18 +305,27 @@ def _submit(
         )
 
 
-def _work_off(record: "StudyRecord", placement: "Placement", as_json: bool) -> None:
+def _work_off(record: "StudyRecord", placement: "Placement", notifier: "Notifier", as_json: bool) -> None:
     """Run workers to the end of the budget, do what the study ends with, show the result."""
     from mlpsearch.search.running import run_to_the_end
     from mlpsearch.search.service import closing_remark
     from mlpsearch.studies.hints import command
 
     remark = closing_remark(record)
-    _end_if_left(run_to_the_end(record, placement, TerminalDisplay()), record, as_json)
-    show_result(record, as_json)
+    with notifier.at_the_end_of(record, person=True):
+        _end_if_left(run_to_the_end(record, placement, TerminalDisplay()), record, as_json)
+        show_result(record, as_json)
     if remark:
         tell(remark)
     tell(f"Next: {command(record.url, 'dashboard')}, or {record.command('export', '-o', 'best')}")
+
+
+def _notifier(notify: tuple[str, ...]) -> "Notifier":
+    """Return who tells these addresses. Raises NoticeError, before anything is done, where one cannot be used."""
+    with step("loading"):  # before imports that take a second
+        from mlpsearch.search.notices.notifier import Notifier, channels
+
+        return Notifier(channels(notify), tell)
 
 
 def _end_if_left(left: "Leftover | None", record: "StudyRecord", as_json: bool) -> None:

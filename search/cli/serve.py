@@ -16,7 +16,7 @@ from mlpsearch.search.cli.common import (
     storage_option,
     tell,
 )
-from mlpsearch.search.cli.worker_options import workers_option
+from mlpsearch.search.cli.worker_options import notify_option, workers_option
 
 host_option = click.option(
     "--host", default="127.0.0.1", show_default=True, help="Any but this machine's own needs a token."
@@ -50,6 +50,7 @@ def dashboard(host: str, port: int, allow_writes: bool, storage: str | None, as_
 
 @click.command()
 @workers_option
+@notify_option
 @host_option
 @port_option
 @writes_option
@@ -57,13 +58,24 @@ def dashboard(host: str, port: int, allow_writes: bool, storage: str | None, as_
 @artifacts_option
 @own_data_option
 @json_option
-def serve(workers: int, host: str, port: int, allow_writes: bool, storage: str | None, as_json: bool) -> None:
+def serve(
+    workers: int,
+    notify: tuple[str, ...],
+    host: str,
+    port: int,
+    allow_writes: bool,
+    storage: str | None,
+    as_json: bool,
+) -> None:
     """Run the dashboard and workers for every open study until SIGTERM or Ctrl-C; /healthz says how they are."""
     from mlpsearch.search.dashboard.health import Health, StorageWatch
     from mlpsearch.search.dashboard.server import serve as make_server
+    from mlpsearch.search.notices.notifier import Notifier, channels
+    from mlpsearch.search.notices.watch import Watch
     from mlpsearch.search.workers.worker_pool import WorkerPool
     from mlpsearch.studies.storage.opening import open_storage, storage_url
 
+    targets = channels(notify)
     opened = open_storage(storage_url(storage))
     shown = opened if allow_writes else open_storage(opened.url, read_only=True)
     pool, stops = WorkerPool(opened.url, workers, tell, ready=lambda: opened.trouble() is None), 0
@@ -85,7 +97,8 @@ def serve(workers: int, host: str, port: int, allow_writes: bool, storage: str |
         tell(f"dashboard at {server.address}, its health at {server.health} (SIGTERM or Ctrl-C ends it)")
         if as_json:
             print_versioned({"address": server.address, "health": server.health})
-        with server.in_background():
+        notifier = Notifier(targets, tell, dashboard=server.here)
+        with server.in_background(), Watch(opened.url, notifier, tell, pool.names):
             pool.run()
     if stops > 1:
         sys.exit(INTERRUPTED)

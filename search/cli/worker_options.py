@@ -9,6 +9,14 @@ import click
 workers_option = click.option(
     "--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Worker processes."
 )
+notify_option = click.option(
+    "--notify",
+    multiple=True,
+    envvar="MLPSEARCH_NOTIFY",
+    metavar="URL",
+    help="Tell this address when a study is over, has failed or stands still: http(s)://… of a webhook, or one "
+    "of Apprise's, as mailto://…  May be repeated.  [default: MLPSEARCH_NOTIFY, several with spaces between]",
+)
 _ray_option = click.option(
     "--ray",
     metavar="ADDRESS",

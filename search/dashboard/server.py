@@ -48,10 +48,12 @@ class Server:
     """A server that listens but does not answer yet.
 
     address: of its first page, with the token where one is needed.  health: of its health page.
+    here: what the addresses of all its pages begin with, without a token.
     """
 
     address: str
     health: str
+    here: str
     _server: Any
     _connections: dict[int, Any]
 
@@ -114,7 +116,7 @@ def serve(
     )
     query = f"?token={rules.token}" if rules.token else ""
     here = f"http://{address.public}"
-    return Server(f"{here}/{query}", f"{here}{HEALTH}", server, connections)
+    return Server(f"{here}/{query}", f"{here}{HEALTH}", here, server, connections)
 
 
 def guarded(storage: Storage, rules: Rules, health: Callable[[], Health] | None = None) -> WSGIApplication:

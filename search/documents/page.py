@@ -5,7 +5,7 @@ python -m mlpsearch.search.documents.page docs
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -39,7 +39,8 @@ For example, the test accuracy of a study's winner:
 
 `serve` and `dashboard` print their document once they answer, and go on. `status --watch` and `worker` without
 STUDY, which end when they are told to, have none. `predict` prints its document and ends with 1 where a file or a
-row could not be used, `check-gradients` where a comparison failed.
+row could not be used, `check-gradients` where a comparison failed. A webhook of `--notify` gets
+[a notice](#a-notice), which has all keys of a study.
 
 ## Exit codes
 
@@ -68,6 +69,7 @@ _SECTIONS: dict[str, type[Part]] = {
     "A confirmation": study_documents.Confirmation,
     "A candidate": study_documents.Candidate,
     "Reported runs": study_documents.Reported,
+    "A notice": study_documents.Notice,
     "All studies": study_documents.Studies,
     "A listing": command_documents.Listing,
     "A storage": command_documents.Stored,
@@ -96,14 +98,14 @@ def page() -> str:
     parts = [_HEAD, *_commands(), _EXAMPLE, *_codes()]
     for heading, model in _SECTIONS.items():
         parts += ["", f"## {heading}", "", _told(model), "", "| key | value | meaning |", "| --- | --- | --- |"]
-        own = {name: field for name, field in model.model_fields.items() if name != "schema_version"}
+        own = {name: field for name, field in model.model_fields.items() if name not in _elsewhere(model)}
         parts += [f"| `{name}` | {words(field.annotation)} | {field.description} |" for name, field in own.items()]
     return "\n".join(parts) + "\n"
 
 
 def schema(*, strict: bool = False) -> dict[str, Any]:
     """Return the JSON Schema of all documents. strict: nothing else than their keys is allowed, for tests."""
-    documents: set[type[Document]] = {*DOCUMENTS.values(), Failure}
+    documents: set[type[Document]] = {*DOCUMENTS.values(), Failure, study_documents.Notice}
     kinds = sorted(documents, key=lambda kind: kind.__name__)
     _, definitions = models_json_schema([(kind, "serialization") for kind in kinds])
     if strict:
@@ -161,6 +163,12 @@ def _kinds(base: type[MlpsearchError]) -> Iterator[type[MlpsearchError]]:
 
 def _told(kind: type) -> str:
     return " ".join((kind.__doc__ or "").split("\n\n")[0].split())
+
+
+def _elsewhere(model: type[Part]) -> Set[str]:
+    """The keys of a document that another section, or the head of the page, tells of."""
+    told = {"schema_version"}
+    return told | study_documents.StudyPart.model_fields.keys() if model is study_documents.Notice else told
 
 
 def _is_part(annotation: Any) -> bool:

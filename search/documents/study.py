@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from mlpsearch.search.documents.base import VERSION, Document, Part
-from mlpsearch.search.results.status import study_status
+from mlpsearch.search.results.status import StudyStatus, study_status
 from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.storage.opening import without_password
@@ -219,6 +219,19 @@ class Study(StudyPart, Document):
     """A study."""
 
 
+class Notice(StudyPart, Document):
+    """What a [webhook](notices.md#webhooks) gets: a study, and what happened to it."""
+
+    event: Literal["confirmed", "tested", "searched", "failed", "stalled"] = Field(
+        description="`confirmed`, `tested` or `searched`: the study is over, by how far that was asked for; "
+        "`stalled`: no worker is alive, and budget is left"
+    )
+    reason: str = Field(description="why it failed, or what stalled; else empty")
+    title: str = Field(description="one line for people, with the test score where there is one")
+    text: str = Field(description="some lines for people")
+    link: str | None = Field(description="the page of the study; `null` where it was not `serve` that told")
+
+
 class Studies(Document):
     """All studies of a storage."""
 
@@ -232,4 +245,9 @@ def study_document(record: StudyRecord) -> dict[str, Any]:
 
 def study_part(record: StudyRecord) -> dict[str, Any]:
     """Return what a list of studies has of one (StudyPart)."""
-    return asdict(study_status(record, Ledger(record))) | {"storage": without_password(record.url)}
+    return part_of(study_status(record, Ledger(record)), record)
+
+
+def part_of(status: StudyStatus, record: StudyRecord) -> dict[str, Any]:
+    """Return what study_part does, as the study stood when its status was taken."""
+    return asdict(status) | {"storage": without_password(record.url)}

@@ -61,6 +61,10 @@ class WorkerPool:
         """How many workers run now."""
         return sum(place.worker is not None for place in self._places)
 
+    def names(self) -> set[str]:
+        """The names under which those claim trials."""
+        return {worker.name for worker in self._workers()}
+
     def stop(self) -> None:
         """Ask the workers to checkpoint and end; the second time, end them now. Safe in a signal handler."""
         self._stops += 1

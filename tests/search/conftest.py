@@ -68,6 +68,12 @@ def _home_and_no_idling(tmp_path: Path, image_cache: Path, monkeypatch: pytest.M
 
 
 @pytest.fixture(autouse=True)
+def _nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Studies of tests are nobody's business."""
+    monkeypatch.delenv("MLPSEARCH_NOTIFY", raising=False)
+
+
+@pytest.fixture(autouse=True)
 def _everything_is_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands of this process tell of no step, however long the machine takes for it."""
     monkeypatch.setattr("mlpsearch.search.cli.common.MOMENT_SECONDS", 3600)
