@@ -58,6 +58,8 @@ _HOLDERS = frozenset(
 _KEYS = frozenset(
     {"search/study_texts.py", "studies/creation.py", "studies/spec/reading.py", "studies/spec/study.py"}
 )
+# The word before a winner's score on it, in a terminal.
+_LABELS = frozenset({"search/cli/display.py"})
 # Where the rows of a table's test split are, in a file of their own: for who reads the table alone.
 _TEST_ROWS = re.compile(r"^test_file$")
 _READERS = _KEYS | {"studies/data/tables/source.py", "studies/spec/table_options.py"}
@@ -122,7 +124,7 @@ def _rules(path: str) -> list[Rule]:
     if path not in _DECODERS and path != _BUNDLED:
         rules.append(_bundled_rows)
     if path not in _DECODERS:
-        rules.append(_names_of_files_beside_keys if path in _KEYS else _names_of_files)
+        rules.append(_names_of_files_beside_keys if path in _KEYS | _LABELS else _names_of_files)
     if path not in _READERS:
         rules.append(_rows_of_the_test)
     if path not in _HOLDERS:
