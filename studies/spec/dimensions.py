@@ -93,7 +93,7 @@ def read_value(name: str, text: str) -> Value:
     """The value of a field that a text means; the text itself where it means none of the field's type."""
     kind = TYPES.get(name)
     if kind is bool:
-        return {"true": True, "false": False}.get(text, text)
+        return {"true": True, "false": False}.get(text.lower(), text)  # status writes False
     for number in (int, float) if kind in (int, float) else ():
         try:
             return number(text)

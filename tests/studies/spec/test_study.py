@@ -9,7 +9,7 @@ from hypothesis import given, settings
 
 from mlpsearch import models
 from mlpsearch.models.errors import SpecError
-from mlpsearch.studies.spec.dimensions import Range
+from mlpsearch.studies.spec.dimensions import Range, read_value
 from mlpsearch.studies.spec.reading import differences, load_spec, parse_spec
 from mlpsearch.studies.spec.study import Budget, StudySpec
 from tests.studies.specs import MINIMAL, specs
@@ -44,6 +44,21 @@ def test_whole_numbers_for_a_field_of_floats_are_floats() -> None:
     assert json.dumps(spec.to_json()["search"]["momentum"]) == '{"choices": [0.0, 0.9]}'
     assert json.dumps(spec.to_json()["fixed"]) == '{"learning_rate_decay": 1.0}'
     assert json.dumps(spec.to_json()["start"]) == '[{"momentum": 0.0, "hidden_size": 8}]'
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("batch_normalization", True),
+        ("batch_normalization", False),
+        ("hidden_size", 8),
+        ("learning_rate", 1e-05),
+        ("activation", "gelu"),
+    ],
+)
+def test_a_value_as_status_writes_it_is_read(name: str, value: object) -> None:
+    assert read_value(name, str(value)) == value
+    assert type(read_value(name, str(value))) is type(value)
 
 
 def test_a_folder_is_no_study_file(tmp_path: Path) -> None:
