@@ -27,6 +27,11 @@ def split_rows(
     """
     counts = np.bincount(labels)
     largest = len(labels) - len(counts)
+    if largest < 1:
+        raise DataError(
+            f"{where} = {held_out}: {len(labels):,} in all are too few: "
+            f"each of the {len(counts)} classes keeps one for training"
+        )
     if not 1 <= held_out <= largest:
         raise DataError(
             f"{where} = {held_out}: must be from 1 to {largest:,} "

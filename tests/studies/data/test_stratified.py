@@ -79,6 +79,11 @@ def test_too_few_or_too_many_are_refused(number: int) -> None:
         split_rows(labels, number, 0, "validation")
 
 
+def test_one_row_of_each_class_is_too_few_to_hold_out_any() -> None:
+    with pytest.raises(DataError, match=r"^validation = 1: 2 in all are too few: each of the 2 classes keeps one"):
+        split_rows(np.array([0, 1]), 1, 0, "validation")
+
+
 def test_the_most_that_is_allowed_leaves_one_of_each_class() -> None:
     labels = np.array([0, 1, 1, 2, 2, 2, 2, 2])
     kept, _ = split_rows(labels, 5, 0, "n")
