@@ -206,7 +206,8 @@ def _comparison_text(comparison: "Comparison") -> str:
         return f"{accuracy}; the same weights bit for bit, and so the same test accuracy"
     if comparison.same_weights is None:
         return f"{accuracy}; the export does not say what its weights were"
-    reasons = ", ".join(comparison.differences) or "no version (is it another device?)"
+    unknown = "no version (is it another device, or did the trial go on without its compiled steps?)"
+    reasons = ", ".join(comparison.differences) or unknown
     return f"{accuracy}; other weights; changed since: {reasons}"
 
 

@@ -200,7 +200,8 @@ def test_training_again_says_whether_it_is_the_same(record: StudyRecord, mlpsear
     assert mlpsearch("train", "best").out == f"{same}; {same_weights}\n"
     path = Path("best/export.toml")
     path.write_text(re.sub('weights_digest = "...', 'weights_digest = "000', path.read_text()))
-    other = "other weights; changed since: no version (is it another device?)"
+    other = "other weights; changed since: no version"
+    other += " (is it another device, or did the trial go on without its compiled steps?)"
     assert mlpsearch("train", "best").out == f"{same}; {other}\n"
     changed = path.read_text().replace(f"validation = {best}", "validation = 0.5")
     path.write_text(re.sub('numpy = ".*"', 'numpy = "1.0"', changed))
