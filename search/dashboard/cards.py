@@ -107,7 +107,7 @@ def _card(one: Seen) -> Card:
         figures=_figures(record, status),
         missing=_missing(record, status),
         workers=_workers(one),
-        files=files_of(has_winner=first is not None),
+        files=files_of(has_winner=first is not None, has_weights=one.has_weights()),
     )
 
 

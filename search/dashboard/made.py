@@ -26,13 +26,16 @@ class StudyFile:
     title: str
 
 
-def files_of(*, has_winner: bool) -> list[StudyFile]:
+def files_of(*, has_winner: bool, has_weights: bool) -> list[StudyFile]:
     """Return the files that can be had of a study; an ONNX model only where its packages are installed."""
     if not has_winner:
         return []
-    found = [StudyFile(CONFIGURATION, "Configuration"), StudyFile(WEIGHTS, "Weights")]
-    has_onnx = find_spec("onnx") is not None and find_spec("onnxruntime") is not None
-    return [*found, *([StudyFile(ONNX, "ONNX model")] if has_onnx else [])]
+    found = [StudyFile(CONFIGURATION, "Configuration")]
+    if has_weights:
+        found.append(StudyFile(WEIGHTS, "Weights"))
+        if find_spec("onnx") is not None and find_spec("onnxruntime") is not None:
+            found.append(StudyFile(ONNX, "ONNX model"))
+    return found
 
 
 class Maker:

@@ -7,15 +7,25 @@ So a study in which nothing runs is read once, until its attributes or the count
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from optuna.study._frozen import FrozenStudy
 from optuna.trial import TrialState
 
-from mlpsearch.models.errors import MlpsearchError
+from mlpsearch.models.errors import MlpsearchError, StorageError
 from mlpsearch.search.results.status import RunningTrial, StudyStatus, running_trials, study_status
+from mlpsearch.search.results.winner import winner_net
+from mlpsearch.search.trials.checkpoints import weights_name
 from mlpsearch.search.trials.ledger import Ledger
-from mlpsearch.studies.record import StudyRecord, confirmation_name, confirmation_of, load_study
+from mlpsearch.studies.files.base import FolderFiles
+from mlpsearch.studies.record import (
+    StudyRecord,
+    confirmation_name,
+    confirmation_of,
+    expected_store,
+    load_study,
+)
 from mlpsearch.studies.storage.counts import Counts
 from mlpsearch.studies.storage.opening import Storage
 from mlpsearch.studies.storage.own_studies import own_studies
@@ -28,6 +38,7 @@ class Seen:
 
     workers, confirming: the trials, and the runs of its confirmation, that workers with a fresh heartbeat have.
     heartbeat: when the newest heartbeat of a worker was, by this process's time.monotonic; None for never.
+    weights: the file of the winner's; None where there is no winner, or where they are in a bucket.
     """
 
     record: StudyRecord
@@ -35,6 +46,11 @@ class Seen:
     workers: list[RunningTrial]
     confirming: list[RunningTrial]
     heartbeat: float | None
+    weights: Path | None
+
+    def has_weights(self) -> bool:
+        """Whether the winner's weights are there, as far as a look at a folder can say: no bucket is asked."""
+        return self.weights is None or self.weights.is_file()
 
     @property
     def heartbeat_age(self) -> float | None:
@@ -105,6 +121,7 @@ def _seen(record: StudyRecord) -> Seen:
         status, runs = study_status(record, Ledger(record)), confirmation_of(record)
         confirming = [] if runs is None else running_trials(runs, Ledger(runs))
         ages = [one.counts.heartbeat_age() for one in (record, runs) if one is not None]
+        weights = None if status.headline is None else _weights(record)
     newest = min((age for age in ages if age is not None), default=None)
     return Seen(
         record=record,
@@ -112,4 +129,14 @@ def _seen(record: StudyRecord) -> Seen:
         workers=[trial for trial in status.running if trial.alive],
         confirming=[trial for trial in confirming if trial.alive],
         heartbeat=None if newest is None else time.monotonic() - newest,
+        weights=weights,
     )
+
+
+def _weights(record: StudyRecord) -> Path | None:
+    home, net = winner_net(record)
+    try:
+        files = expected_store(home).files.within(home.id)
+    except StorageError:
+        return None
+    return files.path / weights_name(net.number) if isinstance(files, FolderFiles) else None

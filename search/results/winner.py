@@ -75,12 +75,20 @@ def load_winner(record: StudyRecord) -> Winner:
 
     Raises StudyError where no trial is finished, WeightsError where its weights are gone.
     """
-    confirmation = last_confirmation(record)
-    if confirmation is not None:
-        runs = runs_of(record, confirmation)
-        best = min(runs, key=lambda run: record.metric.rank(run.value or 0.0))
-        return with_net(record, best, load_study_data(record), confirmation)
-    return with_net(record, best_of_search(record), load_study_data(record))
+    _, net = winner_net(record)
+    return with_net(record, net, load_study_data(record), last_confirmation(record))
+
+
+def winner_net(record: StudyRecord) -> tuple[StudyRecord, FrozenTrial]:
+    """Return the trial, or run, whose net is the winner's, and the study that it is of.
+
+    Raises StudyError where no trial is finished.
+    """
+    confirmation, runs = last_confirmation(record), confirmation_of(record)
+    if confirmation is None or runs is None:
+        return record, best_of_search(record)
+    reported = runs_of(record, confirmation)
+    return runs, min(reported, key=lambda run: record.metric.rank(run.value or 0.0))
 
 
 def best_of_search(record: StudyRecord) -> FrozenTrial:

@@ -282,6 +282,19 @@ def test_files_are_handed_out_to_be_kept(trained: StudyRecord) -> None:
         assert reply.body.startswith(begins[name])
 
 
+def test_weights_that_are_gone_have_no_link_until_they_are_back(trained: StudyRecord, tmp_path: Path) -> None:
+    app = guarded(trained.storage, READ_ONLY)
+    assert WEIGHTS in ask(app, "/").text
+    (folder,) = tmp_path.glob("*.artifacts")
+    folder.rename(tmp_path / "elsewhere")
+    lacking = ask(app, "/").text
+    assert "Configuration" in lacking
+    assert WEIGHTS not in lacking
+    assert ONNX not in lacking
+    (tmp_path / "elsewhere").rename(folder)
+    assert WEIGHTS in ask(app, "/").text
+
+
 def test_a_file_that_cannot_be_made_says_why(record: StudyRecord) -> None:
     refused = get(record, f"/studies/mine/files/{WEIGHTS}")
     assert (refused.status, refused.text.count("\n")) == (409, 1)
