@@ -184,8 +184,8 @@ def print_error(error: dict[str, Any]) -> None:
 
 
 def tell(message: str) -> None:
-    """Print a message for people on stderr."""
-    click.echo(message, err=True)
+    """Print a message for people on stderr, above what is shown there meanwhile (`step`)."""
+    click.echo(message, file=sys.stderr)  # err=True would write past what rich puts in its place
 
 
 @contextmanager

@@ -114,3 +114,12 @@ def test_a_mistake_is_one_line_with_the_remedy(terminal: Terminal) -> None:
     said = terminal.run("mlpsearch status shop")
     assert " ".join(said.split()).endswith("no such storage; `mlpsearch run STUDY` makes one")
     assert said.startswith("error: ")
+
+
+def test_a_line_told_meanwhile_stands_alone(terminal: Terminal, tmp_path: Path) -> None:
+    script = tmp_path / "empty" / "told.py"
+    script.write_text(
+        "import time\nfrom mlpsearch.search.cli.common import step, tell\n"
+        "with step('loading'):\n    time.sleep(1)\n    tell('one line')\n"
+    )
+    assert terminal.run("python told.py") == "one line"
