@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from optuna.trial import TrialState
 
+from mlpsearch.search.report import study_report
 from mlpsearch.search.report.comparison import compare, write_comparison
 from mlpsearch.search.report.search_figures import FEWEST_FINISHED
 from mlpsearch.search.report.study_report import write_report
+from mlpsearch.search.report.svg import bars
 from mlpsearch.search.service import evaluate
 from mlpsearch.search.workers.worker import Worker
 from mlpsearch.studies.record import StudyRecord
@@ -150,6 +152,17 @@ def test_it_fits_a_phone(chromium: "Browser", pages: Path, tmp_path: Path, name:
         assert page.evaluate("document.documentElement.scrollWidth") == 360
         assert drawn(page) or name == "empty"
         assert page.evaluate(CUT) == []
+
+
+def test_long_names_beside_bars_fit_a_phone(chromium: "Browser", tmp_path: Path) -> None:
+    style = Path(study_report.__file__).with_name("templates") / "style.css"
+    rows = bars(
+        [("flipper_length_in_millimetres_of_the_left", 1.0, "18.55 ± 3.50 points"), ("sex", 0.1, "0.18 points")]
+    )
+    page_of_bars = f"<meta charset=utf-8><style>{style.read_text('utf-8')}</style><main>{rows}</main>"
+    (tmp_path / "bars.html").write_text(page_of_bars, "utf-8")
+    with opened(chromium, tmp_path / "bars.html", viewport={"width": 360, "height": 740}) as page:
+        assert page.evaluate("document.documentElement.scrollWidth") == 360
 
 
 @pytest.mark.parametrize("width", [390, 1400])
