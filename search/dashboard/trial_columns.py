@@ -59,9 +59,14 @@ def columns_of(record: StudyRecord) -> list[Column]:
     return [
         *found,
         Column("epochs", "epochs", _epochs, lambda trial: str(_epochs(trial))),
-        _of_fact("seconds", "time", duration, "in seconds"),
+        _of_fact("seconds", "time", _brief, "in seconds"),
         _of_fact("parameters", "parameters", lambda count: f"{count:,}"),
     ]
+
+
+def _brief(seconds: float) -> str:
+    """A duration in a narrow column."""
+    return duration(seconds).replace("less than", "<")
 
 
 def _of_score(metric: Metric) -> Column:
