@@ -1,6 +1,7 @@
 """Reading study files, and comparing what they say."""
 
 import json
+import shlex
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,13 +79,20 @@ def _read(path: Path) -> str:
         with path.open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        raise spec_error(path, [Mistake(f"cannot be read: {error.strerror or error}")]) from None
+        raise spec_error(path, [_unusable(path, f"cannot be read: {error.strerror or error}")]) from None
     if len(content) > MAX_FILE_BYTES:
-        raise spec_error(path, [Mistake(f"is larger than {MAX_FILE_BYTES:,} bytes: not a study file")])
+        raise spec_error(path, [_unusable(path, f"is larger than {MAX_FILE_BYTES:,} bytes: not a study file")])
     try:
         return content.decode("utf-8-sig")  # Some editors put a byte order mark in front.
     except UnicodeDecodeError as error:
-        raise spec_error(path, [Mistake(f"is not UTF-8 text (byte {error.start})")]) from None
+        raise spec_error(path, [_unusable(path, f"is not UTF-8 text (byte {error.start})")]) from None
+
+
+def _unusable(path: Path, what: str) -> Mistake:
+    """What is wrong with a file as a whole; where it seems to be data, with the command that wants data."""
+    is_data = path.suffix != ".toml" and path.exists()
+    hint = f"; is it data? `mlpsearch new {shlex.quote(str(path))}` writes a study file for them"
+    return Mistake(what + hint * is_data)
 
 
 def _parse(text: str, where: str | Path) -> dict[str, Any]:
@@ -93,7 +101,7 @@ def _parse(text: str, where: str | Path) -> dict[str, Any]:
     except RecursionError:
         raise spec_error(where, [Mistake("is nested too deeply")]) from None
     except tomllib.TOMLDecodeError as error:
-        raise spec_error(where, [Mistake(f"is not valid TOML: {error}")]) from None
+        raise spec_error(where, [_unusable(Path(where), f"is not valid TOML: {error}")]) from None
     except ValueError:  # What int() says of thousands of digits.
         raise spec_error(where, [Mistake("holds a number with too many digits")]) from None
 

@@ -1,6 +1,7 @@
 """What is wrong in a study file is named in one line, with what is allowed."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -438,3 +439,15 @@ def test_a_bad_file_is_named(tmp_path: Path, content: bytes | None, message: str
         path.write_bytes(content)
     with pytest.raises(SpecError, match=f"^{re.escape(f'{path}: {message}')}"):
         load_spec(path)
+
+
+@pytest.mark.parametrize("name", ["my rows.csv", "pixels.npz", "pets"])
+def test_data_in_place_of_a_study_file_are_told_from_it(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if path.suffix:
+        path.write_bytes(b"size,kind\n1,a\n" if path.suffix == ".csv" else b"PK\x03\xff")
+    else:
+        path.mkdir()
+    with pytest.raises(SpecError, match=r"; is it data\? `mlpsearch new .*` writes a study file") as caught:
+        load_spec(path)
+    assert f"mlpsearch new {shlex.quote(str(path))}`" in str(caught.value)
