@@ -105,7 +105,7 @@ def _card(one: Seen) -> Card:
         title=_title(status),
         params=first.params if first else {},
         figures=_figures(record, status),
-        missing=_missing(record, status),
+        missing=_missing(one),
         workers=_workers(one),
         files=files_of(has_winner=first is not None, has_weights=one.has_weights()),
     )
@@ -183,11 +183,13 @@ def _bias(status: StudyStatus, first: Headline, metric: Metric) -> Figure:
     return Figure(difference(confirmation["selection_bias"], metric), f"selection bias: {said}")
 
 
-def _missing(record: StudyRecord, status: StudyStatus) -> list[str]:
-    first = status.headline
+def _missing(one: Seen) -> list[str]:
+    record, status, first = one.record, one.status, one.status.headline
     if first is None:
         return [status.trouble or str(no_winner(record, Ledger(record))).removeprefix(f"study {record.name}: ")]
     found = [first.remark] if first.remark else []
+    if one.confirming and not first.confirmed:  # by a live worker: nobody has to give a command for it
+        found = ["its confirmation goes on: what to quote comes with the end"]
     if status.state in ("open", "stopped"):
         left = status.budget["trials"] - status.ended
         found.append(f"the search is not over, {left} trials are left: `{record.command('run')}` goes on")

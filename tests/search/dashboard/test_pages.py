@@ -200,6 +200,14 @@ def test_live_workers_are_named_and_silent_ones_are_not(tmp_path: Path) -> None:
     assert "No live worker" in words(get(record, "/"))
 
 
+def test_a_confirmation_that_goes_on_asks_for_no_command(record: StudyRecord) -> None:
+    runs = plan_confirmation(record, [PlannedRun(0, record.own_trials()[0].params, 1)])
+    claim(TrialQueue(runs), "box:1")
+    said = words(get(record, "/studies/mine"))
+    assert "Its confirmation goes on: what to quote comes with the end." in said
+    assert "mlpsearch confirm" not in said
+
+
 def test_a_page_tells_what_has_changed_since(record: StudyRecord) -> None:
     app = guarded(record.storage, READ_ONLY)
     assert "4 of 5 trials" in words(ask(app, "/"))
