@@ -7,6 +7,7 @@ has to be asked for by `confirm` or `evaluate`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -24,7 +25,7 @@ from mlpsearch.studies.data.training import check_images, remarks_on
 from mlpsearch.studies.record import StudyRecord, confirmation_of
 from mlpsearch.studies.spec.dimensions import Table, Value
 from mlpsearch.studies.spec.space import distributions
-from mlpsearch.studies.spec.study import Confirm
+from mlpsearch.studies.spec.study import Confirm, StudySpec
 from mlpsearch.studies.study_data import find_spec, kind_of_data, load_spec_data, source_of
 
 
@@ -58,7 +59,22 @@ def submit(
     like: further studies of the storage whose best points a new one tries first, before those its file names.
     """
     spec, path = find_spec(study, url, data)
-    spec = spec.taking_over(like)
+    return submit_spec(
+        spec.taking_over(like), path, url, trials=trials, evaluate=evaluate, command=command, tell=tell
+    )
+
+
+def submit_spec(
+    spec: StudySpec,
+    path: Path | None,
+    url: str,
+    *,
+    trials: int | None,
+    evaluate: bool,
+    command: str,
+    tell: Callable[[str], None],
+) -> StudyRecord:
+    """Return the study of a specification, as `submit` does. path: where its images are."""
     remarks = check_images(spec.dataset, path, spec.data_options)
     images = load_spec_data(spec, path)
     for remark in [*remarks, *remarks_on(images)]:

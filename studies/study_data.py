@@ -80,11 +80,21 @@ def find_spec(study: str, url: str, data: str | None) -> tuple[StudySpec, Path |
     stored = study_names(storage) if storage else []
     record = load_study(storage, study) if storage and study in stored else None
     spec = record.spec if record and study not in catalog.names() else catalog.find(study, data, stored=stored)
+    if record is None and not data:
+        return spec, path_of_data(spec)
     known = record.attributes()["source"]["data"] if record else None
     path = expanded(data) if data else own_copy(spec.dataset, spec.data or known)
-    if path is None and spec.data and record is None:
-        path = Path(spec.data)  # what the file says must be there; what a study remembers may be another machine's
     return spec, None if path is None else path.absolute()
+
+
+def path_of_data(spec: StudySpec) -> Path | None:
+    """Return where the images of a specification are that no study was made from yet; None for the cache's.
+
+    What the file says must be there; what a study remembers may be another machine's.
+    """
+    path = own_copy(spec.dataset, spec.data)
+    path = Path(spec.data) if path is None and spec.data else path
+    return None if path is None else path.absolute()
 
 
 def kind_of_data(data: TrainingData) -> Kind:

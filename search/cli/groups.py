@@ -5,7 +5,7 @@ import click
 _STUDIES = "Studies"
 _GROUPS = {  # all others are about studies
     "Results": ("report", "compare", "export", "train", "predict", "evaluate", "check-gradients"),
-    "Service": ("submit", "worker", "serve", "dashboard", "gc"),
+    "Service": ("submit", "worker", "serve", "dashboard", "mcp", "gc"),
 }
 _LONG = 1_000  # characters, more than any summary has
 

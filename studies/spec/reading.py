@@ -40,16 +40,19 @@ def load_spec(path: str | Path, data: str | Path | None = None) -> StudySpec:
     document = _parse(_read(path), path)
     if data is not None:
         document["data"] = str(expanded(data).absolute())
-    elif isinstance(document.get("data"), str) and document["data"]:
-        document["data"] = str((path.parent / expanded(document["data"])).absolute())
-    if isinstance(document.get("test"), str) and document["test"]:
-        document["test"] = str((path.parent / expanded(document["test"])).absolute())
-    return StudySpec.from_json(document, path)
+    return StudySpec.from_json(_with_absolute_paths(document, path.parent), path)
 
 
 def parse_spec(text: str, where: str) -> StudySpec:
     """The specification in the text of a study file; SpecError names `where` and the key."""
     return StudySpec.from_json(_parse(text, where), where)
+
+
+def parse_spec_in(folder: Path, text: str, where: str) -> StudySpec:
+    """What parse_spec returns, with its paths absolute: they are relative to this folder."""
+    if len(text) > MAX_FILE_BYTES:
+        raise spec_error(where, [Mistake(f"is larger than {MAX_FILE_BYTES:,} characters: not a study file")])
+    return StudySpec.from_json(_with_absolute_paths(_parse(text, where), folder), where)
 
 
 def differences(old: StudySpec, new: StudySpec) -> list[str]:
@@ -104,6 +107,13 @@ def _parse(text: str, where: str | Path) -> dict[str, Any]:
         raise spec_error(where, [_unusable(Path(where), f"is not valid TOML: {error}")]) from None
     except ValueError:  # What int() says of thousands of digits.
         raise spec_error(where, [Mistake("holds a number with too many digits")]) from None
+
+
+def _with_absolute_paths(document: dict[str, Any], folder: Path) -> dict[str, Any]:
+    for key in ("data", "test"):
+        if isinstance(document.get(key), str) and document[key]:
+            document[key] = str((folder / expanded(document[key])).absolute())
+    return document
 
 
 def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:

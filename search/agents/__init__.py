@@ -1,0 +1,1 @@
+"""What agents may ask of studies, and the server that answers them."""

@@ -1,0 +1,83 @@
+"""What agents may do where they are allowed to run studies: never more than a person or a study file asked for.
+
+They make studies and let workers go on with them. A budget is not enlarged, a test split that was opened stays
+closed, nothing is deleted; all that is for people. Training, and what a study ends with, is done by workers.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from mlpsearch.models.errors import StudyError
+from mlpsearch.search.agents.views import standing
+from mlpsearch.search.service import ask_to_confirm, resume, stop, submit_spec
+from mlpsearch.studies.record import StudyRecord, open_study, study_names
+from mlpsearch.studies.spec import catalog
+from mlpsearch.studies.spec.reading import parse_spec_in
+from mlpsearch.studies.spec.study import Confirm
+from mlpsearch.studies.storage.opening import exists, open_storage
+from mlpsearch.studies.study_data import path_of_data
+
+_COMMAND = "mlpsearch mcp: {} {}"  # who asked for the opening of a test split, for the record
+_UNCONFIRMED = "the file has no [confirm]: the best trial of its search will be tested as it is, unconfirmed"
+
+
+def submit(study: str, url: str) -> dict[str, Any]:
+    """Make a new study and return how it stands, with what is worth knowing of its data as `remarks`.
+
+    study: the text of a study file, or the name of a ready study.
+    Raises SpecError, DataError and StudyError for what no search could use, and for a study that is there already.
+    """
+    is_ready = study in catalog.names()
+    spec = catalog.find(study) if is_ready else parse_spec_in(Path.cwd(), study, "the study file")
+    if exists(url) and spec.name in study_names(open_storage(url), confirmations=True):
+        raise StudyError(
+            f"study {spec.name}: is there already, and its budget is a person's to change; "
+            "resume_study goes on with it, a file with another name makes another one",
+            study=spec.name,
+        )
+    remarks = [] if spec.confirm is not None or not spec.has_test else [_UNCONFIRMED]
+    command = _COMMAND.format("submit_study", spec.name)
+    record = submit_spec(
+        spec, path_of_data(spec), url, trials=None, evaluate=True, command=command, tell=remarks.append
+    )
+    return standing(record) | {"remarks": remarks}
+
+
+def stop_study(study: str, url: str) -> dict[str, Any]:
+    """Make all workers leave a study alone, and return how it stands."""
+    record = open_study(url, study)
+    stop(record)
+    return standing(record)
+
+
+def resume_study(study: str, url: str) -> dict[str, Any]:
+    """Let workers go on with a study to the budget that it has, and return how it stands.
+
+    It ends with what it was asked to end with before: where nobody asked for a test, none is made.
+    """
+    record = open_study(url, study)
+    asked = record.attributes().get("ending") is not None
+    resume(record, evaluate=asked, command=_COMMAND.format("resume_study", record.name))
+    return standing(record)
+
+
+def confirm_study(study: str, url: str) -> dict[str, Any]:
+    """Ask for a study's confirmation with its own numbers, and for its test, and return how it stands.
+
+    Raises StudyError where its search is not over, no trial is finished, or its test split was opened before.
+    """
+    record = open_study(url, study)
+    _refuse_opened(record)
+    asked = record.spec.confirm or Confirm()
+    ask_to_confirm(record, asked, _COMMAND.format("confirm_study", record.name))
+    return standing(record)
+
+
+def _refuse_opened(record: StudyRecord) -> None:
+    tests = record.attributes()["tests"]
+    if tests:
+        raise StudyError(
+            f"study {record.name}: its test split was opened at {tests[-1]['when']}; to open it once more is for "
+            f"a person to decide: `{record.command('confirm')}`",
+            study=record.name,
+        )

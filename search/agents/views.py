@@ -1,0 +1,211 @@
+"""What agents are told of studies: as status and reports have it, but what may be quoted comes first.
+
+What people wrote, and what is in their data, is a value in these documents, and in no sentence.
+"""
+
+from dataclasses import asdict
+from typing import Any
+
+from mlpsearch.models.errors import MlpsearchError
+from mlpsearch.search.agents.next_steps import next_steps
+from mlpsearch.search.documents.base import VERSION
+from mlpsearch.search.documents.study import study_document
+from mlpsearch.search.export.versions import versions
+from mlpsearch.search.report.classes import class_accuracies
+from mlpsearch.search.report.overview import overview
+from mlpsearch.search.report.search_figures import SearchFigures
+from mlpsearch.search.report.summary import summarize
+from mlpsearch.search.results.confirmation import last_confirmation, to_json
+from mlpsearch.search.results.headline import Headline
+from mlpsearch.search.results.status import StudyStatus, study_status
+from mlpsearch.search.results.wording import (
+    NETS,
+    bias,
+    interval,
+    known_images,
+    lead,
+    mean_and_deviation,
+    tested_score,
+)
+from mlpsearch.search.strategy.own_study import OwnStudy
+from mlpsearch.search.trials.ledger import Ledger
+from mlpsearch.studies.record import StudyRecord, load_study, study_names
+from mlpsearch.studies.spec import catalog
+from mlpsearch.studies.storage.opening import Storage, exists, open_storage, without_password
+
+_LARGE = ("classes", "confusion", "hits")  # of an opening; per_class of a report says it in short
+_MOST_CLASSES = 100
+
+
+def listing(url: str) -> dict[str, Any]:
+    """Return all studies of a storage, each with what may be said of it, and the names of the ready ones."""
+    storage = open_storage(url, read_only=True) if exists(url) else None
+    studies = [] if storage is None else [_row(storage, name) for name in study_names(storage)]
+    return {
+        "schema_version": VERSION,
+        "storage": without_password(url),
+        "studies": studies,
+        "ready": [*catalog.names()],
+    }
+
+
+def _row(storage: Storage, name: str) -> dict[str, Any]:
+    try:
+        record = load_study(storage, name)
+        status = _status(record)
+    except (MlpsearchError, KeyError) as error:  # deleted meanwhile, or of another version
+        return {"name": name, "trouble": str(error)}
+    return {
+        "name": name,
+        "confirmed": _is_confirmed(status),
+        "says": _says(record, status),
+        "state": status.state,
+        "net": status.net,
+        "dataset": status.dataset,
+        "metric": status.metric,
+        "ended": status.ended,
+        "budget": status.budget["trials"],
+    }
+
+
+def standing(record: StudyRecord) -> dict[str, Any]:
+    """Return how a study stands: the document of `status --json`, in another order and without long lists."""
+    document = study_document(record)
+    first = document.pop("headline")
+    tests = [_short(test) for test in document.pop("tests")]
+    return {
+        "schema_version": document.pop("schema_version"),
+        "name": document.pop("name"),
+        "state": document.pop("state"),
+        "headline": first and first | {"test": first["test"] and _short(first["test"])},
+        "confirmation": document.pop("confirmation"),
+        "next": next_steps(record),
+        **document,
+        "tests": tests,
+    }
+
+
+def quotable(record: StudyRecord) -> dict[str, Any]:
+    """Return what may be said of a study: its winner with its own figures, and what these lack."""
+    status = _status(record)
+    first = status.headline
+    return {
+        "schema_version": VERSION,
+        "study": record.name,
+        "confirmed": _is_confirmed(status),
+        "says": _says(record, status),
+        "headline": None if first is None else _winner(first),
+        "selection_bias": _bias(record, status),
+        "beware": _beware(status),
+        "state": status.state,
+    }
+
+
+def confirmed(record: StudyRecord) -> dict[str, Any]:
+    """Return what a study's confirmation said, and how far its runs are."""
+    status, last = _status(record), last_confirmation(record)
+    return {
+        "schema_version": VERSION,
+        "study": record.name,
+        "confirmed": _is_confirmed(status),
+        "says": _says(record, status),
+        "how_sure": lead(to_json(last)) if last and len(last.candidates) > 1 else "",
+        "selection_bias": _bias(record, status),
+        "confirmation": to_json(last) if last else None,
+        "runs": status.confirming,
+    }
+
+
+def report(record: StudyRecord) -> dict[str, Any]:
+    """Return what the report of a study has, but for its charts."""
+    summary = asdict(summarize(record, record.own_trials()))
+    test = summary["test"]
+    classes = []
+    if test is not None:
+        classes = class_accuracies(test["classes"], test["confusion"], max(1, len(test.get("seeds") or [])))
+    search = SearchFigures(OwnStudy(record), list(record.spec.search), record.metric)
+    return {
+        **quotable(record),
+        "confirmation": summary.pop("confirmation"),
+        "test": test and _short(test),
+        "per_class": [asdict(one) for one in classes[:_MOST_CLASSES]],
+        "importances": search.importances,
+        **{key: value for key, value in summary.items() if key not in ("name", "test", "selection_bias")},
+        "openings": len(record.attributes()["tests"]),
+        "specification": record.spec.to_json(),
+        "versions": versions(),
+    }
+
+
+def picture(record: StudyRecord) -> bytes:
+    """Return a PNG of a study: what may be said of it, its trials, their learning curves."""
+    status = _status(record)
+    first = status.headline
+    mean = first.validation if first is not None and first.confirmed else None
+    about = f"{NETS[status.net]}, {status.dataset}, {status.ended} of {status.budget['trials']} trials"
+    return overview(
+        record.name, [*_says(record, status).split("; "), about], record.own_trials(), record.metric, mean
+    )
+
+
+def _status(record: StudyRecord) -> StudyStatus:
+    return study_status(record, Ledger(record))
+
+
+def _is_confirmed(status: StudyStatus) -> bool:
+    return status.headline is not None and status.headline.confirmed
+
+
+def _winner(first: Headline) -> dict[str, Any]:
+    found = asdict(first)
+    return found | {"test": found["test"] and _short(found["test"])}
+
+
+def _short(test: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in test.items() if key not in _LARGE}
+
+
+def _says(record: StudyRecord, status: StudyStatus) -> str:
+    """The sentence to quote. It holds numbers alone, and what mlpsearch says of them."""
+    first, metric = status.headline, record.metric
+    if first is None:
+        return "no winner" if status.trouble else "no trial is finished yet"
+    value = mean_and_deviation(first.validation, first.deviation, metric)
+    if first.confirmed:
+        parts = [
+            f"trial {first.trial}, confirmed over {len(first.seeds)} fresh seeds",
+            f"validation {metric.title} {value}",
+        ]
+    else:
+        over = "has the best score" if status.state == "complete" else "has the best score so far"
+        parts = [
+            f"not confirmed: trial {first.trial} {over} of {status.ended} trials",
+            f"validation {metric.title} {value}, which flatters it",
+        ]
+    if first.test is None:
+        parts.append("not tested")
+    else:
+        ends = interval(first.test["score_interval"], metric)
+        parts.append(f"test {metric.title} {tested_score(first.test)} (95% interval {ends})")
+    return "; ".join(parts)
+
+
+def _bias(record: StudyRecord, status: StudyStatus) -> str:
+    last = last_confirmation(record)
+    first = status.headline
+    if last is None or first is None or not first.confirmed:
+        return ""
+    return bias(last.search_best, last.selection_bias, first.trial, len(first.seeds), record.metric)
+
+
+def _beware(status: StudyStatus) -> list[str]:
+    first = status.headline
+    if first is None:
+        return [status.trouble] if status.trouble else []
+    known = known_images(first.test, status.dataset) if first.test else ""
+    found = [first.remark, known]
+    if not first.confirmed:
+        found.append(
+            "the best of many trials is the luckiest as well as a good one: quote no unconfirmed score as a result"
+        )
+    return [one for one in found if one]
