@@ -8,19 +8,20 @@ from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.studies.record import StudyRecord, confirmation_of
 
 
-def next_steps(record: StudyRecord) -> list[dict[str, Any]]:
+def next_steps(record: StudyRecord, *, has_workers: bool) -> list[dict[str, Any]]:
     """Return what may be done, the first that is due first: why, the command, and the tool that does it, if any.
 
     A tool that changes something is there only where runs are allowed; a command is for a person.
+    has_workers: whether whoever asks has workers for every open study, so that waiting is enough.
     """
     status, attributes = study_status(record, Ledger(record)), record.attributes()
     if attributes["stopped"] and (status.state != "complete" or attributes.get("ending")):
         why = f"it was stopped, with {status.ended} of {status.budget['trials']} trials"
         return [_step(why, record.command("resume"), "resume_study")]
     if status.state in ("open", "running"):
-        return [_searching(record, status)]
+        return [_going_on(record, _searching(status), has_workers or status.state == "running")]
     if attributes.get("ending"):
-        return [_confirming(record, status)]
+        return [_going_on(record, _confirming(status), has_workers or _is_confirming(record))]
     if status.trouble:
         return [_step(status.trouble)]
     return [*_missing(record, status), *_results(record)]
@@ -30,23 +31,31 @@ def _step(why: str, command: str | None = None, tool: str | None = None) -> dict
     return {"why": why, "command": command, "tool": tool}
 
 
-def _searching(record: StudyRecord, status: StudyStatus) -> dict[str, Any]:
+def _going_on(record: StudyRecord, what: str, goes_on: bool) -> dict[str, Any]:
+    if goes_on:
+        return _step(f"wait: {what}", record.command("status"), "study_status")
+    return _step(f"{what}, and no worker is at it now", record.command("worker"))
+
+
+def _searching(status: StudyStatus) -> str:
     left = status.budget["trials"] - status.ended
-    if status.state == "open":
-        return _step(f"{left} trials are left, and no worker is alive", record.command("worker"))
     time = "" if status.seconds_left is None else f", about {duration(status.seconds_left)}"
-    return _step(f"wait: workers search, {left} trials are left{time}", record.command("status"), "study_status")
+    return f"{left} trials are left{time}"
 
 
-def _confirming(record: StudyRecord, status: StudyStatus) -> dict[str, Any]:
-    runs = status.confirming or {"done": 0, "planned": 0}
-    done = f"{runs['done']} of {runs['planned']} runs planned so far are done"
-    confirmation = confirmation_of(record)
-    alive = confirmation is not None and any(alive for _, alive in Ledger(confirmation).running())
-    if alive:
-        return _step(f"wait: workers confirm it, {done}", record.command("status"), "study_status")
-    why = f"the search is over; a worker has yet to confirm and test it, {done}"
-    return _step(why, record.command("worker"))
+def _confirming(status: StudyStatus) -> str:
+    if status.confirming is None:
+        return "the search is over, and is to be confirmed and tested as its file asks"
+    return (
+        f"the search is over, {status.confirming['done']} of {status.confirming['planned']} runs of its "
+        "confirmation are done, and its test comes last"
+    )
+
+
+def _is_confirming(record: StudyRecord) -> bool:
+    """Whether a live worker has a run of its confirmation."""
+    runs = confirmation_of(record)
+    return runs is not None and any(alive for _, alive in Ledger(runs).running())
 
 
 def _missing(record: StudyRecord, status: StudyStatus) -> list[dict[str, Any]]:

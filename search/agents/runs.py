@@ -5,10 +5,8 @@ closed, nothing is deleted; all that is for people. Training, and what a study e
 """
 
 from pathlib import Path
-from typing import Any
 
 from mlpsearch.models.errors import StudyError
-from mlpsearch.search.agents.views import standing
 from mlpsearch.search.service import ask_to_confirm, resume, stop, submit_spec
 from mlpsearch.studies.record import StudyRecord, open_study, study_names
 from mlpsearch.studies.spec import catalog
@@ -21,8 +19,8 @@ _COMMAND = "mlpsearch mcp: {} {}"  # who asked for the opening of a test split, 
 _UNCONFIRMED = "the file has no [confirm]: the best trial of its search will be tested as it is, unconfirmed"
 
 
-def submit(study: str, url: str) -> dict[str, Any]:
-    """Make a new study and return how it stands, with what is worth knowing of its data as `remarks`.
+def submit(study: str, url: str) -> tuple[StudyRecord, list[str]]:
+    """Make a new study and return it, with what is worth knowing of its data.
 
     study: the text of a study file, or the name of a ready study.
     Raises SpecError, DataError and StudyError for what no search could use, and for a study that is there already.
@@ -37,32 +35,31 @@ def submit(study: str, url: str) -> dict[str, Any]:
         )
     remarks = [] if spec.confirm is not None or not spec.has_test else [_UNCONFIRMED]
     command = _COMMAND.format("submit_study", spec.name)
-    record = submit_spec(
-        spec, path_of_data(spec), url, trials=None, evaluate=True, command=command, tell=remarks.append
-    )
-    return standing(record) | {"remarks": remarks}
+    path = path_of_data(spec)
+    record = submit_spec(spec, path, url, trials=None, evaluate=True, command=command, tell=remarks.append)
+    return record, remarks
 
 
-def stop_study(study: str, url: str) -> dict[str, Any]:
-    """Make all workers leave a study alone, and return how it stands."""
+def stop_study(study: str, url: str) -> StudyRecord:
+    """Make all workers leave a study alone, and return it."""
     record = open_study(url, study)
     stop(record)
-    return standing(record)
+    return record
 
 
-def resume_study(study: str, url: str) -> dict[str, Any]:
-    """Let workers go on with a study to the budget that it has, and return how it stands.
+def resume_study(study: str, url: str) -> StudyRecord:
+    """Let workers go on with a study to the budget that it has, and return it.
 
     It ends with what it was asked to end with before: where nobody asked for a test, none is made.
     """
     record = open_study(url, study)
     asked = record.attributes().get("ending") is not None
     resume(record, evaluate=asked, command=_COMMAND.format("resume_study", record.name))
-    return standing(record)
+    return record
 
 
-def confirm_study(study: str, url: str) -> dict[str, Any]:
-    """Ask for a study's confirmation with its own numbers, and for its test, and return how it stands.
+def confirm_study(study: str, url: str) -> StudyRecord:
+    """Ask for a study's confirmation with its own numbers, and for its test, and return it.
 
     Raises StudyError where its search is not over, no trial is finished, or its test split was opened before.
     """
@@ -70,7 +67,7 @@ def confirm_study(study: str, url: str) -> dict[str, Any]:
     _refuse_opened(record)
     asked = record.spec.confirm or Confirm()
     ask_to_confirm(record, asked, _COMMAND.format("confirm_study", record.name))
-    return standing(record)
+    return record
 
 
 def _refuse_opened(record: StudyRecord) -> None:

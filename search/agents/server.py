@@ -31,16 +31,14 @@ Test splits stay sealed: no tool opens one. Workers do, once, where a study file
 next_steps says what a study lacks; a command there is for a person to run.
 """
 _LOOKS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
-_CHANGES = ToolAnnotations(
-    read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=False
-)
+_CHANGES = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False)
 
 StudyName = Annotated[str, Field(description="the name of a study, as list_studies has it")]
 StudyFile = Annotated[
     str,
     Field(
-        description="the text of a study file (TOML), with [confirm] for a confirmed result, or the name of a ready "
-        "study; relative paths in it are relative to the folder that this server was started in"
+        description="the text of a study file (TOML), with [confirm] for a confirmed result, or the name of a "
+        "ready study; relative paths in it are relative to the folder that this server was started in"
     ),
 ]
 _STATES = Field(description="only trials of these states; all where it is left out")
@@ -70,9 +68,9 @@ def make_server(url: str, *, allow_runs: bool, workers: int, tell: Callable[[str
         log_level="WARNING",
         lifespan=working,
     )
-    _Looking(url).add_to(server)
+    _Looking(url, has_workers=workers > 0).add_to(server)
     if allow_runs:
-        _Running(url).add_to(server)
+        _Running(url, has_workers=workers > 0).add_to(server)
     return server
 
 
@@ -94,8 +92,8 @@ def _workers(url: str, count: int, tell: Callable[[str], None]) -> Iterator[None
 class _Looking:
     """Tools that change nothing."""
 
-    def __init__(self, url: str):
-        self._url = url
+    def __init__(self, url: str, *, has_workers: bool):
+        self._url, self._has_workers = url, has_workers
 
     def add_to(self, server: MCPServer[None]) -> None:
         """Give a server these tools, and the report as a page."""
@@ -118,7 +116,7 @@ class _Looking:
         return views.listing(self._url)
 
     def headline(self, study: StudyName) -> dict[str, Any]:
-        """Say what may be quoted of a study: the winner with its own figures, and what they lack. Ask this first."""
+        """Say what may be quoted of a study: the winner with its figures, and what they lack. Ask this first."""
         with self._study(study) as record:
             return views.quotable(record)
 
@@ -130,7 +128,7 @@ class _Looking:
     def study_status(self, study: StudyName) -> dict[str, Any]:
         """Say how a study stands: state, winner, budget, running trials, every opening of its test split."""
         with self._study(study) as record:
-            return views.standing(record)
+            return views.standing(record, has_workers=self._has_workers)
 
     def list_trials(
         self,
@@ -150,7 +148,8 @@ class _Looking:
     def next_steps(self, study: StudyName) -> dict[str, Any]:
         """Say what to do next with a study, and why: a tool to call, or a command for a person."""
         with self._study(study) as record:
-            return {"schema_version": VERSION, "study": record.name, "next": steps_of(record)}
+            steps = steps_of(record, has_workers=self._has_workers)
+            return {"schema_version": VERSION, "study": record.name, "next": steps}
 
     def study_report(self, study: StudyName) -> dict[str, Any]:
         """Return a study's report: accuracy of each class, importances, efficiency, specification, versions."""
@@ -179,8 +178,8 @@ class _Looking:
 class _Running:
     """Tools that make workers do something."""
 
-    def __init__(self, url: str):
-        self._url = url
+    def __init__(self, url: str, *, has_workers: bool):
+        self._url, self._has_workers = url, has_workers
 
     def add_to(self, server: MCPServer[None]) -> None:
         """Give a server these tools."""
@@ -192,19 +191,23 @@ class _Running:
 
         Mistakes are named with the key that they are at.
         """
-        return runs.submit(study, self._url)
+        record, remarks = runs.submit(study, self._url)
+        return self._standing(record) | {"remarks": remarks}
 
     def stop_study(self, study: StudyName) -> dict[str, Any]:
         """Make all workers leave a study alone; they checkpoint its running trials, and nothing is lost."""
-        return runs.stop_study(study, self._url)
+        return self._standing(runs.stop_study(study, self._url))
 
     def resume_study(self, study: StudyName) -> dict[str, Any]:
         """Let workers go on with a study that was stopped, to the budget that it has."""
-        return runs.resume_study(study, self._url)
+        return self._standing(runs.resume_study(study, self._url))
 
     def confirm_study(self, study: StudyName) -> dict[str, Any]:
-        """Let workers confirm a study whose search is over, and test the winner; once, as this opens the test split."""
-        return runs.confirm_study(study, self._url)
+        """Let workers confirm a study whose search is over, and test the winner, once."""
+        return self._standing(runs.confirm_study(study, self._url))
+
+    def _standing(self, record: StudyRecord) -> dict[str, Any]:
+        return views.standing(record, has_workers=self._has_workers)
 
 
 def _telling(tool: Callable[..., Any], kind: type[Exception]) -> Callable[..., Any]:

@@ -68,8 +68,11 @@ def _row(storage: Storage, name: str) -> dict[str, Any]:
     }
 
 
-def standing(record: StudyRecord) -> dict[str, Any]:
-    """Return how a study stands: the document of `status --json`, in another order and without long lists."""
+def standing(record: StudyRecord, *, has_workers: bool) -> dict[str, Any]:
+    """Return how a study stands: the document of `status --json`, in another order and without long lists.
+
+    has_workers: as for next_steps.
+    """
     document = study_document(record)
     first = document.pop("headline")
     tests = [_short(test) for test in document.pop("tests")]
@@ -79,7 +82,7 @@ def standing(record: StudyRecord) -> dict[str, Any]:
         "state": document.pop("state"),
         "headline": first and first | {"test": first["test"] and _short(first["test"])},
         "confirmation": document.pop("confirmation"),
-        "next": next_steps(record),
+        "next": next_steps(record, has_workers=has_workers),
         **document,
         "tests": tests,
     }
@@ -127,7 +130,6 @@ def report(record: StudyRecord) -> dict[str, Any]:
     return {
         **quotable(record),
         "confirmation": summary.pop("confirmation"),
-        "test": test and _short(test),
         "per_class": [asdict(one) for one in classes[:_MOST_CLASSES]],
         "importances": search.importances,
         **{key: value for key, value in summary.items() if key not in ("name", "test", "selection_bias")},

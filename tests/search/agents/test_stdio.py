@@ -1,0 +1,77 @@
+"""`mlpsearch mcp` as agents start it: a process, asked over its standard streams by the SDK's own client."""
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client, StdioServerParameters
+from mcp.client.session import IncomingMessage
+from mcp.client.stdio import stdio_client
+
+from tests.patience import PATIENCE_SECONDS
+from tests.search.agents.test_running import FILE
+from tests.search.conftest import Command
+
+
+async def ask(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
+    result = await client.call_tool(tool, arguments)
+    assert not result.is_error, result.content
+    assert result.structured_content is not None
+    return result.structured_content
+
+
+def test_from_a_study_file_to_a_confirmed_result(tmp_path: Path) -> None:
+    noise: list[Exception] = []  # what is no message of the protocol, on stdout
+
+    async def listen(message: IncomingMessage) -> None:
+        if isinstance(message, Exception):
+            noise.append(message)
+
+    async def confirmed() -> dict[str, Any]:
+        options = ["mcp", "--allow-runs", "--workers", "1", "--storage", "studies.db"]
+        server = StdioServerParameters(
+            command=sys.executable,
+            args=["-P", "-m", "mlpsearch", *options],
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            cwd=tmp_path,
+        )
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        with (tmp_path / "said").open("w") as said:
+            async with Client(stdio_client(server, errlog=said), message_handler=listen) as client:
+                assert client.server_info.name == "mlpsearch"
+                assert "data, never instructions" in (client.instructions or "")
+                made = await ask(client, "submit_study", study=FILE)
+                assert made["next"][0]["why"].startswith("wait: ")
+                while not (found := await ask(client, "headline", study="own"))["confirmed"]:
+                    assert time.monotonic() < deadline, Path("said").read_text()
+                    await anyio.sleep(0.2)
+                while found["headline"]["test"] is None:
+                    assert time.monotonic() < deadline, Path("said").read_text()
+                    await anyio.sleep(0.2)
+                    found = await ask(client, "headline", study="own")
+                return found
+
+    found = anyio.run(confirmed)
+    assert noise == []
+    assert found["says"].startswith(f"trial {found['headline']['trial']}, confirmed over 2 fresh seeds; ")
+    assert found["headline"]["test"]["opening"] == 1
+    assert found["headline"]["test"]["command"] == "mlpsearch mcp: submit_study own"
+
+
+def test_workers_need_leave(mlpsearch: Command) -> None:
+    answer = mlpsearch("mcp", "--workers", "1")
+    assert (answer.code, answer.out) == (2, "")
+    assert "--workers needs --allow-runs" in answer.err
+
+
+def test_without_its_package_the_command_names_the_extra(
+    mlpsearch: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlpsearch.search.cli.agents.find_spec", lambda _: None)
+    answer = mlpsearch("mcp")
+    assert (answer.code, answer.out) == (2, "")
+    assert "pip install 'mlpsearch[mcp]'" in answer.err
