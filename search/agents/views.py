@@ -11,12 +11,11 @@ from mlpsearch.search.agents.next_steps import next_steps
 from mlpsearch.search.documents.base import VERSION
 from mlpsearch.search.documents.study import study_document
 from mlpsearch.search.export.versions import versions
-from mlpsearch.search.report.classes import class_accuracies
+from mlpsearch.search.report.classes import ClassAccuracy, class_accuracies
 from mlpsearch.search.report.overview import overview
 from mlpsearch.search.report.search_figures import SearchFigures
 from mlpsearch.search.report.summary import summarize
 from mlpsearch.search.results.confirmation import last_confirmation, to_json
-from mlpsearch.search.results.headline import Headline
 from mlpsearch.search.results.status import StudyStatus, study_status
 from mlpsearch.search.results.wording import (
     NETS,
@@ -73,19 +72,10 @@ def standing(record: StudyRecord, *, has_workers: bool) -> dict[str, Any]:
 
     has_workers: as for next_steps.
     """
-    document = study_document(record)
-    first = document.pop("headline")
-    tests = [_short(test) for test in document.pop("tests")]
-    return {
-        "schema_version": document.pop("schema_version"),
-        "name": document.pop("name"),
-        "state": document.pop("state"),
-        "headline": first and first | {"test": first["test"] and _short(first["test"])},
-        "confirmation": document.pop("confirmation"),
-        "next": next_steps(record, has_workers=has_workers),
-        **document,
-        "tests": tests,
-    }
+    document = _brief(study_document(record))
+    foremost = ("schema_version", "name", "state", "headline", "confirmation")
+    first = {key: document.pop(key) for key in foremost}
+    return {**first, "next": next_steps(record, has_workers=has_workers), **document}
 
 
 def quotable(record: StudyRecord) -> dict[str, Any]:
@@ -97,7 +87,7 @@ def quotable(record: StudyRecord) -> dict[str, Any]:
         "study": record.name,
         "confirmed": _is_confirmed(status),
         "says": _says(record, status),
-        "headline": None if first is None else _winner(first),
+        "headline": None if first is None else _brief(asdict(first)),
         "selection_bias": _bias(record, status),
         "beware": _beware(status),
         "state": status.state,
@@ -121,18 +111,18 @@ def confirmed(record: StudyRecord) -> dict[str, Any]:
 
 def report(record: StudyRecord) -> dict[str, Any]:
     """Return what the report of a study has, but for its charts."""
-    summary = asdict(summarize(record, record.own_trials()))
-    test = summary["test"]
-    classes = []
-    if test is not None:
-        classes = class_accuracies(test["classes"], test["confusion"], max(1, len(test.get("seeds") or [])))
+    summary = summarize(record, record.own_trials())
+    tested, classes = summary.test, list[ClassAccuracy]()
+    if tested is not None:
+        nets = max(1, len(tested.get("seeds") or []))
+        classes = class_accuracies(tested["classes"], tested["confusion"], nets)
     search = SearchFigures(OwnStudy(record), list(record.spec.search), record.metric)
+    said = quotable(record)
     return {
-        **quotable(record),
-        "confirmation": summary.pop("confirmation"),
+        **said,
         "per_class": [asdict(one) for one in classes[:_MOST_CLASSES]],
         "importances": search.importances,
-        **{key: value for key, value in summary.items() if key not in ("name", "test", "selection_bias")},
+        **{key: value for key, value in _brief(asdict(summary)).items() if key not in said},
         "openings": len(record.attributes()["tests"]),
         "specification": record.spec.to_json(),
         "versions": versions(),
@@ -158,13 +148,11 @@ def _is_confirmed(status: StudyStatus) -> bool:
     return status.headline is not None and status.headline.confirmed
 
 
-def _winner(first: Headline) -> dict[str, Any]:
-    found = asdict(first)
-    return found | {"test": found["test"] and _short(found["test"])}
-
-
-def _short(test: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in test.items() if key not in _LARGE}
+def _brief(value: Any) -> Any:
+    """A document without the long lists of openings."""
+    if isinstance(value, dict):
+        return {key: _brief(item) for key, item in value.items() if key not in _LARGE}
+    return [_brief(item) for item in value] if isinstance(value, list) else value
 
 
 def _says(record: StudyRecord, status: StudyStatus) -> str:

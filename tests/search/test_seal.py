@@ -28,6 +28,7 @@ AFTER = (
     "mlpsearch.search.export",
     "mlpsearch.search.report",
     "mlpsearch.search.cli",
+    "mlpsearch.search.agents",
     "mlpsearch.search.dashboard",
 )
 

@@ -1,6 +1,8 @@
 """`mlpsearch mcp` as agents start it: a process, asked over its standard streams by the SDK's own client."""
 
+import json
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -62,10 +64,35 @@ def test_from_a_study_file_to_a_confirmed_result(tmp_path: Path) -> None:
     assert found["headline"]["test"]["command"] == "mlpsearch mcp: submit_study own"
 
 
-def test_workers_need_leave(mlpsearch: Command) -> None:
-    answer = mlpsearch("mcp", "--workers", "1")
-    assert (answer.code, answer.out) == (2, "")
-    assert "--workers needs --allow-runs" in answer.err
+def test_nothing_but_messages_of_the_protocol_is_on_stdout_and_it_ends_with_its_input(tmp_path: Path) -> None:
+    options = ["mcp", "--allow-runs", "--storage", "studies.db"]
+    about = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    requests = [
+        ("initialize", about),
+        ("tools/call", {"name": "submit_study", "arguments": {"study": FILE}}),
+        ("tools/call", {"name": "report_image", "arguments": {"study": "own"}}),
+    ]
+    with (
+        (tmp_path / "said").open("w") as said,
+        subprocess.Popen(
+            [sys.executable, "-P", "-m", "mlpsearch", *options],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            text=True,
+        ) as server,
+    ):
+        assert server.stdin is not None
+        assert server.stdout is not None
+        for number, (method, params) in enumerate(requests, 1):
+            request = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+            server.stdin.write(f"{json.dumps(request)}\n")
+            server.stdin.flush()
+            answer = json.loads(server.stdout.readline())
+            assert (answer["id"], "error" in answer) == (number, False)
+        server.stdin.close()
+        assert server.stdout.read() == ""
+    assert server.returncode == 0, (tmp_path / "said").read_text()
 
 
 def test_without_its_package_the_command_names_the_extra(

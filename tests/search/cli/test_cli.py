@@ -94,7 +94,7 @@ def test_every_command_is_in_the_table() -> None:
     for cases in (SUCCESSES, FAILURES):
         in_table = {case[0][0] for case in cases if case[0]}
         apart = (
-            {"new", "check", "train", "predict", "compare", "dashboard", "serve", "check-gradients"}
+            {"new", "check", "train", "predict", "compare", "dashboard", "serve", "mcp", "check-gradients"}
             if cases is SUCCESSES
             else set()
         )  # they have own tests
