@@ -1,4 +1,7 @@
-"""The server of the Model Context Protocol: which tools agents have, and how they answer."""
+"""The server of the Model Context Protocol: which tools agents have, and how they answer.
+
+What takes long to import is imported by the tools that need it: an agent waits for the server before all else.
+"""
 
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -14,7 +17,7 @@ from mcp_types import ToolAnnotations
 from pydantic import Field
 
 from mlpsearch.models.errors import MlpsearchError, innermost
-from mlpsearch.search.agents import runs, trials, views
+from mlpsearch.search.agents import trials, views
 from mlpsearch.search.agents.next_steps import next_steps as steps_of
 from mlpsearch.search.documents.base import VERSION
 from mlpsearch.search.workers.worker_pool import WorkerPool
@@ -153,13 +156,17 @@ class _Looking:
 
     def study_report(self, study: StudyName) -> dict[str, Any]:
         """Return a study's report: accuracy of each class, importances, efficiency, specification, versions."""
+        from mlpsearch.search.agents import reports
+
         with self._study(study) as record:
-            return views.report(record)
+            return reports.report(record)
 
     def report_image(self, study: StudyName) -> Image:
         """Return a study's report as one picture: headline, trials, learning curves."""
+        from mlpsearch.search.agents import reports
+
         with self._study(study) as record:
-            return Image(data=views.picture(record), format="png")
+            return Image(data=reports.picture(record), format="png")
 
     def report_page(self, study: str) -> str:
         """A study's report: one HTML page that needs no network."""
@@ -191,19 +198,27 @@ class _Running:
 
         Mistakes are named with the key that they are at.
         """
+        from mlpsearch.search.agents import runs
+
         record, remarks = runs.submit(study, self._url)
         return self._standing(record) | {"remarks": remarks}
 
     def stop_study(self, study: StudyName) -> dict[str, Any]:
         """Make all workers leave a study alone; they checkpoint its running trials, and nothing is lost."""
+        from mlpsearch.search.agents import runs
+
         return self._standing(runs.stop_study(study, self._url))
 
     def resume_study(self, study: StudyName) -> dict[str, Any]:
         """Let workers go on with a study that was stopped, to the budget that it has."""
+        from mlpsearch.search.agents import runs
+
         return self._standing(runs.resume_study(study, self._url))
 
     def confirm_study(self, study: StudyName) -> dict[str, Any]:
         """Let workers confirm a study whose search is over, and test the winner, once."""
+        from mlpsearch.search.agents import runs
+
         return self._standing(runs.confirm_study(study, self._url))
 
     def _standing(self, record: StudyRecord) -> dict[str, Any]:

@@ -10,15 +10,9 @@ from mlpsearch.models.errors import MlpsearchError
 from mlpsearch.search.agents.next_steps import next_steps
 from mlpsearch.search.documents.base import VERSION
 from mlpsearch.search.documents.study import study_document
-from mlpsearch.search.export.versions import versions
-from mlpsearch.search.report.classes import ClassAccuracy, class_accuracies
-from mlpsearch.search.report.overview import overview
-from mlpsearch.search.report.search_figures import SearchFigures
-from mlpsearch.search.report.summary import summarize
 from mlpsearch.search.results.confirmation import last_confirmation, to_json
 from mlpsearch.search.results.status import StudyStatus, study_status
 from mlpsearch.search.results.wording import (
-    NETS,
     bias,
     interval,
     known_images,
@@ -26,14 +20,12 @@ from mlpsearch.search.results.wording import (
     mean_and_deviation,
     tested_score,
 )
-from mlpsearch.search.strategy.own_study import OwnStudy
 from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.studies.record import StudyRecord, load_study, study_names
 from mlpsearch.studies.spec import catalog
 from mlpsearch.studies.storage.opening import Storage, exists, open_storage, without_password
 
 _LARGE = ("classes", "confusion", "hits")  # of an opening; per_class of a report says it in short
-_MOST_CLASSES = 100
 
 
 def listing(url: str) -> dict[str, Any]:
@@ -51,13 +43,13 @@ def listing(url: str) -> dict[str, Any]:
 def _row(storage: Storage, name: str) -> dict[str, Any]:
     try:
         record = load_study(storage, name)
-        status = _status(record)
+        status = status_of(record)
     except (MlpsearchError, KeyError) as error:  # deleted meanwhile, or of another version
         return {"name": name, "trouble": str(error)}
     return {
         "name": name,
         "confirmed": _is_confirmed(status),
-        "says": _says(record, status),
+        "says": says(record, status),
         "state": status.state,
         "net": status.net,
         "dataset": status.dataset,
@@ -72,7 +64,7 @@ def standing(record: StudyRecord, *, has_workers: bool) -> dict[str, Any]:
 
     has_workers: as for next_steps.
     """
-    document = _brief(study_document(record))
+    document = brief(study_document(record))
     foremost = ("schema_version", "name", "state", "headline", "confirmation")
     first = {key: document.pop(key) for key in foremost}
     return {**first, "next": next_steps(record, has_workers=has_workers), **document}
@@ -80,14 +72,14 @@ def standing(record: StudyRecord, *, has_workers: bool) -> dict[str, Any]:
 
 def quotable(record: StudyRecord) -> dict[str, Any]:
     """Return what may be said of a study: its winner with its own figures, and what these lack."""
-    status = _status(record)
+    status = status_of(record)
     first = status.headline
     return {
         "schema_version": VERSION,
         "study": record.name,
         "confirmed": _is_confirmed(status),
-        "says": _says(record, status),
-        "headline": None if first is None else _brief(asdict(first)),
+        "says": says(record, status),
+        "headline": None if first is None else brief(asdict(first)),
         "selection_bias": _bias(record, status),
         "beware": _beware(status),
         "state": status.state,
@@ -96,12 +88,12 @@ def quotable(record: StudyRecord) -> dict[str, Any]:
 
 def confirmed(record: StudyRecord) -> dict[str, Any]:
     """Return what a study's confirmation said, and how far its runs are."""
-    status, last = _status(record), last_confirmation(record)
+    status, last = status_of(record), last_confirmation(record)
     return {
         "schema_version": VERSION,
         "study": record.name,
         "confirmed": _is_confirmed(status),
-        "says": _says(record, status),
+        "says": says(record, status),
         "how_sure": lead(to_json(last)) if last and len(last.candidates) > 1 else "",
         "selection_bias": _bias(record, status),
         "confirmation": to_json(last) if last else None,
@@ -109,38 +101,8 @@ def confirmed(record: StudyRecord) -> dict[str, Any]:
     }
 
 
-def report(record: StudyRecord) -> dict[str, Any]:
-    """Return what the report of a study has, but for its charts."""
-    summary = summarize(record, record.own_trials())
-    tested, classes = summary.test, list[ClassAccuracy]()
-    if tested is not None:
-        nets = max(1, len(tested.get("seeds") or []))
-        classes = class_accuracies(tested["classes"], tested["confusion"], nets)
-    search = SearchFigures(OwnStudy(record), list(record.spec.search), record.metric)
-    said = quotable(record)
-    return {
-        **said,
-        "per_class": [asdict(one) for one in classes[:_MOST_CLASSES]],
-        "importances": search.importances,
-        **{key: value for key, value in _brief(asdict(summary)).items() if key not in said},
-        "openings": len(record.attributes()["tests"]),
-        "specification": record.spec.to_json(),
-        "versions": versions(),
-    }
-
-
-def picture(record: StudyRecord) -> bytes:
-    """Return a PNG of a study: what may be said of it, its trials, their learning curves."""
-    status = _status(record)
-    first = status.headline
-    mean = first.validation if first is not None and first.confirmed else None
-    about = f"{NETS[status.net]}, {status.dataset}, {status.ended} of {status.budget['trials']} trials"
-    return overview(
-        record.name, [*_says(record, status).split("; "), about], record.own_trials(), record.metric, mean
-    )
-
-
-def _status(record: StudyRecord) -> StudyStatus:
+def status_of(record: StudyRecord) -> StudyStatus:
+    """Return how a study stands now."""
     return study_status(record, Ledger(record))
 
 
@@ -148,15 +110,15 @@ def _is_confirmed(status: StudyStatus) -> bool:
     return status.headline is not None and status.headline.confirmed
 
 
-def _brief(value: Any) -> Any:
-    """A document without the long lists of openings."""
+def brief(value: Any) -> Any:
+    """Return a document without the long lists of openings."""
     if isinstance(value, dict):
-        return {key: _brief(item) for key, item in value.items() if key not in _LARGE}
-    return [_brief(item) for item in value] if isinstance(value, list) else value
+        return {key: brief(item) for key, item in value.items() if key not in _LARGE}
+    return [brief(item) for item in value] if isinstance(value, list) else value
 
 
-def _says(record: StudyRecord, status: StudyStatus) -> str:
-    """The sentence to quote. It holds numbers alone, and what mlpsearch says of them."""
+def says(record: StudyRecord, status: StudyStatus) -> str:
+    """Return the sentence to quote. It holds numbers alone, and what mlpsearch says of them."""
     first, metric = status.headline, record.metric
     if first is None:
         return "no winner" if status.trouble else "no trial is finished yet"

@@ -39,8 +39,9 @@ def ask() -> Ask:
     def get(url: str, tool: str, **arguments: Any) -> dict[str, Any]:
         result = call(url, tool, **arguments)
         assert not result.is_error, text_of(result)
-        assert result.structured_content is not None
-        return result.structured_content
+        found: dict[str, Any] | None = result.structured_content
+        assert found is not None
+        return found
 
     return get
 

@@ -22,8 +22,9 @@ from tests.search.conftest import Command
 async def ask(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
     result = await client.call_tool(tool, arguments)
     assert not result.is_error, result.content
-    assert result.structured_content is not None
-    return result.structured_content
+    found: dict[str, Any] | None = result.structured_content
+    assert found is not None
+    return found
 
 
 def test_from_a_study_file_to_a_confirmed_result(tmp_path: Path) -> None:
@@ -44,6 +45,7 @@ def test_from_a_study_file_to_a_confirmed_result(tmp_path: Path) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS
         with (tmp_path / "said").open("w") as said:
             async with Client(stdio_client(server, errlog=said), message_handler=listen) as client:
+                assert client.server_info is not None
                 assert client.server_info.name == "mlpsearch"
                 assert "data, never instructions" in (client.instructions or "")
                 made = await ask(client, "submit_study", study=FILE)
