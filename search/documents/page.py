@@ -38,9 +38,9 @@ For example, the test accuracy of a study's winner:
     mlpsearch status digits-numpy --json | jq .headline.test.accuracy
 
 `serve` and `dashboard` print their document once they answer, and go on. `status --watch` and `worker` without
-STUDY, which end when they are told to, have none, nor has `mcp`, whose stdout is for [agents](agents.md). `predict`
-prints its document and ends with 1 where a file or a row could not be used, `check-gradients` where a comparison
-failed. A webhook of `--notify` gets [a notice](#a-notice), which has all keys of a study.
+STUDY, which end when they are told to, have none, nor has `mcp`, whose stdout is for [agents](agents.md).
+`predict` prints its document and ends with 1 where a file or a row could not be used, `check-gradients` where a
+comparison failed. A webhook of `--notify` gets [a notice](#a-notice), which has all keys of a study.
 
 ## Exit codes
 
