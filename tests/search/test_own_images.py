@@ -231,7 +231,7 @@ def test_photos_in_one_piece_end_as_a_net_that_takes_any_photo(folder: Path, mlp
     Path("turned.jpg").write_bytes(turned(colour_pixels(98, 40, 30), 6))
     net = load_classifier(Path("best"))
     expected = net.predict_proba(paths)
-    answers = json.loads(mlpsearch("predict", "best", *map(str, paths), "--json").out)
+    answers = json.loads(mlpsearch("predict", "best", *map(str, paths), "--json").out)["predictions"]
     for row, one in zip(expected, answers, strict=True):
         assert one["classes"][0]["probability"] == pytest.approx(row.max(), rel=1e-6)
     pixels = net.read(paths)

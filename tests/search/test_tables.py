@@ -91,9 +91,8 @@ def test_from_a_file_to_a_net_that_classifies_other_rows(
     right = (answers["class"] == shop(50, seed=1)["bought"]).mean()
     assert isinstance(right, float)
     assert right > 0.8
-    (eighth,) = [
-        one for one in json.loads(mlpsearch("predict", "best", "new.parquet", "--json").out) if one["row"] == 8
-    ]
+    printed = json.loads(mlpsearch("predict", "best", "new.parquet", "--json").out)["predictions"]
+    (eighth,) = [one for one in printed if one["row"] == 8]
     assert eighth == pytest.approx(answers.to_dicts()[7])
     assert mlpsearch("predict", "best", "new.csv").out == (tmp_path / "answers.csv").read_text()
 

@@ -110,8 +110,14 @@ def test_its_life(service: Service, record: StudyRecord) -> None:
     said = service.said.read_text()
     assert "ending after the running epochs; once more ends now" in said.splitlines()
     assert "long: loading the data" in said.splitlines()
-    assert re.search(r"^long: trial \d+ is given back, with its checkpoint$", said, re.MULTILINE)
     assert "Traceback" not in said
+
+
+def test_an_end_says_which_trial_is_given_back(service: Service, record: StudyRecord) -> None:
+    wait_until(lambda: states(record).get("RUNNING") == 1 and bool(checkpoints(record)), "a trial to be underway")
+    assert service.end(signal.SIGTERM) == 0
+    said = service.said.read_text()
+    assert re.search(r"^long: trial \d+ is given back, with its checkpoint$", said, re.MULTILINE)
 
 
 def test_a_second_signal_ends_it_now(service: Service, record: StudyRecord) -> None:

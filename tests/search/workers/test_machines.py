@@ -232,7 +232,7 @@ def test_another_copy_is_refused_with_both_fingerprints(
     assert theirs != found
     storage = ("--storage", record.url)
     answer = mlpsearch("worker", "mine", "--data", str(other), *storage)
-    assert (answer.code, answer.err) == (1, f"error: {expected}\n")
+    assert (answer.code, answer.err) == (1, f"mine: loading the data\nerror: {expected}\n")
     monkeypatch.setenv(datasets.ENVIRONMENT, str(other))
     told: list[str] = []
     asked = iter([False] * 6 + [True] * 9)
