@@ -28,6 +28,7 @@ def test_a_command_that_fails_ends_the_benchmark(tmp_path: Path) -> None:
         timed([sys.executable, "-c", "raise SystemExit('no luck')"], tmp_path)
 
 
+@pytest.mark.stress  # whole commands, one after the other
 def test_scikit_learn_trains_what_a_search_tried(tmp_path: Path) -> None:
     runner, size = side_by_side.Runner(tmp_path, sys.executable), side_by_side.Size(2, 1)
     runner.search("new", "numpy", side_by_side.digits(), size, "small")
@@ -55,6 +56,7 @@ def rows(split: Split) -> list[list[int]]:
     return np.asarray(split.images[split.rows]).reshape(len(split.rows), -1).astype(int).tolist()
 
 
+@pytest.mark.stress  # whole commands, one after the other
 def test_the_script_and_a_search_are_measured_until_an_accuracy(tmp_path: Path) -> None:
     given = argparse.Namespace(nets=["numpy"])
     (row,) = headline.measure("digits", 1, Size(trials=2, epochs=1, most=30), given, tmp_path)
