@@ -15,7 +15,8 @@ from mlpsearch.models.errors import StudyError
 from mlpsearch.search.checking import warnings_about
 from mlpsearch.search.dashboard.publish import publish, write_note
 from mlpsearch.search.results import finalize
-from mlpsearch.search.results.confirmation import Confirmation, confirmed, plan, refuse_runs
+from mlpsearch.search.results.confirmation import Confirmation, refuse_runs
+from mlpsearch.search.results.confirming import confirmed, plan
 from mlpsearch.search.results.openings import TestReport
 from mlpsearch.search.strategy.points import size
 from mlpsearch.search.trials import enqueueing

@@ -9,8 +9,8 @@ from urllib.parse import quote
 from mlpsearch.models.scores import ACCURACY, Metric
 from mlpsearch.search.dashboard.made import StudyFile, files_of
 from mlpsearch.search.dashboard.reading import Seen, Unreadable
-from mlpsearch.search.results.confirmation import no_winner
 from mlpsearch.search.results.headline import Headline
+from mlpsearch.search.results.no_winner import no_winner
 from mlpsearch.search.results.status import StudyStatus
 from mlpsearch.search.results.wording import (
     NETS,

@@ -6,8 +6,8 @@ from typing import Literal
 from optuna.trial import TrialState
 
 from mlpsearch.models.errors import MlpsearchError, StudyError, innermost
-from mlpsearch.search.results.confirmation import no_winner
 from mlpsearch.search.results.headline import Headline, headline
+from mlpsearch.search.results.no_winner import no_winner
 from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.search.trials.queue import TrialQueue
 from mlpsearch.studies.record import StudyRecord, confirmation_of

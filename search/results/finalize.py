@@ -18,16 +18,10 @@ from mlpsearch.models.metrics import confusion_matrix, split_logits
 from mlpsearch.models.score_interval import score_interval
 from mlpsearch.models.scores import ACCURACY, Metric
 from mlpsearch.models.statistics import accuracy_interval, deviation, mean
-from mlpsearch.search.results.confirmation import (
-    Confirmation,
-    last_confirmation,
-    refuse_runs,
-    runs_of,
-    to_json,
-)
+from mlpsearch.search.results.confirmation import Confirmation, last_confirmation, refuse_runs, to_json
 from mlpsearch.search.results.hits import keep_hits
 from mlpsearch.search.results.openings import TestReport, report_of
-from mlpsearch.search.results.winner import Winner, best_of_search, with_net
+from mlpsearch.search.results.winner import Winner, best_of_search, reported_nets, with_net
 from mlpsearch.search.results.wording import items
 from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.studies.data.holdout import open_test_split
@@ -70,11 +64,7 @@ def confirm(record: StudyRecord, confirmation: Confirmation, command: str) -> Te
 
 def _confirmed(record: StudyRecord, confirmation: Confirmation, command: str) -> TestReport:
     known = report_of(record, confirmation.winner, confirmation.result.seeds)
-    if known is not None:
-        return known
-    data = load_study_data(record)
-    runs = [with_net(record, run, data, confirmation) for run in runs_of(record, confirmation)]
-    return _open(runs, record, command)
+    return known or _open(reported_nets(record, confirmation), record, command)
 
 
 def _open(winners: list[Winner], record: StudyRecord, command: str) -> TestReport:

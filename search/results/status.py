@@ -5,8 +5,9 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from mlpsearch.search.results.confirmation import last_confirmation, no_winner, to_json
+from mlpsearch.search.results.confirmation import last_confirmation, to_json
 from mlpsearch.search.results.headline import Headline, headline
+from mlpsearch.search.results.no_winner import no_winner
 from mlpsearch.search.results.openings import openings_of
 from mlpsearch.search.trials.ledger import Ledger, validation_accuracy
 from mlpsearch.search.trials.next_trial import origin_of

@@ -16,7 +16,8 @@ from mlpsearch.models.inputs.tables import TABLE_ARRAYS
 from mlpsearch.models.net import Net
 from mlpsearch.models.prediction import Layout, prediction_shapes, statistics, trained_net
 from mlpsearch.models.weights import check_shapes
-from mlpsearch.search.results.confirmation import Confirmation, last_confirmation, no_winner, runs_of
+from mlpsearch.search.results.confirmation import Confirmation, last_confirmation, runs_of
+from mlpsearch.search.results.no_winner import no_winner
 from mlpsearch.search.trials.checkpoints import load_kept, weights_name
 from mlpsearch.search.trials.ledger import Ledger, net_scores
 from mlpsearch.search.trials.seeds import trial_seed
@@ -77,6 +78,15 @@ def load_winner(record: StudyRecord) -> Winner:
     """
     _, net = winner_net(record)
     return with_net(record, net, load_study_data(record), last_confirmation(record))
+
+
+def reported_nets(record: StudyRecord, confirmation: Confirmation) -> list[Winner]:
+    """Return the nets that a confirmation reports of its winner, in the order of their seeds.
+
+    It need not be on record yet, but its runs must be done. Raises WeightsError where weights are gone.
+    """
+    data = load_study_data(record)
+    return [with_net(record, run, data, confirmation) for run in runs_of(record, confirmation)]
 
 
 def winner_net(record: StudyRecord) -> tuple[StudyRecord, FrozenTrial]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mlpsearch.search.results.confirmation import confirmed
+from mlpsearch.search.results.confirming import confirmed
 from mlpsearch.search.service import confirm
 from mlpsearch.search.workers.worker import Worker
 from mlpsearch.studies.record import StudyRecord

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 
 from mlpsearch.search.dashboard.publish import publish
 from mlpsearch.search.dashboard.server import artifact_store
-from mlpsearch.search.results.confirmation import plan
+from mlpsearch.search.results.confirming import plan
 from mlpsearch.search.trials.checkpoints import weights_name
 from mlpsearch.search.trials.queue import ATTEMPT, Claim, TrialQueue
 from mlpsearch.search.workers.worker import Worker

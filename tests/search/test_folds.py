@@ -22,7 +22,7 @@ from mlpsearch.search.dashboard.note import note
 from mlpsearch.search.export.document import Export, read_export
 from mlpsearch.search.export.exporting import export_winner, write_folder
 from mlpsearch.search.export.retraining import Retraining
-from mlpsearch.search.results.confirmation import confirmed
+from mlpsearch.search.results.confirming import confirmed
 from mlpsearch.search.results.winner import load_winner
 from mlpsearch.search.service import confirm
 from mlpsearch.search.trials import fold_nets

@@ -25,7 +25,8 @@ from mlpsearch.search.report.comparison import compare
 from mlpsearch.search.report.figures import history
 from mlpsearch.search.report.side_by_side import curves, rows
 from mlpsearch.search.report.study_report import report_page
-from mlpsearch.search.results.confirmation import confirmed, last_confirmation, plan, runs_of
+from mlpsearch.search.results.confirmation import last_confirmation, runs_of
+from mlpsearch.search.results.confirming import confirmed, plan
 from mlpsearch.search.results.headline import headline
 from mlpsearch.search.results.openings import openings_of
 from mlpsearch.search.results.status import study_status

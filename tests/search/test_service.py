@@ -10,7 +10,8 @@ from optuna.trial import create_trial
 
 from mlpsearch.models.errors import StudyError
 from mlpsearch.search import running, service
-from mlpsearch.search.results.confirmation import last_confirmation, plan
+from mlpsearch.search.results.confirmation import last_confirmation
+from mlpsearch.search.results.confirming import plan
 from mlpsearch.search.running import serve_everything, serve_to_the_end
 from mlpsearch.search.service import ask_to_confirm, closing_remark, going_on, next_runs, reopen, resume, stop
 from mlpsearch.search.trials.queue import TrialQueue

@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 from PIL import Image
 
 from mlpsearch.search.agents.server import make_server
-from mlpsearch.search.results.confirmation import confirmed
+from mlpsearch.search.results.confirming import confirmed
 from mlpsearch.search.service import confirm
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.record import StudyRecord

@@ -13,7 +13,7 @@ from mlpsearch.search.cli.confusions import matrix_lines, worst_lines
 from mlpsearch.search.cli.display import block, detail_lines
 from mlpsearch.search.cli.layout import in_columns, listed, wrapped
 from mlpsearch.search.cli.show import fitting
-from mlpsearch.search.results.confirmation import confirmed, plan
+from mlpsearch.search.results.confirming import confirmed, plan
 from mlpsearch.search.results.openings import openings_of
 from mlpsearch.search.results.status import RunningTrial, StudyStatus, study_status
 from mlpsearch.search.service import confirm

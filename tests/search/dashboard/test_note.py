@@ -9,7 +9,8 @@ from optuna_dashboard import get_note, save_note
 
 from mlpsearch.search.dashboard.note import note
 from mlpsearch.search.dashboard.publish import publish, write_note
-from mlpsearch.search.results.confirmation import confirmed, to_json
+from mlpsearch.search.results.confirmation import to_json
+from mlpsearch.search.results.confirming import confirmed
 from mlpsearch.search.service import confirm
 from mlpsearch.search.trials.queue import TrialQueue
 from mlpsearch.studies.record import StudyRecord

@@ -14,7 +14,7 @@ from mlpsearch.search.dashboard.made import CONFIGURATION, ONNX, TRIALS, WEIGHTS
 from mlpsearch.search.dashboard.server import guarded
 from mlpsearch.search.report import study_report
 from mlpsearch.search.results import wording
-from mlpsearch.search.results.confirmation import confirmed
+from mlpsearch.search.results.confirming import confirmed
 from mlpsearch.search.results.headline import headline
 from mlpsearch.search.service import confirm
 from mlpsearch.search.trials.ledger import Ledger

@@ -15,7 +15,7 @@ from mlpsearch.search.export.document import DOCUMENT, ExportedConfirmation, rea
 from mlpsearch.search.export.exporting import ONNX, export_winner, write_folder
 from mlpsearch.search.export.parameters import WEIGHTS, read_parameters, write_parameters
 from mlpsearch.search.export.retraining import Retraining
-from mlpsearch.search.results.confirmation import confirmed
+from mlpsearch.search.results.confirming import confirmed
 from mlpsearch.search.results.winner import load_winner
 from mlpsearch.search.service import confirm, evaluate
 from mlpsearch.studies.record import StudyRecord

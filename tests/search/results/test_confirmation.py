@@ -13,16 +13,8 @@ from optuna.trial import TrialState
 
 from mlpsearch.models.errors import StudyError
 from mlpsearch.models.scores import ACCURACY
-from mlpsearch.search.results.confirmation import (
-    Candidate,
-    Confirmation,
-    confirmed,
-    last_confirmation,
-    plan,
-    rank,
-    reported_over,
-    to_json,
-)
+from mlpsearch.search.results.confirmation import Candidate, Confirmation, last_confirmation, to_json
+from mlpsearch.search.results.confirming import confirmed, plan, rank, reported_over
 from mlpsearch.search.results.headline import headline
 from mlpsearch.search.results.wording import bias
 from mlpsearch.search.trials.ledger import Ledger

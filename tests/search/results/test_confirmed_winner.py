@@ -9,20 +9,15 @@ import numpy as np
 import pytest
 
 from mlpsearch.models.errors import StudyError
+from mlpsearch.models.metrics import accuracy, predict_split
 from mlpsearch.models.statistics import accuracy_interval
 from mlpsearch.search.export.exporting import export_winner, taken
 from mlpsearch.search.results import finalize
-from mlpsearch.search.results.confirmation import (
-    Confirmation,
-    confirmed,
-    last_confirmation,
-    plan,
-    runs_of,
-    to_json,
-)
+from mlpsearch.search.results.confirmation import Confirmation, last_confirmation, runs_of, to_json
+from mlpsearch.search.results.confirming import confirmed, plan
 from mlpsearch.search.results.headline import Headline, headline
 from mlpsearch.search.results.status import study_status
-from mlpsearch.search.results.winner import load_winner
+from mlpsearch.search.results.winner import load_winner, reported_nets
 from mlpsearch.search.service import confirm, evaluate
 from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.search.workers.worker import Worker
@@ -121,6 +116,20 @@ def test_the_winner_to_take_away_is_the_best_of_its_reported_runs(
     assert exported.this_net_on_test == report.accuracies[report.seeds.index(winner.config.seed)]
     assert exported.test is not None
     assert exported.test.accuracy == report.accuracy, "the mean of all of them"
+
+
+def test_the_reported_nets_come_in_the_order_of_their_seeds(
+    confirmable: tuple[StudyRecord, Confirmation],
+) -> None:
+    record, found = confirmable
+    nets = reported_nets(record, found)
+    assert last_confirmation(record) is None, "nothing is on record yet"
+    assert [one.config.seed for one in nets] == found.result.seeds
+    assert [one.validation_score for one in nets] == found.result.scores
+    for one in nets:
+        assert accuracy(predict_split(one.net, one.data.validation, one.preprocessing), one.data.validation) == (
+            one.validation_accuracy
+        )
 
 
 def test_a_confirmed_winner_stays_the_winner_while_the_search_grows(

@@ -309,7 +309,7 @@ def test_the_running_trials_of_a_copied_study_go_on(record: StudyRecord) -> None
     ],
 )
 def test_a_confirmation_trains_its_plan_alone(record: StudyRecord, add: Callable[[StudyRecord], object]) -> None:
-    from mlpsearch.search.results.confirmation import confirmed, plan
+    from mlpsearch.search.results.confirming import confirmed, plan
 
     asked = Confirm(top=1, report=2)
     for _ in range(3):
@@ -326,7 +326,7 @@ def test_a_confirmation_trains_its_plan_alone(record: StudyRecord, add: Callable
 
 
 def test_a_copy_of_a_run_that_is_done_is_not_trained(record: StudyRecord) -> None:
-    from mlpsearch.search.results.confirmation import plan
+    from mlpsearch.search.results.confirming import plan
 
     for _ in range(3):
         finish(record)

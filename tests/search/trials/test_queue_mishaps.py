@@ -7,7 +7,7 @@ import pytest
 from optuna.trial import FrozenTrial
 
 from mlpsearch.models.errors import StudyError
-from mlpsearch.search.results.confirmation import plan
+from mlpsearch.search.results.confirming import plan
 from mlpsearch.search.service import ask_to_confirm
 from mlpsearch.search.trials.queue import (
     MAX_DEATHS,
