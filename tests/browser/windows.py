@@ -10,7 +10,7 @@ from tests.patience import PATIENCE_SECONDS
 from tests.search.dashboard.makers import running
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, ConsoleMessage, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
 
 class Window:
@@ -22,12 +22,16 @@ class Window:
         page.set_default_timeout(PATIENCE_SECONDS * 1000)
         page.on("console", self._heard)
         page.on("pageerror", lambda error: self.troubles.append(str(error)))
-        page.on("requestfailed", lambda request: self.troubles.append(f"{request.url} {request.failure}"))
+        page.on("requestfailed", self._failed)
         page.goto(address)
 
     def _heard(self, said: "ConsoleMessage") -> None:
         if said.type == "error":
             self.troubles.append(said.text)
+
+    def _failed(self, request: "Request") -> None:
+        if request.failure != "net::ERR_ABORTED":  # as every request does whose page is left
+            self.troubles.append(f"{request.url} {request.failure}")
 
     def open(self, *paths: str) -> None:
         """Follow links; to load a page anew would take seconds.
