@@ -10,7 +10,6 @@ from mlpsearch.models.errors import MlpsearchError
 from mlpsearch.search.agents.next_steps import next_steps
 from mlpsearch.search.documents.base import VERSION
 from mlpsearch.search.documents.study import study_document
-from mlpsearch.search.results.confirmation import last_confirmation, to_json
 from mlpsearch.search.results.status import StudyStatus, study_status
 from mlpsearch.search.results.wording import (
     bias,
@@ -80,7 +79,7 @@ def quotable(record: StudyRecord) -> dict[str, Any]:
         "confirmed": _is_confirmed(status),
         "says": says(record, status),
         "headline": None if first is None else brief(asdict(first)),
-        "selection_bias": _bias(record, status),
+        "selection_bias": _bias(status),
         "beware": _beware(status),
         "state": status.state,
     }
@@ -88,15 +87,16 @@ def quotable(record: StudyRecord) -> dict[str, Any]:
 
 def confirmed(record: StudyRecord) -> dict[str, Any]:
     """Return what a study's confirmation said, and how far its runs are."""
-    status, last = status_of(record), last_confirmation(record)
+    status = status_of(record)
+    last = status.confirmation
     return {
         "schema_version": VERSION,
         "study": record.name,
         "confirmed": _is_confirmed(status),
         "says": says(record, status),
-        "how_sure": lead(to_json(last)) if last and len(last.candidates) > 1 else "",
-        "selection_bias": _bias(record, status),
-        "confirmation": to_json(last) if last else None,
+        "how_sure": lead(last) if last and len(last["candidates"]) > 1 else "",
+        "selection_bias": _bias(status),
+        "confirmation": last,
         "runs": status.confirming,
     }
 
@@ -142,12 +142,8 @@ def says(record: StudyRecord, status: StudyStatus) -> str:
     return "; ".join(parts)
 
 
-def _bias(record: StudyRecord, status: StudyStatus) -> str:
-    last = last_confirmation(record)
-    first = status.headline
-    if last is None or first is None or not first.confirmed:
-        return ""
-    return bias(last.search_best, last.selection_bias, first.trial, len(first.seeds), record.metric)
+def _bias(status: StudyStatus) -> str:
+    return bias(status.confirmation) if status.confirmation else ""
 
 
 def _beware(status: StudyStatus) -> list[str]:

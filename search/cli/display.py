@@ -209,8 +209,7 @@ def _confirmation_lines(confirmation: dict[str, Any]) -> Iterator[str]:
     runs = " ".join(score(one, metric) for one in shown["scores"])
     mean = named(shown["mean"], shown["deviation"], metric, statistics.mean(shown["accuracies"]))
     yield f"reported: trial {winner}, trained again over {over}: {mean} (runs: {runs})"
-    best = metric.best(one["search_score"] for one in candidates)
-    yield f"selection bias: {bias(best, confirmation['selection_bias'], winner, len(shown['seeds']), metric)}"
+    yield f"selection bias: {bias(confirmation)}"
 
 
 def _candidate_lines(candidates: list[dict[str, Any]], metric: Metric) -> Iterator[str]:

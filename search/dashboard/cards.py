@@ -2,19 +2,18 @@
 
 import re
 from dataclasses import dataclass, field
-from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
 from mlpsearch.models.scores import ACCURACY, Metric
 from mlpsearch.search.dashboard.made import StudyFile, files_of
 from mlpsearch.search.dashboard.reading import Seen, Unreadable
-from mlpsearch.search.results.headline import Headline
 from mlpsearch.search.results.no_winner import no_winner
 from mlpsearch.search.results.status import StudyStatus
 from mlpsearch.search.results.wording import (
     NETS,
     bias,
+    data_name,
     difference,
     duration,
     ending,
@@ -27,7 +26,6 @@ from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.studies.record import StudyRecord
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_OWN_DATA = ("table", "arrays", "images")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +94,7 @@ def _card(one: Seen) -> Card:
         number=record.study_id,
         state="confirming" if confirming else status.state,
         net=NETS[status.net],
-        data=_data(record),
+        data=data_name(status.dataset, record.attributes()["source"]["data"]),
         done=status.ended,
         planned=status.budget["trials"],
         progress=_progress(status),
@@ -114,12 +112,6 @@ def _card(one: Seen) -> Card:
 def _is_confirming(status: StudyStatus) -> bool:
     runs = status.confirming
     return status.state == "complete" and runs is not None and runs["done"] < runs["planned"]
-
-
-def _data(record: StudyRecord) -> str:
-    """What its data are called: a user's own by their file or folder."""
-    source, dataset = record.attributes()["source"]["data"], record.spec.dataset
-    return PurePath(source).name if source and dataset in _OWN_DATA else dataset
 
 
 def _progress(status: StudyStatus) -> str:
@@ -161,8 +153,8 @@ def _figures(record: StudyRecord, status: StudyStatus) -> list[Figure]:
     over = over.format(len(first.seeds) if first.confirmed else status.ended)
     value = mean_and_deviation(first.validation, first.deviation, metric)
     found.append(Figure(value, f"validation {metric.title}, {over}"))
-    if first.confirmed and status.confirmation is not None:
-        found.append(_bias(status, first, metric))
+    if (last := status.confirmation) is not None:
+        found.append(Figure(difference(last["selection_bias"], metric), f"selection bias: {bias(last)}"))
     return found
 
 
@@ -174,13 +166,6 @@ def _test_figures(test: dict[str, Any], metric: Metric) -> list[Figure]:
         accuracy = mean_and_deviation(test["accuracy"], test.get("deviation"))
         found.append(Figure(accuracy, f"test accuracy, 95% interval {interval(test['interval'])}"))
     return found
-
-
-def _bias(status: StudyStatus, first: Headline, metric: Metric) -> Figure:
-    confirmation = status.confirmation or {}
-    best = metric.best(one["search_score"] for one in confirmation["candidates"])
-    said = bias(best, confirmation["selection_bias"], first.trial, len(first.seeds), metric)
-    return Figure(difference(confirmation["selection_bias"], metric), f"selection bias: {said}")
 
 
 def _missing(one: Seen) -> list[str]:

@@ -99,10 +99,8 @@ def _with_accuracy(
 
 
 def _confirmed(confirmation: Confirmation) -> list[str]:
-    candidates, runs = confirmation.candidates, len(confirmation.result.seeds)
-    metric = METRICS[confirmation.metric]
-    best = bias(confirmation.search_best, confirmation.selection_bias, confirmation.winner, runs, metric)
-    return [*(_choice(confirmation) if len(candidates) > 1 else []), f"Selection bias: {best}."]
+    choice = _choice(confirmation) if len(confirmation.candidates) > 1 else []
+    return [*choice, f"Selection bias: {bias(to_json(confirmation))}."]
 
 
 def _choice(confirmation: Confirmation) -> list[str]:

@@ -72,9 +72,7 @@ def _lines(status: StudyStatus, event: Event) -> Iterator[str]:
     if winner is not None:
         yield from _winner_lines(winner, metric)
         if confirmation is not None:
-            best = metric.best(one["search_score"] for one in confirmation["candidates"])
-            runs = len(winner.seeds)
-            yield f"selection bias: {bias(best, confirmation['selection_bias'], winner.trial, runs, metric)}"
+            yield f"selection bias: {bias(confirmation)}"
         if winner.remark:
             yield winner.remark
     pruned, failed = status.trials["pruned"], status.trials["failed"]

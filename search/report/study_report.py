@@ -1,7 +1,7 @@
 """The report of one study: what is known of it, put onto one page."""
 
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import tomli_w
@@ -26,7 +26,7 @@ from mlpsearch.search.report.trials import trial_table
 from mlpsearch.search.results.confirmation import last_confirmation
 from mlpsearch.search.results.openings import openings_of
 from mlpsearch.search.results.winner import Winner, load_winner
-from mlpsearch.search.results.wording import NETS, duration, items, moment, score
+from mlpsearch.search.results.wording import NETS, data_name, duration, items, moment, score
 from mlpsearch.search.strategy.own_study import OwnStudy
 from mlpsearch.studies.record import StudyRecord
 
@@ -98,7 +98,7 @@ def report_page(record: StudyRecord) -> bytes:
         "report.html",
         study=study,
         net_name=NETS[study.net],
-        data_name=_data_name(record),
+        data_name=data_name(study.dataset, record.attributes()["source"]["data"]),
         ended=study.trials["finished"] + study.trials["pruned"],
         contents=_contents(study, sections, net, classes),
         sections=sections,
@@ -109,7 +109,6 @@ def report_page(record: StudyRecord) -> bytes:
         reported=confirmation and confirmation.result,
         metric=record.metric,
         is_accuracy=record.metric is ACCURACY,
-        search_best=confirmation and confirmation.search_best,
         tests=openings_of(record),
         evaluate=record.command("evaluate"),
         net=net,
@@ -270,12 +269,6 @@ def _drawn(study: StudySummary) -> str:
 
 def _folds(study: StudySummary) -> str:
     return "" if study.folds is None else f"each of {study.folds} folds in turn, of about "
-
-
-def _data_name(record: StudyRecord) -> str:
-    """What its data are called: a user's own by their file or folder."""
-    source, dataset = record.attributes()["source"]["data"], record.spec.dataset
-    return PurePath(source).name if source and dataset in ("table", "arrays", "images") else dataset
 
 
 def _provenance(record: StudyRecord, study: StudySummary) -> list[tuple[str, str]]:

@@ -6,7 +6,6 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from mlpsearch.models.errors import StudyError
-from mlpsearch.models.scores import METRICS
 from mlpsearch.models.statistics import chance_of_lead, expected_maximum, mean
 from mlpsearch.search.trials.planned_runs import Key, PlannedRuns
 from mlpsearch.studies.hints import command
@@ -77,11 +76,6 @@ class Confirmation:
             return self.reported
         best = self.candidates[0]
         return Reported(self.seeds, best.accuracies, best.mean or 0.0, best.deviation, best.scores)
-
-    @property
-    def search_best(self) -> float:
-        """The search's best validation score."""
-        return METRICS[self.metric].best(one.search_score for one in self.candidates)
 
     @property
     def flattery(self) -> float:

@@ -1,6 +1,7 @@
 """How numbers are written for people, in the terminal and on pages."""
 
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 
 from mlpsearch.models.scores import ACCURACY, METRICS, Metric
@@ -9,6 +10,7 @@ from mlpsearch.studies.spec.table_options import BUNDLED_TABLES
 NETS = {"numpy": "NumPy net", "torch": "PyTorch MLP"}
 MOST_CLASSES = 30  # more make a confusion matrix that nobody can read
 
+_OWN_DATA = ("table", "arrays", "images")
 _SIGNIFICANT = 0.05
 _MOMENT = 9.95  # seconds
 _LARGE = 1000  # of losses, from where on decimals say nothing
@@ -86,16 +88,18 @@ def named(mean: float | None, deviation: float | None, metric: Metric, accuracy:
     return text if metric is ACCURACY else f"{metric.title} {text}, accuracy {percent(accuracy)}"
 
 
-def bias(search_best: float, selection_bias: float, winner: int, runs: int, metric: Metric = ACCURACY) -> str:
+def bias(confirmation: Mapping[str, Any]) -> str:
     """Return how far the best of the search flatters the winner, as a part of a sentence.
 
-    search_best: its validation score.  runs: of the winner that are reported.
+    confirmation: Confirmation as JSON.
     """
-    where = "above" if (selection_bias >= 0) != metric.lower_is_better else "below"
-    by = difference(abs(selection_bias), metric)
+    metric, gain = METRICS[confirmation["metric"]], confirmation["selection_bias"]
+    best = metric.best(one["search_score"] for one in confirmation["candidates"])
+    by = f"{difference(abs(gain), metric)} {'above' if (gain >= 0) != metric.lower_is_better else 'below'}"
+    runs = len((confirmation["reported"] or confirmation)["seeds"])
     return (
-        f"the search's best validation {metric.title}, {score(search_best, metric)}, is {by} {where} the mean of "
-        f"trial {winner} over its {runs} reported runs"
+        f"the search's best validation {metric.title}, {score(best, metric)}, is {by} the mean of "
+        f"trial {confirmation['winner']} over its {runs} reported runs"
     )
 
 
@@ -118,6 +122,11 @@ def lead(confirmation: Mapping[str, Any]) -> str:
 def items(dataset: str) -> str:
     """Return what a data set consists of. Arrays are rows whatever they hold."""
     return "rows" if dataset in ("table", "arrays", *BUNDLED_TABLES) else "images"
+
+
+def data_name(dataset: str, source: str | None) -> str:
+    """Return what the data of a study are called, a user's own by their file or folder. source: that path."""
+    return PurePath(source).name if source and dataset in _OWN_DATA else dataset
 
 
 def known_images(test: dict[str, Any], dataset: str) -> str:

@@ -16,7 +16,6 @@ from mlpsearch.models.scores import ACCURACY
 from mlpsearch.search.results.confirmation import Candidate, Confirmation, last_confirmation, to_json
 from mlpsearch.search.results.confirming import confirmed, plan, rank, reported_over
 from mlpsearch.search.results.headline import headline
-from mlpsearch.search.results.wording import bias
 from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.search.trials.objective import Objective
 from mlpsearch.search.trials.queue import TrialQueue
@@ -428,11 +427,3 @@ def test_stop_stops_it_too(finished: Finished, mlpsearch: Command) -> None:
     runs = plan(record, Confirm(top=1, report=2))
     assert mlpsearch("stop", "mine", "--storage", record.url).code == 0
     assert TrialQueue(runs).ledger.is_stopped()
-
-
-@pytest.mark.parametrize(("difference", "where"), [(0.0125, "above"), (-0.0125, "below")])
-def test_a_search_that_was_unlucky_is_told_so(difference: float, where: str) -> None:
-    assert bias(0.9, difference, 7, 5) == (
-        f"the search's best validation accuracy, 90.00%, is 1.25 points {where} "
-        "the mean of trial 7 over its 5 reported runs"
-    )

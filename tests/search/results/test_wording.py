@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mlpsearch.search.results.wording import items, lead
+from mlpsearch.search.results.wording import bias, data_name, items, lead
 
 
 def confirmation(chance: float | None, candidates: int = 2, seeds: int = 5) -> dict[str, Any]:
@@ -33,6 +33,36 @@ def confirmation(chance: float | None, candidates: int = 2, seeds: int = 5) -> d
 )
 def test_how_sure_a_winner_is(found: dict[str, Any], said: str) -> None:
     assert lead(found) == said
+
+
+@pytest.mark.parametrize(
+    ("metric", "gain", "said"),
+    [
+        ("accuracy", 0.0125, "accuracy, 90.00%, is 1.25 points above"),
+        ("accuracy", -0.0125, "accuracy, 90.00%, is 1.25 points below"),
+        ("log-loss", 0.0125, "log loss, 0.7000, is 0.0125 below"),
+        ("log-loss", -0.0125, "log loss, 0.7000, is 0.0125 above"),
+    ],
+)
+def test_how_far_a_search_flatters_its_winner(metric: str, gain: float, said: str) -> None:
+    found = confirmation(None) | {"metric": metric, "selection_bias": gain, "reported": {"seeds": [*range(9)]}}
+    found["candidates"] = [{"search_score": one} for one in (0.8, 0.9, 0.7)]
+    sentence = f"the search's best validation {said} the mean of trial 7 over its {{}} reported runs"
+    assert bias(found) == sentence.format(9)
+    assert bias(found | {"reported": None}) == sentence.format(5)  # as version 0.1.0 kept it
+
+
+@pytest.mark.parametrize(
+    ("dataset", "source", "name"),
+    [
+        ("table", "data/churn.csv", "churn.csv"),
+        ("images", "/home/me/pets", "pets"),
+        ("mnist", "copies/mnist", "mnist"),
+        ("digits", None, "digits"),
+    ],
+)
+def test_what_the_data_of_a_study_are_called(dataset: str, source: str | None, name: str) -> None:
+    assert data_name(dataset, source) == name
 
 
 @pytest.mark.parametrize(
