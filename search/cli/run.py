@@ -1,8 +1,7 @@
 """Commands that run studies, or make workers run them."""
 
 import sys
-import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,7 +11,6 @@ from mlpsearch.search.cli.common import (
     data_option,
     find_study,
     json_option,
-    on_signals,
     own_data_option,
     print_failure,
     print_study,
@@ -52,8 +50,6 @@ report_option = click.option(
 no_evaluate_option = click.option(
     "--no-evaluate", is_flag=True, help="Neither confirm nor open the test split at the end."
 )
-
-
 like_option = click.option(
     "--like",
     multiple=True,
@@ -224,68 +220,6 @@ def stop(study: str, storage: str | None, as_json: bool) -> None:
         print_study(record)
 
 
-@click.command()
-@click.argument("study", type=StudyName(), required=False)
-@click.option("--supervised", is_flag=True, hidden=True, help="End when standard input does.")
-@click.option("--token", hidden=True, help="The random part of its name.")
-@click.option("--threads", type=click.IntRange(min=1), hidden=True, help="Of matrix products.")
-@notify_option
-@storage_option
-@artifacts_option
-@own_data_option
-@json_option
-def worker(
-    study: str | None,
-    supervised: bool,
-    token: str | None,
-    threads: int | None,
-    notify: tuple[str, ...],
-    storage: str | None,
-    as_json: bool,
-) -> None:
-    """Work on a study until it is done and tested; without STUDY on every open study, in turn, until Ctrl-C."""
-    from mlpsearch.models.announcements import announcing_to
-    from mlpsearch.models.threads import use_threads
-    from mlpsearch.search.workers.worker import serve_one, worker_name
-    from mlpsearch.studies.storage.opening import storage_url
-
-    if threads is not None:
-        use_threads(threads)
-    name, asked = worker_name(token=token), threading.Event()
-    if supervised:
-        threading.Thread(target=_set_at_end_of_input, args=(asked,), daemon=True).start()
-
-    def ask(*_: Any) -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
-        tell("ending after the running epoch; once more ends now")
-
-    with on_signals(ask):
-        if study is not None and supervised:  # who supervises it sees to the rest, and to what it says
-            serve_one(find_study(study, storage), asked.is_set, name)
-        else:
-            from mlpsearch.search.notices.notifier import Notifier, channels
-            from mlpsearch.search.notices.watch import Watch
-            from mlpsearch.search.running import serve_everything, serve_to_the_end
-
-            notifier = Notifier(channels(() if supervised else notify), tell)
-            with announcing_to(tell):
-                if study is None:
-                    with Watch(storage_url(storage), notifier, tell, lambda: {name}):
-                        serve_everything(storage_url(storage), asked.is_set, tell, name)
-                else:
-                    record = find_study(study, storage)
-                    with notifier.at_the_end_of(record, person=False):
-                        serve_to_the_end(record, asked.is_set, name)
-    if asked.is_set() and not supervised:
-        if as_json:
-            print_failure("interrupted", "interrupted; what is done is kept", study)
-        sys.exit(INTERRUPTED)
-    if as_json and study is not None:
-        print_study(find_study(study, storage, read_only=True))
-
-
 def _submit(
     study: str,
     trials: int | None,
@@ -342,9 +276,4 @@ def _end_if_left(left: "Leftover | None", record: "StudyRecord", as_json: bool) 
     sys.exit(INTERRUPTED if left.interrupted else 0)
 
 
-def _set_at_end_of_input(event: threading.Event) -> None:
-    sys.stdin.read()
-    event.set()
-
-
-COMMANDS = (run, resume, confirm, submit, enqueue, stop, worker)
+COMMANDS = (run, resume, confirm, submit, enqueue, stop)

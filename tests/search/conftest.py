@@ -1,10 +1,12 @@
 """Everything of the user's is in a temporary folder, and matrix products begin with one thread."""
 
 import io
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -188,6 +190,12 @@ class Answer:
 
 
 Command = Callable[..., Answer]
+
+
+def document(answer: Answer) -> Any:
+    """The one JSON document on stdout of a command that succeeded."""
+    assert answer.code == 0
+    return json.loads(answer.out)
 
 
 @pytest.fixture

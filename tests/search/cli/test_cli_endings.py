@@ -1,6 +1,5 @@
 """What a study ends with, as the commands ask for it and tell of it."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,14 +11,6 @@ from mlpsearch.studies.storage.opening import ENVIRONMENT
 from tests.search.cli_cases import STUDY_FILE
 from tests.search.conftest import Command
 from tests.search.makers import claim, digits_study, same_study
-
-
-@pytest.fixture
-def record(finished: Callable[..., StudyRecord], monkeypatch: pytest.MonkeyPatch) -> StudyRecord:
-    """The study `mine`, complete and not tested, in the storage that the environment names."""
-    record = finished()
-    monkeypatch.setenv(ENVIRONMENT, record.url)
-    return record
 
 
 @pytest.fixture

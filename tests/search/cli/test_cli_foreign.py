@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import optuna
 import pytest
@@ -12,18 +12,9 @@ from optuna.trial import TrialState
 from mlpsearch.search.trials.queue import TrialQueue
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.record import StudyRecord
-from mlpsearch.studies.storage.opening import ENVIRONMENT
 from tests.search.conftest import Command
 from tests.search.foreign import trial_of
 from tests.studies.stores import spec
-
-
-@pytest.fixture
-def record(finished: Callable[..., StudyRecord], monkeypatch: pytest.MonkeyPatch) -> StudyRecord:
-    """The study `mine`, complete and not tested, in the storage that the environment names."""
-    record = finished()
-    monkeypatch.setenv(ENVIRONMENT, record.url)
-    return record
 
 
 @pytest.fixture
