@@ -11,7 +11,8 @@ from sqlalchemy import select, update
 
 from mlpsearch.search.dashboard.publish import publish
 from mlpsearch.search.dashboard.server import artifact_store
-from mlpsearch.search.results.confirming import plan
+from mlpsearch.search.results.confirmation import Confirmation
+from mlpsearch.search.results.confirming import confirmed, plan
 from mlpsearch.search.trials.checkpoints import weights_name
 from mlpsearch.search.trials.queue import ATTEMPT, Claim, TrialQueue
 from mlpsearch.search.workers.worker import Worker
@@ -81,6 +82,23 @@ def confirmation_runs(record: StudyRecord, asked: Confirm) -> None:
     for _ in range(2):
         runs = plan(record, asked)
         Worker(runs, load_study_data(runs), never).run()
+
+
+def run_all(runs: StudyRecord, scores: dict[int, list[float]], **facts: Any) -> None:
+    """Do the missing runs of a confirmation, with these scores of each trial, one a seed, and no nets."""
+    queue, plans = TrialQueue(runs), runs.plan
+    assert plans is not None
+    seeds = list(dict.fromkeys(run.seed for run in plans))
+    while (claimed := queue.claim("w")) is not None:
+        planned = claimed.trial.user_attrs
+        queue.finish(claimed, scores[planned["of_trial"]][seeds.index(planned[PLANNED_SEED])], facts)
+
+
+def run_both(record: StudyRecord, asked: Confirm, scores: dict[int, list[float]], **facts: Any) -> Confirmation:
+    """Confirm a study, with these scores: first those to choose by, then the reported ones."""
+    for _ in range(2):
+        run_all(plan(same_study(record), asked), scores, **facts)
+    return confirmed(record, asked)
 
 
 def add_own(record: StudyRecord, trial: FrozenTrial) -> None:

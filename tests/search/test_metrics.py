@@ -26,7 +26,7 @@ from mlpsearch.search.report.figures import history
 from mlpsearch.search.report.side_by_side import curves, rows
 from mlpsearch.search.report.study_report import report_page
 from mlpsearch.search.results.confirmation import last_confirmation, runs_of
-from mlpsearch.search.results.confirming import confirmed, plan
+from mlpsearch.search.results.confirming import confirmed
 from mlpsearch.search.results.headline import headline
 from mlpsearch.search.results.openings import openings_of
 from mlpsearch.search.results.status import study_status
@@ -40,12 +40,13 @@ from mlpsearch.search.workers.worker import Worker
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.data.holdout import open_test_split
 from mlpsearch.studies.data.training import load_training
-from mlpsearch.studies.record import PLANNED_SEED, StudyRecord, open_study
+from mlpsearch.studies.record import StudyRecord, open_study
+from mlpsearch.studies.spec.space import suggest
 from mlpsearch.studies.spec.study import Confirm
 from mlpsearch.studies.study_data import load_study_data, source_of
 from tests.models.test_scores import ORACLES
 from tests.search.conftest import Command
-from tests.search.makers import NETS, TESTED, claim, confirmation_runs, never
+from tests.search.makers import NETS, TESTED, claim, confirmation_runs, never, run_both
 from tests.search.pages import Page, charts
 from tests.studies.stores import SOURCE, new_storage, spec
 
@@ -240,19 +241,18 @@ def with_losses(folder: Path, *losses: float, **changes: Any) -> StudyRecord:
     """A study by log loss whose trials are done, with these validation losses and no weights."""
     specification = spec(trials=len(losses), metric="log-loss", **changes)
     record = create_or_resume(new_storage(folder), specification, trials=None, source=SOURCE)
-    queue = TrialQueue(record)
     for loss in losses:
-        end(queue, loss)
+        end(record, loss)
     return record
 
 
-def end(queue: TrialQueue, loss: float) -> None:
+def end(record: StudyRecord, loss: float) -> None:
     """Let the next trial end with this loss in each epoch, unless it is pruned."""
+    queue = TrialQueue(record)
     claimed = claim(queue)
-    claimed.trial.suggest_int("hidden_size", 4, 16)
-    claimed.trial.suggest_float("learning_rate", 1e-3, 0.1, log=True)
+    suggest(claimed.trial, record.spec, seed=0)
     facts = {"validation_accuracy": 0.5}
-    for epoch in range(1, queue._record.spec.budget.epochs + 1):
+    for epoch in range(1, record.spec.budget.epochs + 1):
         claimed.trial.report(loss, epoch)
         if claimed.trial.should_prune():
             queue.prune(claimed, loss, facts)
@@ -285,17 +285,8 @@ def is_pruned(trial: FrozenTrial) -> bool:
 
 def test_the_lowest_mean_loss_wins_and_the_bias_is_by_how_much_the_search_was_luckier(tmp_path: Path) -> None:
     record = with_losses(tmp_path, 0.5, 0.2, 0.3, 0.9)
-    losses = {1: [0.40, 0.42, 0.41], 2: [0.30, 0.31, 0.32], 0: [0.45, 0.39, 0.42]}
-    asked = Confirm(top=3, seeds=3, report=2)
-    for _ in range(2):
-        runs = plan(record, asked)
-        queue = TrialQueue(runs)
-        seeds = list(dict.fromkeys(run.seed for run in runs.plan or []))
-        while (run := queue.claim("w")) is not None:
-            facts = run.trial.user_attrs
-            place = seeds.index(facts[PLANNED_SEED]) % 3
-            queue.finish(run, losses[facts["of_trial"]][place], {"validation_accuracy": 0.9})
-    found = confirmed(record, asked)
+    losses = {1: [0.40, 0.42, 0.41], 2: [0.30, 0.31, 0.32, 0.30, 0.31], 0: [0.45, 0.39, 0.42]}
+    found = run_both(record, Confirm(top=3, seeds=3, report=2), losses, validation_accuracy=0.9)
     assert [one.trial for one in found.candidates] == [2, 1, 0]
     assert found.winner == 2
     assert found.selection_bias == pytest.approx(found.result.mean - 0.2)
@@ -373,18 +364,7 @@ def one_kind_from(day: int, folder: Path) -> None:
 def test_a_metric_that_one_class_cannot_have_is_refused_before_the_search(
     tmp_path: Path, mlpsearch: Command
 ) -> None:
-    lines = ["day,value,kind", *(f"{day},{day % 7},{'ab'[day % 2] if day < 40 else 'a'}" for day in range(100))]
-    (tmp_path / "rows.csv").write_text("\n".join(lines))
-    document: dict[str, Any] = {
-        "name": "one",
-        "net": "numpy",
-        "dataset": "table",
-        "data": "rows.csv",
-        "label": "kind",
-    }
-    document |= {"order": "day", "metric": "auc", "budget": {"trials": 1, "epochs": 1}}
-    document |= {"search": {"hidden_size": {"low": 2, "high": 4}}}
-    (tmp_path / "one.toml").write_text(tomli_w.dumps(document))
+    one_kind_from(40, tmp_path)
     answer = mlpsearch("submit", "one.toml")
     assert answer.code == 1
     assert answer.err.splitlines()[-1] == (

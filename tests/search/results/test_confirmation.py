@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 
 from mlpsearch.models.errors import StudyError
 from mlpsearch.models.scores import ACCURACY
-from mlpsearch.search.results.confirmation import Candidate, Confirmation, last_confirmation, to_json
+from mlpsearch.search.results.confirmation import Candidate, last_confirmation, to_json
 from mlpsearch.search.results.confirming import confirmed, plan, rank, reported_over
 from mlpsearch.search.results.headline import headline
 from mlpsearch.search.trials.ledger import Ledger
@@ -25,11 +25,12 @@ from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.deletion import delete_study
 from mlpsearch.studies.garbage import collect_garbage
 from mlpsearch.studies.record import PLANNED_SEED, StudyRecord, confirmation_of, open_study, study_names
+from mlpsearch.studies.spec.space import suggest
 from mlpsearch.studies.spec.study import Confirm
 from mlpsearch.studies.storage.opening import stored_names
 from mlpsearch.studies.study_data import load_study_data
 from tests.search.conftest import Command
-from tests.search.makers import claim, kept_weights, never, same_study
+from tests.search.makers import claim, kept_weights, never, run_all, run_both, same_study
 from tests.studies.stores import SOURCE, folder_of, new_storage, spec
 
 Finished = Callable[..., StudyRecord]
@@ -39,35 +40,17 @@ def searched(folder: Path, *accuracies: float) -> StudyRecord:
     """A study whose trials are done, with these validation accuracies and no weights."""
     specification = spec(trials=len(accuracies))
     record = create_or_resume(new_storage(folder), specification, trials=None, source=SOURCE)
-    queue = TrialQueue(record)
     for accuracy in accuracies:
-        reach(queue, accuracy)
+        reach(record, accuracy)
     return record
 
 
-def reach(queue: TrialQueue, accuracy: float) -> None:
+def reach(record: StudyRecord, accuracy: float) -> None:
     """Let the next trial end with this validation accuracy."""
+    queue = TrialQueue(record)
     claimed = claim(queue)
-    claimed.trial.suggest_int("hidden_size", 4, 16)
-    claimed.trial.suggest_float("learning_rate", 1e-3, 0.1, log=True)
+    suggest(claimed.trial, record.spec, seed=0)
     queue.finish(claimed, accuracy)
-
-
-def run_all(runs: StudyRecord, accuracies: dict[int, list[float]]) -> None:
-    """Do the runs that are not done, with these validation accuracies of each trial, one a seed."""
-    queue, plans = TrialQueue(runs), runs.plan
-    assert plans is not None
-    seeds = list(dict.fromkeys(run.seed for run in plans))
-    while (claimed := queue.claim("w")) is not None:
-        facts = claimed.trial.user_attrs
-        queue.finish(claimed, accuracies[facts["of_trial"]][seeds.index(facts[PLANNED_SEED])])
-
-
-def run_both(record: StudyRecord, asked: Confirm, accuracies: dict[int, list[float]]) -> Confirmation:
-    """Confirm a study, with these validation accuracies: first those to choose by, then the reported ones."""
-    for _ in range(2):
-        run_all(plan(same_study(record), asked), accuracies)
-    return confirmed(record, asked)
 
 
 # ---- the runs that choose ----
@@ -221,7 +204,7 @@ def test_the_runs_are_apart_from_the_search(tmp_path: Path) -> None:
 def test_a_search_must_be_over(tmp_path: Path, trials: tuple[float, ...], message: str) -> None:
     record = create_or_resume(new_storage(tmp_path), spec(trials=2), trials=None, source=SOURCE)
     for accuracy in trials:
-        reach(TrialQueue(record), accuracy)
+        reach(record, accuracy)
     with pytest.raises(StudyError, match=message):
         plan(record, Confirm())
     assert confirmation_of(record) is None
@@ -370,7 +353,7 @@ def test_a_new_study_does_not_take_over_the_runs_of_an_old_one_of_its_name(tmp_p
     run_all(plan(record, Confirm(top=1, report=2)), {0: [0.5, 0.5]})
     record.storage.optuna.delete_study(record.study_id)  # as the dashboard does
     again = create_or_resume(record.url, spec(trials=1), trials=None, source=SOURCE)
-    reach(TrialQueue(again), 0.5)
+    reach(again, 0.5)
     assert confirmation_of(again) is None
     assert TrialQueue(plan(again, Confirm(top=1, report=2))).ledger.ended() == 0
 
