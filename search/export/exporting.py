@@ -12,18 +12,13 @@ from mlpsearch.models.prediction import prediction_arrays
 from mlpsearch.models.scores import ACCURACY
 from mlpsearch.models.statistics import deviation, mean
 from mlpsearch.models.weights import digest
-from mlpsearch.search.export.document import (
-    DOCUMENT,
-    Export,
+from mlpsearch.search.export.document import DOCUMENT, Export, first_mistake, write_export
+from mlpsearch.search.export.exported_data import ExportedData, ExportedImages, ExportedTable
+from mlpsearch.search.export.exported_figures import (
     ExportedAccuracy,
     ExportedConfirmation,
-    ExportedData,
-    ExportedImages,
     ExportedScore,
-    ExportedTable,
     ExportedTest,
-    first_mistake,
-    write_export,
 )
 from mlpsearch.search.export.parameters import WEIGHTS, write_parameters
 from mlpsearch.search.export.versions import versions

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mlpsearch.models.errors import ExportError, about
 from mlpsearch.models.paths import file_written_atomically
-from mlpsearch.search.export.document import ExportedTable
+from mlpsearch.search.export.exported_data import ExportedTable
 from mlpsearch.search.export.prediction import Classifier
 from mlpsearch.search.export.table_rows import check_columns, check_count, stored_rows
 from mlpsearch.studies.data.arrays.batches import SUFFIXES as ARRAY_SUFFIXES

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpsearch.models.errors import DataError
-from mlpsearch.search.export.document import ExportedTable
+from mlpsearch.search.export.exported_data import ExportedTable
 from mlpsearch.studies.data.arrays.files import array_frame
 from mlpsearch.studies.data.table_columns import TableColumn, is_unreadable, texts
 

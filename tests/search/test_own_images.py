@@ -10,7 +10,8 @@ import pytest
 
 from mlpsearch.models.errors import DataError
 from mlpsearch.search.dashboard.note import note
-from mlpsearch.search.export.document import ExportedImages, read_export
+from mlpsearch.search.export.document import read_export
+from mlpsearch.search.export.exported_data import ExportedImages
 from mlpsearch.search.export.prediction import load_classifier
 from mlpsearch.search.report.comparison import compare
 from mlpsearch.search.report.study_report import report_page

@@ -14,14 +14,9 @@ from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.inputs.data import Split
 from mlpsearch.models.prediction import Layout, prediction_shapes, statistics
 from mlpsearch.models.weights import digest
-from mlpsearch.search.export.document import (
-    DOCUMENT,
-    Export,
-    ExportedAccuracy,
-    ExportedData,
-    ExportedTable,
-    write_export,
-)
+from mlpsearch.search.export.document import DOCUMENT, Export, write_export
+from mlpsearch.search.export.exported_data import ExportedData, ExportedTable
+from mlpsearch.search.export.exported_figures import ExportedAccuracy
 from mlpsearch.search.export.parameters import WEIGHTS, write_parameters
 from mlpsearch.search.export.versions import versions
 from mlpsearch.studies.data.table_columns import TableSchema

@@ -11,7 +11,8 @@ import pytest
 from mlpsearch.models.errors import ExportError
 from mlpsearch.models.prediction import prediction_arrays
 from mlpsearch.models.weights import digest, load_arrays
-from mlpsearch.search.export.document import DOCUMENT, ExportedConfirmation, read_export
+from mlpsearch.search.export.document import DOCUMENT, read_export
+from mlpsearch.search.export.exported_figures import ExportedConfirmation
 from mlpsearch.search.export.exporting import ONNX, export_winner, write_folder
 from mlpsearch.search.export.parameters import WEIGHTS, read_parameters, write_parameters
 from mlpsearch.search.export.retraining import Retraining
