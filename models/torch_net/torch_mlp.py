@@ -20,9 +20,11 @@ from mlpsearch.models.inputs.preprocessing import Preprocessing
 from mlpsearch.models.net import EpochBatches, step_by_step
 from mlpsearch.models.threads import threads
 from mlpsearch.models.torch_net.device_batches import DeviceBatches
+from mlpsearch.models.torch_net.optimizers import gradient, make_optimizer
 from mlpsearch.models.torch_net.torch_module import MLP
 
 _DTYPES = {np.float32: torch.float32, np.float64: torch.float64}
+_MOMENT = "optimizer."  # what names of its moments begin with in a state
 
 
 class TorchNet:
@@ -50,7 +52,7 @@ class TorchNet:
         ).to(self._device)
         _copy_into(self.module.trained(), initial_parameters(inputs, classes, config, dtype).named())
         self._predicting = deepcopy(self.module) if config.averaging else self.module
-        self._optimizer = _optimizer(self.module, config)
+        self._optimizer = make_optimizer(self.module, config)
         self._masks = DropoutMasks(config, sizes, dtype)
         self._steps = 0
         self._class_weights: Tensor | None = None
@@ -58,12 +60,11 @@ class TorchNet:
     @property
     def learning_rate(self) -> float:
         """Of the next step."""
-        return float(self._optimizer.param_groups[0]["lr"])
+        return self._optimizer.learning_rate
 
     @learning_rate.setter
     def learning_rate(self, value: float) -> None:
-        for group in self._optimizer.param_groups:
-            group["lr"] = value
+        self._optimizer.learning_rate = value
 
     @property
     def class_weights(self) -> Floats | None:
@@ -110,9 +111,9 @@ class TorchNet:
         for layer in linears:
             loss = loss + self._config.regularization * layer.weight.square().sum()
         loss.backward()  # type: ignore[no-untyped-call]
-        gradients = {f"weight.{i}": _gradient(layer.weight).t() for i, layer in enumerate(linears)}
-        gradients |= {f"bias.{i}": _gradient(layer.bias) for i, layer in enumerate(linears)}
-        gradients |= {f"gamma.{i}": _gradient(gamma) for i, gamma in enumerate(self.module.gammas)}
+        gradients = {f"weight.{i}": gradient(layer.weight).t() for i, layer in enumerate(linears)}
+        gradients |= {f"bias.{i}": gradient(layer.bias) for i, layer in enumerate(linears)}
+        gradients |= {f"gamma.{i}": gradient(gamma) for i, gamma in enumerate(self.module.gammas)}
         return loss.item(), _arrays(gradients)
 
     def batches(self, training: Split, config: TrainConfig, preprocessing: Preprocessing) -> EpochBatches:
@@ -156,7 +157,7 @@ class TorchNet:
         with torch.no_grad():
             if self._config.optimizer == "adamw":
                 for layer in self.module.linears:
-                    _gradient(layer.weight).add_(layer.weight, alpha=2 * strength)
+                    gradient(layer.weight).add_(layer.weight, alpha=2 * strength)
             flat = [layer.weight.view(-1) for layer in self.module.linears]
             return strength * torch.stack([torch.dot(weight, weight) for weight in flat]).sum()
 
@@ -191,51 +192,23 @@ class TorchNet:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return copies of all that the next step and the next prediction depend on, by name."""
-        kept: dict[str, NDArray[Any]] = _arrays(self._tensors()) | {"steps": np.array(self._steps)}
-        for i, entries in self._optimizer.state_dict()["state"].items():
-            for key, value in entries.items():
-                if value is not None:  # SGD without momentum keeps an empty slot
-                    kept[f"optimizer.{key}.{i}"] = value.cpu().numpy().copy()
-        return kept
+        moments = {f"{_MOMENT}{name}": moment for name, moment in self._optimizer.state().items()}
+        return _arrays(self._tensors() | moments) | {"steps": np.array(self._steps)}
 
     def load_state(self, state: dict[str, NDArray[Any]]) -> None:
         """Take over what `state` returned, of a net of the same configuration."""
         _copy_into(self._tensors(), state)
         self._steps = int(state["steps"])
-        entries: dict[int, dict[str, Tensor]] = {}
-        for name, value in state.items():
-            if name.startswith("optimizer."):
-                _, key, i = name.split(".")
-                entries.setdefault(int(i), {})[key] = torch.from_numpy(np.array(value))
-        whole = self._optimizer.state_dict()
-        self._optimizer.load_state_dict({"state": entries, "param_groups": whole["param_groups"]})
+        moments = {name: torch.from_numpy(np.array(value)) for name, value in state.items()}
+        self._optimizer.load_state(
+            {name.removeprefix(_MOMENT): moment for name, moment in moments.items() if name.startswith(_MOMENT)}
+        )
 
     def _tensors(self) -> dict[str, Tensor]:
         tensors = self.module.trained() | self._predicting.statistics()
         if self._config.averaging:
             tensors |= {f"average.{name}": tensor for name, tensor in self._predicting.trained().items()}
         return tensors
-
-
-def _optimizer(module: MLP, config: TrainConfig) -> torch.optim.Optimizer:
-    """Weights decay by 2λ (the gradient of λ‖W‖²), AdamW's by its own strength; biases and gammas do not."""
-    weights = [layer.weight for layer in module.linears]
-    others = [*(layer.bias for layer in module.linears), *module.gammas]
-    decay = config.weight_decay if config.optimizer == "adamw" else 2 * config.regularization
-    groups = [{"params": weights, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
-    if config.optimizer == "sgd":
-        nesterov = config.nesterov and config.momentum > 0  # torch refuses it without
-        return torch.optim.SGD(
-            groups, lr=config.learning_rate, momentum=config.momentum, nesterov=nesterov, fused=True
-        )
-    if config.optimizer == "adam":
-        return torch.optim.Adam(groups, lr=config.learning_rate, fused=True)
-    return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
-
-
-def _gradient(parameter: Tensor) -> Tensor:
-    assert parameter.grad is not None  # noqa: S101 - backward() has just filled it
-    return parameter.grad
 
 
 def _arrays(tensors: dict[str, Tensor]) -> dict[str, Floats]:

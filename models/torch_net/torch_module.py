@@ -21,6 +21,11 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+class _Linear(nn.Linear):
+    def reset_parameters(self) -> None:
+        """Leave them as they are: others are copied into them. With skip_init torch loads half of its compiler."""
+
+
 class MLP(nn.Module):
     """Linear layers with activations between them, and batch normalisation before these if it is asked for.
 
@@ -41,10 +46,7 @@ class MLP(nn.Module):
         self._activation = _ACTIVATIONS[activation]
         self._product = _RoundedProduct.apply if rounded else nn.functional.linear
         hidden = sizes[1:-1] if normalized else []
-        self.layers = nn.ModuleList(
-            nn.utils.skip_init(nn.Linear, *fans, dtype=dtype)  # type: ignore[no-untyped-call]
-            for fans in pairwise(sizes)
-        )
+        self.layers = nn.ModuleList(_Linear(*fans, dtype=dtype) for fans in pairwise(sizes))
         self.linears: list[nn.Linear] = list(self.layers)  # type: ignore[arg-type]
         self.gammas = nn.ParameterList(torch.ones(size, dtype=dtype) for size in hidden)
         self.means = nn.ParameterList(torch.zeros(size, dtype=dtype) for size in hidden).requires_grad_(False)
