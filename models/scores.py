@@ -49,7 +49,7 @@ class Metric:
         """Return what gives the score for any number of each row, of the same net on the same rows."""
         if not self.is_defined(labels):
             return lambda counts: np.full(len(counts), np.nan)
-        return self.scorer(_finite(logits), labels)
+        return self.scorer(finite(logits), labels)
 
     def is_defined(self, labels: Labels) -> bool:
         """Whether rows of these classes have such a score."""
@@ -72,8 +72,8 @@ class Metric:
         return min(scores, key=self.rank)
 
 
-def _finite(logits: Floats) -> Array:
-    """The logits in float64. A net whose answer for a row is no number says nothing of it: all classes alike."""
+def finite(logits: Floats) -> Array:
+    """Return logits in float64. Where a net's answer for a row is no number, all classes are alike there."""
     numbers = np.asarray(logits, np.float64)
     known = np.isfinite(numbers).all(axis=1, keepdims=True)
     return numbers if known.all() else np.where(known, numbers, 0.0)
@@ -87,12 +87,12 @@ def log_probabilities(logits: Array) -> Array:
 
 def losses(logits: Floats, labels: Labels) -> Array:
     """Return -log p[i, yᵢ] of each row, (N,)."""
-    return np.asarray(0.0 - log_probabilities(_finite(logits))[np.arange(len(labels)), labels])
+    return np.asarray(0.0 - log_probabilities(finite(logits))[np.arange(len(labels)), labels])
 
 
 def second_choice_losses(logits: Floats) -> Array:
     """Return what the loss of each row would be, (N,), were its class the one that the net puts second."""
-    return np.asarray(0.0 - np.partition(log_probabilities(_finite(logits)), -2, axis=1)[:, -2])
+    return np.asarray(0.0 - np.partition(log_probabilities(finite(logits)), -2, axis=1)[:, -2])
 
 
 def _accuracy(logits: Array, labels: Labels) -> Scorer:

@@ -12,6 +12,7 @@ from mlpsearch.search.documents.base import VERSION
 from mlpsearch.search.documents.study import study_document
 from mlpsearch.search.results.status import StudyStatus, study_status
 from mlpsearch.search.results.wording import (
+    averaged_score,
     bias,
     interval,
     known_images,
@@ -138,7 +139,11 @@ def says(record: StudyRecord, status: StudyStatus) -> str:
         parts.append("not tested")
     else:
         ends = interval(first.test["score_interval"], metric)
-        parts.append(f"test {metric.title} {tested_score(first.test)} (95% interval {ends})")
+        average = first.test["average"]
+        whose = " of one net" if average else ""
+        parts.append(f"test {metric.title}{whose} {tested_score(first.test)} (95% interval {ends})")
+        if average:
+            parts.append(f"of the nets' average {averaged_score(average, metric)}")
     return "; ".join(parts)
 
 

@@ -15,6 +15,7 @@ from mlpsearch.search.results.status import BestTrial, RunningTrial, StudyStatus
 from mlpsearch.search.results.wording import (
     NETS,
     bias,
+    calibration,
     duration,
     ending,
     interval,
@@ -23,6 +24,7 @@ from mlpsearch.search.results.wording import (
     mean_and_deviation,
     named,
     origin,
+    percent,
     score,
     short,
     tested_score,
@@ -96,6 +98,7 @@ def _winner(status: StudyStatus, columns: int | None) -> list[str]:
         *labelled("winner", f"trial {winner.trial}, {confirmed}", columns),
         *labelled("validation", validation, columns),
         *labelled("test", _test_cell(winner), columns),
+        *(labelled("", average_text(winner.test), columns) if winner.test and winner.test["average"] else []),
         *(listed("with", values, columns) if winner.params else []),
     ]
 
@@ -109,17 +112,30 @@ def _test_cell(winner: Headline) -> str:
 def test_text(test: dict[str, Any] | None) -> str:
     """Return the test accuracy, over several nets with its deviation, and its 95% interval; a dash for None.
 
-    Of a study with another metric that comes first, in the same way. test: as openings.openings_of has it.
+    Of a study with another metric that comes first, in the same way. Where the nets' average is known as well, the
+    text says that this is one net's. test: as openings.openings_of has it.
     """
     if test is None:
         return "–"
-    low, high = test["interval"]
     accuracy = mean_and_deviation(test["accuracy"], test.get("deviation"))
+    text = _with_ends(METRICS[test["metric"]], tested_score(test), accuracy, test)
+    return f"one net {text}" if test["average"] else text
+
+
+def average_text(test: dict[str, Any]) -> str:
+    """Return what test_text does of the nets' average, which must be known."""
+    average, metric = test["average"], METRICS[test["metric"]]
+    text = _with_ends(metric, score(average["score"], metric), percent(average["accuracy"]), average)
+    return f"the nets' average {text}"
+
+
+def _with_ends(metric: Metric, value: str, accuracy: str, of: dict[str, Any]) -> str:
+    """A score and an accuracy with their intervals. of: TestReport or NetsAverage as JSON."""
+    low, high = of["interval"]
     accuracy += f" (95% interval {100 * low:.1f}–{100 * high:.1f})"
-    metric = METRICS[test["metric"]]
     if metric is ACCURACY:
         return accuracy
-    return f"{metric.title} {tested_score(test)} ({interval(test['score_interval'], metric)}), accuracy {accuracy}"
+    return f"{metric.title} {value} ({interval(of['score_interval'], metric)}), accuracy {accuracy}"
 
 
 def study_lines(status: StudyStatus, columns: int | None) -> list[str]:
@@ -228,9 +244,12 @@ def _test_lines(tests: list[dict[str, Any]], dataset: str) -> Iterator[str]:
             before, now = tests[number - 1].get("search_trials", 0), test.get("search_trials", 0)
             grown = f", after the search grew from {before} to {now} trials" if 0 < before < now else ""
             again = f"; opening {test['opening']}{grown}"
+        average = f", {average_text(test)}" if test["average"] else ""
         yield (
             f"test split opened {test['when']} by `{test['command']}`: "
-            f"trial {test['trial']}{seeds}, {test_text(test)}{again}"
+            f"trial {test['trial']}{seeds}, {test_text(test)}{average}{again}"
         )
+    if tests and tests[-1]["average"]:
+        yield f"the nets' average: {calibration(tests[-1]['average'], dataset)}"
     if tests and (known := known_images(tests[-1], dataset)):
         yield f"beware: {known}"

@@ -20,6 +20,7 @@ from mlpsearch.search.results.wording import (
     interval,
     known_images,
     mean_and_deviation,
+    score,
     tested_score,
 )
 from mlpsearch.search.trials.ledger import Ledger
@@ -160,11 +161,18 @@ def _figures(record: StudyRecord, status: StudyStatus) -> list[Figure]:
 
 def _test_figures(test: dict[str, Any], metric: Metric) -> list[Figure]:
     over = f", mean ± sd over {len(test['seeds'])} seeds" if test.get("seeds") else ""
-    what = f"test {metric.title}{over}, 95% interval {interval(test['score_interval'], metric)}"
+    average = test["average"]
+    whose = " of one net" if average else ""
+    what = f"test {metric.title}{whose}{over}, 95% interval {interval(test['score_interval'], metric)}"
     found = [Figure(tested_score(test), what, main=True)]
+    if average:
+        what = (
+            f"test {metric.title} of the nets' average, 95% interval {interval(average['score_interval'], metric)}"
+        )
+        found.append(Figure(score(average["score"], metric), what))
     if metric is not ACCURACY:
         accuracy = mean_and_deviation(test["accuracy"], test.get("deviation"))
-        found.append(Figure(accuracy, f"test accuracy, 95% interval {interval(test['interval'])}"))
+        found.append(Figure(accuracy, f"test accuracy{whose}, 95% interval {interval(test['interval'])}"))
     return found
 
 

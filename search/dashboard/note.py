@@ -76,6 +76,7 @@ def _result(winner: Headline, confirmation: Confirmation | None, record: StudyRe
                 interval(winner.test["score_interval"], metric),
                 interval(winner.test["interval"]),
             ),
+            *(_averaged(winner.test["average"], metric) if winner.test["average"] else []),
         ]
     known = known_images(winner.test or {}, dataset)
     return [
@@ -88,6 +89,14 @@ def _result(winner: Headline, confirmation: Confirmation | None, record: StudyRe
         _table(
             ("hyperparameter", "value"), ((_code(name), _code(short(it))) for name, it in winner.params.items())
         ),
+    ]
+
+
+def _averaged(average: dict[str, Any], metric: Metric) -> list[tuple[str, str, str]]:
+    ends = interval(average["score_interval"], metric), interval(average["interval"])
+    return [
+        ("the average of these nets", score(average["score"], metric), percent(average["accuracy"])),
+        ("its 95% interval", *ends),
     ]
 
 

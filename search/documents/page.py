@@ -65,6 +65,7 @@ _SECTIONS: dict[str, type[Part]] = {
     "A running trial": study_documents.RunningTrial,
     "A refused trial": study_documents.RefusedTrial,
     "An opening": study_documents.Opening,
+    "The nets' average": study_documents.NetsAverage,
     "Runs of a confirmation": study_documents.Runs,
     "A confirmation": study_documents.Confirmation,
     "A candidate": study_documents.Candidate,

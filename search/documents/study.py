@@ -65,6 +65,29 @@ class RefusedTrial(Part):
     reason: str = Field(description="why, in a sentence")
 
 
+class NetsAverage(Part):
+    """What the average of several tested nets, the mean of their probabilities, reached."""
+
+    accuracy: float = Field(description="its test accuracy")
+    interval: list[float] = Field(description="the 95% interval of that, of this very average")
+    score: float | None = Field(
+        description="by the study's metric; `null` here and below where it is not defined on the test images"
+    )
+    score_interval: list[float] | None = Field(description="the 95% interval of that")
+    log_loss: float = Field(description="its log loss on the test images, in nats")
+    nets_log_loss: float = Field(description="the mean of what the nets have, each by itself")
+    calibration_error: float = Field(
+        description="the expected calibration error, 0 to 1, in 15 bins of the same width: how far confidence and "
+        "accuracy are apart"
+    )
+    temperature: float | None = Field(
+        description="by which its log-probabilities are divided, [fitted on validation images](confirmation.md#"
+        "the-nets-average); `null` where none was: with folds, and where no temperature is the best"
+    )
+    tempered_log_loss: float | None = Field(description="with that temperature; `null` here and below without one")
+    tempered_calibration_error: float | None = Field(description="with that temperature")
+
+
 class Opening(Part):
     """What one opening of the test split said of one trial."""
 
@@ -98,6 +121,10 @@ class Opening(Part):
     scores: list[float] = Field(description="what `accuracies` are")
     score_deviation: float | None = Field(description="what `deviation` is")
     score_interval: list[float] | None = Field(description="what `interval` is")
+    average: NetsAverage | None = Field(
+        description="[what the nets' average reached](#the-nets-average); `null` for one net, and where an "
+        "earlier version opened the test split"
+    )
 
 
 class Winner(Part):

@@ -10,7 +10,15 @@ from mlpsearch.search.documents.study import part_of
 from mlpsearch.search.notices.event import Event, Kind
 from mlpsearch.search.results.headline import Headline
 from mlpsearch.search.results.status import StudyStatus, study_status
-from mlpsearch.search.results.wording import bias, interval, mean_and_deviation, named, short, tested_score
+from mlpsearch.search.results.wording import (
+    averaged_score,
+    bias,
+    interval,
+    mean_and_deviation,
+    named,
+    short,
+    tested_score,
+)
 from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.studies.record import StudyRecord
 
@@ -86,6 +94,9 @@ def _winner_lines(winner: Headline, metric: Metric) -> Iterator[str]:
     if (test := winner.test) is not None:
         more = f", accuracy {mean_and_deviation(test['accuracy'], test.get('deviation'))}"
         ends = interval(test["score_interval"], metric)
-        yield f"test: {tested_score(test)} (95% interval {ends}){'' if metric is ACCURACY else more}"
+        whose = "one net " if test["average"] else ""
+        yield f"test: {whose}{tested_score(test)} (95% interval {ends}){'' if metric is ACCURACY else more}"
+        if test["average"]:
+            yield f"test: the nets' average {averaged_score(test['average'], metric)}"
     if winner.params:
         yield "with: " + ", ".join(f"{name} {short(value)}" for name, value in winner.params.items())

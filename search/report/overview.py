@@ -15,7 +15,7 @@ _FINER = 2  # it is drawn larger and made smaller: lines without steps
 _PAGE, _TEXT, _SOFT, _GRID = "#ffffff", "#23292e", "#5d676f", "#d9dee2"  # colours as the report's
 _BEST, _GOOD, _OTHER, _PRUNED, _CONFIRMED = "#c9541f", "#2a78b8", "#9db8cd", "#9aa3ab", "#2b8a56"
 _NAMED = 9  # trials beside the best that have a stronger line
-_MOST_LINES = 4
+_MOST_LINES = 5
 _EDGE, _HEAD, _LINE_HEIGHT = 24, 20, 26
 _PANEL_TOP, _PANEL_BOTTOM = 250, 640
 _PANELS = ((80, 590), (680, 1170))  # left and right
@@ -28,7 +28,7 @@ def overview(
 ) -> bytes:
     """Return the picture, of 1200×700 pixels.
 
-    title, lines: what stands above the charts, four lines at most.  trials: the study's own.
+    title, lines: what stands above the charts, five lines at most.  trials: the study's own.
     metric: by which they are ranked.  mean: of the confirmed winner's validation scores.
     """
     sheet, finished = _Sheet(), ranked(trials, metric)[:MOST_DRAWN]

@@ -16,6 +16,7 @@ from mlpsearch.models.errors import ReportError
 from mlpsearch.models.paths import write_atomically
 from mlpsearch.search.results.wording import (
     bias,
+    calibration,
     difference,
     duration,
     interval,
@@ -34,7 +35,19 @@ from mlpsearch.search.results.wording import (
 _SUFFIXES = (".html", ".htm")
 _TEMPLATES = Path(__file__).parent / "templates"
 _WORDING = (
-    *(bias, difference, duration, interval, items, known_images, lead, mean_and_deviation, moment, percent),
+    *(
+        bias,
+        calibration,
+        difference,
+        duration,
+        interval,
+        items,
+        known_images,
+        lead,
+        mean_and_deviation,
+        moment,
+        percent,
+    ),
     *(points, score, short, tested_score),
 )
 

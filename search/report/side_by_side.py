@@ -7,6 +7,7 @@ from typing import Any
 from mlpsearch.models.scores import ACCURACY, METRICS
 from mlpsearch.search.report.summary import StudySummary
 from mlpsearch.search.results.wording import (
+    averaged_score,
     duration,
     interval,
     items,
@@ -71,6 +72,7 @@ def rows(studies: Sequence[StudySummary]) -> list[Row]:
         *(by_metric if others else []),
         ("test accuracy ± sd" if others else "test ± sd", _test, accurate),
         (ends, lambda study: interval(study.test["interval"]) if study.test else "–", None),
+        *([("test of the nets' average", _average, None)] if any(map(_average_of, studies)) else []),
         ("winner", lambda study: "–" if study.winner is None else f"trial {study.winner}", None),
         *((name, lambda study, name=name: _known(short, study.params.get(name)), None) for name in params),
         ("parameters", lambda study: _known("{:,}".format, study.parameters), lambda study: study.parameters),
@@ -153,6 +155,16 @@ def _bias(study: StudySummary) -> str:
 
 def _score(study: StudySummary) -> str:
     return "–" if study.test is None else tested_score(study.test)
+
+
+def _average_of(study: StudySummary) -> dict[str, Any] | None:
+    """What the average of the tested nets reached (NetsAverage as JSON); None where nobody averaged them."""
+    return None if study.test is None else study.test["average"]
+
+
+def _average(study: StudySummary) -> str:
+    average, metric = _average_of(study), METRICS[study.metric]
+    return "–" if average is None else averaged_score(average, metric)
 
 
 def _ends_of_score(study: StudySummary) -> str:

@@ -18,13 +18,14 @@ from mlpsearch.models.metrics import confusion_matrix, split_logits
 from mlpsearch.models.score_interval import score_interval
 from mlpsearch.models.scores import ACCURACY, Metric
 from mlpsearch.models.statistics import accuracy_interval, deviation, mean
+from mlpsearch.search.results.average import nets_average, validation_temperature
 from mlpsearch.search.results.confirmation import Confirmation, last_confirmation, refuse_runs, to_json
 from mlpsearch.search.results.hits import keep_hits
 from mlpsearch.search.results.openings import TestReport, report_of
 from mlpsearch.search.results.winner import Winner, best_of_search, reported_nets, with_net
 from mlpsearch.search.results.wording import items
 from mlpsearch.search.trials.ledger import Ledger
-from mlpsearch.studies.data.holdout import open_test_split
+from mlpsearch.studies.data.holdout import TestData, open_test_split
 from mlpsearch.studies.data.training import own_copy
 from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.storage.opening import exclusive
@@ -70,6 +71,7 @@ def _confirmed(record: StudyRecord, confirmation: Confirmation, command: str) ->
 def _open(winners: list[Winner], record: StudyRecord, command: str) -> TestReport:
     """Open the test split for the nets of one configuration, and put what it said on record."""
     announce(f"testing trial {winners[0].trial} on the test split")
+    temperature = validation_temperature(winners) if len(winners) > 1 else None  # before any test image is seen
     dataset, recorded = record.spec.dataset, record.attributes()["source"]["data"]
     held_out = open_test_split(dataset, data := own_copy(dataset, recorded), record.spec.data_options)
     if held_out.classes != winners[0].data.classes or held_out.shape != winners[0].data.shape:
@@ -81,11 +83,22 @@ def _open(winners: list[Winner], record: StudyRecord, command: str) -> TestRepor
     _refuse_other_images(record, held_out.fingerprint, str(data or dataset))
     labels = held_out.test.labels[held_out.test.rows]
     logits = np.stack([split_logits(one.net, held_out.test, one.preprocessing) for one in winners])
-    predictions = logits.argmax(axis=2)
+    report = _with_score(
+        _report(winners, record, held_out, logits, command), record.metric, winners, logits, labels
+    )
+    if len(winners) > 1:
+        report = replace(report, average=nets_average(logits, labels, record.metric, temperature))
+    return _on_record(record, report)
+
+
+def _report(
+    winners: list[Winner], record: StudyRecord, held_out: TestData, logits: NDArray[Any], command: str
+) -> TestReport:
+    """What the nets got right. logits: (nets, images, classes)."""
+    labels, predictions = held_out.test.labels[held_out.test.rows], logits.argmax(axis=2)
     correct = predictions == labels
     accuracies = [float(share) for share in correct.mean(axis=1)]
-    several = len(winners) > 1
-    report = TestReport(
+    return TestReport(
         trial=winners[0].trial,
         validation_accuracy=mean([one.validation_accuracy for one in winners]),
         accuracy=mean(accuracies),
@@ -99,14 +112,13 @@ def _open(winners: list[Winner], record: StudyRecord, command: str) -> TestRepor
         when=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command,
         opening=len(record.attributes()["tests"]) + 1,
-        seeds=[one.config.seed for one in winners] if several else [],
+        seeds=[one.config.seed for one in winners] if len(winners) > 1 else [],
         accuracies=accuracies,
         deviation=deviation(accuracies),
         search_trials=Ledger(record).ended(),
         hits=keep_hits(record, correct),
         also_in_training=held_out.also_in_training,
     )
-    return _on_record(record, _with_score(report, record.metric, winners, logits, labels))
 
 
 def _with_score(

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
-from mlpsearch.models.scores import ACCURACY, METRICS, Metric
+from mlpsearch.models.ensemble import CALIBRATION_BINS
+from mlpsearch.models.scores import ACCURACY, LOG_LOSS, METRICS, Metric
 from mlpsearch.studies.spec.table_options import BUNDLED_TABLES
 
 NETS = {"numpy": "NumPy net", "torch": "PyTorch MLP"}
@@ -13,6 +14,7 @@ MOST_CLASSES = 30  # more make a confusion matrix that nobody can read
 _OWN_DATA = ("table", "arrays", "images")
 _SIGNIFICANT = 0.05
 _MOMENT = 9.95  # seconds
+_BINS = f"{CALIBRATION_BINS} bins"
 _LARGE = 1000  # of losses, from where on decimals say nothing
 
 
@@ -146,6 +148,26 @@ def interval(ends: list[float] | None, metric: Metric = ACCURACY) -> str:
 def tested_score(test: Mapping[str, Any]) -> str:
     """Return the mean test score of an opening, and the deviation over several nets. test: TestReport as JSON."""
     return mean_and_deviation(test["score"], test["score_deviation"], METRICS[test["metric"]])
+
+
+def averaged_score(average: Mapping[str, Any], metric: Metric) -> str:
+    """Return the test score of the nets' average with its 95% interval. average: NetsAverage as JSON."""
+    ends = interval(average["score_interval"], metric)
+    return f"{score(average['score'], metric)} (95% interval {ends})"
+
+
+def calibration(average: Mapping[str, Any], dataset: str) -> str:
+    """Return how far the probabilities of the nets' average can be trusted, as a part of a sentence."""
+    loss, error, temperature = average["log_loss"], average["calibration_error"], average["temperature"]
+    single = score(average["nets_log_loss"], LOG_LOSS)
+    text = f"log loss {score(loss, LOG_LOSS)}, of one net {single}; calibration error {percent(error)} ({_BINS})"
+    if temperature is None:
+        return text
+    loss, error = average["tempered_log_loss"], average["tempered_calibration_error"]
+    return (
+        f"{text}; at the temperature {temperature:.3g}, fitted on validation {items(dataset)}, "
+        f"log loss {score(loss, LOG_LOSS)}, calibration error {percent(error)}"
+    )
 
 
 def moment(iso: str) -> str:

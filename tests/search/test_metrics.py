@@ -16,7 +16,7 @@ from rich.console import Console
 
 from mlpsearch.models.errors import StudyError
 from mlpsearch.models.metrics import accuracy, split_logits
-from mlpsearch.models.scores import METRICS
+from mlpsearch.models.scores import METRICS, log_probabilities
 from mlpsearch.search.cli.progress import SearchProgress
 from mlpsearch.search.dashboard.note import note
 from mlpsearch.search.export.document import read_export
@@ -124,13 +124,14 @@ def test_a_confirmation_and_a_test_say_what_the_nets_reach(made: Made, net: str,
     runs = runs_of(record, found)
     nets = [with_net(record, run, data, found) for run in runs]
     validation, test = data.validation, open_test_split("digits", None).test
-    of_validation, of_test, accuracies = [], [], []
+    of_validation, of_test, accuracies, shares = [], [], [], []
     for one in nets:
         logits = split_logits(one.net, validation, one.preprocessing).astype(np.float64)
         of_validation.append(ORACLES[metric](logits, validation.labels[validation.rows]))
         accuracies.append(accuracy(logits.argmax(axis=1), validation))
         logits = split_logits(one.net, test, one.preprocessing).astype(np.float64)
         of_test.append(ORACLES[metric](logits, test.labels[test.rows]))
+        shares.append(np.exp(log_probabilities(logits)))
     assert found.result.scores == pytest.approx(of_validation)
     assert found.result.accuracies == pytest.approx(accuracies)
     assert found.result.mean == pytest.approx(np.mean(of_validation))
@@ -141,6 +142,10 @@ def test_a_confirmation_and_a_test_say_what_the_nets_reach(made: Made, net: str,
     assert opening["interval"][0] < opening["accuracy"] < opening["interval"][1]
     assert opening["validation_score"] == pytest.approx(np.mean(of_validation))
     assert opening["score"] != opening["accuracy"]
+    average, together = opening["average"], np.log(np.mean(shares, axis=0))
+    assert average["score"] == pytest.approx(ORACLES[metric](together, test.labels[test.rows]))
+    assert average["score_interval"][0] < average["score"] < average["score_interval"][1]
+    assert average["accuracy"] == accuracy(together.argmax(axis=1), test)
     first = headline(record, Ledger(record))
     assert first is not None
     assert (first.validation, first.test) == (found.result.mean, opening)
@@ -194,7 +199,7 @@ def test_everything_shown_names_the_metric_and_the_accuracy_beside_it(
     assert f"**{of_test} ± " in text
     assert of_accuracy in text
     page = Page(report_page(record)).plain
-    assert f"test {ranked.title}, mean ± sd over 3 seeds" in page
+    assert f"test {ranked.title} of one net, mean ± sd over 3 seeds" in page
     assert f"{of_accuracy} ± " in page
     assert f"Time against {ranked.title}" in page
     document = json.loads(mlpsearch("status", record.name, "--storage", record.url, "--json").out)

@@ -77,8 +77,8 @@ def test_a_block_has_all_that_is_essential_within_the_columns(status: StudyStatu
     assert winner is not None
     assert winner.test is not None
     assert f"winner trial {winner.trial}, confirmed over 2 seeds" in text
-    assert f"test {winner.test['accuracy']:.2%} ± " in text
-    assert "(95% interval " in text
+    assert f"test one net {winner.test['accuracy']:.2%} ± " in text
+    assert f"the nets' average {winner.test['average']['accuracy']:.2%} (95% interval " in text
 
 
 @pytest.mark.parametrize("columns", [60, 80])

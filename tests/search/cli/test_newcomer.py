@@ -94,7 +94,7 @@ def test_from_an_empty_folder_to_a_net(terminal: Terminal, tmp_path: Path) -> No
     assert re.search(r"/3 trials$", shown, re.MULTILINE)
     assert re.search(r"^confirming shop$", shown, re.MULTILINE)
     assert re.search(r"^  winner     trial \d, confirmed over 2 seeds$", end, re.MULTILINE)
-    assert re.search(r"^  test       \d+\.\d\d% ± .* \(95% interval ", end, re.MULTILINE)
+    assert re.search(r"^  test       one net \d+\.\d\d% ± .* \(95% interval ", end, re.MULTILINE)
     assert re.search(r"^  with       \w", end, re.MULTILINE)
     assert "shop: complete (NumPy net, table)\n" in end
 

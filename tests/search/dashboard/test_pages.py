@@ -178,7 +178,10 @@ def test_the_headline_is_the_confirmed_winner_with_its_test(trained: StudyRecord
     for path in ("/", "/studies/mine"):
         said = words(get(trained, path))
         assert f"Winner: trial {first.trial}, confirmed" in said
-        assert f"{wording.tested_score(first.test)} test accuracy, mean ± sd over 2 seeds, 95% interval" in said
+        one = f"{wording.tested_score(first.test)} test accuracy of one net, mean ± sd over 2 seeds, 95% interval"
+        assert one in said
+        average = first.test["average"]["accuracy"]
+        assert f"{average:.2%} test accuracy of the nets' average, 95% interval" in said
         assert wording.mean_and_deviation(first.validation, first.deviation) in said
         assert "selection bias: the search's best validation accuracy" in said
         assert "complete" in said

@@ -1,6 +1,5 @@
 """The winner of a confirmation: its nets, and the one opening of the test split for them."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -26,16 +25,7 @@ from mlpsearch.studies.record import StudyRecord, confirmation_of
 from mlpsearch.studies.spec.study import Confirm
 from mlpsearch.studies.study_data import load_study_data
 from tests.search.makers import confirmation_runs, never, same_study
-
-ASKED = Confirm(top=2, seeds=2, report=3)
-
-
-@pytest.fixture
-def confirmable(finished: Callable[[], StudyRecord]) -> tuple[StudyRecord, Confirmation]:
-    """A study of the digits with all runs of its confirmation done."""
-    record = finished()
-    confirmation_runs(record, ASKED)
-    return record, confirmed(record, ASKED)
+from tests.search.results.conftest import ASKED
 
 
 def first(record: StudyRecord) -> Headline:
