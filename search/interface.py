@@ -10,7 +10,7 @@ from mlpsearch.search.cli.terminal import NoDisplay, TerminalDisplay
 from mlpsearch.search.export.exporting import Exported, export_study
 from mlpsearch.search.export.prediction import Classifier, load_classifier
 from mlpsearch.search.results.headline import Headline, headline
-from mlpsearch.search.results.openings import TestReport
+from mlpsearch.search.results.openings import TestReport, report_from
 from mlpsearch.search.results.status import StudyStatus, study_status
 from mlpsearch.search.results.trial import Trial, Trials, plain, trials_of
 from mlpsearch.search.running import Leftover, finish, run_to_the_end
@@ -71,7 +71,7 @@ class Study:
     def test(self) -> TestReport | None:
         """What the newest opening of the test split said of the winner; None where it was not tested."""
         winner = self.winner
-        return None if winner is None or winner.test is None else TestReport(**winner.test)
+        return None if winner is None or winner.test is None else report_from(winner.test)
 
     def run(self, *, workers: int = 1, evaluate: bool = True, progress: bool = True) -> "Study":
         """Go on with it to the end of its budget, then confirm and test it as its file asks; return it.

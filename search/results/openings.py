@@ -109,8 +109,11 @@ def test_of(tests: Iterable[dict[str, Any]], trial: int, seeds: list[int]) -> di
 def report_of(record: StudyRecord, trial: int, seeds: list[int]) -> TestReport | None:
     """Return what the newest opening for a trial's nets said; seeds: theirs, empty for the net of the search."""
     test = test_of(openings_of(record), trial, seeds)
-    if test is None:
-        return None
+    return None if test is None else report_from(test)
+
+
+def report_from(test: dict[str, Any]) -> TestReport:
+    """Return the report of an opening. test: as openings_of has it."""
     average = test["average"] and NetsAverage(**_known(NetsAverage, test["average"]))
     return TestReport(**_known(TestReport, test) | {"average": average})
 

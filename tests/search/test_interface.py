@@ -84,6 +84,8 @@ def test_a_search_to_its_end(tiny: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert study.test is not None
     assert study.test.seeds == study.winner.seeds
     assert study.test.command == "mlpsearch.run, in Python"
+    assert study.test.average is not None
+    assert study.test.average.interval[0] < study.test.average.accuracy < study.test.average.interval[1]
     opened = study.test.opening
     assert mlpsearch.run(tiny, storage="here.db", progress=False).test == study.test
     assert opened == 1, "the test split is opened once"
