@@ -11,7 +11,8 @@ training rows of these six tables together, never at their test rows, so they ma
 Study files are those that `new` writes, but for its learnt starting points: of the landscape's data sets
 (benchmarks/LANDSCAPE.md) these six tables are some, so the points of a table are learnt from the others alone.
 The accuracy is the winner's, the mean over its reporting seeds on the
-test rows; seconds are of the command `run` with the confirmation and the test.
+test rows, and beside it what the average of these nets reaches; seconds are of the command `run` with the
+confirmation and the test.
 """
 
 import argparse
@@ -71,7 +72,8 @@ class Result:
     """What came out for a table.
 
     accuracy, deviation: the winner's on the test rows, its mean over the reporting seeds; percentages.
-    interval: of 95%.  validation: the same nets on their validation rows.
+    interval: of 95%.  average: what the average of these nets reaches there.
+    validation: the same nets on their validation rows.
     seconds: of `run`.  cpu_seconds: processor time of it and its workers.
     """
 
@@ -79,6 +81,7 @@ class Result:
     accuracy: float
     deviation: float
     interval: tuple[float, float]
+    average: float
     validation: float
     seconds: float
     cpu_seconds: float
@@ -102,6 +105,7 @@ def measure(table: Table, data: Path, folder: Path, options: argparse.Namespace)
         100 * found["accuracy"],
         100 * (found["deviation"] or 0.0),
         (100 * found["interval"][0], 100 * found["interval"][1]),
+        100 * found["average"]["accuracy"],
         100 * headline["validation"],
         seconds,
         used,
@@ -158,14 +162,18 @@ def _cpu_seconds() -> float:
 def show(results: list[Result]) -> None:
     """Print a table, with the means of all tables where all were measured."""
     known = {table.name: table for table in TABLES}
-    print(f"{'':10} LightGBM  MLP   RealMLP  mlpsearch (95% interval)    validation  seconds (processor)")
+    print(f"{'':10} LightGBM  MLP   RealMLP  mlpsearch (95% interval)    average  validation  seconds (processor)")
     for one in results:
         low, high = one.interval
         ours = f"{one.accuracy:.1f} ± {one.deviation:.1f} ({low:.1f} to {high:.1f})"
         seconds = f"{one.seconds:.0f} ({one.cpu_seconds:.0f})"
-        print(f"{one.table:10} {_others([known[one.table]])}  {ours:26}  {one.validation:10.1f}  {seconds}")
+        others, together = _others([known[one.table]]), f"{one.average:7.1f}  {one.validation:10.1f}"
+        print(f"{one.table:10} {others}  {ours:26}  {together}  {seconds}")
     if len(results) == len(TABLES):
-        print(f"{'mean':10} {_others(TABLES)}  {statistics.fmean(one.accuracy for one in results):.1f}")
+        print(
+            f"{'mean':10} {_others(TABLES)}  {statistics.fmean(one.accuracy for one in results):<26.1f}  "
+            f"{statistics.fmean(one.average for one in results):7.1f}"
+        )
 
 
 def _others(tables: Sequence[Table]) -> str:
