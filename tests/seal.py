@@ -8,7 +8,7 @@ so, this finds what could decode a pixel.
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,11 +110,12 @@ def violations(root: Path) -> list[Violation]:
 
 def scan(path: str, source: str) -> list[Violation]:
     """Return those of one module. path: below the folder of the rooms."""
-    tree = ast.parse(source, path)
-    return [Violation(path, line, what) for rule in _rules(path) for line, what in rule(tree)]
+    nodes = [*ast.walk(ast.parse(source, path))]
+    return [Violation(path, line, what) for rule in _rules(path) for line, what in rule(nodes)]
 
 
-Rule = Callable[[ast.Module], Iterator[tuple[int, str]]]
+Nodes = Sequence[ast.AST]  # all of a module
+Rule = Callable[[Nodes], Iterator[tuple[int, str]]]
 
 
 def _rules(path: str) -> list[Rule]:
@@ -134,10 +135,10 @@ def _rules(path: str) -> list[Rule]:
     return rules if path == _FINALIZE else [*rules, _opener_named]
 
 
-def _opener_named(tree: ast.Module) -> Iterator[tuple[int, str]]:
+def _opener_named(nodes: Nodes) -> Iterator[tuple[int, str]]:
     """The module studies.holdout or its function, imported or written out for importlib."""
-    documentation = set(_documentation(tree))
-    for node in ast.walk(tree):
+    documentation = set(_documentation(nodes))
+    for node in nodes:
         named = any(_OPENER_NAMED.search(name) for name in _names(node))
         if named and isinstance(node, ast.stmt | ast.expr) and node not in documentation:
             yield node.lineno, "names the module that opens the test split"
@@ -154,56 +155,56 @@ def _names(node: ast.AST) -> list[str]:
     return []
 
 
-def _names_of_files(tree: ast.Module) -> Iterator[tuple[int, str]]:
+def _names_of_files(nodes: Nodes) -> Iterator[tuple[int, str]]:
     """The test split named as the decoders do, or one of its files."""
-    documentation = set(_documentation(tree))
-    for node in ast.walk(tree):
+    documentation = set(_documentation(nodes))
+    for node in nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes) and node not in documentation:
             text = node.value if isinstance(node.value, str) else node.value.decode("latin-1")
             if _FILES.search(text):
                 yield node.lineno, f"names the test split or its files: {text[:40]!r}"
 
 
-def _names_of_files_beside_keys(tree: ast.Module) -> Iterator[tuple[int, str]]:
+def _names_of_files_beside_keys(nodes: Nodes) -> Iterator[tuple[int, str]]:
     """One of the files; the name of the split alone is a key of the study file."""
-    yield from ((line, what) for line, what in _names_of_files(tree) if not what.endswith(": 'test'"))
+    yield from ((line, what) for line, what in _names_of_files(nodes) if not what.endswith(": 'test'"))
 
 
-def _rows_of_the_test(tree: ast.Module) -> Iterator[tuple[int, str]]:
+def _rows_of_the_test(nodes: Nodes) -> Iterator[tuple[int, str]]:
     """The path of a table's test rows."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if any(_TEST_ROWS.search(name.rpartition(".")[2]) for name in _names(node)):
             yield getattr(node, "lineno", 0), "names the file of a table's test rows"
 
 
-def _held_out(tree: ast.Module) -> Iterator[tuple[int, str]]:
+def _held_out(nodes: Nodes) -> Iterator[tuple[int, str]]:
     """What chooses the rows that are held out."""
-    for node in ast.walk(tree):
+    for node in nodes:
         names = [node.id] if isinstance(node, ast.Name) else _names(node)
         if any(_HELD_OUT.search(name.rpartition(".")[2]) for name in names):
             yield getattr(node, "lineno", 0), "names what chooses the test rows"
 
 
-def _torchvision_splits(tree: ast.Module) -> Iterator[tuple[int, str]]:
+def _torchvision_splits(nodes: Nodes) -> Iterator[tuple[int, str]]:
     """A data set of torchvision's made outside of the decoders, with either split."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Call):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             if name in _TORCHVISION or any(keyword.arg == "train" for keyword in node.keywords):
                 yield node.lineno, f"opens a data set by itself: {name}(…)"
 
 
-def _bundled_rows(tree: ast.Module) -> Iterator[tuple[int, str]]:
+def _bundled_rows(nodes: Nodes) -> Iterator[tuple[int, str]]:
     """One of scikit-learn's loaders, imported, called or named."""
-    for node in ast.walk(tree):
+    for node in nodes:
         found = [*_names(node), node.id if isinstance(node, ast.Name) else ""]
         if any(_LOADERS.search(name.rpartition(".")[2]) for name in found):
             yield getattr(node, "lineno", 0), "loads a data set of scikit-learn by itself"
 
 
-def _decoding(tree: ast.Module) -> Iterator[tuple[int, str]]:
+def _decoding(nodes: Nodes) -> Iterator[tuple[int, str]]:
     """What decodes pixels, asked of an opened image or of anything else."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if _could_decode(node):
             yield getattr(node, "lineno", 0), "could decode a pixel"
 
@@ -222,8 +223,8 @@ def _could_decode(node: ast.AST) -> bool:
     return False
 
 
-def _documentation(tree: ast.Module) -> Iterator[ast.Constant]:
+def _documentation(nodes: Nodes) -> Iterator[ast.Constant]:
     """The texts that are only for readers."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             yield node.value

@@ -33,10 +33,34 @@ AFTER = (
 )
 
 
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
+SOURCES = "Only sources reaches what decodes arrays and scikit-learn's tables"
+HEADERS = "What looks at test images before a search sees names and headers alone"
+OPENS = "Only finalize opens the test split"
+HITS = "Nothing that searches knows which test images were right"
+TABLES = "What reads whole tables, test rows included, is reached through sources, and by what predicts"
+REACHES = "What searches cannot reach the test split, not even through others"
+
+# An import that must not be, where it is planted, and the contract that it breaks.
+IMPORTS = [
+    (OPENS, "search/trials/objective.py", "mlpsearch.studies.data.holdout"),
+    (REACHES, "search/workers/worker.py", "mlpsearch.search.results.finalize"),
+    (HITS, "search/trials/objective.py", "mlpsearch.search.results.hits"),
+    (HEADERS, "studies/data/images/headers.py", "mlpsearch.studies.data.images.decoding"),
+    (HEADERS, "studies/data/images/parquet.py", "mlpsearch.studies.data.images.image_files"),
+    (HEADERS, "studies/data/images/split_names.py", "mlpsearch.studies.data.images.image_files"),
+    (HEADERS, "studies/data/images/splits.py", "mlpsearch.studies.data.images.image_files"),
+    (TABLES, "search/checking.py", "mlpsearch.studies.data.tables.files"),
+    (TABLES, "studies/data/training.py", "mlpsearch.studies.data.tables.source"),
+    (SOURCES, "search/trials/objective.py", "mlpsearch.studies.data.arrays.layout"),
+    (SOURCES, "search/trials/objective.py", "mlpsearch.studies.data.arrays.source"),
+    (SOURCES, "search/trials/objective.py", "mlpsearch.studies.data.tables.bundled"),
+]
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The three rooms and their contracts, to plant something in."""
-    root = tmp_path / "tree"
+    root = tmp_path_factory.mktemp("tree")
     for room in ROOMS:
         shutil.copytree(ROOT / room, root / room, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "src", root / "src", symlinks=True)
@@ -44,25 +68,28 @@ def copy(tmp_path: Path) -> Path:
     return root
 
 
-def plant(root: Path, path: str, code: str) -> None:
-    """Put a line at the module's end."""
-    with (root / path).open("a", encoding="utf-8") as file:
-        file.write(f"\n\n{code}\n")
-    ast.parse((root / path).read_text("utf-8"))
+def plant(root: Path, path: str, line: str) -> int:
+    """Put a line that does nothing at the module's end; return its number."""
+    code = f"{(root / path).read_text('utf-8')}{line}\n"
+    ast.parse(code)
+    (root / path).write_text(code, "utf-8")
+    return len(code.splitlines())
 
 
-def broken_contracts(root: Path) -> set[str]:
-    """The names of the import contracts that the tree breaks."""
-    command = [sys.executable, "-c", LINT, f"{root}/src", "--no-cache", "--config", f"{root}/pyproject.toml"]
+def broken_contracts(root: Path) -> dict[str, str]:
+    """What is said of each import contract that the tree breaks."""
+    command = [sys.executable, "-c", LINT, f"{root}/src", "--no-cache", f"{root}/pyproject.toml"]
     environment = os.environ | {"NO_COLOR": "1", "COLUMNS": "200"}
     answer = subprocess.run(
         command, cwd=root, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS
     )
     results = dict(re.findall(r"^(.+) (KEPT|BROKEN)(?: \(.*\))?$", answer.stdout, re.MULTILINE))
     assert results.keys() == {contract["name"] for contract in contracts()}, answer.stdout + answer.stderr
-    broken = {name for name, result in results.items() if result == "BROKEN"}
+    broken = [name for name, result in results.items() if result == "BROKEN"]
     assert (answer.returncode == 0) == (not broken)
-    return broken
+    said = re.split(r"^(.+)\n-+\n", answer.stdout, flags=re.MULTILINE)
+    sections = dict(zip(said[1::2], said[2::2], strict=True))
+    return {name: sections[name] for name in broken}
 
 
 def contracts() -> list[dict[str, object]]:
@@ -72,82 +99,17 @@ def contracts() -> list[dict[str, object]]:
     return listed
 
 
-SOURCES = "Only sources reaches what decodes arrays and scikit-learn's tables"
-HEADERS = "What looks at test images before a search sees names and headers alone"
-OPENS = "Only finalize opens the test split"
-TABLES = "What reads whole tables, test rows included, is reached through sources, and by what predicts"
-REACHES = "What searches cannot reach the test split, not even through others"
-
-
 def test_the_tree_is_clean() -> None:
     assert [str(violation) for violation in violations(ROOT)] == []
 
 
-def test_the_tree_keeps_its_contracts(copy: Path) -> None:
-    assert broken_contracts(copy) == set()
-
-
-def test_imports_that_break_the_seal_break_contracts(copy: Path) -> None:
-    plant(copy, "search/trials/objective.py", "from mlpsearch.studies.data.holdout import open_test_split")
-    assert OPENS in broken_contracts(copy)
-
-
-def test_what_was_right_on_test_images_is_sealed_as_they_are(copy: Path) -> None:
-    plant(copy, "search/trials/objective.py", "from mlpsearch.search.results.hits import kept_hits")
-    assert "Nothing that searches knows which test images were right" in broken_contracts(copy)
-
-
-def test_decoding_where_only_headers_are_looked_at_breaks_a_contract(copy: Path) -> None:
-    plant(
-        copy,
-        "studies/data/images/headers.py",
-        "def peek():\n    from mlpsearch.studies.data.images.decoding import decode_image",
-    )
-    assert HEADERS in broken_contracts(copy)
-
-
-@pytest.mark.parametrize("module", ["splits", "parquet", "split_names"])
-def test_decoding_where_images_are_split_by_their_names_breaks_a_contract(copy: Path, module: str) -> None:
-    plant(
-        copy,
-        f"studies/data/images/{module}.py",
-        "def peek():\n    from mlpsearch.studies.data.images.image_files import ImageFiles",
-    )
-    assert HEADERS in broken_contracts(copy)
-
-
-@pytest.mark.parametrize(
-    ("path", "code"),
-    [
-        ("search/checking.py", "def peek(path):\n    from mlpsearch.studies.data.tables.files import read_table"),
-        ("studies/data/training.py", "from mlpsearch.studies.data.tables.source import TableSource"),
-    ],
-)
-def test_reading_a_whole_table_where_it_is_searched_breaks_a_contract(copy: Path, path: str, code: str) -> None:
-    plant(copy, path, code)
-    assert TABLES in broken_contracts(copy)
-
-
-@pytest.mark.parametrize(
-    "code",
-    [
-        "from mlpsearch.studies.data.arrays.layout import find_arrays",
-        "from mlpsearch.studies.data.arrays.source import array_source",
-        "from mlpsearch.studies.data.tables.bundled import BundledTable",
-    ],
-)
-def test_reaching_for_what_decodes_arrays_breaks_a_contract(copy: Path, code: str) -> None:
-    plant(copy, "search/trials/objective.py", f"def peek():\n    {code}")
-    assert SOURCES in broken_contracts(copy)
-
-
-def test_a_way_round_through_another_module_breaks_a_contract(copy: Path) -> None:
-    plant(
-        copy,
-        "search/workers/worker.py",
-        "def peek():\n    from mlpsearch.search.results.finalize import evaluate\n    return evaluate",
-    )
-    assert REACHES in broken_contracts(copy)
+def test_the_tree_keeps_its_contracts_and_a_planted_import_breaks_its_own(copy: Path) -> None:
+    assert broken_contracts(copy) == {}
+    lines = [plant(copy, path, f"def peek(): import {module}") for _, path, module in IMPORTS]
+    broken = broken_contracts(copy)
+    for (contract, path, module), line in zip(IMPORTS, lines, strict=True):
+        importer = f"mlpsearch.{path.removesuffix('.py').replace('/', '.')}"
+        assert f"{importer} -> {module} (l.{line})" in broken[contract], (contract, path, module)
 
 
 def test_every_module_that_searches_is_in_the_contract() -> None:
@@ -242,10 +204,11 @@ def test_what_only_speaks_of_tests_is_no_violation() -> None:
     assert scan("search/results/status.py", code) == []
 
 
-def test_a_planted_file_is_found(copy: Path) -> None:
-    (copy / "search" / "cli" / "peek.py").write_text(
+def test_a_planted_file_is_found(tmp_path: Path) -> None:
+    (tmp_path / "search" / "cli").mkdir(parents=True)
+    (tmp_path / "search" / "cli" / "peek.py").write_text(
         "from mlpsearch.studies.data.holdout import open_test_split\n"
     )
-    assert [str(violation) for violation in violations(copy)] == [
+    assert [str(violation) for violation in violations(tmp_path)] == [
         "search/cli/peek.py:1: names the module that opens the test split"
     ]
