@@ -143,7 +143,7 @@ def says(record: StudyRecord, status: StudyStatus) -> str:
         whose = " of one net" if average else ""
         parts.append(f"test {metric.title}{whose} {tested_score(first.test)} (95% interval {ends})")
         if average:
-            parts.append(f"of the nets' average {averaged_score(average, metric)}")
+            parts.append(f"test {metric.title} of the nets' average {averaged_score(average, metric)}")
     return "; ".join(parts)
 
 

@@ -7,7 +7,6 @@ from typing import Any
 from mlpsearch.models.scores import ACCURACY, METRICS
 from mlpsearch.search.report.summary import StudySummary
 from mlpsearch.search.results.wording import (
-    averaged_score,
     duration,
     interval,
     items,
@@ -61,6 +60,10 @@ def rows(studies: Sequence[StudySummary]) -> list[Row]:
         ("test by that metric ± sd", _score, scored),
         (ends, _ends_of_score, None),
     ]
+    of_average: list[tuple[str, Write, Judge | None]] = [
+        ("test of the nets' average", _average, None),
+        (ends, _ends_of_average, None),
+    ]
     cells: list[tuple[str, Write, Judge | None]] = [
         ("net", lambda study: study.net, None),
         ("data", lambda study: study.dataset, None),
@@ -72,7 +75,7 @@ def rows(studies: Sequence[StudySummary]) -> list[Row]:
         *(by_metric if others else []),
         ("test accuracy ± sd" if others else "test ± sd", _test, accurate),
         (ends, lambda study: interval(study.test["interval"]) if study.test else "–", None),
-        *([("test of the nets' average", _average, None)] if any(map(_average_of, studies)) else []),
+        *(of_average if any(study.test and study.test["average"] for study in studies) else []),
         ("winner", lambda study: "–" if study.winner is None else f"trial {study.winner}", None),
         *((name, lambda study, name=name: _known(short, study.params.get(name)), None) for name in params),
         ("parameters", lambda study: _known("{:,}".format, study.parameters), lambda study: study.parameters),
@@ -157,14 +160,14 @@ def _score(study: StudySummary) -> str:
     return "–" if study.test is None else tested_score(study.test)
 
 
-def _average_of(study: StudySummary) -> dict[str, Any] | None:
-    """What the average of the tested nets reached (NetsAverage as JSON); None where nobody averaged them."""
-    return None if study.test is None else study.test["average"]
-
-
 def _average(study: StudySummary) -> str:
-    average, metric = _average_of(study), METRICS[study.metric]
-    return "–" if average is None else averaged_score(average, metric)
+    average = study.test and study.test["average"]
+    return score(average["score"], METRICS[study.metric]) if average else "–"
+
+
+def _ends_of_average(study: StudySummary) -> str:
+    average = study.test and study.test["average"]
+    return interval(average["score_interval"], METRICS[study.metric]) if average else "–"
 
 
 def _ends_of_score(study: StudySummary) -> str:
