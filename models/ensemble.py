@@ -6,7 +6,7 @@ softmax(log p) = p.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import reduce
 
 import numpy as np
@@ -18,13 +18,26 @@ CALIBRATION_BINS = 15
 _STEEPEST = 2.0**40  # what 1 / T is looked for up to, and the inverse of what down to
 
 
-def average_log_probabilities(nets: Iterable[Floats]) -> Array:
+def average_log_probabilities(nets: Iterable[Floats], weights: Sequence[float] | None = None) -> Array:
     """Return the logarithms of the nets' average probabilities, (N, classes), float64.
 
     nets: the logits of each, (N, classes), of at least one net.  Of one net it is the net's own log softmax.
+    weights: of each, above 0, together 1; None: all weigh the same.
     """
     logarithms = [log_probabilities(finite(logits)) for logits in nets]
-    return np.asarray(reduce(np.logaddexp, logarithms) - math.log(len(logarithms)))
+    if weights is None:
+        return np.asarray(reduce(np.logaddexp, logarithms) - math.log(len(logarithms)))
+    weighted = [one + math.log(weight) for one, weight in zip(logarithms, weights, strict=True)]
+    return np.asarray(reduce(np.logaddexp, weighted))
+
+
+def average_probabilities(nets: Iterable[Floats], weights: Sequence[float]) -> Array:
+    """Return the nets' average probabilities, (N, classes), float64; NaN where those of one net are.
+
+    nets: the probabilities of each, (N, classes).  weights: of each, together 1.
+    """
+    weighted = (weight * np.asarray(one, np.float64) for one, weight in zip(nets, weights, strict=True))
+    return np.asarray(reduce(np.add, weighted))
 
 
 def fitted_temperature(logits: Array, labels: Labels) -> float | None:

@@ -72,7 +72,8 @@ def check_shapes(
     for name in sorted(expected.keys() | found.keys()):
         if found.get(name) != expected.get(name):
             given, wanted = found.get(name, "nothing"), expected.get(name, "nothing")
-            raise WeightsError(f"{where}: {name} is {given}, must be {wanted}", path=where)
+            shown = name if name.isprintable() else ascii(name)
+            raise WeightsError(f"{where}: {shown} is {given}, must be {wanted}", path=where)
         dtype = "float64" if name in float64 else "float32"
         if arrays[name].dtype != dtype:
             raise WeightsError(f"{where}: {name} is of type {arrays[name].dtype}, must be {dtype}", path=where)
@@ -91,4 +92,5 @@ def digest(arrays: dict[str, NDArray[Any]]) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    first = (str(error).splitlines() or [type(error).__name__])[0]
+    return "".join(letter if letter.isprintable() else " " for letter in first)  # it may quote the file

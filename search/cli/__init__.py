@@ -9,7 +9,7 @@ import sys
 import click
 
 from mlpsearch.models.errors import MlpsearchError, OutputError, StorageError, innermost
-from mlpsearch.search.cli import agents, export, prepare, remove, report, result, run, serve, show, worker
+from mlpsearch.search.cli import agents, export, predict, prepare, remove, report, result, run, serve, show, worker
 from mlpsearch.search.cli.common import INTERRUPTED, print_error, print_failure, tell
 from mlpsearch.search.cli.groups import GroupedCommands
 from mlpsearch.search.cli.streams import discard_output, standard_streams
@@ -31,7 +31,7 @@ def cli() -> None:
     """
 
 
-for module in (show, prepare, run, worker, result, export, report, serve, agents, remove):
+for module in (show, prepare, run, worker, result, export, predict, report, serve, agents, remove):
     for command in module.COMMANDS:
         cli.add_command(command)
 

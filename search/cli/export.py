@@ -1,33 +1,29 @@
-"""Commands about taking results away: export, train, predict."""
+"""Commands about taking results away: export, and train, which trains what was exported again."""
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlpsearch.models.errors import MlpsearchError
 from mlpsearch.search.cli.common import (
     PathType,
     artifacts_option,
     data_option,
     find_study,
-    is_ascii,
     json_option,
-    out,
     own_data_option,
     print_versioned,
+    step,
     storage_option,
     tell,
 )
 from mlpsearch.search.cli.completion import study_argument
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
+    from mlpsearch.search.export.document import Export
+    from mlpsearch.search.export.ensembles import Ensemble, Kind
     from mlpsearch.search.export.exporting import Exported
-    from mlpsearch.search.export.prediction import Prediction
     from mlpsearch.search.export.retraining import Comparison
     from mlpsearch.studies.record import StudyRecord
 
@@ -39,6 +35,14 @@ _PATH = PathType()
 @click.option("-o", "--output", type=_PATH, help="The .toml or .json file to write, or a folder with the weights.")
 @click.option("--weights", type=_PATH, help="Also write the weights (safetensors).")
 @click.option("--onnx", is_flag=True, help="Also put an ONNX model into the folder.")
+@click.option(
+    "--ensemble",
+    type=click.Choice(["winner", "greedy"]),
+    is_flag=False,
+    flag_value="winner",
+    help="Several nets of the confirmation, averaged: the winner's reported ones, or with `greedy` those of all "
+    "candidates that are best together on validation rows.",
+)
 @click.option("--trials", type=_PATH, help="Write all trials (CSV).")
 @storage_option
 @artifacts_option
@@ -49,6 +53,7 @@ def export(
     output: Path | None,
     weights: Path | None,
     onnx: bool,
+    ensemble: "Kind | None",
     trials: Path | None,
     storage: str | None,
     as_json: bool,
@@ -58,51 +63,75 @@ def export(
         raise click.UsageError("nothing to write: name it with -o, --weights or --trials")
     if onnx and (output is None or output.suffix):
         raise click.UsageError("--onnx needs -o FOLDER, a name without a suffix")
+    if ensemble is not None and output is None and weights is None:
+        raise click.UsageError("--ensemble needs -o or --weights")
     record = find_study(study, storage, read_only=True)
-    net = {"taken": None, "missing": "", "removed": None}
+    net: dict[str, Any] = {"taken": None, "missing": "", "removed": None, "ensemble": None}
+    several = None if ensemble is None else _find_ensemble(record, ensemble)
     if trials is not None:
         from mlpsearch.search.export.trial_table import write_trials
 
         write_trials(record, trials)
         tell(f"wrote {trials}")
     if weights is not None:  # first: where they are gone, nothing is written
-        net["taken"] = _write_weights(record, weights, telling_which=output is None)
+        net["taken"] = _write_weights(record, several, weights, telling_which=output is None)
     if output is not None:
-        exported = _export_winner(record, output, onnx)
+        exported = _export_nets(record, several, output, onnx)
         removed = None if exported.removed is None else str(exported.removed)
-        net = {"taken": exported.taken, "missing": exported.missing, "removed": removed}
+        net |= {"taken": exported.taken, "missing": exported.missing, "removed": removed}
+    if several is not None:
+        net["ensemble"] = several.to_json()
     if as_json:
         written = [str(path) for path in (trials, weights, output) if path is not None]
         print_versioned({"study": study, "written": written, **net})
 
 
-def _export_winner(record: "StudyRecord", output: Path, onnx: bool) -> "Exported":
+def _find_ensemble(record: "StudyRecord", kind: "Kind") -> "Ensemble":
+    from mlpsearch.search.export.ensembles import find_ensemble
+
+    with step(f"{record.name}: finding the nets of its ensemble"):
+        return find_ensemble(record, kind)
+
+
+def _export_nets(record: "StudyRecord", several: "Ensemble | None", output: Path, onnx: bool) -> "Exported":
+    from mlpsearch.search.export.ensembles import export_ensemble, worth
     from mlpsearch.search.export.exporting import export_study
     from mlpsearch.search.results.wording import items
 
-    exported = export_study(record, output, onnx=onnx)
+    if several is None:
+        exported = export_study(record, output, onnx=onnx)
+    else:
+        exported = export_ensemble(record, several, output, onnx=onnx)
     if exported.removed is not None:
         tell(f"removed {exported.removed} of the earlier export; --onnx writes that of this one")
     what = items(record.spec.dataset)
     file = "FILE" if record.spec.dataset == "arrays" else "TABLE" if what == "rows" else "IMAGE…"
     predict = "" if output.suffix else f"; `mlpsearch predict {output} {file}` classifies {what} with it"
-    tell(f"wrote {output}; `mlpsearch train {output}` trains it again{predict}")
+    again = "it" if several is None else f"its {len(several.nets)} nets"
+    tell(f"wrote {output}; `mlpsearch train {output}` trains {again} again{predict}")
     tell(f"taken: {exported.taken}")
+    if several is not None and several.selection is not None:
+        tell(worth(several.selection, record.metric, record.spec.dataset))
     if exported.missing:
         tell(f"it lacks the weights' digest, so train cannot tell whether they are the same: {exported.missing}")
     return exported
 
 
-def _write_weights(record: "StudyRecord", path: Path, *, telling_which: bool) -> str:
+def _write_weights(record: "StudyRecord", several: "Ensemble | None", path: Path, *, telling_which: bool) -> str:
     from mlpsearch.models.prediction import prediction_arrays
+    from mlpsearch.search.export.ensembles import taken_together, write_ensemble_weights
     from mlpsearch.search.export.exporting import taken
     from mlpsearch.search.export.parameters import write_parameters
     from mlpsearch.search.results.winner import load_winner
 
-    winner = load_winner(record)
-    write_parameters(prediction_arrays(winner.net, winner.preprocessing), path)
+    if several is None:
+        winner = load_winner(record)
+        write_parameters(prediction_arrays(winner.net, winner.preprocessing), path)
+        which = taken(record, winner)
+    else:
+        write_ensemble_weights(several, path)
+        which = taken_together(record, several)
     tell(f"wrote {path}")
-    which = taken(record, winner)
     if telling_which:
         tell(f"taken: {which}")
     return which
@@ -115,86 +144,35 @@ def _write_weights(record: "StudyRecord", path: Path, *, telling_which: bool) ->
 def train(export: Path, data: str | None, as_json: bool) -> None:
     """Train an exported configuration again, and say whether it is the same bit for bit."""
     from mlpsearch.search.export.document import read_export
+    from mlpsearch.search.export.retraining import together
+
+    nets = read_export(export).nets()
+    names = [f"net {place}, trial {net.trial}: " for place, net in enumerate(nets)] if len(nets) > 1 else [""]
+    comparisons = [_train_again(net, data, name) for net, name in zip(nets, names, strict=True)]
+    if as_json:
+        document = {**asdict(together(comparisons)), "same": all(one.same for one in comparisons)}
+        print_versioned({**document, "members": _members(nets, comparisons) if len(nets) > 1 else []})
+        return
+    for name, comparison in zip(names, comparisons, strict=True):
+        click.echo(f"{name}{_comparison_text(comparison)}")
+
+
+def _train_again(export: "Export", data: str | None, name: str) -> "Comparison":
     from mlpsearch.search.export.retraining import Retraining
     from mlpsearch.search.results.wording import percent
 
-    exported = read_export(export)
-    retraining = Retraining(exported, data)
+    retraining = Retraining(export, data)
     for result in retraining.epochs():
-        tell(f"epoch {result.epoch}: loss {result.loss:.4f}, validation {percent(result.validation_accuracy)}")
-    comparison = retraining.comparison()
-    if as_json:
-        print_versioned({**asdict(comparison), "same": comparison.same})
-    else:
-        click.echo(_comparison_text(comparison))
+        accuracy = percent(result.validation_accuracy)
+        tell(f"{name}epoch {result.epoch}: loss {result.loss:.4f}, validation {accuracy}")
+    return retraining.comparison()
 
 
-@click.command()
-@click.argument("export", type=_PATH)
-@click.argument("files", type=_PATH, nargs=-1, required=True)
-@click.option(
-    "-o", "--output", type=_PATH, help="The .csv, .json or .jsonl file to write, for the rows of a table."
-)
-@click.option("--top", type=click.IntRange(min=1), default=3, show_default=True, help="How many classes to show.")
-@json_option
-def predict(export: Path, files: tuple[Path, ...], output: Path | None, top: int, as_json: bool) -> None:
-    """Classify image files, or the rows of a table or of an array, with the net of an exported folder.
-
-    An image file or a row that cannot be used is named, the others are classified; the exit code is then 1.
-    """
-    from mlpsearch.search.export.document import read_export
-    from mlpsearch.search.export.table_prediction import is_of_arrays
-
-    if read_export(export).data.table is not None or is_of_arrays(files[0]):
-        _predict_rows(export, files, output, as_json)
-        return
-    if output is not None:
-        raise click.UsageError("-o is for the rows of a table or of an array")
-    _predict_images(export, files, top, as_json)
-
-
-def _predict_rows(export: Path, files: tuple[Path, ...], output: Path | None, as_json: bool) -> None:
-    from mlpsearch.search.documents.base import VERSION
-    from mlpsearch.search.export.prediction import load_classifier
-    from mlpsearch.search.export.table_prediction import classify_file, prediction_texts, write_predictions
-
-    if len(files) > 1:
-        raise click.UsageError("name one file of rows")
-    classified = classify_file(load_classifier(export), files[0], tell)
-    if output is not None:
-        write_predictions(classified, output)
-        missing = f", {classified.unanswered:,} of them without an answer" if classified.unanswered else ""
-        tell(f"wrote {output}: {classified.rows:,} rows{missing}")
-    else:
-        texts = prediction_texts(classified, ".json" if as_json else ".csv", ascii_only=is_ascii())
-        for number, text in enumerate(texts):  # a table may be long: it is printed as it is read
-            if as_json and number == 0:
-                click.echo(f'{{"schema_version": {VERSION}, "errors": [], "predictions": ', nl=False)
-            click.echo(text, nl=False)
-        if as_json:
-            click.echo("}")
-    if classified.unanswered:
-        sys.exit(1)
-
-
-def _predict_images(export: Path, images: tuple[Path, ...], top: int, as_json: bool) -> None:
-    from mlpsearch.search.documents.base import error_of
-    from mlpsearch.search.export.prediction import classify
-
-    errors: list[MlpsearchError] = []
-
-    def refuse(error: MlpsearchError) -> None:
-        errors.append(error)
-        tell(f"error: {error}")
-
-    predictions = classify(export, images, top, refuse)
-    if as_json:
-        found = [asdict(prediction) for prediction in predictions]
-        print_versioned({"predictions": found, "errors": [error_of(error) for error in errors]})
-    elif predictions:
-        out().print(_predictions_table(predictions), highlight=False)
-    if len(predictions) < len(images):
-        sys.exit(1)
+def _members(nets: "list[Export]", comparisons: "list[Comparison]") -> list[dict[str, Any]]:
+    return [
+        {"trial": net.trial, "run": net.run, **asdict(one), "same": one.same}
+        for net, one in zip(nets, comparisons, strict=True)
+    ]
 
 
 def _comparison_text(comparison: "Comparison") -> str:
@@ -211,21 +189,4 @@ def _comparison_text(comparison: "Comparison") -> str:
     return f"{accuracy}; other weights; changed since: {reasons}"
 
 
-def _predictions_table(predictions: "list[Prediction]") -> "Table":
-    from rich.table import Table
-    from rich.text import Text
-
-    from mlpsearch.search.results.wording import percent
-
-    table = Table(box=None, pad_edge=False)
-    table.add_column("file", overflow="fold")
-    table.add_column("class", overflow="fold")
-    table.add_column("probability", justify="right")
-    for prediction in predictions:
-        for place, guess in enumerate(prediction.classes):
-            file = prediction.file if place == 0 else ""
-            table.add_row(Text(file), Text(guess.name), percent(guess.probability))  # Text: [red] is no markup
-    return table
-
-
-COMMANDS = (export, train, predict)
+COMMANDS = (export, train)

@@ -4,7 +4,8 @@ from typing import Any
 
 from pydantic import Field
 
-from mlpsearch.search.documents.base import Document, Error, Part
+from mlpsearch.search.documents.base import Document, Part
+from mlpsearch.search.documents.exports import Export, Predictions, Training
 from mlpsearch.search.documents.study import Confirmation, Opening, Studies, Study, Trials
 
 _OF_A_STUDY = "as of [a study](#a-study)"
@@ -155,46 +156,6 @@ class Report(Document):
 
     study: str = Field(description="of which")
     path: str = Field(description="the HTML file")
-
-
-class Export(Document):
-    """An export that was written."""
-
-    study: str = Field(description="of which")
-    written: list[str] = Field(description="the files and folders")
-    taken: str | None = Field(description="which net it is, and what is to be said of it; `null` for trials alone")
-    missing: str = Field(description="why the document lacks the weights' digest; empty where it has it")
-    removed: str | None = Field(description="an ONNX model of an earlier export that was removed")
-
-
-class Training(Document):
-    """A net that was trained again from an export."""
-
-    validation_accuracy: float = Field(description="of the new net")
-    exported: float = Field(description="of the exported one")
-    same_weights: bool | None = Field(
-        description="whether the weights are the same, bit for bit; `null` where the export says nothing of "
-        "its weights"
-    )
-    differences: list[str] = Field(
-        description="what is not as it was when the export was made, and may be the cause"
-    )
-    same: bool = Field(description="whether the accuracies are")
-
-
-class Predictions(Document):
-    """What a net makes of images, or of rows."""
-
-    predictions: list[dict[str, Any]] = Field(
-        description="of images one a file that could be used: `file`, and `classes`, the most probable "
-        "first, each "
-        "with `name` and `probability`; of a table one a row: `row`, `class`, and the `probability of` "
-        "each class, "
-        "`null` where the row has no answer"
-    )
-    errors: list[Error] = Field(
-        description="of images, [an error](#an-error) for each file that could not be used"
-    )
 
 
 class Gradient(Part):

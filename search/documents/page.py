@@ -14,6 +14,7 @@ from pydantic.json_schema import models_json_schema
 
 from mlpsearch.models.errors import MlpsearchError, OutputError
 from mlpsearch.search.documents import commands as command_documents
+from mlpsearch.search.documents import exports as export_documents
 from mlpsearch.search.documents import study as study_documents
 from mlpsearch.search.documents.base import OTHER_CODES, VERSION, Document, Error, Failure, Part, code_of
 from mlpsearch.search.documents.commands import DOCUMENTS
@@ -82,9 +83,13 @@ _SECTIONS: dict[str, type[Part]] = {
     "A compared study": command_documents.Compared,
     "Efficiency": command_documents.Efficiency,
     "A report": command_documents.Report,
-    "An export": command_documents.Export,
-    "A training": command_documents.Training,
-    "Predictions": command_documents.Predictions,
+    "An export": export_documents.Export,
+    "An ensemble": export_documents.Ensemble,
+    "A net of an ensemble": export_documents.Member,
+    "A greedy selection": export_documents.Selection,
+    "A training": export_documents.Training,
+    "A trained net of an ensemble": export_documents.TrainedMember,
+    "Predictions": export_documents.Predictions,
     "Gradients": command_documents.Gradients,
     "A comparison of gradients": command_documents.Gradient,
     "An address": command_documents.Address,

@@ -74,12 +74,12 @@ class ExportedImages(Part):
         return ImageOptions(self.test, self.size, self.fit, self.channels)
 
 
-class ExportedData(Part):
+class ExportedDataSet(Part):
     """The images: where they were, how they were split, and their fingerprint.
 
     validation: how many validation images.  validation_folder: of the data set, where they are from there; else
         split_seed chose them from the training images.
-    folds, fold: into how many folds split_seed dealt the images out, and which, from 0, is this net's validation.
+    folds: into how many folds split_seed dealt the images out.
     shape: (height, width, channels); (1, columns, 1) of a table.
     table: what a table is; None for images.
     images: how images of the user's own are read and split; None for others, and where there is nothing to say.
@@ -91,7 +91,6 @@ class ExportedData(Part):
     validation_folder: Text | None = None
     split_seed: int = Field(ge=0)
     folds: int | None = Field(default=None, ge=2)
-    fold: int | None = Field(default=None, ge=0)
     fingerprint: Digest
     classes: list[Text] = Field(min_length=2)
     shape: tuple[Size, Size, _Channels] = Field(strict=False)
@@ -104,13 +103,19 @@ class ExportedData(Part):
             return self.images.image_options()
         return None if self.table is None else self.table.table_options()
 
+    def layout(self) -> Layout:
+        """Return what a row is as the net's preprocessing gets it."""
+        columns = None if self.table is None else self.table.described.stored()
+        return Layout(prod(self.shape), columns)
+
+
+class ExportedData(ExportedDataSet):
+    """The images of one net. fold: of a study with folds, which is its validation, from 0."""
+
+    fold: int | None = Field(default=None, ge=0)
+
     @model_validator(mode="after")
     def _fold_is_one_of_them(self) -> Self:
         if (self.fold is None) != (self.folds is None) or (self.fold or 0) >= (self.folds or 1):
             raise PydanticCustomError("fold", "fold must be below folds")
         return self
-
-    def layout(self) -> Layout:
-        """Return what a row is as the net's preprocessing gets it."""
-        columns = None if self.table is None else self.table.described.stored()
-        return Layout(prod(self.shape), columns)

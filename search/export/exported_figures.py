@@ -82,3 +82,53 @@ class ExportedScore(Part):
     confirmations: list[float] = Field(default_factory=list)
     choice_mean: float | None = None
     selection_bias: float | None = None
+
+
+class ExportedAverageTest(Part):
+    """What the test split said of an ensemble's average, in the opening for its nets.
+
+    accuracy, interval: and its 95% interval.  score, score_interval: by the study's metric, where that is another.
+    images, also_in_training, opening: as ExportedTest has them.
+    """
+
+    accuracy: Share
+    interval: Interval
+    score: float | None = None
+    score_interval: list[float] | None = Field(default=None, min_length=2, max_length=2)
+    images: int
+    also_in_training: int | None = None
+    opening: int
+
+
+class ExportedAverage(Part):
+    """What the average of an ensemble's probabilities reaches.
+
+    validation: accuracy on the validation images; None with folds, where each net has learnt from images that
+        others hold out.
+    validation_score: by the study's metric, where that is another than accuracy.
+    test: None where it was not tested, as no greedy choice is.
+    """
+
+    validation: Share | None = None
+    validation_score: float | None = None
+    test: ExportedAverageTest | None = None
+
+
+class ExportedSelection(Part):
+    """How good nets are that greedy selection has chosen (models/greedy_selection.py), by the study's metric.
+
+    nets: from how many it chose.  rows: how many validation images chose; with folds those that each candidate has
+        a net for which has not learnt from them, and each is judged by its nets of that fold.
+    score: on the images that chose, which flatters.
+    unseen: chosen on one half of them and scored on the other, the mean of both ways; None where that cannot be
+        said.
+    selection_bias: by how much score is better than unseen.
+    winner: the score of the average of the winner's reported nets on the same images.
+    """
+
+    nets: int = Field(ge=1)
+    rows: int = Field(ge=1)
+    score: float
+    unseen: float | None = None
+    selection_bias: float | None = None
+    winner: float

@@ -1,6 +1,7 @@
 """Exporting the winner of a study: the document about it, and a folder with its weights."""
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,15 +13,15 @@ from mlpsearch.models.prediction import prediction_arrays
 from mlpsearch.models.scores import ACCURACY
 from mlpsearch.models.statistics import deviation, mean
 from mlpsearch.models.weights import digest
-from mlpsearch.search.export.document import DOCUMENT, Export, first_mistake, write_export
-from mlpsearch.search.export.exported_data import ExportedData, ExportedImages, ExportedTable
+from mlpsearch.search.export.document import DOCUMENT, AnyExport, Export, first_mistake, write_export
+from mlpsearch.search.export.exported_data import ExportedData, ExportedDataSet, ExportedImages, ExportedTable
 from mlpsearch.search.export.exported_figures import (
     ExportedAccuracy,
     ExportedConfirmation,
     ExportedScore,
     ExportedTest,
 )
-from mlpsearch.search.export.parameters import WEIGHTS, write_parameters
+from mlpsearch.search.export.parameters import WEIGHTS, arrays_together, write_parameters
 from mlpsearch.search.export.versions import versions
 from mlpsearch.search.results.confirmation import Confirmation, last_confirmation
 from mlpsearch.search.results.headline import headline
@@ -28,6 +29,7 @@ from mlpsearch.search.results.openings import TestReport, report_of
 from mlpsearch.search.results.winner import Choice, MissingWeightsError, Winner, load_winner
 from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.search.trials.next_trial import origin_of
+from mlpsearch.studies.data.training import TrainingData
 from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.spec.image_options import ImageOptions
 
@@ -91,27 +93,14 @@ def _export(record: StudyRecord, winner: Choice, path: Path) -> Export:
         taken=taken(record, winner),
         trial=winner.trial,
         run=winner.run,
-        origin=_origin(record, winner.trial),
+        origin=exported_origin(record, winner.trial),
         net=record.spec.net,
         threads=winner.threads,
         compiled_steps=winner.compiled_steps,
         command=shlex.join(["mlpsearch", "train", path.name]),
         weights_digest=None if arrays is None else digest(arrays),
         config=asdict(winner.config),
-        data=ExportedData(
-            dataset=record.spec.dataset,
-            source=record.attributes()["source"]["data"],
-            validation=len(winner.data.validation),
-            validation_folder=winner.data.validation_folder,
-            split_seed=record.spec.seed,
-            folds=record.spec.folds,
-            fold=winner.fold,
-            fingerprint=winner.data.fingerprint,
-            classes=list(winner.data.classes),
-            shape=winner.data.shape,
-            table=_table(record, winner),
-            images=_images(record, winner),
-        ),
+        data=ExportedData(**dict(exported_data_set(record, winner.data)), fold=winner.fold),
         accuracy=_accuracy(record, winner),
         metric=record.spec.metric,
         score=None if record.metric is ACCURACY else _score(record, winner),
@@ -119,14 +108,32 @@ def _export(record: StudyRecord, winner: Choice, path: Path) -> Export:
     )
 
 
-def _origin(record: StudyRecord, number: int) -> str:
+def exported_origin(record: StudyRecord, number: int) -> str:
+    """Return where the point of a trial of the search is from (search/trials/next_trial.py)."""
     storage = record.storage.optuna
     trial_id = storage.get_trial_id_from_study_id_trial_number(record.study_id, number)
     return origin_of(storage.get_trial(trial_id), record.starts)
 
 
-def _table(record: StudyRecord, winner: Choice) -> ExportedTable | None:
-    options, schema = record.spec.table_options, winner.data.table
+def exported_data_set(record: StudyRecord, data: TrainingData) -> ExportedDataSet:
+    """Return what an export says of a study's data; data: as they were split for a net."""
+    return ExportedDataSet(
+        dataset=record.spec.dataset,
+        source=record.attributes()["source"]["data"],
+        validation=len(data.validation),
+        validation_folder=data.validation_folder,
+        split_seed=record.spec.seed,
+        folds=record.spec.folds,
+        fingerprint=data.fingerprint,
+        classes=list(data.classes),
+        shape=data.shape,
+        table=_table(record, data),
+        images=_images(record, data),
+    )
+
+
+def _table(record: StudyRecord, data: TrainingData) -> ExportedTable | None:
+    options, schema = record.spec.table_options, data.table
     if options is None or schema is None:
         return None
     return ExportedTable(
@@ -140,9 +147,9 @@ def _table(record: StudyRecord, winner: Choice) -> ExportedTable | None:
     )
 
 
-def _images(record: StudyRecord, winner: Choice) -> ExportedImages | None:
+def _images(record: StudyRecord, data: TrainingData) -> ExportedImages | None:
     options = record.spec.data_options
-    if options is None or winner.data.table is not None or options == ImageOptions():
+    if options is None or data.table is not None or options == ImageOptions():
         return None
     if isinstance(options, ImageOptions):
         return ExportedImages(**asdict(options))
@@ -150,24 +157,29 @@ def _images(record: StudyRecord, winner: Choice) -> ExportedImages | None:
 
 
 def write_folder(export: Export, winner: Winner, folder: Path, *, onnx: bool = False) -> None:
+    """Do what write_nets does, for one net."""
+    write_nets(export, [winner], folder, onnx=onnx)
+
+
+def write_nets(export: AnyExport, nets: Sequence[Winner], folder: Path, *, onnx: bool = False) -> None:
     """Write a folder with the document, the weights and, if asked for, an ONNX model; all of it or nothing.
 
-    It takes the place of an earlier export. Raises ExportError for any other folder that is there, and for a model
-    that gives other probabilities than the net.
+    nets: those of the document.  It takes the place of an earlier export. Raises ExportError for any other folder
+    that is there, and for a model that gives other probabilities than the nets.
     """
-    arrays = prediction_arrays(winner.net, winner.preprocessing)
+    arrays = [prediction_arrays(one.net, one.preprocessing) for one in nets]
     model = None
     if onnx:
         from mlpsearch.search.export.onnx_check import check_onnx
         from mlpsearch.search.export.onnx_model import onnx_model
 
         model = onnx_model(export, arrays)
-        check_onnx(model, export, winner)
+        check_onnx(model, export, nets)
     try:
         _refuse_other_content(folder)
         with folder_written_atomically(folder) as new:
             write_export(export, new / DOCUMENT)
-            write_parameters(arrays, new / WEIGHTS)
+            write_parameters(arrays[0] if isinstance(export, Export) else arrays_together(arrays), new / WEIGHTS)
             if model is not None:
                 write_atomically(new / ONNX, model)
     except OSError as error:

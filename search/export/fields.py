@@ -1,6 +1,6 @@
 """What the keys of an export may hold, whichever they are."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -16,6 +16,7 @@ Text = Annotated[str, AfterValidator(_printable)]  # it is shown in terminals
 Share = Annotated[float, Field(ge=0, le=1)]
 Interval = Annotated[list[Share], Field(min_length=2, max_length=2)]
 Size = Annotated[int, Field(ge=1)]
+MetricName = Literal["accuracy", "balanced-accuracy", "macro-f1", "auc", "log-loss"]
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 

@@ -1,14 +1,16 @@
 """Whether onnxruntime makes of an ONNX model what the net is, on validation images or rows."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpsearch.models.ensemble import average_probabilities
 from mlpsearch.models.errors import ExportError
 from mlpsearch.models.inputs.data import Split
 from mlpsearch.models.metrics import probabilities
-from mlpsearch.search.export.document import Export
+from mlpsearch.search.export.document import AnyExport
 from mlpsearch.search.export.table_onnx import input_names
 from mlpsearch.search.results.winner import Winner
 from mlpsearch.studies.data.table_columns import TableColumn, TableSchema
@@ -17,21 +19,23 @@ _MOST = 1_000  # images or rows
 _TOLERANCE = 1e-5
 
 
-def check_onnx(content: bytes, export: Export, winner: Winner) -> None:
-    """Raise ExportError where onnxruntime gives other probabilities than the net, or is not there.
+def check_onnx(content: bytes, export: AnyExport, nets: Sequence[Winner]) -> None:
+    """Raise ExportError where onnxruntime gives other probabilities than the nets, or is not there.
 
     A probability may differ by 1e-5, or by that share of the row's largest logit where that is above 1, for both
     compute logits in float32.
     """
-    sample = winner.data.validation.sample(_MOST)
+    sample = nets[0].data.validation.sample(_MOST)
     found = _run(content, _inputs(export, np.asarray(sample.images[sample.rows])))
     with np.errstate(over="ignore", invalid="ignore"):
-        expected = probabilities(winner.net, sample, winner.preprocessing)
-        logits = winner.net.logits(winner.preprocessing.everything(sample))
-        allowed = _TOLERANCE * np.maximum(1, np.abs(logits).max(axis=1, keepdims=True))
+        shares = (probabilities(one.net, sample, one.preprocessing) for one in nets)
+        expected = average_probabilities(shares, export.weights())
+        largest = [np.abs(one.net.logits(one.preprocessing.everything(sample))).max(axis=1) for one in nets]
+        allowed = _TOLERANCE * np.maximum(1, np.max(largest, axis=0))[:, None]
         differ = ~((np.abs(found["probabilities"] - expected) <= allowed) | np.isnan(expected))
     if differ.any():
-        raise ExportError(f"the ONNX model gives other probabilities than the net for {_count(sample, differ)}")
+        what = "the net" if len(nets) == 1 else "the average of the nets"
+        raise ExportError(f"the ONNX model gives other probabilities than {what} for {_count(sample, differ)}")
     names = [export.data.classes[best] for best in found["probabilities"].argmax(axis=1)]
     if list(found.get("label", names)) != names:
         raise ExportError("the ONNX model gives other labels than its probabilities say")
@@ -54,7 +58,7 @@ def _run(content: bytes, inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[A
     return dict(zip(names, session.run(names, inputs), strict=True))
 
 
-def _inputs(export: Export, stored: NDArray[Any]) -> dict[str, NDArray[Any]]:
+def _inputs(export: AnyExport, stored: NDArray[Any]) -> dict[str, NDArray[Any]]:
     if export.data.table is None:
         return {"images": stored.reshape(-1, *export.data.shape)}
     table = export.data.table.described

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpsearch.models.ensemble import average_probabilities
 from mlpsearch.models.errors import DataError, ExportError, about
 from mlpsearch.models.inputs.data import Split
 from mlpsearch.models.inputs.preprocessing import Preprocessing
@@ -16,7 +17,7 @@ from mlpsearch.models.metrics import probabilities
 from mlpsearch.models.net import Net
 from mlpsearch.models.prediction import trained_net
 from mlpsearch.models.threads import use_threads
-from mlpsearch.search.export.document import Export, read_export
+from mlpsearch.search.export.document import AnyExport, read_export
 from mlpsearch.search.export.parameters import WEIGHTS, read_parameters
 from mlpsearch.search.export.table_rows import sound_rows
 from mlpsearch.studies.data.images.archives import MAX_FILE_BYTES
@@ -41,12 +42,20 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
-class Classifier:
-    """An exported net that is ready to predict."""
+class Member:
+    """A net that predicts. weight: of its probabilities in the average of all that do, which add up to 1."""
 
-    export: Export
     net: Net
     preprocessing: Preprocessing
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Classifier:
+    """An exported net, or several whose probabilities are averaged, ready to predict."""
+
+    export: AnyExport
+    members: list[Member]
 
     @property
     def classes(self) -> list[str]:
@@ -81,7 +90,9 @@ class Classifier:
         columns = self.export.data.layout().columns
         split = Split(images, np.zeros(len(images), np.int64), everything, self.export.data.shape, columns)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            return probabilities(self.net, split, self.preprocessing).astype(np.float32, copy=False)
+            shares = (probabilities(one.net, split, one.preprocessing) for one in self.members)
+            weights = [one.weight for one in self.members]
+            return average_probabilities(shares, weights).astype(np.float32)
 
 
 def classify(
@@ -113,17 +124,20 @@ def classify(
 
 
 def load_classifier(folder: Path) -> Classifier:
-    """Return the net of an exported folder. Raises ExportError or WeightsError for what is no sound export."""
+    """Return what predicts as an exported folder says. Raises ExportError or WeightsError for no sound export."""
     export = read_export(folder)
     if not folder.is_dir():
         raise ExportError(
             f"{folder}: has no weights; `mlpsearch export STUDY -o FOLDER` exports both in a folder", path=folder
         )
-    arrays = read_parameters(folder / WEIGHTS, export)
-    use_threads(export.threads)
-    columns = export.data.layout().columns
-    net, preprocessing = trained_net(export.net, arrays, export.train_config(), columns)
-    return Classifier(export, net, preprocessing)
+    found = read_parameters(folder / WEIGHTS, export)
+    columns, nets = export.data.layout().columns, export.nets()
+    use_threads(max(net.threads for net in nets))
+    members = [
+        Member(*trained_net(net.net, arrays, net.train_config(), columns), weight)
+        for net, arrays, weight in zip(nets, found, export.weights(), strict=True)
+    ]
+    return Classifier(export, members)
 
 
 def read_images(

@@ -1,6 +1,6 @@
 """Training an export again, and comparing what comes of it bit for bit."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from mlpsearch.models import build_net
 from mlpsearch.models.errors import DataError
 from mlpsearch.models.prediction import prediction_arrays, statistics
 from mlpsearch.models.scores import METRICS
+from mlpsearch.models.statistics import mean
 from mlpsearch.models.threads import limited_threads
 from mlpsearch.models.training import EpochResult
 from mlpsearch.models.weights import digest
@@ -37,6 +38,17 @@ class Comparison:
     def same(self) -> bool:
         """Whether the validation accuracy is the same."""
         return self.validation_accuracy == self.exported
+
+
+def together(comparisons: Sequence[Comparison]) -> Comparison:
+    """Return what several nets come to: means of accuracies, and whether all weights are the same."""
+    same = [one.same_weights for one in comparisons]
+    return Comparison(
+        validation_accuracy=mean([one.validation_accuracy for one in comparisons]),
+        exported=mean([one.exported for one in comparisons]),
+        same_weights=None if None in same else all(same),
+        differences=sorted({difference for one in comparisons for difference in one.differences}),
+    )
 
 
 class Retraining:

@@ -22,7 +22,7 @@ from mlpsearch.search.trials.checkpoints import load_kept, weights_name
 from mlpsearch.search.trials.ledger import Ledger, net_scores
 from mlpsearch.search.trials.seeds import trial_seed
 from mlpsearch.studies.data.training import TrainingData
-from mlpsearch.studies.record import PLANNED_FOLD, StudyRecord, confirmation_of
+from mlpsearch.studies.record import OF_TRIAL, PLANNED_FOLD, StudyRecord, confirmation_of
 from mlpsearch.studies.spec.space import suggest
 from mlpsearch.studies.study_data import load_study_data
 
@@ -122,7 +122,7 @@ def with_net(
     data = data if fold is None else data.fold(fold)
     own_score, own_accuracy = net_scores(trial, record.metric)
     choice = Choice(
-        trial=trial.number if confirmation is None else confirmation.winner,
+        trial=trial.number if confirmation is None else int(trial.user_attrs[OF_TRIAL]),
         run=None if confirmation is None else trial.number,
         validation_score=own_score,
         validation_accuracy=own_accuracy,

@@ -8,7 +8,7 @@ from typing import get_args
 
 from pydantic import BaseModel
 
-from mlpsearch.search.export.document import Export
+from mlpsearch.search.export.document import EnsembleExport, Export
 from mlpsearch.studies.spec.reading import parse_spec
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,3 +63,10 @@ def export_keys(model: type[BaseModel], before: str = "") -> Iterator[str]:
 def test_the_keys_of_an_export_are_listed() -> None:
     listed = keys(section(text_of("docs/export.md"), "export.toml"))
     assert listed == set(export_keys(Export)) - {"config", "versions"} | {"config.FIELD", "versions.NAME"}
+
+
+def test_the_keys_of_an_export_of_several_nets_are_listed() -> None:
+    listed = keys(section(text_of("docs/export.md"), "export.toml of several nets"))
+    as_of_one = {"study", "taken", "net", "command", "metric", "versions"}
+    all_keys = {key for key in export_keys(EnsembleExport) if not key.startswith("data.")} - as_of_one
+    assert listed == all_keys - {"members.config"} | {"members.config.FIELD"}

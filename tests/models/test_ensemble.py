@@ -9,7 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
-from mlpsearch.models.ensemble import average_log_probabilities, calibration_error, fitted_temperature
+from mlpsearch.models.ensemble import (
+    average_log_probabilities,
+    average_probabilities,
+    calibration_error,
+    fitted_temperature,
+)
 from mlpsearch.models.scores import LOG_LOSS, log_probabilities
 from tests.models.cases import patiently
 
@@ -47,6 +52,24 @@ def test_the_average_is_the_mean_of_probabilities(size: tuple[int, int, int], se
     assert found.dtype == np.float64
     assert np.exp(found) == pytest.approx(np.mean([plain_softmax(one.astype(float)) for one in logits], axis=0))
     assert np.exp(found).sum(axis=1) == pytest.approx(1)
+
+
+@patiently
+@given(sizes, seeds, st.sampled_from([0.1, 1.0, 20.0]))
+def test_nets_may_weigh_more_or_less(size: tuple[int, int, int], seed: int, spread: float) -> None:
+    random = np.random.default_rng(seed)
+    logits, weights = random.normal(0, spread, size), random.dirichlet(np.ones(size[0])).tolist()
+    shares = np.array([plain_softmax(one) for one in logits])
+    expected = np.average(shares, axis=0, weights=weights)
+    assert np.exp(average_log_probabilities(logits, weights)) == pytest.approx(expected)
+    assert average_probabilities(shares, weights) == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_row_for_which_one_net_has_no_numbers_has_none() -> None:
+    shares = np.array([[[0.5, 0.5], [0.25, 0.75]], [[np.nan, np.nan], [0.75, 0.25]]], np.float32)
+    found = average_probabilities(shares, [0.5, 0.5])
+    assert found.dtype == np.float64
+    np.testing.assert_array_equal(found, [[np.nan, np.nan], [0.5, 0.5]])
 
 
 @patiently

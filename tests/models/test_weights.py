@@ -133,6 +133,7 @@ def test_expected_arrays_are_accepted(tmp_path: Path) -> None:
         ({"weight.0": np.zeros((3, 2))}, "weight.0 is (3, 2), must be (2, 3)"),
         ({"weight.0": np.zeros(6)}, "weight.0 is (6,), must be (2, 3)"),
         ({"weight.1": np.zeros(2)}, "weight.1 is (2,), must be nothing"),
+        ({"\x1b[31m\n": np.zeros(2)}, "'\\x1b[31m\\n' is (2,), must be nothing"),
         ({"bias.0": np.array([1, np.nan, 1], np.float32)}, "bias.0 has values that are not finite"),
         ({"bias.0": np.array([1, np.inf, 1], np.float32)}, "bias.0 has values that are not finite"),
     ],

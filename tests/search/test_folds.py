@@ -19,7 +19,7 @@ from mlpsearch.models.scores import METRICS
 from mlpsearch.models.training import EpochResult, train
 from mlpsearch.models.weights import digest
 from mlpsearch.search.dashboard.note import note
-from mlpsearch.search.export.document import Export, read_export
+from mlpsearch.search.export.document import Export
 from mlpsearch.search.export.exporting import export_winner, write_folder
 from mlpsearch.search.export.retraining import Retraining
 from mlpsearch.search.results.confirming import confirmed
@@ -42,6 +42,7 @@ from mlpsearch.studies.spec.study import Confirm, StudySpec
 from mlpsearch.studies.spec.table_options import ColumnOptions, TableOptions
 from mlpsearch.studies.study_data import load_spec_data, load_study_data, source_of
 from tests.search.conftest import Command
+from tests.search.export.reading import read_export
 from tests.search.makers import NETS, confirmation_runs, never
 from tests.search.test_tables import STUDY, shop
 from tests.search.trials.test_objective import after, ask, comparable, study_of

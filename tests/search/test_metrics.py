@@ -19,7 +19,6 @@ from mlpsearch.models.metrics import accuracy, split_logits
 from mlpsearch.models.scores import METRICS, log_probabilities
 from mlpsearch.search.cli.progress import SearchProgress
 from mlpsearch.search.dashboard.note import note
-from mlpsearch.search.export.document import read_export
 from mlpsearch.search.export.exporting import export_study
 from mlpsearch.search.report.comparison import compare
 from mlpsearch.search.report.figures import history
@@ -46,6 +45,7 @@ from mlpsearch.studies.spec.study import Confirm
 from mlpsearch.studies.study_data import load_study_data, source_of
 from tests.models.test_scores import ORACLES
 from tests.search.conftest import Command
+from tests.search.export.reading import read_export
 from tests.search.makers import NETS, TESTED, claim, confirmation_runs, never, run_both
 from tests.search.pages import Page, charts
 from tests.studies.stores import SOURCE, new_storage, spec

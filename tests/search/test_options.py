@@ -8,7 +8,6 @@ import pytest
 
 from mlpsearch.models.metrics import accuracy, predict_split, probabilities
 from mlpsearch.models.weights import load_arrays, save_arrays
-from mlpsearch.search.export.document import read_export
 from mlpsearch.search.export.exporting import export_winner, write_folder
 from mlpsearch.search.export.prediction import load_classifier
 from mlpsearch.search.export.retraining import Retraining
@@ -18,6 +17,7 @@ from mlpsearch.search.workers.worker import Worker
 from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.study_data import load_study_data
 from tests.models.cases import EVERYTHING
+from tests.search.export.reading import read_export
 from tests.search.makers import NETS, digits_study, never, weights_path
 from tests.studies.stores import folder_of
 

@@ -10,7 +10,6 @@ import pytest
 
 from mlpsearch.models.errors import DataError
 from mlpsearch.search.dashboard.note import note
-from mlpsearch.search.export.document import read_export
 from mlpsearch.search.export.exported_data import ExportedImages
 from mlpsearch.search.export.prediction import load_classifier
 from mlpsearch.search.report.comparison import compare
@@ -24,6 +23,7 @@ from mlpsearch.studies.spec.image_options import ImageOptions
 from mlpsearch.studies.storage.opening import open_storage
 from mlpsearch.studies.study_data import load_spec_data, load_study_data, source_of
 from tests.search.conftest import Command
+from tests.search.export.reading import read_export
 from tests.search.makers import never
 from tests.studies.image_makers import colour_pixels, encode, image_files, turned, without_pixels, write_folder
 from tests.studies.stores import new_storage, spec

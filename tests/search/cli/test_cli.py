@@ -141,6 +141,7 @@ def test_from_a_study_file_to_a_configuration(files: None, mlpsearch: Command) -
         "same_weights": True,
         "differences": [],
         "same": True,
+        "members": [],
     }
     assert document(trained) == expected
     assert re.fullmatch(r"epoch 1: loss [0-9.]+, validation [0-9.]+%\n", trained.err)

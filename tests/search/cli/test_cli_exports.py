@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mlpsearch.search.export.document import read_export
 from mlpsearch.studies.record import StudyRecord
 from tests.search.conftest import Command, document
+from tests.search.export.reading import read_export
 from tests.studies.image_makers import encode, grey_pixels
 from tests.studies.stores import folder_of
 

@@ -17,13 +17,13 @@ from mlpsearch.search.dashboard import publish as publishing
 from mlpsearch.search.dashboard.note import note
 from mlpsearch.search.dashboard.publish import publish
 from mlpsearch.search.dashboard.server import guarded
-from mlpsearch.search.export.document import read_export
 from mlpsearch.search.results.wording import MOST_CLASSES
 from mlpsearch.search.service import evaluate
 from mlpsearch.studies.record import StudyRecord
 from tests.search.conftest import Command
 from tests.search.dashboard.makers import READ_ONLY, ask, attach
 from tests.search.dashboard.makers import content as everything
+from tests.search.export.reading import read_export
 from tests.search.makers import TESTED, digits_study, files_of, open_once_more
 from tests.studies.stores import folder_of
 

@@ -15,7 +15,7 @@ from mlpsearch.models.gradient_check import GradientCheck
 from mlpsearch.search import checking
 from mlpsearch.search.cli import cli
 from mlpsearch.search.dashboard.server import Server
-from mlpsearch.search.documents import commands, study
+from mlpsearch.search.documents import commands, exports, study
 from mlpsearch.search.documents.base import OTHER_CODES, Error, Part, code_of, error_object, error_of
 from mlpsearch.search.documents.commands import DOCUMENTS
 from mlpsearch.search.documents.page import PAGE, SCHEMA, page, schema, words
@@ -82,7 +82,8 @@ def test_every_command_prints_a_document_and_the_page_says_which() -> None:
         (commands.Comparison, comparison.Comparison, {"schema_version"}),
         (commands.Compared, summary.StudySummary, set()),
         (commands.Efficiency, efficiency.Efficiency, set()),
-        (commands.Training, Retrained, {"same", "schema_version"}),
+        (exports.Training, Retrained, {"same", "members", "schema_version"}),
+        (exports.TrainedMember, Retrained, {"same", "trial", "run"}),
         (commands.Gradient, GradientCheck, {"passed"}),
     ],
     ids=lambda value: getattr(value, "__name__", ""),

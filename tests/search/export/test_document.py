@@ -10,8 +10,9 @@ import pytest
 import tomli_w
 
 from mlpsearch.models.errors import ExportError
-from mlpsearch.search.export.document import DOCUMENT, read_export, write_export
+from mlpsearch.search.export.document import DOCUMENT, write_export
 from tests.search.export.conftest import Folder
+from tests.search.export.reading import read_export
 
 
 @pytest.fixture

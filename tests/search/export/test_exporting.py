@@ -11,16 +11,17 @@ import pytest
 from mlpsearch.models.errors import ExportError
 from mlpsearch.models.prediction import prediction_arrays
 from mlpsearch.models.weights import digest, load_arrays
-from mlpsearch.search.export.document import DOCUMENT, read_export
+from mlpsearch.search.export.document import DOCUMENT
 from mlpsearch.search.export.exported_figures import ExportedConfirmation
 from mlpsearch.search.export.exporting import ONNX, export_winner, write_folder
-from mlpsearch.search.export.parameters import WEIGHTS, read_parameters, write_parameters
+from mlpsearch.search.export.parameters import WEIGHTS, write_parameters
 from mlpsearch.search.export.retraining import Retraining
 from mlpsearch.search.results.confirming import confirmed
 from mlpsearch.search.results.winner import load_winner
 from mlpsearch.search.service import confirm, evaluate
 from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.spec.study import Confirm
+from tests.search.export.reading import read_export, read_parameters
 from tests.search.makers import NETS, confirmation_runs
 
 Finished = Callable[..., StudyRecord]

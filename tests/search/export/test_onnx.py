@@ -18,11 +18,12 @@ from mlpsearch.models.inputs.data import Split
 from mlpsearch.models.metrics import probabilities
 from mlpsearch.models.prediction import Layout, prediction_arrays, prediction_shapes, trained_net
 from mlpsearch.search.export import onnx_model as module
-from mlpsearch.search.export.document import Export, read_export
+from mlpsearch.search.export.document import Export
 from mlpsearch.search.export.onnx_model import onnx_model
-from mlpsearch.search.export.parameters import WEIGHTS, read_parameters
+from mlpsearch.search.export.parameters import WEIGHTS
 from mlpsearch.search.export.prediction import load_classifier, read_images
 from tests.search.export.conftest import Folder
+from tests.search.export.reading import read_export, read_parameters
 from tests.search.makers import NETS
 from tests.studies.image_makers import encode, grey_pixels
 
@@ -42,7 +43,7 @@ def test_it_gives_the_probabilities_of_the_net(folder: Folder, tmp_path: Path, n
         path.write_bytes(encode(grey_pixels(number, 8, 8)))
     images = read_images(paths, (8, 8, 1))
     export = read_export(best)
-    model = onnx_model(export, read_parameters(best / WEIGHTS, export))
+    model = onnx_model(export, [read_parameters(best / WEIGHTS, export)])
     expected = load_classifier(best).probabilities(images)
     found = run(model, images.reshape(-1, 8, 8, 1))
     assert found.dtype == np.float32
@@ -86,7 +87,7 @@ def test_any_depth_preprocessing_and_option(
     wide = {"config": asdict(config), "data": data}
     images = random.integers(0, 256, (6, 4, 5, 3), dtype=np.uint8)
     split = Split(images.reshape(6, 60), np.zeros(6, np.int64), np.arange(6), (4, 5, 3))
-    found = run(onnx_model(good.model_copy(update=wide), arrays), images)
+    found = run(onnx_model(good.model_copy(update=wide), [arrays]), images)
     expected = probabilities(net, split, preprocessing)
     assert np.ptp(expected, axis=0).max() > 0.001
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
@@ -94,7 +95,7 @@ def test_any_depth_preprocessing_and_option(
 
 def written(folder: Path) -> tuple[Export, onnx.ModelProto]:
     export = read_export(folder)
-    return export, onnx.load_from_string(onnx_model(export, read_parameters(folder / WEIGHTS, export)))
+    return export, onnx.load_from_string(onnx_model(export, [read_parameters(folder / WEIGHTS, export)]))
 
 
 def test_it_says_what_it_is(folder: Folder) -> None:

@@ -20,7 +20,7 @@ from safetensors.numpy import save_file
 from mlpsearch.models.errors import DataError, ExportError, MlpsearchError, WeightsError
 from mlpsearch.models.metrics import predict_split
 from mlpsearch.models.weights import digest, load_arrays
-from mlpsearch.search.export.document import DOCUMENT, read_export, write_export
+from mlpsearch.search.export.document import DOCUMENT, write_export
 from mlpsearch.search.export.parameters import WEIGHTS
 from mlpsearch.search.export.prediction import classify, load_classifier, read_images
 from mlpsearch.search.results.winner import load_winner
@@ -29,6 +29,7 @@ from mlpsearch.studies.data.training import load_training
 from mlpsearch.studies.record import StudyRecord
 from tests.patience import PATIENCE_SECONDS
 from tests.search.export.conftest import Folder
+from tests.search.export.reading import read_export
 from tests.search.makers import NETS
 from tests.studies.image_makers import colour_pixels, encode, grey_pixels, turned, write_folder
 

@@ -12,11 +12,12 @@ from mlpsearch.models.errors import DataError
 from mlpsearch.models.prediction import prediction_arrays
 from mlpsearch.models.weights import digest
 from mlpsearch.search.export import retraining
-from mlpsearch.search.export.document import Export, read_export
+from mlpsearch.search.export.document import Export
 from mlpsearch.search.export.retraining import Comparison, Retraining
 from mlpsearch.studies.record import StudyRecord
 from tests.models.compiled import needs_compiled_steps
 from tests.search.export.conftest import Folder
+from tests.search.export.reading import read_export
 from tests.search.makers import NETS
 
 

@@ -59,7 +59,7 @@ def test_it_gives_the_probabilities_of_the_net_and_the_label(
     schema, arrays = drawn_net(rows(), config)
     export = export_of(schema, arrays, config, net)
     classifier = load_classifier(write(tmp_path / "best", export, arrays))
-    labels, shares = run_onnx(onnx_model(export, arrays), schema, rows(seed=1))
+    labels, shares = run_onnx(onnx_model(export, [arrays]), schema, rows(seed=1))
     assert shares.dtype == np.float32
     np.testing.assert_allclose(shares, classifier.predict_proba(rows(seed=1)), rtol=0, atol=1e-5)
     assert np.ptp(shares, axis=0).max() > 0.01
@@ -74,7 +74,7 @@ def shares_of() -> Callable[..., list[list[float]]]:
     frame = pl.DataFrame({"city": (cities[:4] * 4) + cities[4:]})
     schema, arrays = drawn_net(frame, config)
     assert schema.columns[0].together == ["Bonn", "Ulm"]
-    model = onnx_model(export_of(schema, arrays, config, "numpy"), arrays)
+    model = onnx_model(export_of(schema, arrays, config, "numpy"), [arrays])
     return lambda *given: run_onnx(model, schema, pl.DataFrame({"city": given}))[1].tolist()
 
 
@@ -86,7 +86,7 @@ def test_a_number_too_large_to_be_one_is_empty() -> None:
     assert np.isfinite([arrays["center"], arrays["spread"]]).all()
     stored = schema.encoded(frame, "a.csv")
     assert np.isnan(stored[[3, 4, 6], 0]).all()
-    _, shares = run_onnx(onnx_model(export_of(schema, arrays, config, "numpy"), arrays), schema, frame)
+    _, shares = run_onnx(onnx_model(export_of(schema, arrays, config, "numpy"), [arrays]), schema, frame)
     assert shares[3].tolist() == shares[4].tolist() == shares[6].tolist()
 
 
@@ -105,7 +105,7 @@ def test_numbers_that_float32_cannot_tell_apart_stay_apart() -> None:
     config = TrainConfig(hidden_size=8, depth=2, preprocessing="standardize")
     orders = 2.0**40 + np.array([3, 1, 2, 0, 9, 4] * 4)
     schema, arrays = drawn_net(pl.DataFrame({"order": orders}), config)
-    model = onnx_model(export_of(schema, arrays, config, "numpy"), arrays)
+    model = onnx_model(export_of(schema, arrays, config, "numpy"), [arrays])
     _, shares = run_onnx(model, schema, pl.DataFrame({"order": orders[:6]}))
     assert len(np.unique(shares, axis=0)) == 6
 
@@ -117,14 +117,14 @@ def test_dates_before_1970_and_far_away_have_their_weekday_and_month(tmp_path: P
     export = export_of(schema, arrays, config, "numpy")
     others = pl.DataFrame({"day": np.arange("1799-11-01", "2405-01-01", 13, dtype="datetime64[D]")})
     expected = load_classifier(write(tmp_path / "best", export, arrays)).predict_proba(others)
-    _, shares = run_onnx(onnx_model(export, arrays), schema, others)
+    _, shares = run_onnx(onnx_model(export, [arrays]), schema, others)
     np.testing.assert_allclose(shares, expected, rtol=0, atol=1e-5)
 
 
 def test_it_says_what_its_inputs_are_and_asks_for_what_todays_onnxruntime_has() -> None:
     config = TrainConfig(hidden_size=8, preprocessing="standardize")
     schema, arrays = drawn_net(rows(), config)
-    model = onnx.load_from_string(onnx_model(export_of(schema, arrays, config, "numpy"), arrays))
+    model = onnx.load_from_string(onnx_model(export_of(schema, arrays, config, "numpy"), [arrays]))
     about = {entry.key: entry.value for entry in model.metadata_props}
     assert json.loads(about["classes"]) == CLASSES
     assert json.loads(about["columns"])[:3] == [
@@ -163,5 +163,5 @@ def test_labels_that_are_large_numbers_are_text() -> None:
     export = export_of(schema, arrays, config, "numpy")
     classes = ["5000000000", "-1", "4294967301"]
     export = export.model_copy(update={"data": export.data.model_copy(update={"classes": classes})})
-    labels, shares = run_onnx(onnx_model(export, arrays), schema, rows(seed=1))
+    labels, shares = run_onnx(onnx_model(export, [arrays]), schema, rows(seed=1))
     assert labels == [classes[best] for best in shares.argmax(axis=1)]

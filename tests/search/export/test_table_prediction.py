@@ -13,13 +13,14 @@ import mlpsearch as package
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.errors import DataError, ExportError, WeightsError
 from mlpsearch.models.weights import digest
-from mlpsearch.search.export.document import DOCUMENT, read_export
-from mlpsearch.search.export.parameters import WEIGHTS, read_parameters
+from mlpsearch.search.export.document import DOCUMENT
+from mlpsearch.search.export.parameters import WEIGHTS
 from mlpsearch.studies.data.arrays.files import array_frame
 from mlpsearch.studies.data.tables import batches
 from mlpsearch.studies.spec.table_options import ColumnOptions
 from tests.search.conftest import Command
 from tests.search.export.conftest import Folder
+from tests.search.export.reading import read_export, read_parameters
 from tests.search.export.tables import drawn_net, export_of, write
 from tests.studies.image_makers import grey_pixels
 

@@ -147,7 +147,7 @@ def assert_same_everywhere(case: Case, seed: int) -> None:
         for name in ("rows.csv", "rows.parquet", "rows.jsonl"):
             (part,) = classify_file(net, Path(folder) / name, lambda _: None)
             np.testing.assert_array_equal(part.probabilities, expected, err_msg=name)
-    labels, shares = run_onnx(onnx_model(export, arrays), schema, others)
+    labels, shares = run_onnx(onnx_model(export, [arrays]), schema, others)
     for row in np.flatnonzero(np.isfinite(expected).all(axis=1)).tolist():
         assert _is_close(shares[row], expected[row], allowed[row])
         assert labels[row] == net.classes[int(shares[row].argmax())]
@@ -161,7 +161,8 @@ def _largest_logits(net: package.Classifier, rows: pl.DataFrame) -> Any:
     count = np.arange(len(stored))
     split = Split(stored, np.zeros_like(count), count, net.export.data.shape, table.described.stored())
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.abs(net.net.logits(net.preprocessing.everything(split))).max(axis=1)
+        (one,) = net.members
+        return np.abs(one.net.logits(one.preprocessing.everything(split))).max(axis=1)
 
 
 def _readable(schema: TableSchema, rows: pl.DataFrame) -> pl.DataFrame:

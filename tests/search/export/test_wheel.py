@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from mlpsearch.models.errors import DataError
-from mlpsearch.search.export.document import read_export
 from mlpsearch.search.export.prediction import classify
 from tests.search.export.conftest import Folder
+from tests.search.export.reading import read_export
 from tests.search.makers import NETS
 from tests.studies.image_makers import encode, grey_pixels
 from tests.wheels import build, copy_of_the_checkout
@@ -78,4 +78,5 @@ def test_an_export_gives_the_same_numbers_there(
         "same_weights": True,
         "differences": [],
         "same": True,
+        "members": [],
     }

@@ -19,7 +19,6 @@ from mlpsearch.models.prediction import prediction_arrays
 from mlpsearch.models.scores import ACCURACY, METRICS
 from mlpsearch.models.training import train
 from mlpsearch.models.weights import digest
-from mlpsearch.search.export.document import read_export
 from mlpsearch.search.export.exporting import export_winner, write_folder
 from mlpsearch.search.export.retraining import Retraining
 from mlpsearch.search.results.winner import load_winner
@@ -33,6 +32,7 @@ from mlpsearch.studies.files.base import FolderFiles
 from mlpsearch.studies.spec.space import suggest
 from mlpsearch.studies.spec.study import Confirm, StudySpec
 from mlpsearch.studies.study_data import load_study_data
+from tests.search.export.reading import read_export
 from tests.search.makers import NETS, confirmation_runs, never
 from tests.search.trials.test_objective import after, ask, comparable, study_of
 from tests.studies.stores import new_storage, spec

@@ -1,0 +1,22 @@
+"""What an exported folder holds, where it is of one net."""
+
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from mlpsearch.search.export import document, parameters
+from mlpsearch.search.export.document import Export
+
+
+def read_export(path: Path) -> Export:
+    """The document."""
+    export = document.read_export(path)
+    assert isinstance(export, Export)
+    return export
+
+
+def read_parameters(path: Path, export: Export) -> dict[str, NDArray[Any]]:
+    """The arrays of the net."""
+    (arrays,) = parameters.read_parameters(path, export)
+    return arrays
