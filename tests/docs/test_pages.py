@@ -45,9 +45,11 @@ def test_the_newest_release_of_the_changelog_is_this_version() -> None:
     assert newest == tomllib.loads(text_of("pyproject.toml"))["project"]["version"]
 
 
-def test_the_study_file_of_the_readme_is_one() -> None:
-    (example,) = re.findall(r"```toml\n(.*?)```", text_of("README.md"), re.DOTALL)
-    assert parse_spec(example, "README.md").confirm is not None
+def test_the_study_files_of_the_readme_are_such() -> None:
+    table, images = re.findall(r"```toml\n(.*?)```", text_of("README.md"), re.DOTALL)
+    assert parse_spec(table, "README.md").dataset == "table"
+    rest = table[table.index("\n[budget]") :]
+    assert parse_spec(images + rest, "README.md").dataset == "images"
 
 
 def export_keys(model: type[BaseModel], before: str = "") -> Iterator[str]:
