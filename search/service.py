@@ -27,6 +27,7 @@ from mlpsearch.studies.record import StudyRecord, confirmation_of
 from mlpsearch.studies.spec.dimensions import Table, Value
 from mlpsearch.studies.spec.space import distributions
 from mlpsearch.studies.spec.study import Confirm, StudySpec
+from mlpsearch.studies.spec.table_options import OWN_DATA
 from mlpsearch.studies.study_data import find_spec, kind_of_data, load_spec_data, source_of
 
 
@@ -87,7 +88,7 @@ def submit_spec(
     if points > record.budget.trials:
         tell(f"{record.name}: {points:,.0f} points, of which its budget tries the first {record.budget.trials:,}")
     is_new = not any(record.counts.by_state().values())
-    if is_new and spec.dataset in ("table", "arrays", "images"):
+    if is_new and spec.dataset in OWN_DATA:
         for warning in warnings_about(images):
             tell(f"warning: {warning}")
     reopen(record, evaluate=evaluate, command=command)

@@ -88,9 +88,8 @@ class Efficiency(Part):
     random_trials: int = Field(description="how many trials were drawn at random")
     random_pruned: int = Field(description="how many of these were pruned")
     random: list[tuple[int, float]] = Field(
-        description="pairs of epochs and score, what random search is expected to reach; none with fewer "
-        "than 5 such "
-        "trials"
+        description="pairs of epochs and score, what random search is expected to reach; none with fewer than 5 "
+        "such trials"
     )
     late_gain: float | None = Field(
         description="by how much the later half of the trials made the best score better"
@@ -142,9 +141,8 @@ class Comparison(Document):
 
     studies: list[Compared] = Field(description="[each](#a-compared-study)")
     findings: list[str] = Field(
-        description="sentences on how the studies differ in the test, by their metric where all have the "
-        "same, else by "
-        "accuracy"
+        description="sentences on how the studies differ in the test, by their metric where all have the same, "
+        "else by accuracy"
     )
     warnings: list[str] = Field(
         description="what the studies do not share, so that their numbers cannot be compared"

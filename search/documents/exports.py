@@ -87,11 +87,9 @@ class Predictions(Document):
     """What a net makes of images, or of rows."""
 
     predictions: list[dict[str, Any]] = Field(
-        description="of images one a file that could be used: `file`, and `classes`, the most probable "
-        "first, each "
-        "with `name` and `probability`; of a table one a row: `row`, `class`, and the `probability of` "
-        "each class, "
-        "`null` where the row has no answer"
+        description="of images one a file that could be used: `file`, and `classes`, the most probable first, "
+        "each with `name` and `probability`; of a table one a row: `row`, `class`, and the `probability of` each "
+        "class, `null` where the row has no answer"
     )
     errors: list[Error] = Field(
         description="of images, [an error](#an-error) for each file that could not be used"

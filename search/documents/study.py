@@ -179,9 +179,8 @@ class Confirmation(Part):
     )
     search_trials: int = Field(description="how many trials the search had when it was confirmed")
     reported: Reported | None = Field(
-        description="[the winner over further seeds](#reported-runs); `null` where version 0.1.0 recorded "
-        "it, which "
-        "reported the runs by which it chose"
+        description="[the winner over further seeds](#reported-runs); `null` where version 0.1.0 recorded it, "
+        "which reported the runs by which it chose"
     )
     metric: str = Field(description="the study's")
 
@@ -209,9 +208,8 @@ class StudyPart(Part):
     seconds: float = Field(description="wall clock during which trials ran")
     trials_per_minute: float | None = Field(description="the rate so far")
     seconds_left: float | None = Field(
-        description="an estimate, up to the limit of the budget that is reached first; of a small space, "
-        "until each "
-        "of its points is tried"
+        description="an estimate, up to the limit of the budget that is reached first; of a small space, until "
+        "each of its points is tried"
     )
     best: BestTrial | None = Field(description="[the best trial of the search](#the-best-trial)")
     headline: Winner | None = Field(
@@ -230,14 +228,12 @@ class StudyPart(Part):
     foreign_running: int = Field(description="how many of the foreign trials run")
     refused: list[RefusedTrial] = Field(description="the newest five [refused trials](#a-refused-trial)")
     folds: int | None = Field(
-        description="over how many [folds](study-file.md#folds) the validation accuracy of a trial is the "
-        "mean, that "
-        "of a net of the confirmation being of one; `null` where there is one validation split"
+        description="over how many [folds](study-file.md#folds) the validation accuracy of a trial is the mean, "
+        "that of a net of the confirmation being of one; `null` where there is one validation split"
     )
     ended_by: str | None = Field(
         description="which limit of the budget ended the search: `trials`, `seconds`, `total_epochs` or "
-        "`patience`; "
-        "`space` where each point of a small space was tried; `null` while it is not over"
+        "`patience`; `space` where each point of a small space was tried; `null` while it is not over"
     )
     storage: str = Field(description="the URL of its storage without a password")
 

@@ -6,12 +6,11 @@ from typing import Any
 
 from mlpsearch.models.ensemble import CALIBRATION_BINS
 from mlpsearch.models.scores import ACCURACY, LOG_LOSS, METRICS, Metric
-from mlpsearch.studies.spec.table_options import BUNDLED_TABLES
+from mlpsearch.studies.spec.table_options import BUNDLED_TABLES, OWN_DATA
 
 NETS = {"numpy": "NumPy net", "torch": "PyTorch MLP"}
 MOST_CLASSES = 30  # more make a confusion matrix that nobody can read
 
-_OWN_DATA = ("table", "arrays", "images")
 _SIGNIFICANT = 0.05
 _MOMENT = 9.95  # seconds
 _BINS = f"{CALIBRATION_BINS} bins"
@@ -128,7 +127,7 @@ def items(dataset: str) -> str:
 
 def data_name(dataset: str, source: str | None) -> str:
     """Return what the data of a study are called, a user's own by their file or folder. source: that path."""
-    return PurePath(source).name if source and dataset in _OWN_DATA else dataset
+    return PurePath(source).name if source and dataset in OWN_DATA else dataset
 
 
 def known_images(test: dict[str, Any], dataset: str) -> str:

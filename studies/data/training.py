@@ -21,7 +21,7 @@ from mlpsearch.studies.data.stratified import split_groups, split_rows
 from mlpsearch.studies.data.table_columns import TableSchema
 from mlpsearch.studies.spec.image_options import DataOptions
 from mlpsearch.studies.spec.study import VALIDATION
-from mlpsearch.studies.spec.table_options import BUNDLED_TABLES
+from mlpsearch.studies.spec.table_options import BUNDLED_TABLES, OWN_DATA
 
 __all__ = [
     "DATASETS",
@@ -102,7 +102,7 @@ def own_copy(dataset: str, recorded: str | None) -> Path | None:
     if path is None:
         return None
     # What has no name is nowhere else: whoever looks there says that it is missing.
-    is_there = dataset in ("images", "table", "arrays") or os.path.exists(path)  # noqa: PTH110 - as in catalog
+    is_there = dataset in OWN_DATA or os.path.exists(path)  # noqa: PTH110 - as in catalog
     return expanded(path) if given or is_there else None
 
 
@@ -150,7 +150,7 @@ def load_training(
     options: DataOptions | None = None,
     folds: int | None = None,
 ) -> TrainingData:
-    """The training images of a data set, from the cache or decoded into it.
+    """Return the training images of a data set, from the cache or decoded into it.
 
     dataset: one of DATASETS.
     data: the folder or archive to take it from; None where the data set is found or downloaded by its name.
@@ -167,14 +167,15 @@ def load_training(
     cached = open_split(dataset, data, "train", options)
     if cached.validation_folder is not None:
         own = open_beside(dataset, data, "validation", cached, options)
-        if validation is not None or folds is not None:
-            key, value = ("validation", validation) if folds is None else ("folds", folds)
-            raise DataError(
-                f"{data}: has a validation split, {cached.validation_folder}/ with {len(own.labels):,} images, "
-                f"and {key} = {value} asks for images of train: leave that out, or take the folder away",
-                key=key,
-                path=data,
-            )
+        for key, value in (("folds", folds), ("validation", validation)):
+            if value is not None:
+                there = f"a validation split, {cached.validation_folder}/ with {len(own.labels):,} images"
+                raise DataError(
+                    f"{data}: has {there}, and {key} = {value} asks for images of train: leave that out, or take "
+                    "the folder away",
+                    key=key,
+                    path=data,
+                )
         return _with_own_validation(cached, own)
     columns = None if cached.table is None else cached.table.stored()
     whole = Split(cached.images, cached.labels, np.arange(len(cached.labels)), cached.shape, columns)

@@ -8,6 +8,7 @@ from mlpsearch.studies.spec.dimensions import Table
 
 TEST_SHARE = 0.2  # of the rows, where a study file names neither a share nor a file
 ARRAY_LABEL = "y"  # the array that says the class
+OWN_DATA = ("images", "table", "arrays")  # data sets that are nothing but their path: a user's own
 # scikit-learn's own tables, one that it makes, and the name of their label there.
 BUNDLED_TABLES = ("iris", "wine", "breast-cancer", "letter-like")
 BUNDLED_LABEL = "target"
