@@ -1,10 +1,12 @@
-"""Runs the tests of this folder with one thread a matrix product."""
+"""One thread a matrix product, and compiled steps that are looked for anew."""
 
 from collections.abc import Iterator
 
 import pytest
 
+from mlpsearch.models.numpy_net import compiled_net, compiled_step, compiler, numpy_functions
 from mlpsearch.models.threads import threads, use_threads
+from mlpsearch.models.torch_net import compiled_net as compiled_torch_net
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -14,3 +16,15 @@ def _one_thread() -> Iterator[None]:
     use_threads(1)
     yield
     use_threads(before)
+
+
+@pytest.fixture
+def found_anew() -> Iterator[None]:
+    """Finds out anew which compiled steps this machine can have, in the test and after it."""
+    here = (compiler.library, compiled_step.functions, numpy_functions.blas)
+    found_once = (*here, compiled_net.agree, compiled_torch_net.agree)
+    for function in found_once:
+        function.cache_clear()
+    yield
+    for function in found_once:
+        function.cache_clear()

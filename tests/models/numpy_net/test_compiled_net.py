@@ -5,7 +5,6 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -203,23 +202,12 @@ def test_a_net_with_a_side_of_one_is_that_in_numpy(sizes: tuple[int, int, int]) 
     assert (type(net), net.compiled) == (NumpyNet, False)
 
 
-@pytest.fixture
-def _fresh() -> Iterator[None]:
-    """Finds out anew what this machine has, before the test and after it."""
-    found_once = (compiler.library, compiled_step.functions, compiled_net.agree, numpy_functions.blas)
-    for function in found_once:
-        function.cache_clear()
-    yield
-    for function in found_once:
-        function.cache_clear()
-
-
 def net_here() -> Net:
     return build_net("numpy", inputs=12, classes=3, config=TrainConfig(hidden_size=8))
 
 
 @needs_compiled_steps
-@pytest.mark.usefixtures("_fresh")
+@pytest.mark.usefixtures("found_anew")
 def test_compiled_steps_stay_away_where_one_bit_differs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert net_here().compiled
     compiled_net.agree.cache_clear()
@@ -229,7 +217,7 @@ def test_compiled_steps_stay_away_where_one_bit_differs(monkeypatch: pytest.Monk
     assert not build_net("numpy", inputs=12, classes=3, config=config).compiled
 
 
-@pytest.mark.usefixtures("_fresh")
+@pytest.mark.usefixtures("found_anew")
 @pytest.mark.parametrize("compiler_command", ["no-such-compiler", "false", "true"])
 def test_they_stay_away_where_nothing_compiles_them(
     compiler_command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -241,7 +229,7 @@ def test_they_stay_away_where_nothing_compiles_them(
 
 
 @needs_compiled_steps
-@pytest.mark.usefixtures("_fresh")
+@pytest.mark.usefixtures("found_anew")
 def test_they_stay_away_where_the_library_cannot_be_kept_or_read(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -302,7 +290,7 @@ def test_large_steps_are_taken_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) 
 
 
 @needs_compiled_steps
-@pytest.mark.usefixtures("_fresh")
+@pytest.mark.usefixtures("found_anew")
 def test_they_stay_away_from_a_library_that_another_user_left(monkeypatch: pytest.MonkeyPatch) -> None:
     assert net_here().compiled
     compiler.library.cache_clear()
@@ -317,7 +305,7 @@ class Owned(NamedTuple):
     st_uid: int
 
 
-@pytest.mark.usefixtures("_fresh")
+@pytest.mark.usefixtures("found_anew")
 def test_they_stay_away_from_another_blas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiled_step, "blas", lambda: None)
     assert not net_here().compiled

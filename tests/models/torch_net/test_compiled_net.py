@@ -2,7 +2,6 @@
 
 import copy
 import pickle
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,6 @@ from mlpsearch.models import build_net
 from mlpsearch.models.arrays import Floats, Labels
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.net import Net
-from mlpsearch.models.numpy_net import compiled_net as compiled_numpy_net
-from mlpsearch.models.numpy_net import compiled_step, compiler
 from mlpsearch.models.numpy_net.compiled_net import kind
 from mlpsearch.models.numpy_net.numpy_mlp import NumpyNet
 from mlpsearch.models.prediction import statistics
@@ -214,17 +211,6 @@ def net_here(**changes: Any) -> Net:
     return torch_net(inputs=INPUTS, classes=CLASSES, config=configuration(**changes))
 
 
-@pytest.fixture
-def _fresh() -> Iterator[None]:
-    """Finds out anew what this machine has, before the test and after it."""
-    found_once = (compiler.library, compiled_step.functions, compiled_numpy_net.agree, agree)
-    for function in found_once:
-        function.cache_clear()
-    yield
-    for function in found_once:
-        function.cache_clear()
-
-
 @pytest.mark.parametrize("sizes", [(1, 8, 3), (12, 1, 3), (12, 8, 1)])
 def test_autograd_trains_a_net_with_a_side_of_one(sizes: tuple[int, int, int]) -> None:
     inputs, hidden, classes = sizes
@@ -260,7 +246,7 @@ def test_autograd_trains_where_nobody_wants_compiled_steps() -> None:
     assert type(net) is TorchNet
 
 
-@pytest.mark.usefixtures("_fresh")
+@pytest.mark.usefixtures("found_anew")
 def test_autograd_trains_where_nothing_compiles_steps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CC", "no-such-compiler")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -268,7 +254,7 @@ def test_autograd_trains_where_nothing_compiles_steps(monkeypatch: pytest.Monkey
 
 
 @needs_compiled_steps
-@pytest.mark.usefixtures("_fresh")
+@pytest.mark.usefixtures("found_anew")
 @pytest.mark.parametrize("member", ["train_batch", "state"])
 def test_autograd_trains_where_steps_are_not_near_its_own(member: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert net_here().compiled
