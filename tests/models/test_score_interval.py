@@ -42,9 +42,9 @@ def truth(name: str, shares: Sequence[float], skill: float, spread: float) -> fl
 # Rows, shares of the classes, skill, seeds, spread. With skills of 1, 3 and 6 72%, 96% and 99.97% are right.
 CASES = [
     (60, (0.5, 0.5), 1.0, 1, 0.0),
-    (60, (0.85, 0.15), 3.0, 3, 0.2),
+    pytest.param(60, (0.85, 0.15), 3.0, 3, 0.2, marks=pytest.mark.stress),
     (60, (0.6, 0.3, 0.1), 6.0, 3, 0.2),
-    (300, (0.85, 0.15), 1.0, 1, 0.0),
+    pytest.param(300, (0.85, 0.15), 1.0, 1, 0.0, marks=pytest.mark.stress),
 ]
 
 

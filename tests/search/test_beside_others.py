@@ -23,10 +23,6 @@ epochs = 1
 batch_size = 64
 [search]
 hidden_size = {low = 4, high = 8}
-[confirm]
-top = 1
-seeds = 2
-report = 2
 """
 
 

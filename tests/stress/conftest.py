@@ -3,19 +3,20 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import optuna
 import pytest
 
+from mlpsearch.search.service import submit_spec
+from mlpsearch.search.workers.worker import serve_one
+from mlpsearch.studies.spec.reading import load_spec
 from tests.postgres import Server
+from tests.search.makers import never
 from tests.stress.driver import SLOW, Driver
 from tests.stress.exact import assert_exact
 from tests.stress.ledger import Row
 
 NewDriver = Callable[..., Driver]
 Reference = Callable[..., list[Row]]
-
-# The most trials that a short form compares, with the batch sizes that most have: the first that asks has them all
-# run, so that they are not run again for the next that asks for more.
-_MOST_OF_SHORT = 20
 
 
 @pytest.fixture(scope="session")
@@ -46,19 +47,27 @@ def new_driver(tmp_path: Path, cache: Path) -> Iterator[NewDriver]:
 
 @pytest.fixture(scope="session")
 def reference(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Reference:
-    """The first trials of a study that nothing disturbed; it is run once and kept."""
+    """The first trials of a study that nothing disturbed; it is run once, in this process, and kept."""
     known: dict[tuple[int, ...], list[Row]] = {}
 
-    def rows(trials: int, batches: tuple[int, ...] = SLOW, workers: int = 2) -> list[Row]:
+    def rows(trials: int, batches: tuple[int, ...] = SLOW) -> list[Row]:
         if len(known.get(batches, [])) < trials:
             folder = tmp_path_factory.mktemp("reference")
-            count = max(trials, _MOST_OF_SHORT) if batches == SLOW else trials
-            driver = Driver(folder, folder, cache, count, batches)
-            try:
-                assert driver.run("--workers", workers).wait() == 0
-                known[batches] = assert_exact(driver)
-            finally:
-                driver.end()
+            driver = Driver(folder, folder, cache, trials, batches)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("MLPSEARCH_CACHE", str(cache))
+                _work_off(driver)
+            known[batches] = assert_exact(driver)
         return known[batches][:trials]
 
     return rows
+
+
+def _work_off(driver: Driver) -> None:
+    """Run the driver's study to its end."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    spec = load_spec(driver.study_file())
+    url = f"sqlite:///{driver.database}"
+    record = submit_spec(spec, None, url, trials=None, evaluate=False, command="", tell=lambda _: None)
+    serve_one(record, never)
+    record.storage.engine.dispose()
