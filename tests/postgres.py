@@ -25,6 +25,21 @@ USER = "tester"
 PASSWORD = "s3cret/with @ and %"  # in a URL all but letters are escaped
 ESCAPED = "s3cret%2Fwith%20%40%20and%20%25"
 
+# Puts out whoever still is in a database, and takes the rows out of all tables but those of the schema's version:
+# in a fraction of the time that a new database takes.
+_EMPTY = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid();
+DO $$ DECLARE found record; BEGIN
+    PERFORM set_config('session_replication_role', 'replica', true);  -- keys of other tables do not matter
+    FOR found IN SELECT tablename AS name FROM pg_tables
+        WHERE schemaname = 'public' AND tablename NOT IN ('alembic_version', 'version_info')
+    LOOP EXECUTE format('DELETE FROM %I', found.name); END LOOP;
+    FOR found IN SELECT sequencename AS name FROM pg_sequences WHERE schemaname = 'public'
+    LOOP PERFORM setval(format('%I', found.name), 1, false); END LOOP;
+END $$;
+SELECT version_num FROM alembic_version
+"""
 _SETTINGS = {"fsync": "off", "listen_addresses": "127.0.0.1", "max_connections": "100", "shared_buffers": "32MB"}
 
 
@@ -37,24 +52,32 @@ class Server:
     port: int
     owner: dict[str, Any] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=count)
-    _databases: list[str] = field(default_factory=list)
+    _made: dict[str, str] = field(default_factory=dict)  # each database to remove, and what it is a copy of
+    _emptied: dict[str, list[str]] = field(default_factory=dict)  # by what they are copies of
 
     def url(self, database: str, *, password: str | None = ESCAPED) -> str:
         """The URL of a database of this server."""
         user = USER if password is None else f"{USER}:{password}"
         return f"postgresql+psycopg://{user}@127.0.0.1:{self.port}/{database}"
 
-    def new_database(self, template: str = "template1", *, kept: bool = False) -> str:
-        """Make a database, and return its name; `clean` removes it unless it is to be kept."""
-        name = f"test_{next(self._numbers)}"
-        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-        if not kept:
-            self._databases.append(name)
+    def new_database(self, template: str = "template1") -> str:
+        """Make a database, or take one that is as good as new, and return its name; `clean` removes it."""
+        if spare := self._emptied.get(template):
+            name = spare.pop()
+        else:
+            name = f"test_{next(self._numbers)}"
+            self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        self._made[name] = template
         return name
+
+    def keep(self, database: str) -> None:
+        """Keep a database of empty tables; its copies are emptied in place of being removed."""
+        del self._made[database]
+        self._emptied[database] = []
 
     @contextmanager
     def clean(self) -> Iterator[None]:
-        """Remove in the end what databases were made within, and this process's connections to them."""
+        """Remove or empty in the end what databases were made within, and end the connections to them."""
         from sqlalchemy import event
         from sqlalchemy.pool import Pool
 
@@ -71,14 +94,23 @@ class Server:
             event.remove(Pool, "connect", note)
             for connection in connections:
                 connection.close()
-            while self._databases:
-                self.execute(f"DROP DATABASE {self._databases.pop()} WITH (FORCE)")
+            while self._made:
+                self._remove(*self._made.popitem())
+
+    def _remove(self, database: str, template: str) -> None:
+        versions = "SELECT version_num FROM alembic_version"
+        if template in self._emptied and self.execute(_EMPTY, database) == self.execute(versions, template):
+            self._emptied[template].append(database)
+        else:
+            self.execute(f"DROP DATABASE {database} WITH (FORCE)")
 
     def execute(self, statement: str, database: str = "postgres") -> list[Any]:
-        """Run one statement outside of transactions."""
+        """Run a statement outside of transactions, or several in one; return what the last one finds."""
         address = self.url(database).replace("+psycopg", "")
         with closing(psycopg.connect(address, autocommit=True)) as connection:
             cursor = connection.execute(statement.encode())
+            while cursor.nextset():
+                pass
             return cursor.fetchall() if cursor.description else []
 
     def restart(self, mode: str = "fast", away: float = 0.0) -> None:
@@ -123,11 +155,8 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
-                env={
-                    "PATH": os.environ["PATH"],
-                    "TZ": "Asia/Kolkata",
-                    "LC_ALL": "C",
-                },  # not the zone of the tables
+                # Another zone than that of the times in the tables.
+                env={"PATH": os.environ["PATH"], "TZ": "Asia/Kolkata", "LC_ALL": "C"},
                 check=False,
                 **self.owner,
             )

@@ -91,8 +91,9 @@ def new_study(folder: Path, specification: StudySpec | None = None) -> StudyReco
 
 @cache
 def _template(server: Server) -> str:
-    name = server.new_database(kept=True)
+    name = server.new_database()
     open_storage(server.url(name), create=True).engine.dispose()
+    server.keep(name)
     return name
 
 
