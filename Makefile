@@ -33,7 +33,7 @@ coverage: .venv/installed-dev ## the same, and which share of the lines of each 
 bench: .venv/installed-dev ## how fast the nets train, beside others and the limit
 	$(BIN)/python -m benchmarks.training
 
-stress: .venv/installed-dev ## the long forms of the reliability tests; they take long
+stress: .venv/installed-dev ## the long forms of tests; they take long
 	$(BIN)/python -m pytest -m stress -s $(ARGS)
 
 check: .venv/installed-dev ## lint, types, import contracts
