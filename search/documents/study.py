@@ -71,7 +71,7 @@ class NetsAverage(Part):
     accuracy: float = Field(description="its test accuracy")
     interval: list[float] = Field(description="the 95% interval of that, of this very average")
     score: float | None = Field(
-        description="by the study's metric; `null` here and below where it is not defined on the test images"
+        description="by the study's metric; `null`, as its interval is, where it is not defined on the test images"
     )
     score_interval: list[float] | None = Field(description="the 95% interval of that")
     log_loss: float = Field(description="its log loss on the test images, in nats")
@@ -84,8 +84,8 @@ class NetsAverage(Part):
         description="by which its log-probabilities are divided, [fitted on validation images](confirmation.md#"
         "the-nets-average); `null` where none was: with folds, and where no temperature is the best"
     )
-    tempered_log_loss: float | None = Field(description="with that temperature; `null` here and below without one")
-    tempered_calibration_error: float | None = Field(description="with that temperature")
+    tempered_log_loss: float | None = Field(description="the log loss with it; `null` here and below without one")
+    tempered_calibration_error: float | None = Field(description="the calibration error with it")
 
 
 class Opening(Part):
