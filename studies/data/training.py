@@ -167,15 +167,7 @@ def load_training(
     cached = open_split(dataset, data, "train", options)
     if cached.validation_folder is not None:
         own = open_beside(dataset, data, "validation", cached, options)
-        for key, value in (("folds", folds), ("validation", validation)):
-            if value is not None:
-                there = f"a validation split, {cached.validation_folder}/ with {len(own.labels):,} images"
-                raise DataError(
-                    f"{data}: has {there}, and {key} = {value} asks for images of train: leave that out, or take "
-                    "the folder away",
-                    key=key,
-                    path=data,
-                )
+        _refuse_a_second_split(data, cached, own, folds=folds, validation=validation)
         return _with_own_validation(cached, own)
     columns = None if cached.table is None else cached.table.stored()
     whole = Split(cached.images, cached.labels, np.arange(len(cached.labels)), cached.shape, columns)
@@ -197,6 +189,20 @@ def load_training(
 def own_validation(dataset: str, data: Path | None, options: DataOptions | None = None) -> str | None:
     """Return the folder of a data set's own validation split; None where there is none. Raises DataError."""
     return open_split(dataset, data, "train", options).validation_folder
+
+
+def _refuse_a_second_split(
+    data: Path | None, cached: CachedImages, own: CachedImages, **asked: float | None
+) -> None:
+    """Raise DataError where images of train are asked for beside a validation split of the data set's own."""
+    for key, value in asked.items():
+        if value is not None:
+            raise DataError(
+                f"{data}: has a validation split, {cached.validation_folder}/ with {len(own.labels):,} images, "
+                f"and {key} = {value} asks for images of train: leave that out, or take the folder away",
+                key=key,
+                path=data,
+            )
 
 
 def _folds(cached: CachedImages, folds: int, seed: int) -> NDArray[np.int64]:

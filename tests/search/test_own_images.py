@@ -178,22 +178,9 @@ def test_nothing_is_said_where_no_test_image_is_known(tested: StudyRecord, mlpse
 
 # ---- photos of any size and kind ----
 
-RESIZED = """
-name = "own"
-net = "numpy"
-dataset = "images"
-data = "images"
-image_size = 6
-image_fit = "crop"
-validation = 0.25
-[budget]
-trials = 1
-epochs = 2
-[search]
-hidden_size = { low = 4, high = 8 }
-[fixed]
-batch_size = 4
-"""
+RESIZED = STUDY_FILE.replace(
+    'data = "images"', 'data = "images"\nimage_size = 6\nimage_fit = "crop"\nvalidation = 0.25'
+)
 
 
 def photos() -> dict[str, bytes]:

@@ -83,14 +83,6 @@ class Ledger:
         """How many trials are COMPLETE or PRUNED."""
         return len(self.in_state("COMPLETE", "PRUNED"))
 
-    def study_attributes(self) -> dict[str, Any]:
-        """The user attributes of the study."""
-        with self.connection() as connection:
-            return {
-                key: json.loads(value)
-                for key, value in connection.execute("SELECT key, value_json FROM study_user_attributes")
-            }
-
     def integrity(self) -> str:
         """What SQLite's own check of the file says: "ok" if it is sound. A server checks its data itself."""
         if not isinstance(self._storage, Path):

@@ -8,25 +8,10 @@ import pytest
 from mlpsearch.search.service import evaluate
 from mlpsearch.studies.record import StudyRecord, open_study
 from tests.search.agents.conftest import Ask, Refused
+from tests.search.cli_cases import STUDY_FILE
 from tests.search.makers import same_study
 
-FILE = """
-name = "own"
-net = "numpy"
-dataset = "digits"
-validation = 250
-[budget]
-trials = 2
-epochs = 1
-[confirm]
-top = 2
-seeds = 2
-report = 2
-[search]
-hidden_size = { low = 4, high = 8 }
-[fixed]
-preprocessing = "standardize"
-"""
+FILE = f"{STUDY_FILE}[confirm]\ntop = 2\nseeds = 2\nreport = 2\n"
 
 
 @pytest.fixture
@@ -56,8 +41,7 @@ def test_a_ready_study_is_made_by_its_name(url: str, ask: Ask) -> None:
 
 
 def test_a_file_without_a_confirmation_says_what_that_means(url: str, ask: Ask) -> None:
-    file = FILE.replace("[confirm]\ntop = 2\nseeds = 2\nreport = 2\n", "")
-    assert any("no [confirm]" in remark for remark in ask(url, "submit_study", study=file)["remarks"])
+    assert any("no [confirm]" in remark for remark in ask(url, "submit_study", study=STUDY_FILE)["remarks"])
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,6 @@ from tests.studies import image_makers as make
 from tests.studies.image_makers import colour_pixels, encode, grey_pixels, turned
 
 PAD, CROP = ImageOptions(size=8), ImageOptions(size=8, fit="crop")
-BLACK, WHITE = [0, 0, 0], [255, 255, 255]
 
 
 def saved(image: Image.Image, kind: str, **more: Any) -> bytes:
