@@ -22,7 +22,7 @@ from mlpsearch.search.results.confirmation import Confirmation, done_runs, runs_
 from mlpsearch.search.results.winner import with_net
 from mlpsearch.search.results.wording import items
 from mlpsearch.studies.data.training import TrainingData
-from mlpsearch.studies.record import StudyRecord
+from mlpsearch.studies.record import PLANNED_FOLD, StudyRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,9 @@ def choose(record: StudyRecord, confirmation: Confirmation, data: TrainingData) 
         of_winner = len(reported)
     else:
         groups, of_winner = [reported, *others], 1
-    whole = np.stack([_log_probabilities(record, group, data, confirmation) for group in groups])
-    rows = np.flatnonzero(~np.isnan(whole).any(axis=(0, 2)))
-    found, labels, metric = whole[:, rows], data.validation.labels[rows], record.metric
+    rows, metric = _rows(groups, data), record.metric
+    found = np.stack([_log_probabilities(record, group, data, confirmation)[rows] for group in groups])
+    labels = data.validation.labels[rows]
     chosen = select(found, labels, metric)
     total = int(chosen.counts.sum())
     weighted = [
@@ -77,6 +77,14 @@ def _runs(record: StudyRecord, confirmation: Confirmation) -> tuple[list[FrozenT
     keys = [[(one.trial, seed) for seed in confirmation.seeds] for one in confirmation.candidates]
     others = [[done[key] for key in of_one if key in done and done[key].number not in known] for of_one in keys]
     return reported, [runs for runs in others if runs]
+
+
+def _rows(groups: Sequence[Sequence[FrozenTrial]], data: TrainingData) -> NDArray[np.int64]:
+    """The rows that each group has a net for which has not learnt from them."""
+    if data.folds is None:
+        return data.validation.rows
+    common = set.intersection(*({int(run.user_attrs[PLANNED_FOLD]) for run in group} for group in groups))
+    return np.flatnonzero(np.isin(data.folds, [*common]))
 
 
 def _log_probabilities(

@@ -16,10 +16,9 @@ import numpy as np
 
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.errors import ExportError
-from mlpsearch.models.weights import digest
 from mlpsearch.search.export.document import AnyExport
 from mlpsearch.search.export.onnx_nodes import Nodes, image_inputs, net_probabilities
-from mlpsearch.search.export.parameters import ENCODERS, Arrays, arrays_together
+from mlpsearch.search.export.parameters import Arrays, arrays_together, inputs_key
 from mlpsearch.search.export.table_onnx import ML, TableNodes, input_names
 from mlpsearch.studies.data.table_columns import TableSchema
 
@@ -146,8 +145,7 @@ class _Graph:
 
     def _given(self, config: TrainConfig, arrays: Arrays) -> str:
         """What a net gets; made once for all nets that get the same."""
-        encoders = {name: array for name, array in arrays.items() if name in ENCODERS}
-        key = (config.preprocessing, config.flip_averaging, digest(encoders))
+        key = inputs_key(config, arrays)
         if key not in self._inputs:
             self._inputs[key] = self._take(
                 self._encoded(config, arrays, f"{self._prefix}inputs{len(self._inputs)}/")

@@ -12,6 +12,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.errors import ExportError, WeightsError
 from mlpsearch.models.inputs.tables import TABLE_ARRAYS
 from mlpsearch.models.prediction import prediction_shapes
@@ -47,6 +48,12 @@ def arrays_together(nets: Sequence[Arrays]) -> Arrays:
         for name, array in arrays.items()
         if name not in shared
     }
+
+
+def inputs_key(config: TrainConfig, arrays: Arrays) -> tuple[str, bool, str]:
+    """Return what is equal for nets that get the same of each image or row."""
+    encoders = {name: array for name, array in arrays.items() if name in ENCODERS}
+    return config.preprocessing, config.flip_averaging, digest(encoders)
 
 
 def read_parameters(path: Path, export: AnyExport) -> list[Arrays]:

@@ -13,12 +13,13 @@ from mlpsearch.models.ensemble import average_probabilities
 from mlpsearch.models.errors import DataError, ExportError, about
 from mlpsearch.models.inputs.data import Split
 from mlpsearch.models.inputs.preprocessing import Preprocessing
-from mlpsearch.models.metrics import probabilities
+from mlpsearch.models.metrics import view_logits
 from mlpsearch.models.net import Net
+from mlpsearch.models.numpy_net.loss import softmax
 from mlpsearch.models.prediction import trained_net
 from mlpsearch.models.threads import use_threads
 from mlpsearch.search.export.document import AnyExport, read_export
-from mlpsearch.search.export.parameters import WEIGHTS, read_parameters
+from mlpsearch.search.export.parameters import WEIGHTS, inputs_key, read_parameters
 from mlpsearch.search.export.table_rows import sound_rows
 from mlpsearch.studies.data.images.archives import MAX_FILE_BYTES
 from mlpsearch.studies.data.images.decoding import as_shape, decode_image
@@ -43,7 +44,11 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A net that predicts. weight: of its probabilities in the average of all that do, which add up to 1."""
+    """A net that predicts.
+
+    preprocessing: the same object for all that get the same of each image or row.
+    weight: of its probabilities in the average of all that predict; these add up to 1.
+    """
 
     net: Net
     preprocessing: Preprocessing
@@ -89,10 +94,10 @@ class Classifier:
         everything = np.arange(len(images))
         columns = self.export.data.layout().columns
         split = Split(images, np.zeros(len(images), np.int64), everything, self.export.data.shape, columns)
+        views = {id(one.preprocessing): one.preprocessing.views(split) for one in self.members}
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            shares = (probabilities(one.net, split, one.preprocessing) for one in self.members)
-            weights = [one.weight for one in self.members]
-            return average_probabilities(shares, weights).astype(np.float32)
+            shares = (softmax(view_logits(one.net, views[id(one.preprocessing)])) for one in self.members)
+            return average_probabilities(shares, [one.weight for one in self.members]).astype(np.float32)
 
 
 def classify(
@@ -133,10 +138,11 @@ def load_classifier(folder: Path) -> Classifier:
     found = read_parameters(folder / WEIGHTS, export)
     columns, nets = export.data.layout().columns, export.nets()
     use_threads(max(net.threads for net in nets))
-    members = [
-        Member(*trained_net(net.net, arrays, net.train_config(), columns), weight)
-        for net, arrays, weight in zip(nets, found, export.weights(), strict=True)
-    ]
+    members, inputs = list[Member](), dict[tuple[str, bool, str], Preprocessing]()
+    for one, arrays, weight in zip(nets, found, export.weights(), strict=True):
+        config = one.train_config()
+        net, preprocessing = trained_net(one.net, arrays, config, columns)
+        members.append(Member(net, inputs.setdefault(inputs_key(config, arrays), preprocessing), weight))
     return Classifier(export, members)
 
 

@@ -112,6 +112,7 @@ def test_what_makes_inputs_is_kept_once_and_made_once(study: Callable[..., Study
     nodes = onnx.load(tmp_path / "best" / ONNX).graph.node
     assert [node.op_type for node in nodes].count("Cast") == 1
     assert [node.op_type for node in nodes].count("Softmax") == 3
+    assert len({id(one.preprocessing) for one in package.load(tmp_path / "best").members}) == 1
 
 
 def test_nets_that_see_rows_otherwise_are_averaged_in_onnx_too(
@@ -132,6 +133,7 @@ def test_nets_that_see_rows_otherwise_are_averaged_in_onnx_too(
     np.testing.assert_allclose(run((tmp_path / "best" / ONNX).read_bytes(), images), expected, rtol=0, atol=1e-5)
     nodes = onnx.load(tmp_path / "best" / ONNX).graph.node
     assert [node.op_type for node in nodes].count("Flatten") == 3
+    assert len({id(one.preprocessing) for one in package.load(tmp_path / "best").members}) == 3
 
 
 def _with_other_inputs(one: Any, changes: dict[str, Any]) -> Any:
@@ -231,17 +233,19 @@ def test_in_folds_each_net_leaves_its_own_out(
 def test_in_folds_what_is_chosen_is_judged_by_rows_it_has_not_learnt(
     shop_study: Callable[..., StudyRecord], tmp_path: Path
 ) -> None:
-    record = shop_study("numpy", "folds = 2")
+    """With two seeds for three folds, candidates have no net that leaves the last out: its rows do not choose."""
+    record = shop_study("numpy", "folds = 3")
     write(record, tmp_path / "best", "greedy")
     export, confirmation = read(tmp_path / "best"), last_confirmation(record)
     assert confirmation is not None
     selection = export.selection
     assert selection is not None
-    assert (selection.nets, selection.rows) == (6, 128), "two seeds of two candidates, and the two reported nets"
+    assert selection.nets == 6, "two seeds of two candidates, and the two reported nets"
     right = total = 0
     for one in reported_nets(record, confirmation):
         split = one.data.validation
         found = probabilities(one.net, split, one.preprocessing).argmax(axis=1)
         right += int((found == split.labels[split.rows]).sum())
         total += len(split)
-    assert (total, selection.winner) == (128, right / 128)
+    assert (selection.rows, selection.winner) == (total, right / total)
+    assert 128 * 2 // 3 <= total < 128
