@@ -47,13 +47,14 @@ class DeviceBatches:
 
     def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield (images, labels) of each batch of an epoch, from 1."""
-        rows = self._rows[self._moved(batch_order(len(self._rows), self._config, epoch))]
-        flips, shifts = self._draws(epoch)
+        order = torch.from_numpy(batch_order(len(self._rows), self._config, epoch))
+        rows = self._rows[to_device(order, self._device)]
+        drawn = self._draws(epoch) if self._config.flip or self._config.shift else None
         for start in range(0, len(rows), self._size):
             batch = slice(start, start + self._size)
             pixels = self._images[rows[batch]]
-            if self._config.flip or self._config.shift:
-                pixels = self._augmented(pixels, flips[batch], shifts[batch])
+            if drawn is not None:
+                pixels = self._augmented(pixels, *(one[batch] for one in drawn))
             yield self._preprocessed(pixels), self._labels[rows[batch]]
 
     def sample(self) -> Tensor:
@@ -65,8 +66,8 @@ class DeviceBatches:
         images, size = len(self._rows), self._size
         sizes = [min(size, images - start) for start in range(0, images, size)]
         draws = [flips_and_shifts(count, self._config, epoch, batch) for batch, count in enumerate(sizes)]
-        flips, shifts = (np.concatenate(one) for one in zip(*draws, strict=True))
-        return self._moved(flips & self._config.flip), self._moved(shifts)
+        flips, shifts = (torch.from_numpy(np.concatenate(one)) for one in zip(*draws, strict=True))
+        return to_device(flips & self._config.flip, self._device), to_device(shifts, self._device)
 
     def _augmented(self, pixels: Tensor, flips: Tensor, shifts: Tensor) -> Tensor:
         """Each pixel comes from where flip and shift say; edge pixels fill the gaps."""
@@ -89,3 +90,13 @@ class DeviceBatches:
 
     def _moved(self, array: NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(array).to(self._device)
+
+
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return the tensor on a device; the host goes on while it is on its way there.
+
+    Not for a whole data set: the memory that it leaves from stays locked.
+    """
+    if device.type == "cuda" and not tensor.is_cuda:
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)

@@ -19,7 +19,7 @@ from mlpsearch.models.inputs.data import Split
 from mlpsearch.models.inputs.preprocessing import Preprocessing
 from mlpsearch.models.net import EpochBatches, step_by_step
 from mlpsearch.models.threads import threads
-from mlpsearch.models.torch_net.device_batches import DeviceBatches
+from mlpsearch.models.torch_net.device_batches import DeviceBatches, to_device
 from mlpsearch.models.torch_net.optimizers import gradient, make_optimizer
 from mlpsearch.models.torch_net.torch_module import MLP
 
@@ -136,7 +136,8 @@ class TorchNet:
 
     def train_batches(self, batches: Iterator[tuple[Any, Any]], rates: Sequence[float]) -> Sequence[SupportsFloat]:
         """Take a step on each of the next batches, one for each learning rate; return J before each."""
-        return step_by_step(self, batches, rates)
+        losses = [torch.as_tensor(loss) for loss in step_by_step(self, batches, rates)]
+        return torch.stack(losses).tolist() if losses else []  # waits for the device once, not once for each
 
     def _cross_entropy(self, images: Floats | Tensor, labels: Labels | Tensor) -> Tensor:
         """Of a training step, as a tensor to differentiate."""
@@ -169,10 +170,7 @@ class TorchNet:
             averages[name].lerp_(trained, share)
 
     def _tensor(self, images: Floats | Tensor) -> Tensor:
-        tensor = torch.as_tensor(images, dtype=_DTYPES[self._dtype])
-        if self._device.type == "cuda" and not tensor.is_cuda:
-            tensor = tensor.pin_memory()  # from there it moves while the host goes on
-        return tensor.to(self._device, non_blocking=True)
+        return to_device(torch.as_tensor(images, dtype=_DTYPES[self._dtype]), self._device)
 
     def _list(self, kind: str) -> list[Floats]:
         return list(_arrays(self.module.of_kind(kind)).values())

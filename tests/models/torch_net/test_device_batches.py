@@ -1,19 +1,22 @@
 """Batches made on a device are those made on the host; here the device is the CPU, and CUDA where there is one."""
 
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
 
 from mlpsearch.models.config import TrainConfig
+from mlpsearch.models.draws import flips_and_shifts
 from mlpsearch.models.inputs.batches import Batches
 from mlpsearch.models.inputs.data import Split
 from mlpsearch.models.inputs.pixels import PixelStatistics
+from mlpsearch.models.torch_net import device_batches
 from mlpsearch.models.torch_net.device_batches import DeviceBatches
 from mlpsearch.models.torch_net.torch_mlp import TorchNet
 from mlpsearch.models.training import train
-from tests.models.cases import DATA_OPTIONS, EVERYTHING, configuration
+from tests.models.cases import CLASSES, DATA_OPTIONS, EVERYTHING, INPUTS, batch, configuration
 
 SHAPE = (5, 4, 3)
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
@@ -79,16 +82,44 @@ def test_cuda_trains_the_same_net_as_the_cpu(options: dict[str, Any], monkeypatc
 
 
 @needs_cuda
-def test_a_step_does_not_wait_for_the_device() -> None:
+def test_an_epoch_does_not_wait_for_the_device() -> None:
     config = configuration(batch_size=7, flip=True, shift=1, dropout=0.2)
     images = images_of_noise()
     preprocessing = PixelStatistics(images).preprocessing(config)
     net = TorchNet(inputs=preprocessing.inputs, classes=3, config=config)
-    batches = net.batches(images, config, preprocessing).epoch(1)
-    net.train_batch(*next(batches))  # the first makes what later ones use again
+    batches = net.batches(images, config, preprocessing)
+    for shown in batches.epoch(1):  # the first makes what later ones use again
+        net.train_batch(*shown)
     torch.cuda.set_sync_debug_mode("error")
     try:
-        for batch in batches:
-            net.train_batch(*batch)
+        for shown in batches.epoch(2):
+            net.train_batch(*shown)
     finally:
         torch.cuda.set_sync_debug_mode("default")
+
+
+def test_nothing_is_drawn_for_images_that_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = Mock(side_effect=flips_and_shifts)
+    monkeypatch.setattr(device_batches, "flips_and_shifts", draw)
+    _, plain = both(configuration(batch_size=7))
+    assert len([*plain.epoch(1)]) == 4
+    assert draw.call_count == 0
+    _, moved = both(configuration(batch_size=7, shift=1))
+    assert len([*moved.epoch(1)]) == 4
+    assert draw.call_count == 4
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.01])
+def test_the_losses_of_many_steps_are_numbers_and_those_of_each_step(strength: float) -> None:
+    config = configuration(regularization=strength)
+    one, other = (TorchNet(inputs=INPUTS, classes=CLASSES, config=config) for _ in range(2))
+    shown, rates = [batch(20, seed) for seed in range(4)], [0.1, 0.05, 0.02]
+    left = iter(shown)
+    losses = one.train_batches(left, rates)
+    expected = []
+    for other.learning_rate, (images, labels) in zip(rates, shown, strict=False):
+        expected.append(float(other.train_batch(images, labels)))
+    assert losses == expected
+    assert [type(loss) for loss in losses] == [float] * 3
+    assert len([*left]) == 1
+    assert [*one.train_batches(iter([]), rates)] == []
