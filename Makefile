@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt
 
-.PHONY: help search test coverage check bench stress clean
+.PHONY: help search test coverage check bench device stress clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -32,6 +32,9 @@ coverage: .venv/installed-dev ## the same, and which share of the lines of each 
 
 bench: .venv/installed-dev ## how fast the nets train, beside others and the limit
 	$(BIN)/python -m benchmarks.training
+
+device: .venv/installed-dev ## whether nets are right on a GPU, and how fast; ARGS='--data PATH' for CIFAR-10 too
+	$(BIN)/python -m benchmarks.device $(ARGS)
 
 stress: .venv/installed-dev ## the long forms of tests; they take long
 	$(BIN)/python -m pytest -m stress -s $(ARGS)
