@@ -23,6 +23,7 @@ import numpy as np
 
 from mlpsearch.models.errors import DataError, about
 from mlpsearch.models.paths import write_atomically
+from mlpsearch.studies.data.arrays.files import refuse_other_forms
 from mlpsearch.studies.data.arrays.layout import holds_arrays, is_arrays
 from mlpsearch.studies.data.arrays.source import array_source
 from mlpsearch.studies.data.decoded import DataSource, DecodedImages, Source, SplitName
@@ -41,6 +42,7 @@ from mlpsearch.studies.data.images.torchvision_datasets import (
 from mlpsearch.studies.data.images.trees import open_tree
 from mlpsearch.studies.data.stratified import split_rows
 from mlpsearch.studies.data.tables.bundled import BundledTable
+from mlpsearch.studies.data.tables.files import refuse_other_files
 from mlpsearch.studies.data.tables.source import TableSource
 from mlpsearch.studies.spec.image_options import DataOptions, ImageOptions
 from mlpsearch.studies.spec.table_options import BUNDLED_TABLES, TEST_SHARE, TableOptions
@@ -60,13 +62,16 @@ def dataset_of(data: Path, *, has_label: bool) -> str:
     """Return which of "images", "table" and "arrays" a path is, by its name and, of a folder, the names in it.
 
     has_label: whether somebody names the column of the classes: then a Parquet file holds rows, and else images.
-    Raises DataError for what is not there, and for a folder that cannot be read.
+    Raises DataError for what is not there, for a folder that cannot be read, and for a file that is none of them,
+    such as a pickle.
     """
     name = _existing(data).name.lower()
     if is_arrays(data) or (data.is_dir() and holds_arrays(data)):
         return "arrays"
     if data.is_dir() or name.endswith(ARCHIVE_SUFFIXES) or (name.endswith(SUFFIX) and not has_label):
         return "images"
+    refuse_other_forms(data)
+    refuse_other_files(data)
     return "table"
 
 

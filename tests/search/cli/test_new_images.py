@@ -116,3 +116,22 @@ def test_names_say_what_data_are(tmp_path: Path, name: str, has_label: bool, dat
     if "." in name:
         (tmp_path / name).touch()
     assert dataset_of(tmp_path / name, has_label=has_label) == dataset
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("m.pkl", "m.pkl: a pickle can run any program, so it is not read"),
+        ("m.mat", "m.mat: .mat files are not read"),
+        ("m.xlsx", "m.xlsx: must be a table (.csv, "),
+    ],
+)
+@pytest.mark.parametrize("more", [(), ("--label", "y")], ids=["no label", "label"])
+def test_what_is_not_read_is_refused_before_anything_is_asked(
+    mlpsearch: Command, tmp_path: Path, name: str, said: str, more: tuple[str, ...]
+) -> None:
+    (tmp_path / name).write_bytes(b"any")
+    answer = mlpsearch("new", name, *more)
+    assert answer.code == 1
+    assert answer.err.startswith(f"error: {said}")
+    assert not (tmp_path / "m.toml").exists()
