@@ -75,14 +75,24 @@ def submit_spec(
     evaluate: bool,
     command: str,
     tell: Callable[[str], None],
+    only_new: bool = False,
 ) -> StudyRecord:
-    """Return the study of a specification, as `submit` does. path: where its images are."""
+    """Return the study of a specification, as `submit` does.
+
+    path: where its images are.  only_new: refuse a study that is there.
+    """
     remarks = check_images(spec.dataset, path, spec.data_options)
     images = load_spec_data(spec, path)
     for remark in [*remarks, *remarks_on(images)]:
         tell(remark)
     record = create_or_resume(
-        url, spec, trials=trials, source=source_of(images, path), kind=kind_of_data(images), tell=tell
+        url,
+        spec,
+        trials=trials,
+        source=source_of(images, path),
+        kind=kind_of_data(images),
+        only_new=only_new,
+        tell=tell,
     )
     points = size(distributions(spec)) if spec.sampler == "grid" else 0
     if points > record.budget.trials:

@@ -49,6 +49,7 @@ def create_or_resume(
     trials: int | None,
     source: dict[str, Any],
     kind: Kind | None = None,
+    only_new: bool = False,
     tell: Callable[[str], None] = _nobody_listens,
 ) -> StudyRecord:
     """Return the study of this specification, making it where there is none.
@@ -56,13 +57,21 @@ def create_or_resume(
     trials: how many trials it shall have in all; None for what the specification and earlier runs say.
     source: where its data are and their fingerprint.
     kind: of these, which decides what learnt points are for it; None: what its file says.
+    only_new: refuse a study that is there, whoever made it and however short a time ago.
     tell: is told what a new study tries first.
-    Raises StudyError where a study of this name has another specification or other data, or more trials begun,
-    and where a study whose points a new one shall take over is of no use.
+    Raises StudyError where a study of this name is there and only a new one is asked for, where it has another
+    specification or other data, or more trials begun, and where a study whose points a new one shall take over is
+    of no use.
     """
     storage = open_storage(url, create=True)
     with exclusive(url):
-        if spec.name not in study_names(storage):
+        is_new = spec.name not in study_names(storage)
+        if only_new and not is_new:
+            raise StudyError(
+                f"study {spec.name}: is there already, and stays as it is; another name makes another one",
+                study=spec.name,
+            )
+        if is_new:
             store = file_store_of(storage)
             kind = kind or ("images" if spec.table_options is None else "table")
             starts = {"starts": [asdict(point) for point in _starts(storage, spec, kind, tell)]}

@@ -8,11 +8,10 @@ from pathlib import Path
 
 from mlpsearch.models.errors import StudyError
 from mlpsearch.search.service import ask_to_confirm, resume, stop, submit_spec
-from mlpsearch.studies.record import StudyRecord, open_study, study_names
+from mlpsearch.studies.record import StudyRecord, open_study
 from mlpsearch.studies.spec import catalog
 from mlpsearch.studies.spec.reading import parse_spec_in
 from mlpsearch.studies.spec.study import Confirm
-from mlpsearch.studies.storage.opening import exists, open_storage
 from mlpsearch.studies.study_data import path_of_data
 
 _COMMAND = "mlpsearch mcp: {} {}"  # who asked for the opening of a test split, for the record
@@ -27,16 +26,12 @@ def submit(study: str, url: str) -> tuple[StudyRecord, list[str]]:
     """
     is_ready = study in catalog.names()
     spec = catalog.find(study) if is_ready else parse_spec_in(Path.cwd(), study, "the study file")
-    if exists(url) and spec.name in study_names(open_storage(url), confirmations=True):
-        raise StudyError(
-            f"study {spec.name}: is there already, and its budget is a person's to change; "
-            "resume_study goes on with it, a file with another name makes another one",
-            study=spec.name,
-        )
     remarks = [] if spec.confirm is not None or not spec.has_test else [_UNCONFIRMED]
     command = _COMMAND.format("submit_study", spec.name)
     path = path_of_data(spec)
-    record = submit_spec(spec, path, url, trials=None, evaluate=True, command=command, tell=remarks.append)
+    record = submit_spec(
+        spec, path, url, trials=None, evaluate=True, command=command, tell=remarks.append, only_new=True
+    )
     return record, remarks
 
 

@@ -1,17 +1,27 @@
 """What agents may do where runs are allowed: no more than the budgets say, and no test split twice."""
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from mlpsearch.models.errors import StudyError
+from mlpsearch.search.agents import runs
 from mlpsearch.search.service import evaluate
+from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.record import StudyRecord, open_study
+from tests.patience import PATIENCE_SECONDS
 from tests.search.agents.conftest import Ask, Refused
 from tests.search.cli_cases import STUDY_FILE
 from tests.search.makers import same_study
 
 FILE = f"{STUDY_FILE}[confirm]\ntop = 2\nseeds = 2\nreport = 2\n"
+
+
+LARGER = FILE.replace("trials = 2", "trials = 2000")
 
 
 @pytest.fixture
@@ -76,9 +86,28 @@ def test_paths_of_a_file_are_relative_to_the_folder_of_the_server(
 
 def test_a_budget_is_not_enlarged(url: str, ask: Ask, refused: Refused) -> None:
     ask(url, "submit_study", study=FILE)
-    said = refused(url, "submit_study", study=FILE.replace("trials = 2", "trials = 2000"))
-    assert "study own: is there already" in said
+    said = refused(url, "submit_study", study=LARGER)
+    assert "study own: is there already, and stays as it is" in said
     assert open_study(url, "own").budget.trials == 2
+
+
+def test_of_two_agents_at_the_same_moment_one_makes_the_study_and_none_enlarges_it(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meeting = threading.Barrier(2)
+
+    def together(*values: Any, **named: Any) -> StudyRecord:
+        meeting.wait(PATIENCE_SECONDS)  # by now either has seen that there is no such study
+        return create_or_resume(*values, **named)
+
+    monkeypatch.setattr("mlpsearch.search.service.create_or_resume", together)
+    with ThreadPoolExecutor(2) as agents:
+        answers = [agents.submit(runs.submit, file, url) for file in (FILE, LARGER)]
+    made = [answer.result()[0] for answer in answers if answer.exception() is None]
+    (refusal,) = [error for answer in answers if (error := answer.exception())]
+    assert isinstance(refusal, StudyError)
+    assert "study own: is there already" in str(refusal)
+    assert [one.budget for one in made] == [open_study(url, "own").budget]
 
 
 def test_a_study_is_stopped_and_goes_on(url: str, ask: Ask) -> None:
