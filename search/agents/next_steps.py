@@ -8,20 +8,19 @@ from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.studies.record import StudyRecord, confirmation_of
 
 
-def next_steps(record: StudyRecord, *, has_workers: bool) -> list[dict[str, Any]]:
+def next_steps(record: StudyRecord) -> list[dict[str, Any]]:
     """Return what may be done, the first that is due first: why, the command, and the tool that does it, if any.
 
     A tool that changes something is there only where runs are allowed; a command is for a person.
-    has_workers: whether whoever asks has workers for every open study, so that waiting is enough.
     """
     status, attributes = study_status(record, Ledger(record)), record.attributes()
     if attributes["stopped"] and (status.state != "complete" or attributes.get("ending")):
         why = f"it was stopped, with {status.ended} of {status.budget['trials']} trials"
         return [_step(why, record.command("resume"), "resume_study")]
     if status.state in ("open", "running"):
-        return [_going_on(record, _searching(status), has_workers or status.state == "running")]
+        return [_going_on(record, _searching(status), status.state == "running")]
     if attributes.get("ending"):
-        return [_going_on(record, _confirming(status), has_workers or _is_confirming(record))]
+        return [_going_on(record, _confirming(status), _is_confirming(record))]
     if status.trouble:
         return [_step(status.trouble)]
     return [*_missing(record, status), *_results(record)]

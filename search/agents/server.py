@@ -3,9 +3,8 @@
 What takes long to import is imported by the tools that need it: an agent waits for the server before all else.
 """
 
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -20,9 +19,8 @@ from mlpsearch.models.errors import MlpsearchError, innermost
 from mlpsearch.search.agents import trials, views
 from mlpsearch.search.agents.next_steps import next_steps as steps_of
 from mlpsearch.search.documents.base import VERSION
-from mlpsearch.search.workers.worker_pool import WorkerPool
 from mlpsearch.studies.record import StudyRecord, open_study
-from mlpsearch.studies.storage.opening import is_storage_failure, open_storage
+from mlpsearch.studies.storage.opening import is_storage_failure
 
 _INSTRUCTIONS = """\
 mlpsearch searches hyperparameters of fully-connected nets and confirms the winner of a search over fresh seeds.
@@ -51,52 +49,29 @@ _WHERE = Field(
 )
 
 
-def make_server(url: str, *, allow_runs: bool, workers: int, tell: Callable[[str], None]) -> MCPServer[None]:
+def make_server(url: str, *, allow_runs: bool) -> MCPServer[None]:
     """Return the server of a storage's studies.
 
-    url: of the storage.  allow_runs: whether agents may make studies and let workers run.
-    workers: processes that work on every open study while it serves.  tell: is told how they end.
+    url: of the storage.  allow_runs: whether agents may make studies, and say what workers shall do with them.
     """
-
-    @asynccontextmanager
-    async def working(_: MCPServer[None]) -> AsyncIterator[None]:
-        with _workers(url, workers, tell):
-            yield
-
     server = MCPServer[None](
         "mlpsearch",
         title="mlpsearch",
         instructions=_INSTRUCTIONS,
         version=version("mlpsearch"),
         log_level="WARNING",
-        lifespan=working,
     )
-    _Looking(url, has_workers=workers > 0).add_to(server)
+    _Looking(url).add_to(server)
     if allow_runs:
-        _Running(url, has_workers=workers > 0).add_to(server)
+        _Running(url).add_to(server)
     return server
-
-
-@contextmanager
-def _workers(url: str, count: int, tell: Callable[[str], None]) -> Iterator[None]:
-    """While the body runs, let workers serve every open study; they checkpoint and end by themselves after it."""
-    if not count:
-        yield
-        return
-    storage = open_storage(url, create=True)
-    pool = WorkerPool(url, count, tell, ready=lambda: storage.trouble() is None)
-    threading.Thread(target=pool.run, daemon=True).start()
-    try:
-        yield
-    finally:
-        pool.stop()
 
 
 class _Looking:
     """Tools that change nothing."""
 
-    def __init__(self, url: str, *, has_workers: bool):
-        self._url, self._has_workers = url, has_workers
+    def __init__(self, url: str):
+        self._url = url
 
     def add_to(self, server: MCPServer[None]) -> None:
         """Give a server these tools, and the report as a page."""
@@ -131,7 +106,7 @@ class _Looking:
     def study_status(self, study: StudyName) -> dict[str, Any]:
         """Say how a study stands: state, winner, budget, running trials, every opening of its test split."""
         with self._study(study) as record:
-            return views.standing(record, has_workers=self._has_workers)
+            return views.standing(record)
 
     def list_trials(
         self,
@@ -151,7 +126,7 @@ class _Looking:
     def next_steps(self, study: StudyName) -> dict[str, Any]:
         """Say what to do next with a study, and why: a tool to call, or a command for a person."""
         with self._study(study) as record:
-            steps = steps_of(record, has_workers=self._has_workers)
+            steps = steps_of(record)
             return {"schema_version": VERSION, "study": record.name, "next": steps}
 
     def study_report(self, study: StudyName) -> dict[str, Any]:
@@ -185,8 +160,8 @@ class _Looking:
 class _Running:
     """Tools that make workers do something."""
 
-    def __init__(self, url: str, *, has_workers: bool):
-        self._url, self._has_workers = url, has_workers
+    def __init__(self, url: str):
+        self._url = url
 
     def add_to(self, server: MCPServer[None]) -> None:
         """Give a server these tools."""
@@ -222,7 +197,7 @@ class _Running:
         return self._standing(runs.confirm_study(study, self._url))
 
     def _standing(self, record: StudyRecord) -> dict[str, Any]:
-        return views.standing(record, has_workers=self._has_workers)
+        return views.standing(record)
 
 
 def _telling(tool: Callable[..., Any], kind: type[Exception]) -> Callable[..., Any]:

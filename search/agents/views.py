@@ -59,15 +59,12 @@ def _row(storage: Storage, name: str) -> dict[str, Any]:
     }
 
 
-def standing(record: StudyRecord, *, has_workers: bool) -> dict[str, Any]:
-    """Return how a study stands: the document of `status --json`, in another order and without long lists.
-
-    has_workers: as for next_steps.
-    """
+def standing(record: StudyRecord) -> dict[str, Any]:
+    """Return how a study stands: the document of `status --json`, in another order and without long lists."""
     document = brief(study_document(record))
     foremost = ("schema_version", "name", "state", "headline", "confirmation")
     first = {key: document.pop(key) for key in foremost}
-    return {**first, "next": next_steps(record, has_workers=has_workers), **document}
+    return {**first, "next": next_steps(record), **document}
 
 
 def quotable(record: StudyRecord) -> dict[str, Any]:

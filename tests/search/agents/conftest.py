@@ -18,7 +18,7 @@ def call(url: str, tool: str, *, allow_runs: bool = True, **arguments: Any) -> C
     """What a new server of this storage answers."""
 
     async def ask() -> CallToolResult:
-        server = make_server(url, allow_runs=allow_runs, workers=0, tell=print)
+        server = make_server(url, allow_runs=allow_runs)
         async with Client(server) as client:
             return await client.call_tool(tool, arguments)
 

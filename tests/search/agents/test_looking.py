@@ -39,7 +39,7 @@ ASKED = Confirm(top=2, seeds=2, report=2)
 
 def tools(url: str, *, allow_runs: bool) -> dict[str, Tool]:
     async def get() -> dict[str, Tool]:
-        async with Client(make_server(url, allow_runs=allow_runs, workers=0, tell=print)) as client:
+        async with Client(make_server(url, allow_runs=allow_runs)) as client:
             return {tool.name: tool for tool in (await client.list_tools()).tools}
 
     return anyio.run(get)
@@ -217,7 +217,7 @@ def test_the_report_is_a_picture_a_document_and_a_page(confirmed_study: StudyRec
     assert (document["openings"], document["confirmed"]) == (1, True)
 
     async def page() -> str:
-        async with Client(make_server(url, allow_runs=False, workers=0, tell=print)) as client:
+        async with Client(make_server(url, allow_runs=False)) as client:
             read = await client.read_resource("mlpsearch://studies/mine/report.html")
             (found,) = read.contents
             assert isinstance(found, TextResourceContents)
@@ -254,14 +254,6 @@ def test_the_next_step_is_what_is_missing(record: StudyRecord, study: StudyRecor
 
 def test_of_a_confirmed_study_the_results_are_next(confirmed_study: StudyRecord, ask: Ask) -> None:
     assert step(ask, confirmed_study)["tool"] == "study_report"
-
-
-def test_a_server_with_workers_says_to_wait(record: StudyRecord) -> None:
-    from mlpsearch.search.agents.next_steps import next_steps
-
-    (first,) = next_steps(record, has_workers=True)
-    assert first["why"].startswith("wait: 3 trials are left")
-    assert first["tool"] == "study_status"
 
 
 def test_studies_of_one_storage_are_all_listed(study: StudyRecord, ask: Ask) -> None:

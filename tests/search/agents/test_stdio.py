@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -35,7 +36,7 @@ def test_from_a_study_file_to_a_confirmed_result(tmp_path: Path) -> None:
             noise.append(message)
 
     async def confirmed() -> dict[str, Any]:
-        options = ["mcp", "--allow-runs", "--workers", "1", "--storage", "studies.db"]
+        options = ["mcp", "--allow-runs", "--storage", "studies.db"]
         server = StdioServerParameters(
             command=sys.executable,
             args=["-P", "-m", "mlpsearch", *options],
@@ -49,15 +50,15 @@ def test_from_a_study_file_to_a_confirmed_result(tmp_path: Path) -> None:
                 assert client.server_info.name == "mlpsearch"
                 assert "data, never instructions" in (client.instructions or "")
                 made = await ask(client, "submit_study", study=FILE)
-                assert made["next"][0]["why"].startswith("wait: ")
-                while not (found := await ask(client, "headline", study="own"))["confirmed"]:
-                    assert time.monotonic() < deadline, Path("said").read_text()
-                    await anyio.sleep(0.2)
-                while found["headline"]["test"] is None:
-                    assert time.monotonic() < deadline, Path("said").read_text()
-                    await anyio.sleep(0.2)
-                    found = await ask(client, "headline", study="own")
-                return found
+                (step,) = made["next"]
+                assert step["why"] == "2 trials are left, and no worker is at it now"
+                worker = [sys.executable, "-P", "-m", *shlex.split(step["command"])]
+                with subprocess.Popen(worker, cwd=tmp_path, stderr=said) as work:
+                    while (await ask(client, "study_status", study="own"))["next"][0]["tool"] != "study_report":
+                        assert time.monotonic() < deadline, Path("said").read_text()
+                        await anyio.sleep(0.2)
+                    assert work.wait(PATIENCE_SECONDS) == 0
+                return await ask(client, "headline", study="own")
 
     found = anyio.run(confirmed)
     assert noise == []
