@@ -1,4 +1,4 @@
-"""A newcomer at a terminal of 80 × 24, from an empty folder to an exported net: what the screen says."""
+"""A newcomer at a terminal of 80 × 24, from an empty folder to a notice and a net: what the screen says."""
 
 import re
 import secrets
@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.patience import PATIENCE_SECONDS
+from tests.search.notices.servers import Hook, web_server
 
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux, a terminal for programs")
 
@@ -73,7 +74,13 @@ def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Termin
     terminal.end()
 
 
-def test_from_an_empty_folder_to_a_net(terminal: Terminal, tmp_path: Path) -> None:
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    with web_server() as server:
+        yield server
+
+
+def test_from_an_empty_folder_to_a_notice_and_a_net(terminal: Terminal, hook: Hook, tmp_path: Path) -> None:
     folder = tmp_path / "empty"
     rows = "".join(
         f"{number % 40},{number * 7 % 11},{'yes' if number % 40 > 18 else 'no'}\n" for number in range(240)
@@ -87,16 +94,20 @@ def test_from_an_empty_folder_to_a_net(terminal: Terminal, tmp_path: Path) -> No
     study = (folder / "shop.toml").read_text()
     study = study.replace("[search]", "top = 2\nseeds = 2\nreport = 2\n\n[search]")
     (folder / "shop.toml").write_text(re.sub(r"^epochs = \d+", "epochs = 3", study, flags=re.MULTILINE))
-    end = terminal.run("mlpsearch run shop.toml --trials 3")
+    end = terminal.run(f"mlpsearch run shop.toml --trials 3 --notify http://127.0.0.1:{hook.port}/")
     shown = "\n".join(terminal.seen)
     assert "searching shop\n" in shown
     assert "loading: workers start and read the data" in shown
     assert re.search(r"/3 trials$", shown, re.MULTILINE)
     assert re.search(r"^confirming shop$", shown, re.MULTILINE)
     assert re.search(r"^  winner     trial \d, confirmed over 2 seeds$", end, re.MULTILINE)
-    assert re.search(r"^  test       one net \d+\.\d\d% ± .* \(95% interval ", end, re.MULTILINE)
+    assert re.search(r"^  test       one net .* \(95% interval ", end, re.MULTILINE)
     assert re.search(r"^  with       \w", end, re.MULTILINE)
     assert "shop: complete (NumPy net, table)\n" in end
+    (notice,) = hook.documents
+    (test,) = re.findall(r"^  test       one net (\d+\.\d\d% ± \d+\.\d\d)", end, re.MULTILINE)
+    assert (notice["event"], notice["title"]) == ("confirmed", f"shop is confirmed: test accuracy {test}")
+    assert notice["text"].endswith("\n`mlpsearch status shop` says more")
 
     block = terminal.run("mlpsearch status")
     assert block.splitlines()[0] == "shop: complete (NumPy net, table)"
