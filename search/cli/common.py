@@ -13,6 +13,7 @@ import click
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from mlpsearch.search.results.status import StudyStatus
     from mlpsearch.studies.record import StudyRecord
@@ -240,6 +241,18 @@ def out() -> "Console":
             raise BrokenPipeError
 
     return Output(width=None if sys.stdout.isatty() else 200)
+
+
+def print_table(table: "Table") -> None:
+    """Print a table; where stdout is no terminal, without spaces at the ends of its lines."""
+    console = out()
+    if console.is_terminal:
+        console.print(table, highlight=False)
+        return
+    with console.capture() as capture:
+        console.print(table)
+    for line in capture.get().splitlines():
+        click.echo(line.rstrip())
 
 
 def err() -> "Console":

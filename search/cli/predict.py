@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mlpsearch.models.errors import MlpsearchError
-from mlpsearch.search.cli.common import PathType, is_ascii, json_option, out, print_versioned, tell
+from mlpsearch.search.cli.common import PathType, is_ascii, json_option, print_table, print_versioned, tell
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -81,7 +81,7 @@ def _predict_images(export: Path, images: tuple[Path, ...], top: int, as_json: b
         found = [asdict(prediction) for prediction in predictions]
         print_versioned({"predictions": found, "errors": [error_of(error) for error in errors]})
     elif predictions:
-        out().print(_predictions_table(predictions), highlight=False)
+        print_table(_predictions_table(predictions))
     if len(predictions) < len(images):
         sys.exit(1)
 

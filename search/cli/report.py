@@ -12,8 +12,8 @@ from mlpsearch.search.cli.common import (
     artifacts_option,
     find_study,
     json_option,
-    out,
     own_data_option,
+    print_table,
     print_versioned,
     step,
     storage_option,
@@ -70,7 +70,7 @@ def compare(studies: tuple[str, ...], output: Path | None, storage: str | None, 
     for sentence in [*comparison.findings, *comparison.warnings]:
         click.echo(sentence)
     click.echo()
-    out().print(_table(comparison))
+    print_table(_table(comparison))
 
 
 def _table(comparison: "Comparison") -> "Table":

@@ -301,6 +301,7 @@ def test_the_command_prints_the_table(stored: None, mlpsearch: Command) -> None:
     assert ["one", "two"] in lines
     assert ["winner", "trial", "0", "trial", "0"] in lines
     assert ["hidden_size", "7", "7"] in lines
+    assert [line for line in answer.out.splitlines() if line != line.rstrip()] == [], "a pipe gets no padding"
     first = answer.out.splitlines()[0]
     assert first.startswith("two is 5.00 points better than one")
     assert "so chance hardly explains it. The intervals are all" in first
