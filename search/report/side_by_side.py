@@ -85,7 +85,7 @@ def rows(studies: Sequence[StudySummary]) -> list[Row]:
             lambda study: _known("{:,}".format, study.images_per_second),
             _speed,
         ),
-        ("time of the search", lambda study: duration(study.seconds), lambda study: study.seconds),
+        ("time of the search", lambda study: _known(duration, study.seconds or None), lambda s: s.seconds or None),
     ]
     return [_row(name, studies, write, judge) for name, write, judge in cells]
 

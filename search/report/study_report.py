@@ -278,6 +278,6 @@ def _provenance(record: StudyRecord, study: StudySummary) -> list[tuple[str, str
         (f"fingerprint of the training {what}", study.fingerprint),
         ("validation split", f"{_folds(study)}{study.validation:,} {what}, {_drawn(study)}"),
         ("trials", ", ".join(f"{count} {state}" for state, count in study.trials.items())),
-        ("time of the search", duration(study.seconds)),
+        ("time of the search", duration(study.seconds) if study.seconds else "–"),
         ("versions where this page was made", ", ".join(f"{name} {it}" for name, it in versions().items())),
     ]

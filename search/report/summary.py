@@ -116,9 +116,9 @@ def summarize(record: StudyRecord, trials: list[FrozenTrial]) -> StudySummary:
 
 
 def _params(trial: FrozenTrial, spec: StudySpec) -> dict[str, Any]:
-    """The winner's configuration, without the options that are off, or do nothing, because nobody set them."""
+    """The winner's configuration, without what does nothing beside the rest, or is off and not set."""
     given = {**spec.fixed, **trial.params, "epochs": spec.budget.epochs}
     defaults = {field.name: field.default for field in fields(TrainConfig) if field.name != "seed"}
     values = {**defaults, **defaults_of(spec), **given}
     idle = unused(values)
-    return {name: values[name] for name in defaults if name in given or (values[name] and name not in idle)}
+    return {name: values[name] for name in defaults if name not in idle and (name in given or values[name])}

@@ -287,6 +287,15 @@ def test_options_that_do_nothing_are_not_among_the_winners(tmp_path: Path) -> No
     assert not {"whitening_epsilon", "components", "bins"} & {*shown}
 
 
+def test_an_option_that_a_study_fixes_for_others_of_its_trials_is_not_the_winners(tmp_path: Path) -> None:
+    given = spec(fixed={"preprocessing": "scale", "bins": 16, "components": 20, "momentum": 0.0})
+    record = new_study(tmp_path, given)
+    add(record, 0.6, hidden_size=4, learning_rate=0.01)
+    shown = summarize(record, record.own_trials()).params
+    assert "momentum" in shown, "it is off because somebody wants it so"
+    assert not {"components", "bins"} & {*shown}
+
+
 def test_what_took_a_moment_did_not_take_no_time() -> None:
     said = [duration(seconds) for seconds in (0.0, 0.012, 0.44, 7.03, 9.96, 75)]
     assert said == ["less than 0.01 s", "0.012 s", "0.44 s", "7 s", "10 s", "1 min 15 s"]
