@@ -106,7 +106,7 @@ def _card(one: Seen) -> Card:
         figures=_figures(record, status),
         missing=_missing(one),
         workers=_workers(one),
-        files=files_of(has_winner=first is not None, has_weights=one.has_weights()),
+        files=files_of(has_winner=first is not None and one.has_data(), has_weights=one.has_weights()),
     )
 
 
@@ -188,6 +188,8 @@ def _missing(one: Seen) -> list[str]:
         found.append(f"the search is not over, {left} trials are left: `{record.command('run')}` goes on")
     elif status.state == "running":
         found.append("the search is not over: the best of many flatters itself, what to quote comes with the end")
+    if not one.has_data():
+        found.append(f"its data are not at {one.data} any more: without them its net cannot be taken away")
     if first.test and (known := known_images(first.test, status.dataset)):
         found.append(f"beware: {known}")
     return found

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from optuna.trial import FrozenTrial, TrialState
 
 from mlpsearch.models.scores import Metric
+from mlpsearch.search.report.axes import logarithmic
 from mlpsearch.search.report.figures import brief, front, ranked, value_of
 
 _BLUE, _ORANGE, _GRAY = "#2a78b8", "#d9622b", "#9a9a9a"
@@ -35,11 +36,19 @@ def time_against_score(trials: Sequence[FrozenTrial], metric: Metric) -> go.Figu
     figure = go.Figure([line, *dots])
     ticks = ".1~%" if metric.is_percentage else "~g"
     figure.update_layout(
-        xaxis={"title": {"text": "seconds of training"}, "type": "log"},
+        xaxis={"title": {"text": "seconds of training"}, **_log_axis([_seconds(trial) for trial in timed])},
         yaxis={"title": {"text": f"validation {metric.title}"}, "tickformat": ticks},
         hovermode="closest",
     )
     return figure
+
+
+def _log_axis(values: Sequence[float]) -> dict[str, Any]:
+    """A logarithmic axis that names values in full: plotly's own has single digits between powers of ten."""
+    axis = logarithmic("", min(values, default=1), max(values, default=1))
+    places = [10 ** (axis.low + place * (axis.high - axis.low)) for place, _ in axis.ticks]
+    texts = [text for _, text in axis.ticks]
+    return {"type": "log", "range": [axis.low, axis.high], "tickvals": places, "ticktext": texts}
 
 
 def _seconds(trial: FrozenTrial) -> float:
@@ -60,16 +69,17 @@ def _points(name: str, trials: Sequence[FrozenTrial], metric: Metric, color: str
 
 
 def confusion(test: dict[str, Any]) -> go.Figure:
-    """Return a confusion matrix of a TestReport as JSON; colours are shares of the true class."""
+    """Return a confusion matrix of a TestReport as JSON; colours are shares of the true class, none for 0."""
     names = [_plain(brief(str(name))) for name in test["classes"]]
     counts: list[list[int]] = test["confusion"]
     places = list(range(len(names)))  # by number, not by name: two classes may have one name
     heatmap = go.Heatmap(
         x=places,
         y=places,
-        z=[[count / max(1, sum(row)) for count in row] for row in counts],
+        z=[[count / sum(row) if count else None for count in row] for row in counts],
         text=counts,
-        colorscale="Blues",
+        hoverongaps=False,
+        colorscale=[(0, "#cbd7e1"), (1, "#0b3f70")],
         zmin=0,
         zmax=1,
         showscale=False,

@@ -27,7 +27,10 @@ class StudyFile:
 
 
 def files_of(*, has_winner: bool, has_weights: bool) -> list[StudyFile]:
-    """Return the files that can be had of a study; an ONNX model only where its packages are installed."""
+    """Return the files that can be had of a study; an ONNX model only where its packages are installed.
+
+    has_winner: whether there is a winner, and the data that it was trained on.
+    """
     if not has_winner:
         return []
     found = [StudyFile(CONFIGURATION, "Configuration")]

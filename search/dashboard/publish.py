@@ -29,7 +29,7 @@ from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.storage.opening import exclusive, is_storage_failure
 
 # As the dashboard's own figures look.
-_LOOK = {"template": "none", "legend": {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom"}}
+_LOOK = {"template": "none", "legend": {"orientation": "h", "x": 0, "y": -0.25, "yanchor": "top"}}
 
 
 def write_note(record: StudyRecord) -> None:

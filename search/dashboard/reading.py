@@ -18,6 +18,7 @@ from mlpsearch.search.results.status import RunningTrial, StudyStatus, running_t
 from mlpsearch.search.results.winner import winner_net
 from mlpsearch.search.trials.checkpoints import weights_name
 from mlpsearch.search.trials.ledger import Ledger
+from mlpsearch.studies.data.training import own_copy
 from mlpsearch.studies.files.base import FolderFiles
 from mlpsearch.studies.record import (
     StudyRecord,
@@ -39,6 +40,7 @@ class Seen:
     workers, confirming: the trials, and the runs of its confirmation, that workers with a fresh heartbeat have.
     heartbeat: when the newest heartbeat of a worker was, by this process's time.monotonic; None for never.
     weights: the file of the winner's; None where there is no winner, or where they are in a bucket.
+    data: where this machine has the data; None where they are found by the name of the data set.
     """
 
     record: StudyRecord
@@ -47,10 +49,15 @@ class Seen:
     confirming: list[RunningTrial]
     heartbeat: float | None
     weights: Path | None
+    data: Path | None
 
     def has_weights(self) -> bool:
         """Whether the winner's weights are there, as far as a look at a folder can say: no bucket is asked."""
         return self.weights is None or self.weights.is_file()
+
+    def has_data(self) -> bool:
+        """Whether there is something where the data were; whether it is the same, only reading it says."""
+        return self.data is None or self.data.exists()
 
     @property
     def heartbeat_age(self) -> float | None:
@@ -130,6 +137,7 @@ def _seen(record: StudyRecord) -> Seen:
         confirming=[trial for trial in confirming if trial.alive],
         heartbeat=None if newest is None else time.monotonic() - newest,
         weights=weights,
+        data=own_copy(record.spec.dataset, record.attributes()["source"]["data"]),
     )
 
 

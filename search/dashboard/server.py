@@ -8,7 +8,7 @@ cards.py        what is said of each study on them
 trial_table.py  the table of a study's trials, trial_columns.py its columns, and curve.py a learning curve in it
 made.py         reports and files, made when somebody asks for them
 metrics.py      the studies as numbers for Prometheus, and timing.py how long requests took
-stock.py        optuna-dashboard's page, without the buttons that cannot work
+stock.py        optuna-dashboard's pages without buttons that must fail, and each study once
 downloads.py    the files of a study that it hands out
 current.py      what optuna-dashboard must forget, and when it may not answer
 answers.py      what it says by itself
@@ -32,7 +32,7 @@ from mlpsearch.search.dashboard.downloads import Artifacts, artifact_store
 from mlpsearch.search.dashboard.guard import HEALTH, Guard, Rules
 from mlpsearch.search.dashboard.health import Health, health_page
 from mlpsearch.search.dashboard.pages import Pages
-from mlpsearch.search.dashboard.stock import without_buttons
+from mlpsearch.search.dashboard.stock import as_shown_here
 from mlpsearch.search.dashboard.timing import Timing
 from mlpsearch.studies.files.file_store import file_store_of
 from mlpsearch.studies.storage.opening import Storage
@@ -126,8 +126,8 @@ def guarded(storage: Storage, rules: Rules, health: Callable[[], Health] | None 
     store = artifact_store(storage)
     app = wsgi(storage.optuna, artifact_store=store)  # the storage itself: given a URL, it would not be cached
     page = None if health is None else health_page(health)
-    stock = filled(Current(app, storage))
+    stock = as_shown_here(filled(Current(app, storage)), storage, allow_writes=rules.allow_writes)
     timing = Timing()
-    pages = Pages(storage, stock if rules.allow_writes else without_buttons(stock), timing)
+    pages = Pages(storage, stock, timing)
     artifacts = unless_replaced(Artifacts(storage.optuna, store.files), storage)
     return timing.timed(Guard(unless_replaced(pages, storage), artifacts, rules, page))

@@ -73,7 +73,7 @@ def _of_score(metric: Metric) -> Column:
     def value(trial: FrozenTrial) -> float | None:
         return _percent(_score(trial)) if metric.is_percentage else _score(trial)
 
-    unit = "in percent" if metric.is_percentage else ""
+    unit = "%" if metric.is_percentage else ""
     return Column(
         SCORE, f"validation {metric.title}", value, lambda trial: score(_score(trial), metric), unit=unit
     )
@@ -88,7 +88,7 @@ def _of_accuracy(metric: Metric) -> Column:
         "validation accuracy",
         lambda trial: _percent(share(trial)),
         lambda trial: percent(share(trial)),
-        unit="in percent",
+        unit="%",
     )
 
 

@@ -1,5 +1,6 @@
 """A headless Chromium, the system's own; where there is none, these tests are skipped."""
 
+import json
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from tests.patience import PATIENCE_SECONDS
 from tests.search.makers import confirmation_runs, digits_study, never
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 _CHROMIUM = shutil.which("chromium")
 _ARGUMENTS = (
@@ -59,6 +60,13 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     if answer.returncode:
         pytest.skip(f"npm cannot get axe-core: {answer.stderr[-200:]}")
     return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8")
+
+
+def violations(page: "Page", axe: str) -> list[str]:
+    """What keeps people from reading a page, by axe-core."""
+    page.evaluate(axe)
+    found = page.evaluate("axe.run().then(found => found.violations)")
+    return [json.dumps([one["id"], [node["html"] for node in one["nodes"]][:3]]) for one in found]
 
 
 @pytest.fixture(autouse=True)

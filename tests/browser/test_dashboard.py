@@ -27,9 +27,20 @@ NOTE = """# The winner
 
 <script>window.ran = 1</script> <img src="x" onerror="window.ran = 1">
 """
+LOOK = """title => [getComputedStyle(title).fill,
+  getComputedStyle(title.closest(".svg-container").querySelector(".main-svg")).backgroundColor]"""
 HOME = "/dashboard/"
 STUDY = "/dashboard/studies/1"
-CHANGING = ", ".join(f"button:has(svg[data-testid='{icon}Icon'])" for icon in ("AddBox", "Delete", "Edit"))
+
+
+def button(icon: str) -> str:
+    """Where the button with this icon is."""
+    return f"button:has(svg[data-testid='{icon}Icon'])"
+
+
+CHANGING = ", ".join(map(button, ("AddBox", "Delete", "Edit", "UploadFile")))
+RENAMING = button("DriveFileRenameOutline")
+UPLOADING = ".MuiCard-root:not(:has(.MuiCard-root)):has(svg[data-testid='UploadFileIcon'])"
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +122,8 @@ def test_where_it_only_reads_no_button_is_seen_that_cannot_work(seen: Window, tm
         seen.open(path)
         seen.page.get_by_text(waited_for, exact=True).first.wait_for()
         seen.page.locator(CHANGING).first.wait_for(state="attached")
-        assert not any(button.is_visible() for button in seen.page.locator(CHANGING).all())
+        assert not any(one.is_visible() for one in seen.page.locator(f"{CHANGING}, {RENAMING}").all())
+        assert not any(one.is_visible() for one in seen.page.locator(UPLOADING).all()), "nor an empty frame"
         seen.page.screenshot(path=tmp_path / f"{waited_for}.png", full_page=True)
     refused = seen.page.evaluate("fetch('/api/studies/1', {method: 'DELETE'}).then(answer => answer.json())")
     assert "read-only" in refused["reason"]
@@ -137,8 +149,13 @@ def test_plots_and_artifacts_can_be_taken_away(seen: Window) -> None:
 def test_where_writing_is_allowed_the_page_can_write(
     chromium: "Browser", record: StudyRecord, tmp_path: Path
 ) -> None:
-    with window(chromium, record, allow_writes=True) as seen:
+    with window(chromium, record, HOME, allow_writes=True) as seen:
+        seen.page.get_by_text("1. mine").wait_for()
+        assert seen.page.locator(CHANGING).count() == 2, "to create a study, and to delete the one"
+        assert all(one.is_visible() for one in seen.page.locator(CHANGING).all())
+        seen.page.locator(RENAMING).wait_for(state="hidden")  # a study keeps its name
         seen.open(STUDY)
+        seen.page.locator(UPLOADING).wait_for()
         _save_note(seen, "# Another")
         seen.page.get_by_role("heading", name="Another").wait_for()
         seen.page.screenshot(path=tmp_path / "saved.png")
@@ -151,11 +168,15 @@ def test_what_was_published_of_a_study_is_seen(
     chromium: "Browser", published: StudyRecord, tmp_path: Path
 ) -> None:
     (test,) = published.attributes()["tests"]
-    with window(chromium, published) as seen:
+    with window(chromium, published, HOME, color_scheme="dark") as seen:
+        seen.page.get_by_text("1. mine").wait_for()
+        assert seen.page.get_by_text("(confirmation)").count() == 0, "it is a part of its study"
         seen.open(STUDY)
         seen.wait_for_plots(6)
         for title in ("Time against accuracy", "Confusion matrix"):
-            seen.page.locator(".gtitle", has_text=title).wait_for()
+            named = seen.page.locator(".gtitle", has_text=title)
+            named.wait_for()
+            assert named.evaluate(LOOK) == ["rgb(255, 255, 255)", "rgba(0, 0, 0, 0)"], "no white slab in the dark"
         picture = seen.page.get_by_role("img", name="first-layer.png")
         picture.wait_for()
         assert picture.evaluate("picture => picture.naturalWidth") >= 64

@@ -17,6 +17,7 @@ from mlpsearch.search.service import evaluate
 from mlpsearch.search.workers.worker import Worker
 from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.study_data import load_study_data
+from tests.browser.conftest import violations
 from tests.patience import PATIENCE_SECONDS
 from tests.search.makers import digits_study, never
 from tests.search.report.test_compare import study
@@ -135,6 +136,13 @@ def test_every_plot_is_drawn_and_nothing_complains(chromium: "Browser", pages: P
             pictures = page.locator("img").evaluate_all("pictures => pictures.map(one => one.naturalWidth)")
             assert len(pictures) > 1
             assert all(pictures)
+
+
+@pytest.mark.parametrize("name", ["report", "compare"])
+def test_nothing_keeps_people_from_reading(chromium: "Browser", pages: Path, axe: str, name: str) -> None:
+    for scheme in ("light", "dark"):
+        with opened(chromium, pages / f"{name}.html", color_scheme=scheme) as page:
+            assert violations(page, axe) == [], scheme
 
 
 def test_names_of_classes_are_shown_as_they_are(chromium: "Browser", pages: Path) -> None:

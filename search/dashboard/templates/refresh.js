@@ -32,19 +32,20 @@ function replace(part, fresh) {
 async function refresh() {
   if (document.hidden) return;
   const stale = document.getElementById("stale");
+  let trouble = "";
   try {
     const answer = await fetch(location.pathname + location.search);
-    if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const text = await answer.text();
+    const fresh = new DOMParser().parseFromString(answer.ok ? text : "", "text/html");
     for (const part of document.querySelectorAll("[data-live]")) {
       const other = fresh.getElementById(part.id);
       if (other) replace(part, other);
     }
-    stale.textContent = "";
+    if (!answer.ok) trouble = `Not up to date: ${text.trim()}.`;
   } catch (error) {
-    const text = "Not up to date: the server does not answer.";
-    if (stale.textContent !== text) stale.textContent = text;
+    trouble = "Not up to date: the server does not answer.";
   }
+  if (stale.textContent !== trouble) stale.textContent = trouble;
 }
 
 async function again() {

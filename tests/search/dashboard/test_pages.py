@@ -1,15 +1,20 @@
 """Our own pages, as a program gets them: what they say, what they hand out, and who is let in."""
 
 import html
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from wsgiref.types import WSGIApplication
 
 import pytest
+from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
+from optuna_dashboard import wsgi
 from prometheus_client.parser import text_string_to_metric_families
 
+from mlpsearch.search.dashboard.guard import Rules
 from mlpsearch.search.dashboard.made import CONFIGURATION, ONNX, TRIALS, WEIGHTS
 from mlpsearch.search.dashboard.server import guarded
 from mlpsearch.search.report import study_report
@@ -306,6 +311,19 @@ def test_weights_that_are_gone_have_no_link_until_they_are_back(trained: StudyRe
     assert WEIGHTS in ask(app, "/").text
 
 
+def test_where_the_data_are_gone_no_link_leads_to_what_needs_them(record: StudyRecord, tmp_path: Path) -> None:
+    app, data = guarded(record.storage, READ_ONLY), tmp_path / "moved.csv"
+    record.set("spec", {**record.attributes()["spec"], "dataset": "table", "label": "y", "data": str(data)})
+    record.set("source", {**record.attributes()["source"], "data": str(data)})
+    for path in ("/", "/studies/mine"):
+        assert f"Its data are not at {data} any more" in words(ask(app, path))
+        assert f"files/{CONFIGURATION}" not in ask(app, path).text
+    assert f"files/{TRIALS}" in ask(app, "/studies/mine").text
+    data.touch()
+    assert "any more" not in words(ask(app, "/"))
+    assert f"files/{CONFIGURATION}" in ask(app, "/").text
+
+
 def test_a_file_that_cannot_be_made_says_why(record: StudyRecord) -> None:
     refused = get(record, f"/studies/mine/files/{WEIGHTS}")
     assert (refused.status, refused.text.count("\n")) == (409, 1)
@@ -370,15 +388,30 @@ def test_a_number_that_is_none_is_left_out(record: StudyRecord, value: float) ->
 # ---- optuna-dashboard's own page ----
 
 
-def test_its_page_hides_what_it_may_not_do_and_is_whole_where_it_may(shared: StudyRecord) -> None:
-    read_only = ask(guarded(shared.storage, READ_ONLY), "/dashboard/studies/1")
-    writable = ask(guarded(shared.storage, WRITABLE), "/dashboard/studies/1")
-    assert "display:none" in read_only.text
-    assert int(read_only.headers["content-length"]) == len(read_only.body)
-    assert "DeleteIcon" in read_only.text
-    assert "DeleteIcon" not in writable.text
-    cut = re.sub(r"<style>button:has.*?</style>", "", read_only.text)
-    assert cut == writable.text, "nothing else is changed"
+@pytest.mark.parametrize(("rules", "hides_delete"), [(READ_ONLY, True), (WRITABLE, False)])
+def test_its_page_is_whole_but_for_a_style_sheet_that_hides_what_must_fail(
+    shared: StudyRecord, rules: Rules, hides_delete: bool
+) -> None:
+    here = ask(guarded(shared.storage, rules), "/dashboard/studies/1")
+    stock = ask(wsgi(shared.storage.optuna), "/dashboard/studies/1")
+    assert int(here.headers["content-length"]) == len(here.body)
+    (style,) = re.findall(r"<style>button:has.*?</style>", here.text)
+    assert here.text.replace(style, "") == stock.text
+    assert ("DeleteIcon" in style, "DriveFileRenameOutlineIcon" in style) == (hides_delete, True)
+
+
+def test_its_list_has_each_study_once(record: StudyRecord) -> None:
+    plan_confirmation(record, [PlannedRun(0, {}, 1)])
+    record.storage.optuna.create_new_study([StudyDirection.MINIMIZE], "of somebody else")
+    app = guarded(record.storage, WRITABLE)
+    assert listed(app) == ["mine", "of somebody else"]
+    assert ask(app, "/api/studies/2").status == 200, "by its number it can be looked at"
+    ask(app, "/api/studies/1", "DELETE", json_body={})
+    assert listed(app) == ["mine (confirmation)", "of somebody else"], "what is left of it can be deleted, too"
+
+
+def listed(app: WSGIApplication) -> list[str]:
+    return [study["study_name"] for study in json.loads(ask(app, "/api/studies").body)["study_summaries"]]
 
 
 def test_a_page_that_a_browser_kept_is_sent_anew(shared: StudyRecord) -> None:

@@ -61,6 +61,11 @@ def test_the_dashboard_gets_two_figures_more(tested: StudyRecord) -> None:
     assert figures["confusion-matrix"]["data"][0]["text"] == test["confusion"]
     *_, finished = figures["time-against-accuracy"]["data"]
     assert min(finished["x"]) > 0, "there is no 0 on a logarithmic axis"
+    named = figures["time-against-accuracy"]["layout"]["xaxis"]["ticktext"]
+    assert len(named) > 1
+    assert [float(text) for text in named] == pytest.approx(
+        figures["time-against-accuracy"]["layout"]["xaxis"]["tickvals"]
+    ), "in full: no bare digits"
     open_once_more(tested)
     assert _figure_ids(tested) == ["confusion-matrix", "time-against-accuracy"]
 
