@@ -195,7 +195,6 @@ FAILURES: list[tuple[tuple[str, ...], int, str]] = [
     (("gc", "--artifacts", "none"), 1, "/none: has no files of the studies in sqlite:////"),
     (("dashboard", "--artifacts", "none"), 1, "/none: has no files of the studies in sqlite:////"),
     (("mcp", "--storage", "mysql://h/d"), 1, "storage mysql://…: must be a file, sqlite:///FILE or postgresql"),
-    (("mcp", "--workers", "1"), 2, "--workers needs --allow-runs"),
     (("dashboard", *NONE), 1, "none.db: no such storage"),
     (("serve", *NONE), 1, "none.db: no such storage"),
     (("serve", "--host", "no such host"), 1, "host 'no such host': must be a name or an address of this machine"),
