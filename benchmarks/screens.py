@@ -29,7 +29,7 @@ PICTURES = Path(__file__).parent / "pictures"
 PROGRAM = (sys.executable, "-P", "-m", "mlpsearch")
 URL = "sqlite:///mlpsearch.db"  # as people have it: then no command on a page needs --storage
 FIRST, SECOND = "digits-numpy", "digits-torch"
-COLORS = 128
+COLORS = 256
 PATIENCE = 120_000  # milliseconds
 
 
@@ -43,16 +43,17 @@ def main() -> None:
         timed([*PROGRAM, "run", FIRST], folder)
         with opened(given.chromium) as page:
             studies(page, folder)
-            for path, picture, height in (
-                (f"/studies/{FIRST}?open=28", "study.png", 1500),
-                (f"/studies/{FIRST}/report", "report.png", 1500),
+            page.set_viewport_size({"width": 1160, "height": 900})
+            for path, picture in (
+                (f"/studies/{FIRST}?open=28", "study.png"),
+                (f"/studies/{FIRST}/report", "report.png"),
             ):
                 page.goto(path)
-                taken(page, picture, height)
+                taken(page, picture, 1500)
             page.set_viewport_size({"width": 1400, "height": 900})
             page.goto("/dashboard/studies/1")
             page.locator(".js-plotly-plot:has(.main-svg *)").nth(5).wait_for()
-            taken(page, "dashboard.png", 1600)
+            taken(page, "dashboard.png", 1720)
         (PICTURES / "report-image.png").write_bytes(reports.picture(open_study(URL, FIRST)))
         small(PICTURES / "report-image.png")
 
@@ -96,7 +97,7 @@ def taken(page: Page, name: str, height: int) -> None:
 def small(path: Path) -> None:
     """Keep a picture with few colours."""
     with Image.open(path) as picture:
-        picture.convert("RGB").quantize(COLORS).save(path, optimize=True)
+        picture.convert("RGB").quantize(COLORS, Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
 
 
 if __name__ == "__main__":

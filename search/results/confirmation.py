@@ -105,12 +105,20 @@ def last_confirmation(record: StudyRecord) -> Confirmation | None:
     kept = {key: value for key, value in document.items() if key != "p_value"}
     own = {
         "candidates": candidates,
-        "chance": document.get("chance", chance_of_lead([one.accuracies for one in candidates])),
+        "chance": _chance(document, candidates),
         "reported": Reported(**_with_scores(reported)) if reported else None,
     }
     found = Confirmation(**kept | own)
     done = done_runs(record)
     return found if all((found.winner, seed) in done for seed in found.result.seeds) else None
+
+
+def _chance(document: dict[str, Any], candidates: list[Candidate]) -> float | None:
+    """The chance that was kept; counted only where none was: that imports more than all else of a command."""
+    if "chance" in document:
+        kept: float | None = document["chance"]
+        return kept
+    return chance_of_lead([one.accuracies for one in candidates])
 
 
 def _with_scores(kept: dict[str, Any]) -> dict[str, Any]:

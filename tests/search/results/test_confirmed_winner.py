@@ -11,7 +11,7 @@ from mlpsearch.models.errors import StudyError
 from mlpsearch.models.metrics import accuracy, predict_split
 from mlpsearch.models.statistics import accuracy_interval
 from mlpsearch.search.export.exporting import export_winner, taken
-from mlpsearch.search.results import finalize
+from mlpsearch.search.results import confirmation, finalize
 from mlpsearch.search.results.confirmation import Confirmation, last_confirmation, runs_of, to_json
 from mlpsearch.search.results.confirming import confirmed, plan
 from mlpsearch.search.results.headline import Headline, headline
@@ -85,6 +85,16 @@ def test_a_confirmation_of_an_older_version_is_judged_anew(
     confirm(record, found, "c")
     kept = {key: value for key, value in record.attributes()["confirmation"].items() if key != "chance"}
     record.set("confirmation", kept | {"p_value": 0.0})
+    assert last_confirmation(record) == found
+
+
+def test_to_look_at_a_confirmation_counts_no_chance_again(
+    confirmable: tuple[StudyRecord, Confirmation], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That would import SciPy's statistics, longer than all else that `status` does."""
+    record, found = confirmable
+    confirm(record, found, "c")
+    monkeypatch.setattr(confirmation, "chance_of_lead", None)
     assert last_confirmation(record) == found
 
 
