@@ -44,11 +44,8 @@ def main() -> None:
         with opened(given.chromium) as page:
             studies(page, folder)
             page.set_viewport_size({"width": 1160, "height": 900})
-            for path, picture in (
-                (f"/studies/{FIRST}?open=28", "study.png"),
-                (f"/studies/{FIRST}/report", "report.png"),
-            ):
-                page.goto(path)
+            for path, picture in (("?open=28", "study.png"), ("/report", "report.png")):
+                page.goto(f"/studies/{FIRST}{path}")
                 taken(page, picture, 1500)
             page.set_viewport_size({"width": 1400, "height": 900})
             page.goto("/dashboard/studies/1")

@@ -37,7 +37,7 @@ def time_against_score(trials: Sequence[FrozenTrial], metric: Metric) -> go.Figu
     ticks = ".1~%" if metric.is_percentage else "~g"
     figure.update_layout(
         xaxis={"title": {"text": "seconds of training"}, **_log_axis([_seconds(trial) for trial in timed])},
-        yaxis={"title": {"text": f"validation {metric.title}"}, "tickformat": ticks},
+        yaxis={"title": {"text": f"validation {metric.title}", "standoff": 12}, "tickformat": ticks},
         hovermode="closest",
     )
     return figure
