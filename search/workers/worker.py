@@ -10,7 +10,6 @@ from optuna.exceptions import StorageInternalError
 
 from mlpsearch.models.announcements import announce
 from mlpsearch.models.errors import StorageError, innermost
-from mlpsearch.search.results.wording import duration, score
 from mlpsearch.search.trials.checkpoints import save_weights
 from mlpsearch.search.trials.objective import Interrupted, Objective, Outcome
 from mlpsearch.search.trials.queue import Claim, TrialLost, TrialQueue
@@ -130,9 +129,10 @@ class Worker:
         self._queue.remove_leftovers()
 
     def _what_it_reached(self, outcome: Outcome) -> str:
-        metric, epochs = self._record.metric, outcome.facts["epochs"]
-        after = f"after {epochs} {'epoch' if epochs == 1 else 'epochs'}, {duration(outcome.facts['seconds'])}"
-        return f"validation {metric.title} {score(outcome.score, metric)} {after}"
+        metric, epochs, seconds = self._record.metric, outcome.facts["epochs"], outcome.facts["seconds"]
+        score = f"{outcome.score:.2%}" if metric.is_percentage else f"{outcome.score:.4g}"
+        took = f"{seconds} s" if seconds else "less than 0.01 s"
+        return f"validation {metric.title} {score} after {epochs} {'epoch' if epochs == 1 else 'epochs'}, {took}"
 
     def _say(self, claim: Claim, end: str) -> None:
         announce(f"{self._record.name}: trial {claim.number} {end}")
