@@ -85,7 +85,7 @@ def measure_trials(net: str, pruner: str, trials: int, epochs: int) -> tuple[flo
         training, used = Training(), time.process_time()
         serve_one(record, lambda: False)
         used = time.process_time() - used - training.seconds
-        record.storage.engine.dispose()
+        record.storage.close()
     return 1e3 * used / trials, training.epochs / trials
 
 

@@ -183,7 +183,7 @@ class StudyRecord:
 
         `change` may be called again on its own result.  missing: what it gets where there is no such attribute.
         """
-        self.storage.backend.change_study_attr(self.study_id, key, change, missing)
+        self.storage.optuna.change_study_attr(self.study_id, key, change, missing)
 
     def reopen(self) -> None:
         """Let workers work on it (again): the reason why its last trials failed may be mended."""

@@ -4,7 +4,6 @@ import os
 import pwd
 import shutil
 import socket
-import sqlite3
 import subprocess
 import tempfile
 import time
@@ -14,11 +13,12 @@ from dataclasses import dataclass, field
 from itertools import count, cycle
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import psycopg
 import pytest
 
-from mlpsearch.studies.storage.backend import Backend
+from mlpsearch.studies.storage.connections import Connections
 
 REQUIRE = "MLPSEARCH_REQUIRE_POSTGRES"  # set where the tests shall fail rather than skip without a server
 USER = "tester"
@@ -78,20 +78,16 @@ class Server:
     @contextmanager
     def clean(self) -> Iterator[None]:
         """Remove or empty in the end what databases were made within, and end the connections to them."""
-        from sqlalchemy import event
-        from sqlalchemy.pool import Pool
+        connections, connect = list[Any](), psycopg.connect
 
-        connections: list[Any] = []
+        def noted(*address: Any, **options: Any) -> Any:
+            connections.append(connect(*address, **options))
+            return connections[-1]
 
-        def note(connection: Any, _record: Any) -> None:
-            if not isinstance(connection, sqlite3.Connection):
-                connections.append(connection)
-
-        event.listen(Pool, "connect", note)
         try:
-            yield
+            with patch.object(psycopg, "connect", noted):
+                yield
         finally:
-            event.remove(Pool, "connect", note)
             for connection in connections:
                 connection.close()
             while self._made:
@@ -226,17 +222,17 @@ def _free_port() -> int:
 
 def lose_answers(monkeypatch: pytest.MonkeyPatch) -> list[None]:
     """Let the server go right after every other commit; return the list that each such loss is noted in."""
-    transaction = Backend._transaction
+    transaction = Connections.transaction
     losses: list[None] = []
     is_next = cycle((True, False))
 
     @contextmanager
-    def losing(backend: Backend, *, read_only: bool = False) -> Iterator[Any]:
-        with transaction(backend, read_only=read_only) as connection:
+    def losing(connections: Connections, *, read_only: bool = False) -> Iterator[Any]:
+        with transaction(connections, read_only=read_only) as connection:
             yield connection
         if not read_only and next(is_next):
             losses.append(None)
             raise psycopg.errors.AdminShutdown("terminating connection due to administrator command")
 
-    monkeypatch.setattr(Backend, "_transaction", losing)
+    monkeypatch.setattr(Connections, "transaction", losing)
     return losses

@@ -136,7 +136,7 @@ class MLPSearchClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             try:
                 write_report(record, Path(path))
             finally:
-                record.storage.engine.dispose()
+                record.storage.close()
 
     def __sklearn_tags__(self) -> Any:
         """Say what scikit-learn asks: missing values are allowed."""

@@ -119,7 +119,7 @@ def fit(rows: Rows, wanted: Wanted, folder: Path, url: str, *, keep: bool) -> Fo
         _search(record, data, None if wanted.seconds is None else started + wanted.seconds)
         return _found(record, rows.classes)
     finally:
-        record.storage.engine.dispose()
+        record.storage.close()
 
 
 def _keep_rows(record: StudyRecord, data: TrainingData, path: Path) -> None:

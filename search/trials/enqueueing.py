@@ -54,7 +54,7 @@ def enqueue(record: StudyRecord, values: Mapping[str, Value]) -> int:
         return trial
 
     try:
-        record.storage.backend.add_trial(record.study_id, _ANY_NUMBER, template, record.own)
+        record.storage.optuna.add_trial(record.study_id, _ANY_NUMBER, template, record.own)
     except _AddedBefore:
         pass
     except KeyError:

@@ -37,9 +37,9 @@ from mlpsearch.search.trials.room import most_trials
 from mlpsearch.search.trials.waiting import misfit
 from mlpsearch.studies.hints import command
 from mlpsearch.studies.record import StudyRecord
-from mlpsearch.studies.storage.backend import TrialChange
 from mlpsearch.studies.storage.counts import TrialKey
 from mlpsearch.studies.storage.ownership import CLAIMED, ENDED, REFUSED
+from mlpsearch.studies.storage.trial_changes import TrialChange
 
 ATTEMPT = "attempt"  # the trial attribute that tells its attempts apart
 MAX_FAILURES = 3  # exceptions of one trial
@@ -75,7 +75,7 @@ class TrialQueue:
         self.ledger = Ledger(record)
         self._counts = record.counts
         self._storage = record.storage.optuna
-        self._backend = record.storage.backend
+        self._backend = record.storage.optuna
         self._sampler = make_sampler(record.spec)
         self._planned = None if record.plan is None else PlannedRuns(record)
         self._pruner = make_pruner(record.spec) if self._planned is None else NopPruner()

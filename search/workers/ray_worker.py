@@ -107,7 +107,7 @@ def _work(url: str, study: str, place: str | None) -> str | None:
         try:
             serve_one(record, asked.is_set)
         finally:
-            record.storage.engine.dispose()  # Ray keeps the process for other tasks
+            record.storage.close()  # Ray keeps the process for other tasks
     except MlpsearchError as error:
         return str(error)
     except Exception as error:

@@ -68,7 +68,7 @@ class Worker:
 
     def close(self) -> None:
         """Close its connections to the storage."""
-        self._record.storage.engine.dispose()
+        self._record.storage.close()
 
     def _run_or_wait(self) -> bool:
         """Run the next trial, or wait a little for one; return False once there is nothing more to do."""

@@ -14,8 +14,6 @@ from optuna.trial import TrialState
 from mlpsearch.models.errors import StorageError, innermost
 from mlpsearch.studies.storage.opening import Storage, without_password
 from mlpsearch.studies.storage.ownership import Ownership
-from mlpsearch.studies.storage.reconnecting import repeated
-from mlpsearch.studies.storage.rows import utc_now
 from mlpsearch.studies.storage.spans import (
     EARLIER,
     GRACE_SECONDS,
@@ -25,7 +23,7 @@ from mlpsearch.studies.storage.spans import (
     from_json,
     last_seen,
 )
-from mlpsearch.studies.storage.transaction import Transaction, database_errors, moment, transaction
+from mlpsearch.studies.storage.transaction import Transaction, moment, utc_now
 
 _SPANS = (
     "SELECT datetime_start, datetime_complete, heartbeat FROM trials"
@@ -52,7 +50,7 @@ class Counts:
 
     def __init__(self, storage: Storage, study_id: int, own: Ownership | None = None):
         self._url = storage.url
-        self._engine = storage.engine
+        self._connections = storage.connections
         self._conditions = ("1 = 1", "1 = 0") if own is None else (own.condition, own.refused)
         self._parameters = {"study": study_id, **({} if own is None else own.parameters)}
 
@@ -215,13 +213,9 @@ class Counts:
         return self._ask(lambda connection: connection.execute(whole, parameters))
 
     def _ask(self, question: Callable[[Transaction], T]) -> T:
-        def answer() -> T:
-            with transaction(self._engine, read_only=True) as connection:
-                return question(connection)
-
         try:
-            return repeated(answer)
-        except database_errors(self._engine) as error:
+            return self._connections.read(question)
+        except self._connections.database.errors as error:
             url = without_password(self._url)
             raise StorageError(f"{url}: cannot be read ({innermost(error)})", url=url) from error
 

@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from optuna.storages._rdb import models as optuna_tables
 from optuna.trial import FrozenTrial
 
-from mlpsearch.studies.storage.rows import trials_of
+from mlpsearch.studies.storage.rows import NOT_FOUND, trials_of
 from mlpsearch.studies.storage.transaction import Transaction
 
 _WHO = (
@@ -50,7 +49,7 @@ def refreshed(connection: Transaction, study_id: int, known: Listing) -> Listing
     """Return a study's trials as they are now, given what was known. Raises KeyError where there is no study."""
     found = connection.execute(_WHO, {"study": study_id})
     if not found:
-        raise KeyError(optuna_tables.NOT_FOUND_MSG)
+        raise KeyError(NOT_FOUND)
     who = found[0]
     if known.who == who and known.ended == _ended(connection, study_id, known.newest, known.unfinished):
         changed = trials_of(connection, study_id, known.newest, sorted(known.unfinished))

@@ -8,23 +8,19 @@ that may write, in every process.
 
 import os
 import sys
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from mlpsearch.models.errors import StorageError, about, innermost
 from mlpsearch.models.paths import expanded
 from mlpsearch.studies.storage.reconnecting import repeated
-from mlpsearch.studies.storage.spans import GRACE_SECONDS, HEARTBEAT_SECONDS
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
     from mlpsearch.studies.storage.backend import Backend
-    from mlpsearch.studies.storage.cache import Cache
+    from mlpsearch.studies.storage.connections import Connections, Database
 
 Purpose = Literal["", "opening"]  # of a lock
 
@@ -106,25 +102,25 @@ class Storage:
     """An open storage.
 
     url: with the password, if it has one: print `without_password(url)`.
-    optuna: for everything that Optuna's interface offers.  backend: for what it does not.
+    optuna: by Optuna's interface, and with what workers need besides.
+    connections: for counting without loading every trial.
     """
 
     url: str = field(repr=False)
-    optuna: "Cache"
-    backend: "Backend"
-
-    @property
-    def engine(self) -> "Engine":
-        """For counting without loading every trial."""
-        return self.backend.engine
+    optuna: "Backend"
+    connections: "Connections"
 
     def stale_trial_ids(self, study_id: int) -> set[int]:
         """Return the running trials that have had no heartbeat for GRACE_SECONDS."""
-        return set(self.backend._get_stale_trial_ids(study_id))
+        return set(self.optuna._get_stale_trial_ids(study_id))
 
     def trouble(self) -> str | None:
         """Say what became of the storage's file: None where it is there, and no other; a server has none."""
-        return self.backend.trouble()
+        return self.connections.database.trouble()
+
+    def close(self) -> None:
+        """Close its connections; what is asked later makes new ones."""
+        self.connections.close()
 
 
 def open_storage(url: str, *, create: bool = False, read_only: bool = False) -> Storage:
@@ -168,65 +164,44 @@ def _place(url: str) -> str:
 
 
 def _open_postgresql(url: str, read_only: bool) -> Storage:
-    from mlpsearch.studies.storage.backend import newest_schema
-    from mlpsearch.studies.storage.postgres import engine_options, schema
+    from mlpsearch.studies.storage.postgres import Database, engine_options, schema
+    from mlpsearch.studies.storage.tables import leave_to_optuna, newest_version
 
-    def opened(*, known: bool) -> Storage:
+    if schema(url) != newest_version():
         options = engine_options(url, read_only=read_only)
-        return _storage(url, "postgresql+psycopg://", options, known=known, read_only=read_only)
-
-    if read_only or schema(url) == newest_schema():
-        return opened(known=schema(url) == newest_schema())
-    with exclusive(url):  # two processes that make the tables at once would collide
-        return opened(known=False)
+        # Two processes that make the tables at once would collide.
+        with nullcontext() if read_only else exclusive(url):
+            leave_to_optuna("postgresql+psycopg://", options, read_only=read_only)
+    return _storage(url, Database(url, read_only))
 
 
 def _open_sqlite(url: str, read_only: bool) -> Storage:
     from mlpsearch.studies.storage import sqlite
-    from mlpsearch.studies.storage.backend import newest_schema
+    from mlpsearch.studies.storage.tables import leave_to_optuna, make_tables, newest_version
 
     path = sqlite_path(url)
-
-    def opened() -> Storage:
-        known = sqlite.schema(path) == newest_schema()
-        options = sqlite.engine_options(path, read_only=read_only)
-        return _storage(url, url, options, known=known, read_only=read_only)
-
     if not read_only:
         sqlite.require_writable(path)
-    if read_only or sqlite.schema(path) == newest_schema():
-        return opened()
-    with exclusive(url):  # two processes that make the tables at once would collide
-        sqlite.make(path)
-        if sqlite.is_empty(path):
-            from mlpsearch.studies.storage.tables import make_tables
+    if sqlite.schema(path) != newest_version():
+        with nullcontext() if read_only else exclusive(url):
+            if not read_only:
+                sqlite.make(path)
+                if sqlite.is_empty(path):
+                    make_tables(sqlite.writer(path))
+            if sqlite.schema(path) != newest_version():
+                leave_to_optuna(url, sqlite.engine_options(path, read_only=read_only), read_only=read_only)
+    return _storage(url, sqlite.opened(path, read_only=read_only))
 
-            make_tables(path, newest_schema())
-        return opened()
 
-
-def _storage(
-    url: str, engine_url: str, engine_options: dict[str, Any], *, known: bool, read_only: bool
-) -> Storage:
-    """Return the storage; known: whether it has all tables as this Optuna makes them."""
+def _storage(url: str, database: "Database") -> Storage:
     import optuna
 
     from mlpsearch.studies.storage.backend import Backend
-    from mlpsearch.studies.storage.cache import Cache
+    from mlpsearch.studies.storage.connections import Connections
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # what is worth saying, mlpsearch says
-    with warnings.catch_warnings():  # heartbeats are marked experimental; tests pin what we use of them
-        warnings.simplefilter("ignore")
-        backend = Backend(
-            engine_url,
-            engine_kwargs=engine_options,
-            heartbeat_interval=HEARTBEAT_SECONDS,
-            grace_period=GRACE_SECONDS,
-            known=known,
-            file=None if is_server(url) else sqlite_path(url).absolute(),
-            read_only=read_only,
-        )
-    return Storage(url, Cache(backend), backend)
+    connections = Connections(database)
+    return Storage(url, Backend(connections), connections)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from mlpsearch.models.errors import StorageError
 from mlpsearch.studies.storage.reconnecting import repeated
 
 if TYPE_CHECKING:
-    from psycopg import Connection, IsolationLevel
+    from psycopg import Connection
 
 WAIT_SECONDS = 120  # how long a statement waits for another process's lock, and an idle transaction is let be
 
@@ -88,35 +88,46 @@ def connect(url: str, *, read_only: bool = False) -> "Connection":
 
 
 @dataclass(frozen=True, slots=True)
-class _Connector:
-    """Makes connections, in this process or in one that it was sent to; its description has no password."""
+class Database:
+    """A database as a storage has it open; its description has no password.
+
+    read_only: whether it is never written.
+    """
 
     url: str = field(repr=False)
     read_only: bool
 
-    def __call__(self) -> "Connection":
+    name = "postgresql"
+    # The server has a hundred for all. A process needs one, and now and then another: for its heartbeat, and to
+    # read while it adds a trial.
+    kept = 1
+
+    @property
+    def errors(self) -> type[Exception]:
+        """What the driver raises."""
+        import psycopg
+
+        return psycopg.Error
+
+    def connect(self) -> "Connection":
+        """Return a new connection."""
         return connect(self.url, read_only=self.read_only)
+
+    def begin(self, connection: "Connection", *, read_only: bool) -> None:
+        """Have the next statement begin a transaction, which sees one state of the database if it only reads."""
+        from psycopg import IsolationLevel
+
+        connection.isolation_level = IsolationLevel.REPEATABLE_READ if read_only else None
+
+    def trouble(self) -> str | None:
+        """Say nothing: a server's files are its own."""
+        return None
 
 
 def engine_options(url: str, *, read_only: bool = False) -> dict[str, Any]:
-    """Return how SQLAlchemy shall make its engine: few connections, for the server has a hundred for all.
-
-    A process needs one, and now and then another: for its heartbeat, and to read while it adds a trial.
-    """
-    return {
-        "creator": _Connector(url, read_only),
-        "pool_size": 1,
-        "max_overflow": 4,
-        "pool_timeout": WAIT_SECONDS,
-        "use_native_hstore": False,  # or each process would ask the server about hstore
-    }
-
-
-def repeatable_read() -> "IsolationLevel":
-    """Return the isolation of transactions that see one state of the database."""
-    from psycopg import IsolationLevel
-
-    return IsolationLevel.REPEATABLE_READ
+    """Return how Optuna shall connect to a database."""
+    connector = Database(url, read_only).connect
+    return {"creator": connector, "use_native_hstore": False}  # or it would ask the server about hstore
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Optuna's trials out of the rows of its tables, in plain SQL: an object for each row would cost too much."""
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -8,10 +9,11 @@ from functools import cache
 from typing import Any
 
 from optuna.distributions import json_to_distribution
-from optuna.storages._rdb import models as optuna_tables
 from optuna.trial import FrozenTrial, TrialState
 
 from mlpsearch.studies.storage.transaction import Transaction, moment
+
+NOT_FOUND = "Record does not exist."  # as Optuna says it
 
 VALUES, PARAMS, REPORTS = "trial_values", "trial_params", "trial_intermediate_values"
 USER, SYSTEM = "trial_user_attributes", "trial_system_attributes"
@@ -23,16 +25,12 @@ COLUMNS = {
     USER: ("key", "value_json"),
     SYSTEM: ("key", "value_json"),
 }
+# What stands in place of numbers that a database may not hold.
+_NUMBERS = {"INF_POS": math.inf, "INF_NEG": -math.inf, "NAN": math.nan}
 _IS_NEW_OR_KNOWN = "study_id = :study AND (trial_id > :after OR trial_id IN :known)"
-_SERVER_TIME = "SELECT clock_timestamp()"
 _TRIAL = "SELECT trial_id, number, state, datetime_start, datetime_complete FROM trials"
 _ONE = f"{_TRIAL} WHERE trial_id = :trial"
 _NEW_OR_KNOWN = f"{_TRIAL} WHERE {_IS_NEW_OR_KNOWN} ORDER BY trial_id"
-# How a parameter was distributed in a trial of the same study.
-DISTRIBUTION = (
-    "SELECT distribution_json FROM trial_params JOIN trials ON trials.trial_id = trial_params.trial_id"
-    " WHERE study_id = (SELECT study_id FROM trials WHERE trial_id = :trial) AND param_name = :name LIMIT 1"
-)
 _DETAILS = {
     table: f"SELECT trial_id, {', '.join(names)} FROM {table} WHERE trial_id"  # noqa: S608 - of our own names
     for table, names in COLUMNS.items()
@@ -44,19 +42,11 @@ _DETAILS_OF_MANY = {
 }
 
 
-def utc_now(connection: Transaction) -> datetime:
-    """Return the time by the server's clock, for a file by this machine's."""
-    if connection.database != "postgresql":
-        return datetime.now(UTC).replace(tzinfo=None)
-    now: datetime = connection.scalar(_SERVER_TIME)
-    return now.astimezone(UTC).replace(tzinfo=None)
-
-
 def trial_of(connection: Transaction, trial_id: int) -> FrozenTrial:
     """Return one trial. Raises KeyError where there is none."""
     found = _with_details(connection, connection.execute(_ONE, {"trial": trial_id}), {})
     if not found:
-        raise KeyError(optuna_tables.NOT_FOUND_MSG)
+        raise KeyError(NOT_FOUND)
     return found[0]
 
 
@@ -101,20 +91,16 @@ def _with_details(connection: Transaction, found: list[Any], where: dict[str, An
 
 
 def _values(rows: Iterable[Any]) -> dict[int, list[float]]:
-    model = optuna_tables.TrialValueModel
-    value_of, kinds = model.stored_repr_to_value, model.TrialValueType
     values: dict[int, list[float]] = defaultdict(list)
     for key, _, value, kind in sorted(rows, key=lambda row: row[:2]):  # by trial and objective
-        values[key].append(value_of(value, kinds[kind]))
+        values[key].append(_NUMBERS.get(kind, value))
     return values
 
 
 def _reports(rows: Iterable[Any]) -> dict[int, dict[int, float]]:
-    model = optuna_tables.TrialIntermediateValueModel
-    value_of, kinds = model.stored_repr_to_intermediate_value, model.TrialIntermediateValueType
     reports: dict[int, dict[int, float]] = defaultdict(dict)
     for key, step, value, kind in rows:
-        reports[key][step] = value_of(value, kinds[kind])
+        reports[key][step] = _NUMBERS.get(kind, value)
     return reports
 
 
@@ -133,6 +119,18 @@ def _attributes(rows: Iterable[Any]) -> dict[int, dict[str, Any]]:
     for key, name, value in rows:
         attributes[key][name] = json.loads(value)
     return attributes
+
+
+def stored(value: float) -> tuple[float | None, str]:
+    """Return a number as the tables have it: the number and its kind."""
+    if math.isfinite(value):
+        return value, "FINITE"
+    return None, "NAN" if math.isnan(value) else "INF_POS" if value > 0 else "INF_NEG"
+
+
+def to_utc(local: datetime | None) -> datetime | None:
+    """Naive local time, as Optuna gives it, in naive UTC, as the tables have it."""
+    return None if local is None else local.astimezone(UTC).replace(tzinfo=None)
 
 
 def _local(utc: datetime | None) -> datetime | None:

@@ -10,6 +10,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -92,29 +93,63 @@ def _connected(path: Path, options: str, factory: type[C]) -> C:
         uri=True,
         timeout=BUSY_SECONDS,
         isolation_level=None,  # sqlite3 shall not begin transactions of its own
-        check_same_thread=False,  # the pool gives a connection to one thread at a time
+        check_same_thread=False,  # Connections gives one to one thread at a time
         factory=factory,
     )
 
 
-def engine_options(path: Path, *, read_only: bool) -> dict[str, Any]:
-    """Return how SQLAlchemy shall make its engine."""
-    from sqlalchemy.pool import NullPool
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file as a storage has it open: where it is gone, every transaction is a StorageError.
 
+    Also where another file has its name now, for the ids that a process knows are those of the first.
+    read_only: whether it is never written.  identity: what tells the file from another.
+    """
+
+    path: Path
+    read_only: bool
+    identity: tuple[int, int] | None
+
+    name = "sqlite"
+    errors = sqlite3.Error
+
+    @property
+    def kept(self) -> int:
+        """How many connections stay open: how to connect to read only depends on who has the file open then."""
+        return 0 if self.read_only else 5
+
+    def connect(self) -> sqlite3.Connection:
+        """Return a new connection. Raises StorageError where the file is gone or was replaced."""
+        self._require_same()
+        return reader(self.path) if self.read_only else writer(self.path)
+
+    def begin(self, connection: sqlite3.Connection, *, read_only: bool) -> None:
+        """Begin a transaction, which locks the file unless it only reads. Raises what `connect` raises."""
+        self._require_same()
+        connection.execute("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    def trouble(self) -> str | None:
+        """Say what became of the file: None where it is there, and no other."""
+        now = identity(self.path)
+        if now is None:
+            return GONE
+        return None if now == self.identity else "is another file now: it was replaced while in use"
+
+    def _require_same(self) -> None:
+        trouble = self.trouble()
+        if trouble is not None:
+            raise file_error(self.path, trouble)
+
+
+def opened(path: Path, *, read_only: bool) -> File:
+    """Return a file as a storage has it open."""
     path = path.absolute()
-    if read_only:  # how to connect depends on who else has the file open now
-        return {"creator": partial(reader, path), "poolclass": NullPool, "pool_reset_on_return": None}
-    return {"creator": partial(writer, path)}
+    return File(path, read_only, identity(path))
 
 
-def begin(connection: Any) -> None:
-    """Begin a transaction of Optuna's own, of an engine that may write."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def begin_reading(connection: Any) -> None:
-    """Begin a transaction of Optuna's own, of an engine that only reads."""
-    connection.exec_driver_sql("BEGIN")
+def engine_options(path: Path, *, read_only: bool) -> dict[str, Any]:
+    """Return how Optuna shall connect to a file."""
+    return {"creator": partial(reader if read_only else writer, path.absolute()), "pool_reset_on_return": None}
 
 
 def make(path: Path) -> None:

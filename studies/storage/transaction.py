@@ -1,23 +1,20 @@
-"""Transactions in plain SQL on the driver's own connections.
+"""Statements within a transaction, in plain SQL on the driver's own connection.
 
 SQLAlchemy takes five to ten times as long around a statement as SQLite takes to answer it, and a trial of 30
-reports asks two hundred. Its pool still keeps the connections.
+reports asks two hundred.
 """
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
-
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)")
+_SERVER_TIME = "SELECT clock_timestamp()"
 
 
 class Transaction:
@@ -46,40 +43,12 @@ class Transaction:
         return rows[0][0] if rows else None
 
 
-@contextmanager
-def transaction(engine: Engine, *, read_only: bool = False) -> Iterator[Transaction]:
-    """Begin a transaction, commit it at the end of the body, roll it back where that raises.
-
-    read_only: it sees one state of the database, and waits for nobody who writes. Others lock a SQLite file first.
-    Raises what `database_errors` names.
-    """
-    connection = engine.raw_connection()
-    driver: Any = connection.driver_connection
-    is_server = engine.name != "sqlite"
-    try:
-        if not is_server:
-            driver.execute("BEGIN" if read_only else "BEGIN IMMEDIATE")
-        elif read_only:
-            from mlpsearch.studies.storage.postgres import repeatable_read
-
-            driver.isolation_level = repeatable_read()
-        yield Transaction(driver, engine.name)
-        driver.commit()
-    except BaseException:
-        if is_server and driver.closed:
-            connection.invalidate()
-        else:
-            driver.rollback()
-        raise
-    finally:
-        if is_server and read_only and not driver.closed:
-            driver.isolation_level = None
-        connection.close()
-
-
-def database_errors(engine: Engine) -> tuple[type[Exception], ...]:
-    """Return what a transaction raises where the database refuses it, or is away."""
-    return (SQLAlchemyError, engine.dialect.loaded_dbapi.Error)
+def utc_now(connection: Transaction) -> datetime:
+    """Return the time by the server's clock, for a file by this machine's; naive UTC."""
+    if connection.database != "postgresql":
+        return datetime.now(UTC).replace(tzinfo=None)
+    now: datetime = connection.scalar(_SERVER_TIME)
+    return now.astimezone(UTC).replace(tzinfo=None)
 
 
 def moment(value: Any) -> datetime | None:

@@ -86,4 +86,4 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudyRecord]
         confirmation_runs(record, asked)
         confirm(record, confirmed(record, asked), "mlpsearch confirm mine")
     yield record
-    record.storage.engine.dispose()
+    record.storage.close()

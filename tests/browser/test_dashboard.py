@@ -51,7 +51,7 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudyRecord]:
     attach(record, "weights.png", PNG.getvalue())
     attach(record, "curve.csv", b"epoch,accuracy\n1,0.5\n")
     yield record
-    record.storage.engine.dispose()
+    record.storage.close()
 
 
 @pytest.fixture(scope="module")

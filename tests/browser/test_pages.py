@@ -38,7 +38,7 @@ def record(tmp_path: Path) -> Iterator[StudyRecord]:
     record = study_to_see(tmp_path / "seen", trials=60)
     create_or_resume(record.url, spec(name="a-new-one"), trials=None, source=SOURCE)
     yield record
-    record.storage.engine.dispose()
+    record.storage.close()
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -83,7 +83,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_report(record, folder / "report.html")
         others = [study(record.url, name, 0.3, 0.4, 0.5) for name in ("one", "two")]
         write_comparison(compare([record, *others]), folder / "compare.html")
-        record.storage.engine.dispose()
+        record.storage.close()
     return folder
 
 

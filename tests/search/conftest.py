@@ -129,7 +129,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory, image_cache: Path) -> Cal
             made[net] = tmp_path_factory.mktemp(net)
             record = digits_study(made[net], net)
             Worker(record, load_study_data(record), never).run()
-            record.storage.engine.dispose()
+            record.storage.close()
         return made[net]
 
     return get

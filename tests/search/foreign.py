@@ -5,9 +5,7 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
-from optuna.storages._rdb import models as optuna_tables
 from optuna.trial import FrozenTrial, create_trial
-from sqlalchemy import delete
 
 from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.storage.ownership import CLAIMED, ENDED, MARKED
@@ -30,10 +28,10 @@ def trial_of(value: float | None = 0.999, params: dict[str, Any] | None = None, 
 
 def as_before_marks(record: StudyRecord) -> StudyRecord:
     """The study as a version of mlpsearch would have left it that marked no trial."""
-    marks, studies = optuna_tables.TrialSystemAttributeModel, optuna_tables.StudyUserAttributeModel
-    with record.storage.engine.begin() as connection:
-        connection.execute(delete(marks).where(marks.key.in_((CLAIMED, ENDED))))
-        connection.execute(delete(studies).where(studies.key == MARKED))
+    with record.storage.connections.transaction() as connection:
+        for key in (CLAIMED, ENDED):
+            connection.execute("DELETE FROM trial_system_attributes WHERE key = :key", {"key": key})
+        connection.execute("DELETE FROM study_user_attributes WHERE key = :key", {"key": MARKED})
     return same_study(record)
 
 

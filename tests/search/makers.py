@@ -5,9 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from optuna.artifacts import download_artifact, get_all_artifact_meta
-from optuna.storages._rdb import models as optuna_tables
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from sqlalchemy import select, update
 
 from mlpsearch.search.dashboard.publish import publish
 from mlpsearch.search.dashboard.server import artifact_store
@@ -22,6 +20,7 @@ from mlpsearch.studies.record import PLANNED_SEED, StudyRecord, open_study
 from mlpsearch.studies.spec.study import Confirm
 from mlpsearch.studies.storage.ownership import CLAIMED, ENDED
 from mlpsearch.studies.storage.spans import EARLIER
+from mlpsearch.studies.storage.transaction import moment
 from mlpsearch.studies.study_data import load_study_data
 from tests.studies.stores import folder_of, new_storage, spec
 
@@ -165,19 +164,20 @@ def states(record: StudyRecord) -> dict[str, int]:
 def silence(record: StudyRecord, seconds: int = 3600) -> None:
     """Let every heartbeat be that long ago."""
     past = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=seconds)
-    with record.storage.engine.begin() as connection:
-        assert connection.execute(update(optuna_tables.TrialHeartbeatModel).values(heartbeat=past)).rowcount > 0
+    with record.storage.connections.transaction() as connection:
+        assert connection.scalar("SELECT COUNT(*) FROM trial_heartbeats") > 0
+        connection.execute("UPDATE trial_heartbeats SET heartbeat = :past", {"past": past})
 
 
 def started_earlier(record: StudyRecord, seconds: int) -> None:
     """Let every trial have started that much earlier."""
-    trials = optuna_tables.TrialModel.__table__
-    with record.storage.engine.begin() as connection:
-        started = connection.execute(select(trials.c.trial_id, trials.c.datetime_start)).all()
-        for key, start in started:
+    with record.storage.connections.transaction() as connection:
+        started = connection.execute("SELECT trial_id, datetime_start FROM trials")
+        for key, begun in started:
+            start = moment(begun)
             if start is not None:
-                earlier = {"datetime_start": start - timedelta(seconds=seconds)}
-                connection.execute(update(trials).where(trials.c.trial_id == key).values(earlier))
+                earlier = {"trial": key, "start": start - timedelta(seconds=seconds)}
+                connection.execute("UPDATE trials SET datetime_start = :start WHERE trial_id = :trial", earlier)
         assert any(start is not None for _, start in started)
 
 

@@ -23,7 +23,7 @@ class WorkerHere:
         except MlpsearchError as error:
             self._end = WorkerEnd(error=str(error))
         finally:
-            record.storage.engine.dispose()
+            record.storage.close()
 
     def end(self) -> WorkerEnd:
         """Return how it ended, which it has."""

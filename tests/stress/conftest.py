@@ -70,4 +70,4 @@ def _work_off(driver: Driver) -> None:
     url = f"sqlite:///{driver.database}"
     record = submit_spec(spec, None, url, trials=None, evaluate=False, command="", tell=lambda _: None)
     serve_one(record, never)
-    record.storage.engine.dispose()
+    record.storage.close()

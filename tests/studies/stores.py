@@ -92,7 +92,7 @@ def new_study(folder: Path, specification: StudySpec | None = None) -> StudyReco
 @cache
 def _template(server: Server) -> str:
     name = server.new_database()
-    open_storage(server.url(name), create=True).engine.dispose()
+    open_storage(server.url(name), create=True).close()
     server.keep(name)
     return name
 
@@ -108,5 +108,5 @@ def folder_of(record: StudyRecord) -> Path:
 def _empty() -> bytes:
     with TemporaryDirectory() as folder:
         path = Path(folder, "empty.db")
-        open_storage(f"sqlite:///{path}", create=True).engine.dispose()
+        open_storage(f"sqlite:///{path}", create=True).close()
         return path.read_bytes()

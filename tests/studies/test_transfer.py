@@ -116,8 +116,8 @@ def test_what_a_study_tries_first_is_settled_when_it_is_made(url: str, monkeypat
 def test_a_study_of_an_earlier_version_has_the_points_of_its_file(url: str) -> None:
     record = make(url, spec(start=[{"hidden_size": 5}]))
     key = "starts"
-    with record.storage.engine.begin() as connection:
-        connection.exec_driver_sql(f"DELETE FROM study_user_attributes WHERE key = '{key}'")
+    with record.storage.connections.transaction() as connection:
+        connection.execute(f"DELETE FROM study_user_attributes WHERE key = '{key}'")
     assert key not in record.attributes()
     assert open_study(url, "mine").starts == [StartPoint("start", {"hidden_size": 5})]
 

@@ -25,7 +25,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory, image_cache: Path) -> Path:
     folder = tmp_path_factory.mktemp("fresh")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLPSEARCH_CACHE", str(image_cache))
-        digits_study(folder, "numpy").storage.engine.dispose()
+        digits_study(folder, "numpy").storage.close()
     return folder
 
 

@@ -150,9 +150,9 @@ def test_status_says_that_all_trials_were_pruned(pruned: StudyRecord, mlpsearch:
 
 def test_that_all_trials_diverged_is_said(pruned: StudyRecord, mlpsearch: Command) -> None:
     trials = pruned.optuna_study().get_trials(deepcopy=False)
-    with pruned.storage.engine.begin() as connection:
+    with pruned.storage.connections.transaction() as connection:
         for trial in trials:
-            connection.exec_driver_sql(
+            connection.execute(
                 "INSERT INTO trial_user_attributes (trial_id, key, value_json) "
                 f"VALUES ({trial._trial_id}, 'diverged', '\"loss inf in epoch 1\"')"
             )

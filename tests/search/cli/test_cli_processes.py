@@ -17,6 +17,7 @@ import tomli_w
 
 from mlpsearch.search.results.status import StudyStatus, study_status
 from mlpsearch.search.trials.ledger import Ledger
+from mlpsearch.studies.data.holdout import open_test_split
 from mlpsearch.studies.record import open_study
 from mlpsearch.studies.spec import catalog
 from mlpsearch.studies.spec.study import Confirm
@@ -49,14 +50,14 @@ def cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-_WITHOUT_TORCH = """
+_WITHOUT_WHAT_IS_SLOW = """
 import sys
 from mlpsearch.search.cli import main
 sys.argv = ["mlpsearch", *sys.argv[1:]]
 try:
     main()
 finally:
-    slow = {"torch", "torchvision", "optuna_dashboard", "sklearn"} & sys.modules.keys()
+    slow = {"torch", "torchvision", "optuna_dashboard", "sklearn", "sqlalchemy"} & sys.modules.keys()
     assert not slow, slow
 """
 
@@ -76,20 +77,22 @@ def test_looking_around_is_quick(command: str, stored: bool, tmp_path: Path) -> 
     taken = []
     for _ in range(3):
         before = cpu_seconds()
-        answer = answer_of(start(sys.executable, "-P", "-c", _WITHOUT_TORCH, *arguments, cwd=tmp_path))
+        answer = answer_of(start(sys.executable, "-P", "-c", _WITHOUT_WHAT_IS_SLOW, *arguments, cwd=tmp_path))
         assert (answer.code, answer.err) == (0, "")
         assert answer.out
         taken.append(cpu_seconds() - before)
     assert min(taken) < 0.5
 
 
-def test_making_a_study_is_quick_once_its_images_are_decoded(tmp_path: Path) -> None:
-    """That is, without the modules that take seconds to import."""
+def test_a_study_is_made_and_worked_on_without_what_is_slow(tmp_path: Path) -> None:
+    """That is, once its images are decoded, without the modules that take long to import."""
     load_spec_data(catalog.find("digits-numpy"), None)
-    command = ("submit", "digits-numpy", "--storage", str(tmp_path / "studies.db"))
-    answer = answer_of(start(sys.executable, "-P", "-c", _WITHOUT_TORCH, *command, cwd=tmp_path))
-    assert (answer.code, answer.out) == (0, ""), answer.err
-    assert "digits-numpy: 30 trials in " in answer.err
+    open_test_split("digits", None)
+    for command, said in (("submit", "digits-numpy: 30 trials in "), ("worker", "testing trial ")):
+        words = (command, "digits-numpy", "--storage", str(tmp_path / "studies.db"))
+        answer = answer_of(start(sys.executable, "-P", "-c", _WITHOUT_WHAT_IS_SLOW, *words, cwd=tmp_path))
+        assert (answer.code, answer.out) == (0, ""), answer.err
+        assert said in answer.err
 
 
 # ---- interrupted and resumed ----

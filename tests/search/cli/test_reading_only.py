@@ -78,17 +78,17 @@ def _database(folder: Path, state: str) -> Iterator[Path]:
     folder.mkdir()
     record = study_to_see(folder / "first")
     path, new = sqlite_path(record.url), folder / "new" / "studies.db"
-    record.storage.engine.dispose()
+    record.storage.close()
     record = replace(record, storage=open_storage(record.url))
-    create_or_resume(record.url, spec(name="other"), trials=None, source=SOURCE).storage.engine.dispose()
+    create_or_resume(record.url, spec(name="other"), trials=None, source=SOURCE).storage.close()
     record.storage.optuna.create_new_trial(record.study_id, create_trial(state=TrialState.WAITING))
     if state == "at rest":
-        record.storage.engine.dispose()
+        record.storage.close()
     new.parent.mkdir()
     for suffix in {"at rest": [""], "copied": ["", "-wal"]}.get(state, ["", "-wal", "-shm"]):
         shutil.copy(f"{path}{suffix}", f"{new}{suffix}")
     yield path if state == "in use" else new
-    record.storage.engine.dispose()
+    record.storage.close()
 
 
 def left(database: Path) -> dict[str, bytes]:

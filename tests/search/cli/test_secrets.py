@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import tomli_w
-from sqlalchemy import text
 
 from mlpsearch.search.workers.worker import Worker
 from mlpsearch.studies.record import StudyRecord
@@ -70,9 +69,9 @@ def test_a_study_from_making_to_export(finished_study: StudyRecord, mlpsearch: C
     for file in tmp_path.rglob("*"):
         if file.is_file():
             assert_no_secret(str(file), file.read_bytes().decode(errors="replace"))
-    with finished_study.storage.engine.begin() as connection:
+    with finished_study.storage.connections.transaction() as connection:
         for table in TABLES:
-            rows = connection.execute(text(f"SELECT * FROM {table}")).fetchall()
+            rows = connection.execute(f"SELECT * FROM {table}")
             assert_no_secret(table, str(rows))
 
 

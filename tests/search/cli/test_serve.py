@@ -140,7 +140,7 @@ def test_a_storage_whose_file_goes_away_is_left_alone_until_it_is_back(
 ) -> None:
     path = sqlite_path(record.url)
     wait_until(lambda: service.health()[0] == 200 and states(record).get("RUNNING") == 1, "a trial to be underway")
-    record.storage.engine.dispose()
+    record.storage.close()
     path.rename(path.with_name("away.db"))
     reason = "the storage is gone: it was moved away or deleted"
     assert service.health()[1]["reason"] == reason

@@ -15,13 +15,13 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudyRecord]:
     """A finished study for all tests that leave its trials alone."""
     record = study_to_see(tmp_path_factory.mktemp("shared"))
     yield record
-    record.storage.engine.dispose()
+    record.storage.close()
 
 
 @pytest.fixture(scope="package")
 def _untouched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("untouched")
-    study_to_see(folder).storage.engine.dispose()
+    study_to_see(folder).storage.close()
     return folder
 
 
@@ -31,4 +31,4 @@ def record(_untouched: Path, tmp_path: Path) -> Iterator[StudyRecord]:
     shutil.copytree(_untouched, tmp_path / "seen")
     record = open_study(f"sqlite:///{tmp_path}/seen/studies.db", "mine")
     yield record
-    record.storage.engine.dispose()
+    record.storage.close()

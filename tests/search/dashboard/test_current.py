@@ -30,7 +30,7 @@ def seen(tmp_path: Path) -> Iterator[tuple[StudyRecord, Storage]]:
     record = study_to_see(tmp_path / "seen")
     shown = open_storage(record.url, read_only=True)
     yield record, shown
-    record.storage.engine.dispose()
+    record.storage.close()
 
 
 def detail(app: WSGIApplication, study_id: int) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def gone(path: Path) -> str:
 
 def replaced(path: Path) -> str:
     other = new_study(path.parent / "other")
-    other.storage.engine.dispose()
+    other.storage.close()
     path.rename(path.with_name("away.db"))
     sqlite_path(other.url).rename(path)
     return "is another file now: it was replaced while in use"
@@ -182,7 +182,7 @@ def test_nothing_is_read_from_or_written_to_a_lost_file(record: StudyRecord, los
         lambda: storage.optuna.get_all_studies(),
         lambda: storage.optuna.get_all_trials(record.study_id),
         lambda: storage.optuna.set_trial_intermediate_value(trial, 1, 0.5),
-        lambda: storage.backend.record_heartbeat(trial),
+        lambda: storage.optuna.record_heartbeat(trial),
         lambda: record.counts.by_state(),
     ]
     for call in calls:

@@ -31,7 +31,7 @@ def test_a_port_in_use_is_one_line(finished: Finished, mlpsearch: Command) -> No
 
 def test_it_serves_the_studies_on_this_machine_alone(finished: Finished, tmp_path: Path) -> None:
     record = finished()
-    record.storage.engine.dispose()
+    record.storage.close()
     program = str(Path(sys.executable).with_name("mlpsearch"))
     command = [program, "dashboard", "--port", "0", "--storage", record.url]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as server:

@@ -241,10 +241,9 @@ def test_one_study_that_cannot_be_read_leaves_the_others(record: StudyRecord) ->
 
 def test_names_are_text_whatever_they_are(record: StudyRecord) -> None:
     other = create_or_resume(record.url, spec(name="other"), trials=None, source=SOURCE)
-    with record.storage.engine.begin() as connection:
-        connection.exec_driver_sql(
-            "UPDATE studies SET study_name = ? WHERE study_id = ?", (HOSTILE, other.study_id)
-        )
+    with record.storage.connections.transaction() as connection:
+        renamed = {"name": HOSTILE, "study": other.study_id}
+        connection.execute("UPDATE studies SET study_name = :name WHERE study_id = :study", renamed)
     app = guarded(record.storage, READ_ONLY)
     page = ask(app, "/").text
     assert HOSTILE not in page

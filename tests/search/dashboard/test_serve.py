@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 
 from mlpsearch.models.errors import StudyError
 from mlpsearch.search.dashboard.address import Address, listen
@@ -144,7 +143,7 @@ def test_a_poll_of_a_thousand_trials_is_fast(tmp_path: Path) -> None:
     assert {len(trial["intermediate_values"]) for trial in detail["trials"]} == {EPOCHS}
     assert len(detail["plotly_graph_objects"]) == 2
     assert min(_poll(record) for _ in range(3)) < POLL_SECONDS
-    record.storage.engine.dispose()
+    record.storage.close()
 
 
 def _poll(record: StudyRecord) -> float:
@@ -160,13 +159,11 @@ def _poll(record: StudyRecord) -> float:
 
 def _multiply(record: StudyRecord) -> None:
     """Copy the first trial in the database; through Optuna it would take a minute."""
-    with record.storage.engine.begin() as connection:
+    with record.storage.connections.transaction() as connection:
         connection.execute(
-            text(
-                f"WITH RECURSIVE copy(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM copy WHERE i < {TRIALS - 1}) "
-                "INSERT INTO trials (number, study_id, state, datetime_start, datetime_complete) "
-                "SELECT i, study_id, state, datetime_start, datetime_complete FROM trials, copy"
-            )
+            f"WITH RECURSIVE copy(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM copy WHERE i < {TRIALS - 1}) "
+            "INSERT INTO trials (number, study_id, state, datetime_start, datetime_complete) "
+            "SELECT i, study_id, state, datetime_start, datetime_complete FROM trials, copy"
         )
         for table, columns in (
             ("trial_params", "param_name, param_value, distribution_json"),
@@ -175,11 +172,9 @@ def _multiply(record: StudyRecord) -> None:
             ("trial_user_attributes", "key, value_json"),
         ):
             connection.execute(
-                text(
-                    f"INSERT INTO {table} (trial_id, {columns}) SELECT trials.trial_id, "
-                    f"{', '.join(f'old.{column.strip()}' for column in columns.split(','))} "
-                    f"FROM {table} AS old, trials WHERE trials.number > 0"
-                )
+                f"INSERT INTO {table} (trial_id, {columns}) SELECT trials.trial_id, "
+                f"{', '.join(f'old.{column.strip()}' for column in columns.split(','))} "
+                f"FROM {table} AS old, trials WHERE trials.number > 0"
             )
 
 

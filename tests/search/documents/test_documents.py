@@ -121,7 +121,7 @@ def record(finished: Callable[..., StudyRecord], tmp_path: Path, monkeypatch: py
     record = finished()
     monkeypatch.setenv(ENVIRONMENT, record.url)
     (tmp_path / "fresh").mkdir()
-    digits_study(tmp_path / "fresh", "numpy").storage.engine.dispose()
+    digits_study(tmp_path / "fresh", "numpy").storage.close()
     for name, content in FILES.items():
         Path(name).write_text(content)
     return record
@@ -280,7 +280,7 @@ def test_a_storage_that_fails_is_an_error_of_it(
     record: StudyRecord, mlpsearch: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = sqlite_path(record.url)
-    record.storage.engine.dispose()
+    record.storage.close()
     path.write_bytes(path.read_bytes()[:2048] + bytes(4096))
     error = checked(mlpsearch("status", "mine", "--json"), "Failure")["error"]
     assert error["code"] == "storage"

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from optuna.trial import TrialState
-from sqlalchemy import Engine
 
 from mlpsearch.models.errors import StudyError
 from mlpsearch.search.service import enqueue, stop
@@ -17,8 +16,8 @@ from mlpsearch.search.trials.queue import MAX_FAILURES, TrialQueue
 from mlpsearch.studies.creation import create_or_resume, plan_confirmation
 from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.spec.space import suggest
-from mlpsearch.studies.storage import backend
-from mlpsearch.studies.storage.transaction import Transaction, transaction
+from mlpsearch.studies.storage.connections import Connections
+from mlpsearch.studies.storage.transaction import Transaction
 from tests.postgres import Server, lose_answers
 from tests.search.makers import claim, same_study, states
 from tests.studies.stores import SOURCE, new_study, on, spec
@@ -177,16 +176,18 @@ def test_of_equal_points_that_come_at_once_one_is_taken(tmp_path: Path) -> None:
 def test_a_kill_before_the_end_leaves_nothing_of_it(record: StudyRecord, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[dict[str, int]] = []
 
+    transaction = Connections.transaction
+
     @contextmanager
-    def dying(engine: Engine, *, read_only: bool = False) -> Iterator[Transaction]:
-        with transaction(engine, read_only=read_only) as connection:
+    def dying(self: Connections, *, read_only: bool = False) -> Iterator[Transaction]:
+        with transaction(self, read_only=read_only) as connection:
             yield connection
             if not read_only:
                 written.append(dict(connection.execute("SELECT state, COUNT(*) FROM trials GROUP BY state")))
                 raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(backend, "transaction", dying)
+        patched.setattr(Connections, "transaction", dying)
         with pytest.raises(KeyboardInterrupt):
             enqueue(record, POINT)
     assert written == [{"WAITING": 1}]

@@ -8,9 +8,7 @@ from typing import Any
 import optuna
 import pytest
 from optuna.pruners import _filter_study
-from optuna.storages._rdb import models as optuna_tables
 from optuna.trial import TrialState, create_trial
-from sqlalchemy import delete
 
 from mlpsearch.search.strategy.samplers import make_sampler
 from mlpsearch.search.trials.queue import MAX_FAILED_IN_A_ROW, TrialLost, TrialQueue
@@ -284,8 +282,8 @@ def test_the_running_trials_of_a_copied_study_go_on(record: StudyRecord) -> None
     """Optuna copies them without heartbeats, and takes them for alive for ever."""
     queue = TrialQueue(record)
     claim(queue)
-    with record.storage.engine.begin() as connection:
-        connection.execute(delete(optuna_tables.TrialHeartbeatModel))
+    with record.storage.connections.transaction() as connection:
+        connection.execute("DELETE FROM trial_heartbeats")
     assert queue.reap() == []
     started_earlier(record, 3600)
     assert [alive for _, alive in queue.ledger.running()] == [False]

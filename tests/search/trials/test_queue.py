@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +13,6 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import RandomSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from sqlalchemy import event
 
 from mlpsearch.search.trials.next_trial import MAX_START_TRIALS, start_of
 from mlpsearch.search.trials.queue import (
@@ -22,8 +22,10 @@ from mlpsearch.search.trials.queue import (
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.spec.space import suggest
-from mlpsearch.studies.storage.backend import TrialChange
+from mlpsearch.studies.storage.connections import Connections
 from mlpsearch.studies.storage.counts import Counts, TrialKey
+from mlpsearch.studies.storage.transaction import Transaction
+from mlpsearch.studies.storage.trial_changes import TrialChange
 from tests.search.foreign import as_before_marks
 from tests.search.makers import claim, facts, same_study, started_earlier, states
 from tests.studies.stores import SOURCE, new_study, spec
@@ -50,17 +52,18 @@ def test_exactly_the_budget_is_given_out(record: StudyRecord, queue: TrialQueue)
 
 @pytest.mark.parametrize("end", [TrialQueue.finish, TrialQueue.prune])
 def test_a_trial_ends_with_all_its_facts_in_one_transaction(
-    record: StudyRecord, queue: TrialQueue, end: Callable[..., None]
+    record: StudyRecord, queue: TrialQueue, end: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held, begun = claim(queue), 0
+    held, begun, transaction = claim(queue), 0, Connections.transaction
 
-    def count(*_: object) -> None:
+    def counted(connections: Connections, **options: bool) -> AbstractContextManager[Transaction]:
         nonlocal begun
         begun += 1
+        return transaction(connections, **options)
 
-    event.listen(record.storage.engine, "checkout", count)  # one a transaction
-    end(queue, held, 0.5, {"seconds": 1.5, "epochs": 3, "diverged": "loss nan"})
-    event.remove(record.storage.engine, "checkout", count)
+    with monkeypatch.context() as patched:
+        patched.setattr(Connections, "transaction", counted)
+        end(queue, held, 0.5, {"seconds": 1.5, "epochs": 3, "diverged": "loss nan"})
     assert begun == 1
     assert facts(record) == {"worker": "w", "seconds": 1.5, "epochs": 3, "diverged": "loss nan"}
 
@@ -276,7 +279,7 @@ def test_starting_points_come_whatever_else_was_queued(tmp_path: Path) -> None:
 def test_starting_points_of_studies_of_older_versions_are_known_by_their_numbers(tmp_path: Path) -> None:
     same = {"hidden_size": 5}
     record = new_study(tmp_path, spec(trials=6, start=(same, same, {"hidden_size": 7})))
-    backend = record.storage.backend
+    backend = record.storage.optuna
     owner = {"worker": "w"}
     for change in (
         TrialChange(TrialState.FAIL, attributes=owner),

@@ -22,7 +22,7 @@ from mlpsearch.studies.deletion import delete_study
 from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.spec.space import suggest
 from mlpsearch.studies.spec.study import Confirm
-from mlpsearch.studies.storage.backend import TrialChange
+from mlpsearch.studies.storage.trial_changes import TrialChange
 from tests.search.makers import claim, facts, same_study, silence, states
 from tests.studies.stores import SOURCE, new_study, spec
 
@@ -222,13 +222,13 @@ def test_attempts_of_one_workers_name_are_told_apart(record: StudyRecord, queue:
 
 def do_all_twice(record: StudyRecord, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every change be made twice, as where a server's answer to the first time is lost."""
-    change_trial = record.storage.backend.change_trial
+    change_trial = record.storage.optuna.change_trial
 
     def twice(trial_id: int, decide: Callable[[FrozenTrial], TrialChange | None]) -> bool:
         assert change_trial(trial_id, decide)
         return change_trial(trial_id, decide)
 
-    monkeypatch.setattr(record.storage.backend, "change_trial", twice)
+    monkeypatch.setattr(record.storage.optuna, "change_trial", twice)
 
 
 @pytest.mark.parametrize("end", [TrialQueue.finish, TrialQueue.prune])
@@ -303,7 +303,7 @@ def test_a_worker_that_lost_its_trial_cannot_end_it_while_it_is_claimed(
     """Its old worker lives, and tries to on either side of the one write that the claim is."""
     old = claim(queue, "old")
     queue.release("old")
-    backend = record.storage.backend
+    backend = record.storage.optuna
     change_trial = backend.change_trial
 
     def disturb() -> None:

@@ -58,7 +58,7 @@ def test_in_a_copied_database_the_files_of_the_original_are_let_be(
 ) -> None:
     monkeypatch.setenv(ENVIRONMENT, str(tmp_path / "shared"))
     record = new_study(tmp_path, spec(trials=3, epochs=2))
-    record.storage.engine.dispose()
+    record.storage.close()
     shutil.copy(tmp_path / "studies.db", tmp_path / "copy.db")
     copy = open_study(f"sqlite:///{tmp_path}/copy.db", "mine")
     with pytest.raises(StudyError, match="seems to be a copy; copy the files, too"):

@@ -60,7 +60,7 @@ def copy_database(path: Path, to: Path) -> None:
 
 
 def moved(record: StudyRecord, to: Path) -> StudyRecord:
-    record.storage.engine.dispose()
+    record.storage.close()
     shutil.move(record.url.removeprefix("sqlite:///"), to)
     return open_study(f"sqlite:///{to}", record.name)
 
@@ -131,7 +131,7 @@ def test_a_copied_database_is_told_where_the_files_are(tmp_path: Path) -> None:
 def test_a_copied_project_deletes_its_own_files(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     record = with_weights(database(tmp_path / "one", "a.db"))
-    record.storage.engine.dispose()
+    record.storage.close()
     shutil.copytree(tmp_path / "one", tmp_path / "other")
     copy = open_study(f"sqlite:///{tmp_path}/other/a.db", "mine")
     assert copy.files.read(WEIGHTS, 5) == b"12345"
@@ -174,7 +174,7 @@ def test_a_database_reached_by_a_link_has_one_folder(tmp_path: Path) -> None:
 def test_a_database_that_was_put_back_from_a_backup_owns_its_files(tmp_path: Path) -> None:
     record = with_weights(database(tmp_path, "a.db"))
     copy_database(tmp_path / "a.db", tmp_path / "backup")
-    record.storage.engine.dispose()
+    record.storage.close()
     (tmp_path / "backup").rename(tmp_path / "a.db")
     again = create(record.url)
     assert delete_study(again) is None
@@ -327,7 +327,7 @@ def test_a_database_that_was_moved_takes_over_its_named_place(
 ) -> None:
     record = in_place(database(tmp_path, "a.db"), place, monkeypatch)
     gone = with_weights(record.url, "gone")
-    gone.storage.engine.dispose()
+    gone.storage.close()
     again = moved(record, tmp_path / "b.db")
     create(again.url)
     create(again.url, "gone")
@@ -395,7 +395,7 @@ def test_a_copied_postgresql_database_deletes_nothing(
         monkeypatch.setenv(ENVIRONMENT, str(tmp_path / "shared"))
         url = server.url(server.new_database())
         record = with_weights(url)
-        record.storage.engine.dispose()
+        record.storage.close()
         copy = open_study(server.url(server.new_database(url.rpartition("/")[2].partition("?")[0])), "mine")
         assert "they belong to the database postgresql " in str(delete_study(copy))
         assert "seems to be a copy" in refusal(lambda: create_or_resume_of_a_copy(server, url))

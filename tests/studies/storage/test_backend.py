@@ -2,15 +2,14 @@
 
 import math
 from collections.abc import Callable
-from itertools import product
 from pathlib import Path
 from typing import Any
 
-import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.exceptions import UpdateFinishedTrialError
+from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage, RDBStorage
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from mlpsearch.studies.storage.opening import is_server, open_storage
@@ -19,21 +18,28 @@ from tests.studies.stores import new_storage
 
 pytestmark = pytest.mark.usefixtures("database")
 
+# The tables that have rows of a study with one trial.
+OF_A_STUDY = (
+    *("study_directions", "study_user_attributes", "study_system_attributes", "trials", "trial_params"),
+    *("trial_values", "trial_intermediate_values", "trial_heartbeats"),
+    *("trial_user_attributes", "trial_system_attributes"),
+)
+
 
 @pytest.fixture(params=["backend", "stock"])
-def storages(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[RDBStorage, RDBStorage]:
+def storages(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[BaseStorage, BaseStorage]:
     """(the one to write with, the other) on one database."""
     url = new_storage(tmp_path)
-    backend = open_storage(url).backend
+    backend = open_storage(url).optuna
     stock = RDBStorage("postgresql+psycopg://", engine_options(url)) if is_server(url) else RDBStorage(url)
     return (backend, stock) if request.param == "backend" else (stock, backend)
 
 
 def new_study(storage: BaseStorage) -> int:
-    return storage.create_new_study([optuna.study.StudyDirection.MAXIMIZE], "one")
+    return storage.create_new_study([StudyDirection.MAXIMIZE], "one")
 
 
-def written(storage: RDBStorage) -> int:
+def written(storage: BaseStorage) -> int:
     """A study with a trial of each kind; return its id."""
     study = new_study(storage)
     first = storage.create_new_trial(study)
@@ -60,7 +66,7 @@ def as_text(trials: list[FrozenTrial]) -> list[str]:
     return [repr(trial) for trial in trials]
 
 
-def test_reads_what_optuna_reads(storages: tuple[RDBStorage, RDBStorage]) -> None:
+def test_reads_what_optuna_reads(storages: tuple[BaseStorage, BaseStorage]) -> None:
     ours, other = storages
     study = written(ours)
     trials = other.get_all_trials(study)
@@ -71,19 +77,72 @@ def test_reads_what_optuna_reads(storages: tuple[RDBStorage, RDBStorage]) -> Non
         assert as_text([other.get_trial(trial._trial_id)]) == as_text([trial])
 
 
-def test_selects_what_optuna_selects(storages: tuple[RDBStorage, RDBStorage]) -> None:
+def test_selects_what_optuna_selects(storages: tuple[BaseStorage, BaseStorage]) -> None:
     ours, other = storages
     study = written(ours)
-    other_study = ours.create_new_study([optuna.study.StudyDirection.MAXIMIZE], "another")
-    ours.create_new_trial(other_study)
-    all_states: list[Any] = [None, (TrialState.COMPLETE,), (TrialState.RUNNING, TrialState.WAITING)]
-    for after, known, states in product((-1, 0, 1, 3, 99), (set(), {1}, {1, 2, 3, 99}), all_states):
-        wanted = as_text(other._get_trials(study, states, known, after))
-        assert as_text(ours._get_trials(study, states, known, after)) == wanted, (after, known, states)
+    ours.create_new_trial(ours.create_new_study([StudyDirection.MAXIMIZE], "another"))
+    for states in ((TrialState.COMPLETE,), (TrialState.RUNNING, TrialState.WAITING), ()):
+        wanted = other.get_all_trials(study, states=states)
+        assert as_text(ours.get_all_trials(study, states=states)) == as_text(wanted), states
+        assert ours.get_n_trials(study, states) == len(wanted)
+    assert as_text([ours.get_best_trial(study)]) == as_text([other.get_best_trial(study)])
+
+
+def test_a_trial_is_added_as_it_is(storages: tuple[BaseStorage, BaseStorage]) -> None:
+    ours, other = storages
+    template = other.get_all_trials(written(other))[0]
+    study = ours.create_new_study([StudyDirection.MAXIMIZE], "copy")
+    ours.create_new_trial(study)
+    ours.create_new_trial(study, template)
+    added = other.get_all_trials(study)[1]
+    assert as_text(ours.get_all_trials(study)[1:]) == as_text([added])
+    template.number, template._trial_id = added.number, added._trial_id
+    assert as_text([added]) == as_text([template])
+
+
+def test_describes_studies_as_optuna_does(storages: tuple[BaseStorage, BaseStorage]) -> None:
+    ours, other = storages
+    for name, directions in (("a", ["MINIMIZE"]), ("b", ["MAXIMIZE", "MINIMIZE"]), ("c", ["MAXIMIZE"])):
+        study = ours.create_new_study([StudyDirection[direction] for direction in directions], name)
+        ours.set_study_user_attr(study, "note", {"of": name})
+        ours.set_study_system_attr(study, "note", [study])
+        ours.set_study_system_attr(study, "note", "changed")
+        assert other.get_study_id_from_name(name) == study
+        for ask in ("name_from_id", "directions", "user_attrs", "system_attrs"):
+            assert getattr(ours, f"get_study_{ask}")(study) == getattr(other, f"get_study_{ask}")(study), ask
+    assert [vars(one) for one in ours.get_all_studies()] == [vars(one) for one in other.get_all_studies()]
+    with pytest.raises(DuplicatedStudyError):
+        ours.create_new_study([StudyDirection.MAXIMIZE], "c")
+    assert len(other.get_all_studies()) == 3
+
+
+def test_nothing_is_left_of_a_deleted_study(tmp_path: Path) -> None:
+    storage = open_storage(new_storage(tmp_path))
+    deleted, kept = (storage.optuna.create_new_study([StudyDirection.MAXIMIZE], name) for name in "ab")
+    template = create_trial(
+        value=0.5,
+        params={"rate": 0.5},
+        distributions={"rate": FloatDistribution(0.0, 1.0)},
+        user_attrs={"a": 1},
+        system_attrs={"a": 1},
+        intermediate_values={1: 0.5},
+    )
+    for study in (deleted, kept):
+        storage.optuna.set_study_user_attr(study, "a", 1)
+        storage.optuna.set_study_system_attr(study, "a", 1)
+        storage.optuna.record_heartbeat(storage.optuna.create_new_trial(study, template))
+    storage.optuna.delete_study(deleted)
+    with storage.connections.transaction(read_only=True) as connection:
+        for table in ("studies", *OF_A_STUDY):
+            assert connection.scalar(f"SELECT COUNT(*) FROM {table}") == 1, table
+    (left,) = storage.optuna.get_all_trials(kept)
+    assert (left.value, left.params, left.user_attrs) == (0.5, {"rate": 0.5}, {"a": 1})
+    with pytest.raises(KeyError):
+        storage.optuna.delete_study(deleted)
 
 
 def test_params_keep_their_order(tmp_path: Path) -> None:
-    storage = open_storage(new_storage(tmp_path)).backend
+    storage = open_storage(new_storage(tmp_path)).optuna
     study = new_study(storage)
     for names in (["z", "a", "m"], ["m", "z", "a"]):
         trial = storage.create_new_trial(study)
@@ -92,7 +151,7 @@ def test_params_keep_their_order(tmp_path: Path) -> None:
         assert list(storage.get_trial(trial).params) == names
 
 
-def test_missing_trials_and_studies_raise_key_error(storages: tuple[RDBStorage, RDBStorage]) -> None:
+def test_missing_trials_and_studies_raise_key_error(storages: tuple[BaseStorage, BaseStorage]) -> None:
     storage, _ = storages
     calls: list[Callable[[], Any]] = [
         lambda: storage.get_trial(7),
@@ -107,7 +166,7 @@ def test_missing_trials_and_studies_raise_key_error(storages: tuple[RDBStorage, 
             call()
 
 
-def test_an_ended_trial_is_not_changed(storages: tuple[RDBStorage, RDBStorage]) -> None:
+def test_an_ended_trial_is_not_changed(storages: tuple[BaseStorage, BaseStorage]) -> None:
     storage, _ = storages
     study = written(storage)
     ended = storage.get_all_trials(study)[0]
@@ -131,7 +190,7 @@ def test_a_parameter_of_another_distribution_is_refused(tmp_path: Path) -> None:
         storage.set_trial_param(second, "kind", 0, CategoricalDistribution(("a", "c")))
 
 
-def test_study_attributes(storages: tuple[RDBStorage, RDBStorage]) -> None:
+def test_study_attributes(storages: tuple[BaseStorage, BaseStorage]) -> None:
     storage, other = storages
     study = new_study(storage)
     assert storage.get_study_user_attrs(study) == {}

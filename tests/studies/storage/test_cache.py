@@ -27,7 +27,7 @@ def two(url: str) -> Iterator[tuple[Storage, Storage]]:
     storages = open_storage(url), open_storage(url)
     yield storages
     for storage in storages:
-        storage.engine.dispose()
+        storage.close()
 
 
 def done(value: float, **attributes: object) -> FrozenTrial:

@@ -9,7 +9,6 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from sqlalchemy import text
 
 from mlpsearch.studies.storage.counts import Counts, TrialKey
 from mlpsearch.studies.storage.opening import Storage, open_storage
@@ -27,7 +26,7 @@ def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     with on(request.getfixturevalue("server") if request.param == "postgresql" else None):
         storage = open_storage(new_storage(tmp_path_factory.mktemp("counts")))
         yield storage
-        storage.engine.dispose()
+        storage.close()
 
 
 @pytest.fixture(scope="module", params=range(4))
@@ -193,8 +192,8 @@ def test_a_trial_that_was_never_started_has_no_seconds(shared: Storage, monkeypa
     freeze(monkeypatch)
     study = shared.optuna.create_new_study([StudyDirection.MAXIMIZE])
     trial = shared.optuna.create_new_trial(study, create_trial(state=TrialState.WAITING))
-    with shared.engine.begin() as connection:  # given back: Optuna leaves its start there
+    with shared.connections.transaction() as connection:  # given back: Optuna leaves its start there
         connection.execute(
-            text(f"UPDATE trials SET datetime_start = :start WHERE trial_id = {trial}"), {"start": BEFORE}
+            f"UPDATE trials SET datetime_start = :start WHERE trial_id = {trial}", {"start": BEFORE}
         )
     assert Counts(shared, study).seconds() == 0

@@ -12,7 +12,6 @@ import pytest
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
-from sqlalchemy import event, text
 
 from mlpsearch.models.errors import StorageError
 from mlpsearch.studies.storage.opening import (
@@ -24,7 +23,7 @@ from mlpsearch.studies.storage.opening import (
     sqlite_path,
     storage_url,
 )
-from mlpsearch.studies.storage.sqlite import BUSY_SECONDS
+from mlpsearch.studies.storage.sqlite import BUSY_SECONDS, File
 from tests.patience import PATIENCE_SECONDS
 from tests.studies.stores import new_storage
 
@@ -40,7 +39,7 @@ def url(tmp_path: Path) -> str:
 def storage(url: str) -> Iterator[Storage]:
     opened = open_storage(url)
     yield opened
-    opened.engine.dispose()
+    opened.close()
 
 
 # ---- the URL ----
@@ -155,33 +154,37 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_every_connection_logs_ahead_and_begins_immediately(storage: Storage, url: str) -> None:
-    begun: list[str] = []
-    event.listen(storage.engine, "before_cursor_execute", lambda c, cu, sql, *rest: begun.append(sql))
 
     def look() -> tuple[object, ...]:
-        with storage.engine.begin() as connection:
-            names = ("journal_mode", "synchronous")
-            pragmas = [connection.execute(text(f"PRAGMA {name}")).scalar() for name in names]
+        with storage.connections.transaction() as connection:
+            pragmas = [connection.scalar(f"PRAGMA {name}") for name in ("journal_mode", "synchronous")]
             other = sqlite3.connect(sqlite_path(url), timeout=0, isolation_level=None)
             with closing(other), pytest.raises(sqlite3.OperationalError, match="database is locked"):
                 other.execute("BEGIN IMMEDIATE")
-            return (*pragmas, id(connection.connection.dbapi_connection))
+            return tuple(pragmas)
 
     mine = look()
-    with ThreadPoolExecutor(1) as another_thread, storage.engine.connect():
+    with ThreadPoolExecutor(1) as another_thread, storage.connections.transaction(read_only=True):
         theirs = another_thread.submit(look).result()
-    assert (mine[:2], theirs[:2]) == (("wal", 1), ("wal", 1))
-    storage.engine.dispose()
-    assert look()[:2] == ("wal", 1)
-    assert begun[0] == "BEGIN IMMEDIATE"
+    assert (mine, theirs) == (("wal", 1), ("wal", 1))
+    storage.close()
+    assert look() == ("wal", 1)
 
 
-def test_optuna_reads_within_immediate_transactions(storage: Storage) -> None:
+def test_what_is_written_was_read_in_the_same_immediate_transaction(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A read that another process's write may come between is what loses trials in stock Optuna."""
     study = storage.optuna.create_new_study([StudyDirection.MAXIMIZE], "s")
     trial = storage.optuna.create_new_trial(study, create_trial(state=TrialState.WAITING))
     statements: list[str] = []
-    event.listen(storage.engine, "before_cursor_execute", lambda c, cu, sql, *rest: statements.append(sql))
+    begin = File.begin
+
+    def begun(file: File, connection: sqlite3.Connection, *, read_only: bool) -> None:
+        connection.set_trace_callback(statements.append)
+        begin(file, connection, read_only=read_only)
+
+    monkeypatch.setattr(File, "begin", begun)
     storage.optuna.set_trial_state_values(trial, TrialState.RUNNING)
     assert statements[0] == "BEGIN IMMEDIATE"
     assert any(sql.startswith("SELECT") for sql in statements)
@@ -191,8 +194,8 @@ def test_optuna_reads_within_immediate_transactions(storage: Storage) -> None:
 
 def test_a_busy_database_is_waited_for(storage: Storage, url: str) -> None:
     assert BUSY_SECONDS >= 60
-    with storage.engine.begin() as connection:
-        assert connection.execute(text("PRAGMA busy_timeout")).scalar() == BUSY_SECONDS * 1000
+    with storage.connections.transaction() as connection:
+        assert connection.scalar("PRAGMA busy_timeout") == BUSY_SECONDS * 1000
     holder = sqlite3.connect(sqlite_path(url), isolation_level=None)
     with closing(holder), ThreadPoolExecutor(1) as thread:
         holder.execute("BEGIN IMMEDIATE")
@@ -206,7 +209,7 @@ def test_a_busy_database_is_waited_for(storage: Storage, url: str) -> None:
 
 def test_a_new_file_is_what_optuna_makes(tmp_path: Path) -> None:
     ours, stock = tmp_path / "ours.db", tmp_path / "stock.db"
-    open_storage(f"sqlite:///{ours}", create=True).engine.dispose()
+    open_storage(f"sqlite:///{ours}", create=True).close()
     RDBStorage(f"sqlite:///{stock}").engine.dispose()
     assert content_of(ours) == content_of(stock)
 
@@ -214,6 +217,6 @@ def test_a_new_file_is_what_optuna_makes(tmp_path: Path) -> None:
 def content_of(path: Path) -> list[list[Any]]:
     """The tables of a new storage, and the rows in which Optuna says their version."""
     with closing(sqlite3.connect(path)) as connection:
-        queries = ("SELECT type, name, sql FROM sqlite_master", "SELECT * FROM version_info")
-        found = [connection.execute(query).fetchall() for query in (*queries, "SELECT * FROM alembic_version")]
-    return [sorted(rows, key=str) for rows in found]
+        tables = connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
+        versions = [connection.execute(f"SELECT * FROM {name}_version").fetchall() for name in ("alembic",)]
+        return [[(*name, " ".join((sql or "").split())) for *name, sql in tables], *versions]

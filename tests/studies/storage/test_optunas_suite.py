@@ -19,7 +19,7 @@ class TestOnSQLite(StorageTestCase):
     def storage(self, tmp_path: Path) -> Iterator[BaseStorage]:
         opened = open_storage(new_storage(tmp_path))
         yield opened.optuna
-        opened.engine.dispose()
+        opened.close()
 
 
 class TestOnPostgreSQL(StorageTestCase):
@@ -30,4 +30,4 @@ class TestOnPostgreSQL(StorageTestCase):
         with on(server):
             opened = open_storage(new_storage(tmp_path))
             yield opened.optuna
-            opened.engine.dispose()
+            opened.close()

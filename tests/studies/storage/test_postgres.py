@@ -5,13 +5,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
-from sqlalchemy import text
 
 from mlpsearch.models.errors import MlpsearchError, StorageError
 from mlpsearch.studies.storage import reconnecting
@@ -24,7 +23,7 @@ from mlpsearch.studies.storage.opening import (
     stored_names,
     without_password,
 )
-from mlpsearch.studies.storage.postgres import connect, engine_options, masked
+from mlpsearch.studies.storage.postgres import connect, masked
 from tests.postgres import ESCAPED, PASSWORD, USER, Server
 from tests.studies.stores import missing_storage, new_storage, on
 
@@ -202,13 +201,13 @@ def test_the_password_may_come_from_elsewhere(
 
 
 def test_no_description_of_a_storage_has_the_password(opened: Storage) -> None:
-    for thing in (opened, opened.engine, opened.engine.url, opened.backend.url, opened.backend.engine_kwargs):
+    for thing in (opened, opened.optuna, opened.connections, opened.connections.database):
         assert ESCAPED not in repr(thing)
         assert PASSWORD not in repr(thing)
 
 
 def test_every_connection_is_in_utc_and_waits_for_locks(opened: Storage) -> None:
-    with opened.engine.begin() as connection:
+    with opened.connections.transaction() as connection:
         for name, value in (
             ("TimeZone", "UTC"),
             ("default_transaction_isolation", "read committed"),
@@ -216,10 +215,11 @@ def test_every_connection_is_in_utc_and_waits_for_locks(opened: Storage) -> None
             ("idle_in_transaction_session_timeout", "2min"),
             ("tcp_keepalives_idle", "30"),
         ):
-            assert connection.execute(text(f"SHOW {name}")).scalar() == value
-        connection.rollback()
-    with opened.engine.begin() as connection:
-        assert connection.execute(text("SHOW TimeZone")).scalar() == "UTC"
+            assert connection.scalar(f"SHOW {name}") == value
+    with suppress(ZeroDivisionError), opened.connections.transaction() as connection:
+        raise ZeroDivisionError
+    with opened.connections.transaction() as connection:
+        assert connection.scalar("SHOW TimeZone") == "UTC"
 
 
 def test_settings_of_the_url_come_before_ours(url: str) -> None:
@@ -233,11 +233,10 @@ def test_a_process_needs_one_connection_and_keeps_no_more(server: Server, opened
     study = opened.optuna.create_new_study([StudyDirection.MAXIMIZE], "s")
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(lambda _: opened.optuna.get_all_trials(study), range(20)))
-    assert opened.backend.add_trial(study, 1, lambda _: create_trial(state=TrialState.WAITING))
+    assert opened.optuna.add_trial(study, 1, lambda _: create_trial(state=TrialState.WAITING))
     with exclusive(url):
         assert connections(server, url) == 2
     assert connections(server, url) == 1
-    assert engine_options(url)["pool_size"] == 1
 
 
 def connections(server: Server, url: str) -> int:
@@ -251,9 +250,9 @@ def connections(server: Server, url: str) -> int:
 
 def test_reading_sees_one_state_of_the_database(opened: Storage) -> None:
     study = opened.optuna.create_new_study([StudyDirection.MAXIMIZE], "s")
-    with opened.backend._transaction(read_only=True) as connection:
+    with opened.connections.transaction(read_only=True) as connection:
         before = connection.scalar("SELECT count(*) FROM trials")
-        opened.backend.create_new_trial(study)
+        opened.optuna.create_new_trial(study)
         assert connection.scalar("SELECT count(*) FROM trials") == before == 0
     assert len(opened.optuna.get_all_trials(study)) == 1
 
@@ -284,7 +283,7 @@ def test_a_role_that_may_only_read_can_look(server: Server, url: str) -> None:
         looking = open_storage(theirs, read_only=True)
         assert looking.optuna.get_all_studies() == []
         assert stored_names(theirs) == []
-        looking.engine.dispose()
+        looking.close()
     finally:
         server.execute("DROP OWNED BY looker", database)
         server.execute("DROP ROLE looker")

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from sqlalchemy import text
 
 from mlpsearch.models.errors import StorageError
 from mlpsearch.studies.storage import reconnecting
-from mlpsearch.studies.storage.backend import Backend, TrialChange
+from mlpsearch.studies.storage.backend import Backend
 from mlpsearch.studies.storage.opening import Storage, exclusive, open_storage
+from mlpsearch.studies.storage.trial_changes import TrialChange
 from tests.postgres import Server, lose_answers
 from tests.studies.stores import new_storage, on
 
@@ -40,11 +40,11 @@ CALLS: dict[str, Callable[[Storage, int, int], Any]] = {
     "list": lambda storage, *_: len(storage.optuna.get_all_studies()),
     "set": lambda storage, study, _: storage.optuna.set_study_user_attr(study, "a", 1),
     "report": lambda storage, _, trial: storage.optuna.set_trial_intermediate_value(trial, 1, 0.5),
-    "add": lambda storage, study, _: storage.backend.add_trial(study, 5, waiting),
-    "change": lambda storage, _, trial: storage.backend.change_trial(
+    "add": lambda storage, study, _: storage.optuna.add_trial(study, 5, waiting),
+    "change": lambda storage, _, trial: storage.optuna.change_trial(
         trial, lambda _: TrialChange(TrialState.WAITING)
     ),
-    "beat": lambda storage, _, trial: storage.backend.record_heartbeat(trial),
+    "beat": lambda storage, _, trial: storage.optuna.record_heartbeat(trial),
     "stale": lambda storage, study, _: storage.stale_trial_ids(study),
 }
 
@@ -53,7 +53,7 @@ CALLS: dict[str, Callable[[Storage, int, int], Any]] = {
 def test_every_call_survives_a_restart(server: Server, opened: Storage, url: str, mode: str) -> None:
     study = opened.optuna.create_new_study([StudyDirection.MAXIMIZE], "s")
     trial = opened.optuna.create_new_trial(study)
-    opened.backend.record_heartbeat(trial)
+    opened.optuna.record_heartbeat(trial)
     expected = {name: call(opened, study, trial) for name, call in CALLS.items()}
     ours = f"pg_stat_activity WHERE datname = '{url.rpartition('/')[2]}'"
     for name, call in CALLS.items():
@@ -91,7 +91,7 @@ def test_a_commit_whose_answer_was_lost_is_not_done_twice(
     """The server goes right after each commit, once."""
     study = opened.optuna.create_new_study([StudyDirection.MAXIMIZE], "s")
     losses = lose_answers(monkeypatch)
-    assert not opened.backend.add_trial(study, 1, waiting)  # it was added, and there is room for no other
+    assert not opened.optuna.add_trial(study, 1, waiting)  # it was added, and there is room for no other
     (trial,) = opened.optuna.get_all_trials(study)
     key = trial._trial_id
 
@@ -103,7 +103,7 @@ def test_a_commit_whose_answer_was_lost_is_not_done_twice(
             seen.append(now.state)
             return TrialChange(state, 0.5) if now.state in (before, TrialState.RUNNING) else None
 
-        return opened.backend.change_trial(key, decide) or seen == [before, state]
+        return opened.optuna.change_trial(key, decide) or seen == [before, state]
 
     assert become(TrialState.RUNNING, TrialState.WAITING)
     opened.optuna.set_trial_intermediate_value(key, 1, 0.25)
@@ -120,9 +120,9 @@ def test_nobody_is_silent_while_the_server_has_just_started(
 ) -> None:
     study = opened.optuna.create_new_study([StudyDirection.MAXIMIZE], "s")
     trial = opened.optuna.create_new_trial(study)
-    opened.backend.record_heartbeat(trial)
-    with opened.engine.begin() as connection:
-        connection.execute(text("UPDATE trial_heartbeats SET heartbeat = heartbeat - interval '1 hour'"))
+    opened.optuna.record_heartbeat(trial)
+    with opened.connections.transaction() as connection:
+        connection.execute("UPDATE trial_heartbeats SET heartbeat = heartbeat - interval '1 hour'")
     server.restart()
     assert opened.stale_trial_ids(study) == set()
     monkeypatch.setattr(Backend, "_server_seconds", lambda _: 31.0)

@@ -16,15 +16,13 @@ from typing import Any
 import pytest
 from optuna.distributions import IntDistribution
 from optuna.exceptions import StorageInternalError
-from optuna.storages._rdb import models as optuna_tables
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from sqlalchemy import event, update
 
-from mlpsearch.studies.storage.backend import TrialChange
 from mlpsearch.studies.storage.opening import Storage, exclusive, exists, open_storage, stored_names
 from mlpsearch.studies.storage.spans import GRACE_SECONDS
 from mlpsearch.studies.storage.transaction import Transaction
+from mlpsearch.studies.storage.trial_changes import TrialChange
 from tests.patience import PATIENCE_SECONDS
 from tests.studies.stores import missing_storage, new_storage
 
@@ -40,13 +38,13 @@ def url(tmp_path: Path) -> str:
 def storage(url: str) -> Iterator[Storage]:
     opened = open_storage(url)
     yield opened
-    opened.engine.dispose()
+    opened.close()
 
 
 def silence(storage: Storage, seconds: int) -> None:
     past = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=seconds)
-    with storage.engine.begin() as connection:
-        connection.execute(update(optuna_tables.TrialHeartbeatModel).values(heartbeat=past))
+    with storage.connections.transaction() as connection:
+        connection.execute("UPDATE trial_heartbeats SET heartbeat = :past", {"past": past})
 
 
 def a_running_trial(storage: Storage) -> int:
@@ -91,19 +89,19 @@ def test_one_thread_alone_gets_a_waiting_trial(url: str) -> None:
 def test_a_trial_without_a_heartbeat_for_long_is_stale(storage: Storage, url: str) -> None:
     trial = a_running_trial(storage)
     assert storage.stale_trial_ids(1) == set()  # never a heartbeat: not known to be watched
-    storage.backend.record_heartbeat(trial)
-    storage.backend.record_heartbeat(trial)
+    storage.optuna.record_heartbeat(trial)
+    storage.optuna.record_heartbeat(trial)
     assert storage.stale_trial_ids(1) == set()
     for seconds, stale in ((GRACE_SECONDS - 5, set()), (GRACE_SECONDS + 5, {trial})):
         silence(storage, seconds)
         assert open_storage(url).stale_trial_ids(1) == stale
-    storage.backend.record_heartbeat(trial)
+    storage.optuna.record_heartbeat(trial)
     assert storage.stale_trial_ids(1) == set()
 
 
 def test_only_running_trials_are_stale(storage: Storage) -> None:
     trial = a_running_trial(storage)
-    storage.backend.record_heartbeat(trial)
+    storage.optuna.record_heartbeat(trial)
     silence(storage, 10**8)
     assert storage.stale_trial_ids(1) == {trial}
     storage.optuna.set_trial_state_values(trial, TrialState.WAITING)
@@ -146,13 +144,10 @@ def test_a_known_schema_is_opened_and_looked_at_while_the_locks_are_held(url: st
 def test_a_storage_goes_to_another_process_with_all_its_settings(storage: Storage) -> None:
     trial = a_running_trial(storage)
     sent = pickle.loads(pickle.dumps(storage))
-    statements: list[str] = []
-    event.listen(sent.engine, "before_cursor_execute", lambda c, cu, sql, *rest: statements.append(sql))
+    assert sent.connections.database == storage.connections.database
     sent.optuna.set_trial_state_values(trial, TrialState.COMPLETE, [0.5])
     assert storage.optuna.get_trial(trial).value == 0.5
-    if sent.engine.name == "sqlite":  # two would come between each other without it
-        assert statements[0] == "BEGIN IMMEDIATE"
-    sent.engine.dispose()
+    sent.close()
 
 
 def test_a_storage_that_is_only_read_is_not_written(storage: Storage, url: str) -> None:
@@ -162,9 +157,9 @@ def test_a_storage_that_is_only_read_is_not_written(storage: Storage, url: str) 
     with pytest.raises(StorageInternalError):
         looking.optuna.set_study_user_attr(study, "a", 1)
     with pytest.raises(StorageInternalError):
-        looking.backend.add_trial(study, 1, waiting)
+        looking.optuna.add_trial(study, 1, waiting)
     assert storage.optuna.get_study_user_attrs(study) == {}
-    looking.engine.dispose()
+    looking.close()
 
 
 # ---- what Optuna has not: adding by count, and changing what was looked at ----
@@ -178,16 +173,16 @@ def waiting(number: int) -> FrozenTrial:
 
 def test_trials_are_added_up_to_a_number_that_failed_ones_do_not_count_for(storage: Storage) -> None:
     study = storage.optuna.create_new_study([StudyDirection.MAXIMIZE], "s")
-    assert [storage.backend.add_trial(study, 2, waiting) for _ in range(3)] == [True, True, False]
+    assert [storage.optuna.add_trial(study, 2, waiting) for _ in range(3)] == [True, True, False]
     first, _ = storage.optuna.get_all_trials(study)
-    assert storage.backend.change_trial(first._trial_id, lambda _: TrialChange(TrialState.FAIL))
-    assert [storage.backend.add_trial(study, 2, waiting) for _ in range(2)] == [True, False]
+    assert storage.optuna.change_trial(first._trial_id, lambda _: TrialChange(TrialState.FAIL))
+    assert [storage.optuna.add_trial(study, 2, waiting) for _ in range(2)] == [True, False]
     trials = storage.optuna.get_all_trials(study)
     assert [(trial.number, trial.user_attrs) for trial in trials] == [(n, {"n": n}) for n in range(3)]
     assert all(trial.system_attrs == {"fixed_params": {"x": 1}} for trial in trials)
     assert all(trial.datetime_start is None for trial in trials)
     with pytest.raises(KeyError):
-        storage.backend.add_trial(study + 1, 2, waiting)
+        storage.optuna.add_trial(study + 1, 2, waiting)
 
 
 def test_threads_that_add_at_once_add_no_more(url: str) -> None:
@@ -197,11 +192,11 @@ def test_threads_that_add_at_once_add_no_more(url: str) -> None:
 
     def slowly(number: int) -> FrozenTrial:
         time.sleep(0.05)  # time enough for another to add one as well, if it could
-        return waiting(len(storages[0].backend.get_all_trials(study)))  # what it says may go by what there is
+        return waiting(len(storages[0].optuna.get_all_trials(study)))  # what it says may go by what there is
 
     def add(storage: Storage) -> int:
         together.wait()
-        return sum(storage.backend.add_trial(study, 5, slowly) for _ in range(5))
+        return sum(storage.optuna.add_trial(study, 5, slowly) for _ in range(5))
 
     with ThreadPoolExecutor(4) as threads:
         assert sum(threads.map(add, storages)) == 5
@@ -211,7 +206,7 @@ def test_threads_that_add_at_once_add_no_more(url: str) -> None:
 
 def test_a_trial_is_changed_as_one_says_who_sees_it(storage: Storage, url: str) -> None:
     study = storage.optuna.create_new_study([StudyDirection.MAXIMIZE], "s")
-    storage.backend.add_trial(study, 1, waiting)
+    storage.optuna.add_trial(study, 1, waiting)
     (trial,) = storage.optuna.get_all_trials(study)
     seen: list[FrozenTrial] = []
 
@@ -220,7 +215,7 @@ def test_a_trial_is_changed_as_one_says_who_sees_it(storage: Storage, url: str) 
             seen.append(now)
             return next(iter(answer), None)
 
-        return storage.backend.change_trial(trial._trial_id, decide)
+        return storage.optuna.change_trial(trial._trial_id, decide)
 
     before = datetime.now()
     assert not change()
@@ -241,7 +236,7 @@ def test_a_trial_is_changed_as_one_says_who_sees_it(storage: Storage, url: str) 
     assert ended.datetime_complete is not None
     assert before <= ended.datetime_start <= ended.datetime_complete <= datetime.now()
     with pytest.raises(KeyError):
-        storage.backend.change_trial(trial._trial_id + 1, lambda _: None)
+        storage.optuna.change_trial(trial._trial_id + 1, lambda _: None)
 
 
 def test_of_threads_that_change_a_trial_at_once_each_sees_what_the_last_made_of_it(url: str) -> None:
@@ -254,7 +249,7 @@ def test_of_threads_that_change_a_trial_at_once_each_sees_what_the_last_made_of_
 
     def act(storage: Storage) -> None:
         for _ in range(5):
-            assert storage.backend.change_trial(trial, count)
+            assert storage.optuna.change_trial(trial, count)
 
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(act, storages))
@@ -267,7 +262,7 @@ _RACE = """
 import sys
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from mlpsearch.studies.storage.backend import TrialChange
+from mlpsearch.studies.storage.trial_changes import TrialChange
 from mlpsearch.studies.storage.opening import exclusive, open_storage
 
 sys.stdin.readline()
@@ -300,7 +295,7 @@ def test_processes_make_one_storage_together_and_share_its_trials(tmp_path: Path
 
 _HOLD = """
 import sys, time
-from mlpsearch.studies.storage.backend import TrialChange
+from mlpsearch.studies.storage.trial_changes import TrialChange
 from mlpsearch.studies.storage.opening import exclusive
 
 with exclusive(sys.argv[1]):

@@ -7,24 +7,23 @@ from pathlib import Path
 import pytest
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
-from sqlalchemy import event
 
 from mlpsearch.models.errors import StorageError
 from mlpsearch.studies.storage import sqlite
-from mlpsearch.studies.storage.backend import newest_schema
 from mlpsearch.studies.storage.opening import open_storage, sqlite_path, stored_names
 from mlpsearch.studies.storage.reconnecting import Disturbed
+from mlpsearch.studies.storage.tables import newest_version
 from tests.studies.stores import new_storage
 
 
-def test_a_storage_of_the_newest_schema_is_known_without_optunas_migrations(tmp_path: Path) -> None:
+def test_a_storage_of_the_newest_version_is_known_without_optunas_migrations(tmp_path: Path) -> None:
     path = tmp_path / "studies.db"
     assert sqlite.schema(path) is None
     path.write_text("no database, but longer than the header of one would be: " + 100 * ".")
     assert sqlite.schema(path) is None
     path.unlink()
     RDBStorage(f"sqlite:///{path}").engine.dispose()
-    assert sqlite.schema(path) == newest_schema()
+    assert sqlite.schema(path) == newest_version()
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = 'v99.0.0.a'")
     assert sqlite.schema(path) == "v99.0.0.a"
@@ -38,25 +37,26 @@ def test_what_was_read_while_another_wrote_does_not_count(tmp_path: Path) -> Non
     reader.commit()  # nobody came
     writing = open_storage(url)
     writing.optuna.create_new_study([StudyDirection.MAXIMIZE], "s")
-    writing.engine.dispose()
+    writing.close()
     for end in (reader.commit, reader.rollback):
         with pytest.raises(Disturbed):
             end()
     reader.close()
 
 
-def test_a_disturbed_read_is_done_again(tmp_path: Path) -> None:
+def test_a_disturbed_read_is_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     url = new_storage(tmp_path)
     looking = open_storage(url, read_only=True)
-    left = ["one"]
+    left, begin = ["one"], sqlite.File.begin
 
-    def disturb(*_: object) -> None:
-        if left:
+    def disturbed(file: sqlite.File, connection: sqlite3.Connection, *, read_only: bool) -> None:
+        begin(file, connection, read_only=read_only)
+        if file.read_only and left:
             writing = open_storage(url)
             writing.optuna.create_new_study([StudyDirection.MAXIMIZE], left.pop())
-            writing.engine.dispose()
+            writing.close()
 
-    event.listen(looking.engine, "checkout", disturb)
+    monkeypatch.setattr(sqlite.File, "begin", disturbed)
     assert [study.study_name for study in looking.optuna.get_all_studies()] == ["one"]
     assert stored_names(url) == []  # mlpsearch made none
 
