@@ -18,7 +18,7 @@ from mlpsearch.search.cli.progress import SearchProgress
 from mlpsearch.search.results.status import study_status
 from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.search.trials.next_trial import start_of
-from mlpsearch.search.workers.local_worker import LocalWorker
+from mlpsearch.search.workers.placement import Placement
 from mlpsearch.search.workers.supervisor import Supervisor
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.record import StudyRecord
@@ -136,11 +136,11 @@ def main() -> None:
     source = {"data": given.data, "fingerprint": load_spec_data(spec, given.data).fingerprint}
     record = create_or_resume(storage_url(given.storage), spec, trials=None, source=source)
     ledger = Ledger(record)
-    with SearchProgress(err()).shown() as progress:
+    with Placement(given.workers).starting(record.url) as start, SearchProgress(err()).shown() as progress:
         Supervisor(
             record,
             given.workers,
-            start=lambda: LocalWorker(record.url, record.name, given.workers),
+            start=start,
             watch=lambda: progress.update(study_status(record, ledger)),
         ).run()
     print_table(rows_of(record, changes_around(base_of(study))))

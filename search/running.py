@@ -15,7 +15,7 @@ from mlpsearch.search.service import going_on, next_runs
 from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.search.workers.placement import Placement
 from mlpsearch.search.workers.serving import serve_all
-from mlpsearch.search.workers.supervisor import Supervisor
+from mlpsearch.search.workers.supervisor import RunningWorker, Supervisor
 from mlpsearch.search.workers.worker import serve_one
 from mlpsearch.studies.record import StudyRecord, load_study
 from mlpsearch.studies.storage.opening import Storage, open_storage
@@ -60,7 +60,9 @@ def run_to_the_end(record: StudyRecord, placement: Placement, display: Display) 
 
     Raises StudyError when the workers cannot work, or the study is deleted meanwhile, and what `next_runs` raises.
     """
-    return _work(record, placement, display, record.command("resume")) or finish(record, placement, display)
+    with placement.starting(record.url) as start:
+        workers = _Workers(placement.workers, start)
+        return _work(record, workers, display, record.command("resume")) or _finish(record, workers, display)
 
 
 def finish(record: StudyRecord, placement: Placement, display: Display) -> Leftover | None:
@@ -68,17 +70,30 @@ def finish(record: StudyRecord, placement: Placement, display: Display) -> Lefto
 
     Returns and raises what run_to_the_end does.
     """
+    with placement.starting(record.url) as start:
+        return _finish(record, _Workers(placement.workers, start), display)
+
+
+@dataclass(frozen=True, slots=True)
+class _Workers:
+    """How many, and what starts one more on a study."""
+
+    count: int
+    start: Callable[[StudyRecord], RunningWorker]
+
+
+def _finish(record: StudyRecord, workers: _Workers, display: Display) -> Leftover | None:
     while True:
         with display.finishing():
             runs = next_runs(record)
         if runs is None:
             return None
-        left = _work(runs, placement, display, going_on(record))
+        left = _work(runs, workers, display, going_on(record))
         if left is not None:
             return left
 
 
-def _work(record: StudyRecord, placement: Placement, display: Display, command: str) -> Leftover | None:
+def _work(record: StudyRecord, workers: _Workers, display: Display, command: str) -> Leftover | None:
     """Run workers until the budget is spent."""
     ledger, stops = Ledger(record), 0
     what = "searching" if record.plan is None else "confirming"
@@ -88,8 +103,8 @@ def _work(record: StudyRecord, placement: Placement, display: Display, command: 
         stops += 1
         supervisor.stop()
 
-    with placement.starting(record) as start, display.working(what, stop) as show:
-        supervisor = Supervisor(record, placement.workers, start, lambda: show(study_status(record, ledger)))
+    with display.working(what, stop) as show:
+        supervisor = Supervisor(record, workers.count, workers.start, lambda: show(study_status(record, ledger)))
         show(study_status(record, ledger))  # before workers start, which takes a while
         complete = supervisor.run()
         show(study_status(record, ledger))  # what came after its last look

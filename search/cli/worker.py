@@ -2,6 +2,8 @@
 
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -25,6 +27,7 @@ from mlpsearch.search.cli.worker_options import notify_option
 @click.command()
 @click.argument("study", type=StudyName(), required=False)
 @click.option("--supervised", is_flag=True, hidden=True, help="End when standard input does.")
+@click.option("--orders", is_flag=True, hidden=True, help="Work on the studies that standard input names.")
 @click.option("--token", hidden=True, help="The random part of its name.")
 @click.option("--threads", type=click.IntRange(min=1), hidden=True, help="Of matrix products.")
 @notify_option
@@ -35,6 +38,7 @@ from mlpsearch.search.cli.worker_options import notify_option
 def worker(
     study: str | None,
     supervised: bool,
+    orders: bool,
     token: str | None,
     threads: int | None,
     notify: tuple[str, ...],
@@ -43,13 +47,44 @@ def worker(
 ) -> None:
     """Work on a study until it is done and tested; without STUDY on every open study, in turn, until Ctrl-C."""
     from mlpsearch.models.threads import use_threads
-    from mlpsearch.search.workers.worker import serve_one, worker_name
+    from mlpsearch.search.workers.worker import worker_name
 
     if threads is not None:
         use_threads(threads)
-    name, asked = worker_name(token=token), threading.Event()
+    name = worker_name(token=token)
+    if orders:
+        _follow_orders(storage, name)
+        return
+    asked = threading.Event()
     if supervised:
         threading.Thread(target=_set_at_end_of_input, args=(asked,), daemon=True).start()
+    with _ending_by_signals(asked):
+        _serve(study, storage, asked, name, () if supervised else notify)
+    if asked.is_set() and not supervised:
+        if as_json:
+            print_failure("interrupted", "interrupted; what is done is kept", study)
+        sys.exit(INTERRUPTED)
+    if as_json and study is not None:
+        print_study(find_study(study, storage, read_only=True))
+
+
+def _follow_orders(storage: str | None, name: str) -> None:
+    """Work on the studies that standard input names; who does that sees to the rest, and to what this one says."""
+    from mlpsearch.search.workers.orders import DONE, Orders
+    from mlpsearch.search.workers.worker import serve_one
+
+    orders = Orders(sys.stdin)
+    with _ending_by_signals(orders.ended):
+        for study in orders.studies():
+            record = find_study(study, storage)
+            serve_one(record, orders.stopping, name)
+            record.storage.close()
+            click.echo(DONE)
+
+
+@contextmanager
+def _ending_by_signals(asked: threading.Event) -> Iterator[None]:
+    """Set the event at the first signal; at the second one, raise KeyboardInterrupt."""
 
     def ask(*_: Any) -> None:
         if asked.is_set():
@@ -58,16 +93,7 @@ def worker(
         tell("ending after the running epoch; once more ends now")
 
     with on_signals(ask):
-        if study is not None and supervised:  # who supervises it sees to the rest, and to what it says
-            serve_one(find_study(study, storage), asked.is_set, name)
-        else:
-            _serve(study, storage, asked, name, () if supervised else notify)
-    if asked.is_set() and not supervised:
-        if as_json:
-            print_failure("interrupted", "interrupted; what is done is kept", study)
-        sys.exit(INTERRUPTED)
-    if as_json and study is not None:
-        print_study(find_study(study, storage, read_only=True))
+        yield
 
 
 def _serve(

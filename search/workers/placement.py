@@ -1,10 +1,10 @@
 """Where the workers of a study run: on this machine, or on a Ray cluster."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
-from mlpsearch.search.workers.local_worker import LocalWorker
+from mlpsearch.search.workers.local_worker import StudyWorkers
 from mlpsearch.search.workers.supervisor import RunningWorker
 from mlpsearch.studies.record import StudyRecord
 
@@ -22,12 +22,16 @@ class Placement:
     gpus: float = 0.0
 
     @contextmanager
-    def starting(self, record: StudyRecord) -> Iterator[Callable[[], RunningWorker]]:
-        """Give the function that starts one more worker. Raises ClusterError for a cluster that cannot be used."""
+    def starting(self, url: str) -> Iterator[Callable[[StudyRecord], RunningWorker]]:
+        """Give the function that starts one more worker on a study of the storage.
+
+        Raises ClusterError for a cluster that cannot be used.
+        """
         if self.ray is None:
-            yield lambda: LocalWorker(record.url, record.name, self.workers)
+            with closing(StudyWorkers(self.workers)) as workers:
+                yield workers.start
             return
         from mlpsearch.search.workers.ray_worker import starting_on_ray
 
-        with starting_on_ray(self.ray, record, self.gpus) as start:
+        with starting_on_ray(self.ray, url, self.gpus) as start:
             yield start

@@ -70,26 +70,27 @@ class RayWorker:
 
 
 @contextmanager
-def starting_on_ray(address: str, record: StudyRecord, gpus: float) -> Iterator[Callable[[], RayWorker]]:
-    """Give the function that starts one more worker of a study on the cluster of that address.
+def starting_on_ray(address: str, url: str, gpus: float) -> Iterator[Callable[[StudyRecord], RayWorker]]:
+    """Give the function that starts one more worker on a study of the storage, on the cluster of that address.
 
-    gpus: what part of a GPU each worker has.
+    url: of the storage.  gpus: what part of a GPU each worker has.
     Raises ClusterError without Ray, and for a cluster that cannot be reached, see the storage, or place a worker.
     """
     with _connected(address) as nodes:
-        url = record.url if is_server(record.url) else f"sqlite:///{sqlite_path(record.url).absolute()}"
+        url = url if is_server(url) else f"sqlite:///{sqlite_path(url).absolute()}"
         _refuse_unshared(url, nodes)
         _refuse_unplaceable(gpus, nodes)
         import ray
 
         task = ray.remote(_work).options(
-            name=f"mlpsearch {record.name}",
-            num_cpus=1,
-            num_gpus=gpus,
-            max_retries=_RESTARTS,
-            scheduling_strategy="SPREAD",
+            num_cpus=1, num_gpus=gpus, max_retries=_RESTARTS, scheduling_strategy="SPREAD"
         )
-        yield lambda: RayWorker(task.remote(url, record.name, os.environ.get(file_store.ENVIRONMENT)))
+
+        def start(record: StudyRecord) -> RayWorker:
+            named = task.options(name=f"mlpsearch {record.name}")
+            return RayWorker(named.remote(url, record.name, os.environ.get(file_store.ENVIRONMENT)))
+
+        yield start
 
 
 def _work(url: str, study: str, place: str | None) -> str | None:

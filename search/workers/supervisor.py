@@ -46,11 +46,15 @@ class RunningWorker(Protocol):
 class Supervisor:
     """Runs `count` workers on a study until its budget is spent or it is told to stop.
 
-    start: starts one more worker.  watch: called a few times a second, to show progress.
+    start: starts one more worker on a study.  watch: called a few times a second, to show progress.
     """
 
     def __init__(
-        self, record: StudyRecord, count: int, start: Callable[[], RunningWorker], watch: Callable[[], None]
+        self,
+        record: StudyRecord,
+        count: int,
+        start: Callable[[StudyRecord], RunningWorker],
+        watch: Callable[[], None],
     ):
         self._record = record
         self._count = count
@@ -83,7 +87,7 @@ class Supervisor:
                 self._ask_to_end()  # also those that were started as the signal came
             else:
                 while len(self._workers) < self._count:
-                    self._workers.append(self._start())
+                    self._workers.append(self._start(self._record))
             if not self._workers or self._stops > 1:
                 return
             if time.monotonic() - reaped > _REAP_SECONDS:

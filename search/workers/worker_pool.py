@@ -51,7 +51,7 @@ class WorkerPool:
         self, url: str, count: int, tell: Callable[[str], None], ready: Callable[[], bool] = lambda: True
     ):
         self._places = [_Place() for _ in range(count)]
-        self._start = lambda: LocalWorker(url, None, count)
+        self._start = lambda: LocalWorker(url, count)
         self._tell = tell
         self._ready = ready
         self._stops = 0

@@ -30,7 +30,7 @@ from mlpsearch.studies.storage.opening import ENVIRONMENT
 from mlpsearch.studies.study_data import load_study_data
 from tests.models.blobs import blobs
 from tests.search.makers import digits_study, never
-from tests.search.worker_here import WorkerHere
+from tests.search.worker_here import WorkersHere
 from tests.studies.stores import new_study, spec
 from tests.wheels import Environment, build, copy_of_the_checkout, install
 
@@ -84,7 +84,7 @@ def _everything_is_quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _workers_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is called in this process starts no other to work on a study; files that want them override this."""
-    monkeypatch.setattr("mlpsearch.search.workers.placement.LocalWorker", WorkerHere)
+    monkeypatch.setattr("mlpsearch.search.workers.placement.StudyWorkers", WorkersHere)
 
 
 @pytest.fixture(autouse=True)

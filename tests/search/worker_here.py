@@ -3,12 +3,12 @@
 from mlpsearch.models.errors import MlpsearchError
 from mlpsearch.search.workers.supervisor import WorkerEnd
 from mlpsearch.search.workers.worker import serve_one, worker_name
-from mlpsearch.studies.record import open_study
+from mlpsearch.studies.record import StudyRecord, open_study
 from tests.search.makers import never
 
 
 class WorkerHere:
-    """In the place of a LocalWorker: when it is made it works, in this process, until nothing is left to do.
+    """In the place of a StudyWorker: when it is made it works, in this process, until nothing is left to do.
 
     What the process of a worker does is in tests/search/workers, tests/search/cli/test_cli_processes.py and
     tests/stress.
@@ -34,3 +34,17 @@ class WorkerHere:
 
     def end_now(self) -> None:
         """It has ended."""
+
+
+class WorkersHere:
+    """In the place of StudyWorkers."""
+
+    def __init__(self, count: int):
+        self._count = count
+
+    def start(self, record: StudyRecord) -> WorkerHere:
+        """Work on a study."""
+        return WorkerHere(record.url, record.name, self._count)
+
+    def close(self) -> None:
+        """There is none left."""

@@ -239,9 +239,9 @@ def test_workers_share_gpus(
 
     work_is(monkeypatch, wait_for_all)
     before = signal.getsignal(signal.SIGTERM)
-    with starting_on_ray(cluster.address, record, gpus=0.5) as start:
+    with starting_on_ray(cluster.address, record.url, gpus=0.5) as start:
         assert signal.getsignal(signal.SIGTERM) == before, "that Ray takes for itself"
-        workers = [start() for _ in range(count)]
+        workers = [start(record) for _ in range(count)]
         assert [end_of(worker) for worker in workers] == [WorkerEnd(error="0")] * count
 
 
@@ -253,8 +253,8 @@ def test_a_worker_that_dies_is_restarted_by_ray_but_not_for_ever(
         os._exit(1)
 
     work_is(monkeypatch, die)
-    with starting_on_ray(cluster.address, record, gpus=0) as start:
-        end = end_of(start())
+    with starting_on_ray(cluster.address, record.url, gpus=0) as start:
+        end = end_of(start(record))
     assert end.error is None
     assert end.death
     assert len([*tmp_path.glob("*.started")]) == 1 + ray_worker._RESTARTS
@@ -271,10 +271,10 @@ def test_a_worker_that_waits_for_its_place_can_be_asked_to_end(
             time.sleep(0.01)
 
     work_is(monkeypatch, stay)
-    with starting_on_ray(cluster.address, record, gpus=1) as start:
-        running = [start() for _ in range(NODES)]
+    with starting_on_ray(cluster.address, record.url, gpus=1) as start:
+        running = [start(record) for _ in range(NODES)]
         wait_until(lambda: len([*tmp_path.glob("*.started")]) == NODES or None, "the workers")
-        waiting = start()
+        waiting = start(record)
         waiting.ask_to_end()
         assert end_of(waiting) == WorkerEnd()
         assert [worker.end() for worker in running] == [None] * NODES
@@ -290,14 +290,14 @@ def test_what_raises_is_known_by_its_last_line(
         raise ValueError("a bug")
 
     work_is(monkeypatch, fail)
-    with starting_on_ray(cluster.address, record, gpus=0) as start:
-        assert end_of(start()) == WorkerEnd(death="ValueError: a bug")
+    with starting_on_ray(cluster.address, record.url, gpus=0) as start:
+        assert end_of(start(record)) == WorkerEnd(death="ValueError: a bug")
 
 
 def test_what_a_person_must_mend_is_one_line(cluster: Cluster, record: StudyRecord) -> None:
     """The images are not those that the study was made with."""
     placement = Placement(2, cluster.address)
-    with placement.starting(record) as start:
+    with placement.starting(record.url) as start:
         supervisor = Supervisor(record, 2, start, lambda: None)
         with pytest.raises(StudyError, match=r"^study mine: its training images had the fingerprint ffff"):
             supervisor.run()
@@ -307,7 +307,7 @@ def test_a_deleted_study_is_one_line(cluster: Cluster, record: StudyRecord) -> N
     def delete() -> None:
         delete_study(record)
 
-    with Placement(1, cluster.address).starting(record) as start:
+    with Placement(1, cluster.address).starting(record.url) as start:
         supervisor = Supervisor(record, 1, start, delete)
         with pytest.raises(StudyError, match=r"^study mine: was deleted from "):
             supervisor.run()

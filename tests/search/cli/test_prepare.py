@@ -10,7 +10,7 @@ import pytest
 
 from mlpsearch.search.cli.layout import show_lines
 from mlpsearch.search.new_study import file_name
-from mlpsearch.search.workers.local_worker import LocalWorker
+from mlpsearch.search.workers.local_worker import StudyWorkers
 from mlpsearch.studies.spec.dimensions import Range
 from mlpsearch.studies.spec.reading import load_spec
 from mlpsearch.studies.spec.study import LEARNT
@@ -30,7 +30,7 @@ def test_from_a_table_to_a_tested_net_with_two_commands(
     table: Path, mlpsearch: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A worker of a process of its own, which reads the table anew.
-    monkeypatch.setattr("mlpsearch.search.workers.placement.LocalWorker", LocalWorker)
+    monkeypatch.setattr("mlpsearch.search.workers.placement.StudyWorkers", StudyWorkers)
     answer = mlpsearch("new", "shop.csv", "--label", "bought")
     assert answer.err.startswith("wrote shop.toml; `mlpsearch check shop.toml` says what was understood, ")
     spec = load_spec("shop.toml")

@@ -19,7 +19,7 @@ def node(address: str = "10.0.0.1", **resources: float) -> dict[str, Any]:
 
 
 def refusal(record: StudyRecord, address: str) -> str:
-    with pytest.raises(ClusterError) as caught, Placement(1, address).starting(record):
+    with pytest.raises(ClusterError) as caught, Placement(1, address).starting(record.url):
         pass
     return str(caught.value)
 

@@ -41,7 +41,7 @@ def supervise(
 ) -> Supervisor:
     """A supervisor that starts these workers, one after the other."""
     waiting = iter(workers)
-    return Supervisor(record, count, lambda: next(waiting), watch)
+    return Supervisor(record, count, lambda _: next(waiting), watch)
 
 
 def finishing(queue: TrialQueue, trials: int) -> Callable[[], None]:

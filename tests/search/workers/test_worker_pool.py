@@ -55,8 +55,8 @@ def two(monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
     for name in ("_LOOK_SECONDS", "_SHORTEST_PAUSE", "_LONGEST_PAUSE", "_PATIENCE_SECONDS"):
         monkeypatch.setattr(worker_pool, name, getattr(worker_pool, name) / 100)
 
-    def start(url: str, study: str | None, count: int) -> Fake:
-        assert (url, study, count) == ("sqlite:///none.db", None, 2)
+    def start(url: str, count: int) -> Fake:
+        assert (url, count) == ("sqlite:///none.db", 2)
         running.workers.append(Fake(time.monotonic()))
         return running.workers[-1]
 
