@@ -1,6 +1,7 @@
 """Commands that run studies, or make workers run them."""
 
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 import click
@@ -145,7 +146,7 @@ def confirm(
     asked = Confirm(top=top or own.top, seeds=seeds or own.seeds, report=report or own.report)
     ask_to_confirm(record, asked, f"mlpsearch confirm {study}")
     before = len(record.attributes()["tests"])
-    with notifier.at_the_end_of(record, person=True):
+    with _told_of(record, notifier):
         _end_if_left(finish(record, placement, TerminalDisplay()), record, as_json)
         show_result(record, as_json)
     tell_if_nothing_was_opened(record, before)
@@ -239,14 +240,14 @@ def _submit(
         )
 
 
-def _work_off(record: "StudyRecord", placement: "Placement", notifier: "Notifier", as_json: bool) -> None:
+def _work_off(record: "StudyRecord", placement: "Placement", notifier: "Notifier | None", as_json: bool) -> None:
     """Run workers to the end of the budget, do what the study ends with, show the result."""
     from mlpsearch.search.running import run_to_the_end
     from mlpsearch.search.service import closing_remark
     from mlpsearch.studies.hints import command
 
     remark = closing_remark(record)
-    with notifier.at_the_end_of(record, person=True):
+    with _told_of(record, notifier):
         _end_if_left(run_to_the_end(record, placement, TerminalDisplay()), record, as_json)
         show_result(record, as_json)
     if remark:
@@ -254,12 +255,22 @@ def _work_off(record: "StudyRecord", placement: "Placement", notifier: "Notifier
     tell(f"Next: {command(record.url, 'dashboard')}, or {record.command('export', '-o', 'best')}")
 
 
-def _notifier(notify: tuple[str, ...]) -> "Notifier":
-    """Return who tells these addresses. Raises NoticeError, before anything is done, where one cannot be used."""
+def _notifier(notify: tuple[str, ...]) -> "Notifier | None":
+    """Return who tells these addresses, None where there are none.
+
+    Raises NoticeError, before anything is done, where one cannot be used.
+    """
+    if not notify:
+        return None
     with step("loading"):  # before imports that take a second
         from mlpsearch.search.notices.notifier import Notifier, channels
 
         return Notifier(channels(notify), tell)
+
+
+def _told_of(record: "StudyRecord", notifier: "Notifier | None") -> AbstractContextManager[None]:
+    """While the body works on a study; then its end is told, if anybody is to be told."""
+    return nullcontext() if notifier is None else notifier.at_the_end_of(record, person=True)
 
 
 def _end_if_left(left: "Leftover | None", record: "StudyRecord", as_json: bool) -> None:
