@@ -4,8 +4,9 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.cores import available_cores, whole_number
@@ -21,10 +22,16 @@ _WORTH_SHARING = 10_000_000
 def use_threads(count: int) -> None:
     """Give matrix products `count` threads from now on, NumPy's and torch's."""
     os.environ[_VARIABLE] = str(count)
-    threadpool_limits(count)
+    _libraries(len(sys.modules)).limit(limits=count)
     torch = sys.modules.get("torch")
     if torch is not None:  # else its first net asks for the number
         torch.set_num_threads(count)
+
+
+@lru_cache(maxsize=1)
+def _libraries(modules: int) -> ThreadpoolController:  # noqa: ARG001 - with further modules further ones are loaded
+    """Return the libraries that compute with threads: to look for them takes a millisecond."""
+    return ThreadpoolController()
 
 
 @contextmanager

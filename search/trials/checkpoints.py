@@ -152,10 +152,11 @@ def save_weights(
 
 
 def remove_leftovers(
-    files: Files, *, is_ended: Callable[[int], bool], keep: Callable[[], set[int] | None]
+    files: Files, *, unfinished: Callable[[], set[int]], keep: Callable[[], set[int] | None]
 ) -> None:
     """Delete what is kept of trials that ended, also half-written files, but for some weights.
 
+    unfinished: returns the trials that have not ended.
     keep: returns the trials whose weights stay; None for all.
     Weights of a trial that runs are there because its worker is about to finish it.
     """
@@ -164,7 +165,8 @@ def remove_leftovers(
         for file in files.found()
         if (parts := _OF_A_TRIAL.fullmatch(file.name)) is not None
     ]
-    ended = [(name, number) for name, number in found if is_ended(number)]
+    left = unfinished() if found else set()
+    ended = [(name, number) for name, number in found if number not in left]
     # Asked for only now: a trial that ended while the others were looked at may be the best.
     kept = keep()
     for name, number in ended:

@@ -123,13 +123,9 @@ class Ledger:
         stale = self.stale_ids()
         return [(trial, trial._trial_id not in stale) for trial in self.in_state(TrialState.RUNNING)]
 
-    def is_ended(self, number: int) -> bool:
-        """Whether the trial of that number ended, or never was."""
-        try:
-            trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._record.study_id, number)
-            return self._storage.get_trial(trial_id).state.is_finished()
-        except KeyError:
-            return True
+    def unfinished(self) -> set[int]:
+        """Return the numbers of the trials that have not ended, also of those of others."""
+        return self._counts.unfinished()
 
 
 def validation_accuracy(trial: FrozenTrial, metric: Metric) -> float | None:

@@ -130,8 +130,6 @@ class TrialQueue:
         # A new view of the study for each trial: Optuna's sampler goes by the trials that a view once
         # listed, until `ask` or `tell` is called on it, and nobody calls those here.
         study = OwnStudy(self._record, self._sampler, self._pruner)
-        # Optuna's cache refuses parameters for a trial that another process added and it never listed.
-        study.get_trials(deepcopy=False)
         return optuna.Trial(study, trial_id)
 
     def _add_if_missing(self) -> bool:
@@ -279,7 +277,7 @@ class TrialQueue:
         """Delete checkpoints of trials that ended, and all weights but the best's; a confirmation keeps all."""
         remove_leftovers(
             self._record.files,
-            is_ended=self.ledger.is_ended,
+            unfinished=self.ledger.unfinished,
             keep=lambda: None if self._planned is not None else {trial.number for trial in self.ledger.top(1)},
         )
 

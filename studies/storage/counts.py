@@ -103,6 +103,13 @@ class Counts:
             if used + place < most
         ]
 
+    def unfinished(self) -> set[int]:
+        """Return the numbers of all trials that have not ended, whoever added them."""
+        rows = self._rows(
+            "SELECT number FROM trials WHERE study_id = :study AND state NOT IN ('COMPLETE', 'PRUNED', 'FAIL')"
+        )
+        return {number for (number,) in rows}
+
     def without_heartbeat(self) -> set[int]:
         """Return the ids of the running trials that never had a heartbeat, and are older than GRACE_SECONDS.
 

@@ -241,7 +241,7 @@ def test_leftovers_go_and_what_runs_or_is_best_stays(tmp_path: Path) -> None:
         for name in ("1", "2", "3", ".2", ".3", "notes"):
             suffix = ".x1y2.tmp" if name.startswith(".") else ""
             (tmp_path / kind / f"{name}.safetensors{suffix}").touch()
-    remove_leftovers(FolderFiles(tmp_path), keep=lambda: {1}, is_ended=lambda number: number < 3)
+    remove_leftovers(FolderFiles(tmp_path), keep=lambda: {1}, unfinished=lambda: {3})
     left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
     assert left == [
         "checkpoints/.3.safetensors.x1y2.tmp",
@@ -252,7 +252,7 @@ def test_leftovers_go_and_what_runs_or_is_best_stays(tmp_path: Path) -> None:
         "weights/3.safetensors",
         "weights/notes.safetensors",
     ]
-    remove_leftovers(FolderFiles(tmp_path / "none"), keep=set, is_ended=lambda number: True)
+    remove_leftovers(FolderFiles(tmp_path / "none"), keep=set, unfinished=set)
 
 
 def test_the_weights_of_a_trial_that_becomes_the_best_meanwhile_stay(tmp_path: Path) -> None:
@@ -261,11 +261,11 @@ def test_the_weights_of_a_trial_that_becomes_the_best_meanwhile_stay(tmp_path: P
         (tmp_path / "weights" / f"{number}.safetensors").touch()
     ended = {1}
 
-    def is_ended(number: int) -> bool:
-        ended.add(2)  # its worker finishes it while this one looks
-        return number in ended
+    def unfinished() -> set[int]:
+        ended.add(2)  # its worker finishes it right before this one looks
+        return {1, 2} - ended
 
-    remove_leftovers(FolderFiles(tmp_path), is_ended=is_ended, keep=lambda: {max(ended)})
+    remove_leftovers(FolderFiles(tmp_path), unfinished=unfinished, keep=lambda: {max(ended)})
     assert [path.name for path in (tmp_path / "weights").iterdir()] == ["2.safetensors"]
 
 

@@ -338,5 +338,4 @@ def test_the_best_trial_is_the_first_of_the_highest(queue: TrialQueue) -> None:
 def test_which_trials_ended(queue: TrialQueue) -> None:
     ended, running = claim(queue), claim(queue)
     queue.prune(ended, 0.5)
-    assert queue.ledger.is_ended(ended.number)
-    assert not queue.ledger.is_ended(running.number)
+    assert queue.ledger.unfinished() == {running.number}
