@@ -12,14 +12,17 @@
 Only training.py and holdout.py import this module: each opens its own split and no other.
 """
 
+import gzip
 import hashlib
 import json
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlpsearch.models.errors import DataError, about
 from mlpsearch.models.paths import write_atomically
@@ -259,11 +262,22 @@ class Digits:
 
     def decode(self, split: SplitName) -> DecodedImages:
         """All images of one split."""
-        from sklearn.datasets import load_digits
-
-        digits = load_digits()
-        images = np.rint(digits.data * (255 / 16)).astype(np.uint8)
-        labels = digits.target.astype(np.int64)
+        pixels, numbers = _digits()
+        images, labels = np.rint(pixels * (255 / 16)).astype(np.uint8), numbers.astype(np.int64)
         training, test = split_rows(labels, _DIGITS_TEST_IMAGES, _DIGITS_SEED, "digits held out")
         rows = training if split == "train" else test
         return DecodedImages(images[rows], labels[rows], tuple(str(digit) for digit in range(10)), (8, 8, 1))
+
+
+def _digits() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return pixels (N, 64) and labels (N,), from scikit-learn's file: to import what reads it takes a second."""
+    package = getattr(find_spec("sklearn"), "origin", None) or ""
+    file = Path(package).parent / "datasets" / "data" / "digits.csv.gz"
+    if not (package and file.is_file()):  # a version that keeps them elsewhere
+        from sklearn.datasets import load_digits
+
+        digits = load_digits()
+        return digits.data, digits.target
+    with gzip.open(file, "rt") as lines:
+        table = np.loadtxt(lines, delimiter=",")
+    return table[:, :-1], table[:, -1]

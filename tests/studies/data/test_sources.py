@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +117,22 @@ def test_digits_are_rescaled_to_bytes() -> None:
     np.testing.assert_allclose(back, np.rint(back), atol=0.04)  # 16 steps of 255/16, rounded to whole bytes
     original = load_digits().data
     np.testing.assert_array_equal(np.unique(np.rint(back), axis=0), np.unique(original, axis=0))
+
+
+def test_digits_are_the_same_where_scikit_learn_keeps_them_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Digits().decode("train")
+    monkeypatch.setattr("mlpsearch.studies.data.sources.find_spec", lambda _: None)
+    again = Digits().decode("train")
+    np.testing.assert_array_equal(again.images, found.images)
+    np.testing.assert_array_equal(again.labels, found.labels)
+
+
+def test_digits_are_read_without_what_takes_a_second_to_import() -> None:
+    code = (
+        "import sys; from mlpsearch.studies.data.sources import Digits; Digits().decode('train'); "
+        "sys.exit('sklearn' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_digits_hold_out_the_same_360_for_good() -> None:
