@@ -36,8 +36,9 @@ from mlpsearch.search.strategy.own_study import OwnHyperband
 from mlpsearch.search.strategy.pruners import make_pruner
 from mlpsearch.search.strategy.samplers import make_sampler
 from mlpsearch.studies.spec.dimensions import Range
+from mlpsearch.studies.spec.keys import Budget
 from mlpsearch.studies.spec.space import suggest
-from mlpsearch.studies.spec.study import Budget, StudySpec
+from mlpsearch.studies.spec.study import StudySpec
 
 _POINTS = 5
 _ENDLESS = 100_000  # trials: a benchmark's budget is another

@@ -35,8 +35,9 @@ from mlpsearch.search.trials.queue import TrialQueue
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.record import StudyRecord, open_study
 from mlpsearch.studies.spec.dimensions import Choices, Dimension, Range
+from mlpsearch.studies.spec.keys import Budget
 from mlpsearch.studies.spec.space import distributions, suggest
-from mlpsearch.studies.spec.study import Budget, StudySpec
+from mlpsearch.studies.spec.study import StudySpec
 from mlpsearch.studies.storage.opening import open_storage
 
 REPORTS = 10

@@ -18,8 +18,9 @@ from optuna.trial import TrialState, create_trial
 from benchmarks.storage import SEARCH
 from mlpsearch.search.strategy.samplers import make_sampler
 from mlpsearch.studies.spec.dimensions import Choices, Range
+from mlpsearch.studies.spec.keys import Budget
 from mlpsearch.studies.spec.space import distributions, suggest
-from mlpsearch.studies.spec.study import Budget, StudySpec
+from mlpsearch.studies.spec.study import StudySpec
 
 EPOCHS = 20
 PRUNED = 0.6

@@ -34,9 +34,9 @@ from sklearn.model_selection import train_test_split
 
 from benchmarks.landscape import load_landscape
 from benchmarks.learn import FAMILIES, SHIPPED, learn, sources_for, study_kinds, study_params
+from mlpsearch.studies.spec.keys import LEARNT
 from mlpsearch.studies.spec.reading import parse_spec
 from mlpsearch.studies.spec.starting_points import MOST, distinct, fitted
-from mlpsearch.studies.spec.study import LEARNT
 
 TEST_SHARE = 0.2
 

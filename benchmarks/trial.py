@@ -21,7 +21,8 @@ from mlpsearch.models import NETS
 from mlpsearch.search.workers.worker import serve_one
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.spec import catalog
-from mlpsearch.studies.spec.study import Budget, StudySpec
+from mlpsearch.studies.spec.keys import Budget
+from mlpsearch.studies.spec.study import StudySpec
 from mlpsearch.studies.storage.opening import storage_url
 from mlpsearch.studies.study_data import load_spec_data
 

@@ -26,7 +26,8 @@ from optuna.trial import TrialState
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.spec.dimensions import Range
-from mlpsearch.studies.spec.study import Budget, StudySpec
+from mlpsearch.studies.spec.keys import Budget
+from mlpsearch.studies.spec.study import StudySpec
 from mlpsearch.studies.study_data import load_spec_data
 
 _MIB = 2**20

@@ -20,7 +20,7 @@ from mlpsearch.search.workers.placement import Placement
 from mlpsearch.studies.deletion import delete_study
 from mlpsearch.studies.record import StudyRecord, study_names
 from mlpsearch.studies.record import open_study as open_record
-from mlpsearch.studies.spec.study import Confirm
+from mlpsearch.studies.spec.keys import Confirm
 from mlpsearch.studies.storage.opening import exists, open_storage, storage_url, without_password
 
 _COMMAND = "mlpsearch.{}, in Python"  # who opened a test split, for the record

@@ -25,8 +25,9 @@ from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.data.training import check_images, remarks_on
 from mlpsearch.studies.record import StudyRecord, confirmation_of
 from mlpsearch.studies.spec.dimensions import Table, Value
+from mlpsearch.studies.spec.keys import Confirm
 from mlpsearch.studies.spec.space import distributions
-from mlpsearch.studies.spec.study import Confirm, StudySpec
+from mlpsearch.studies.spec.study import StudySpec
 from mlpsearch.studies.spec.table_options import OWN_DATA
 from mlpsearch.studies.study_data import find_spec, kind_of_data, load_spec_data, source_of
 

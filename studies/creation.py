@@ -20,6 +20,7 @@ from mlpsearch.studies.record import (
     load_study,
     study_names,
 )
+from mlpsearch.studies.spec.keys import LEARNT, Budget
 from mlpsearch.studies.spec.reading import differences
 from mlpsearch.studies.spec.starting_points import (
     Kind,
@@ -30,7 +31,7 @@ from mlpsearch.studies.spec.starting_points import (
     moved,
     summary,
 )
-from mlpsearch.studies.spec.study import LEARNT, Budget, StudySpec
+from mlpsearch.studies.spec.study import StudySpec
 from mlpsearch.studies.storage.opening import Storage, exclusive, open_storage, without_password
 from mlpsearch.studies.storage.ownership import MARKED
 from mlpsearch.studies.transfer import transferred_points

@@ -42,9 +42,10 @@ from mlpsearch.models.scores import METRICS, Metric
 from mlpsearch.studies.files.base import Files
 from mlpsearch.studies.files.file_store import FileStore, file_store_for
 from mlpsearch.studies.hints import command
+from mlpsearch.studies.spec.keys import VALIDATION, Budget
 from mlpsearch.studies.spec.messages import nearest
 from mlpsearch.studies.spec.starting_points import StartPoint, given_points
-from mlpsearch.studies.spec.study import VALIDATION, Budget, StudySpec
+from mlpsearch.studies.spec.study import StudySpec
 from mlpsearch.studies.storage.counts import Counts
 from mlpsearch.studies.storage.opening import Storage, open_storage, without_password
 from mlpsearch.studies.storage.own_studies import own_studies

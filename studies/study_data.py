@@ -9,9 +9,10 @@ from mlpsearch.models.scores import METRICS
 from mlpsearch.studies.data.training import TrainingData, load_training, own_copy, why_changed
 from mlpsearch.studies.record import StudyRecord, load_study, study_names
 from mlpsearch.studies.spec import catalog
+from mlpsearch.studies.spec.consistency import misfits
 from mlpsearch.studies.spec.messages import spec_error
 from mlpsearch.studies.spec.starting_points import Kind, kind_of
-from mlpsearch.studies.spec.study import StudySpec, misfits
+from mlpsearch.studies.spec.study import StudySpec
 from mlpsearch.studies.storage.opening import exists, open_storage
 
 

@@ -56,7 +56,13 @@ _HOLDERS = frozenset(
 )
 # "test" is a key of the study file, for a table: they read and write it, and open nothing.
 _KEYS = frozenset(
-    {"search/study_texts.py", "studies/creation.py", "studies/spec/reading.py", "studies/spec/study.py"}
+    {
+        "search/study_texts.py",
+        "studies/creation.py",
+        "studies/spec/consistency.py",
+        "studies/spec/reading.py",
+        "studies/spec/study.py",
+    }
 )
 # The word before a winner's score on it, in a terminal.
 _LABELS = frozenset({"search/cli/display.py"})

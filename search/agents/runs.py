@@ -10,8 +10,8 @@ from mlpsearch.models.errors import StudyError
 from mlpsearch.search.service import ask_to_confirm, resume, stop, submit_spec
 from mlpsearch.studies.record import StudyRecord, open_study
 from mlpsearch.studies.spec import catalog
+from mlpsearch.studies.spec.keys import Confirm
 from mlpsearch.studies.spec.reading import parse_spec_in
-from mlpsearch.studies.spec.study import Confirm
 from mlpsearch.studies.study_data import path_of_data
 
 _COMMAND = "mlpsearch mcp: {} {}"  # who asked for the opening of a test split, for the record

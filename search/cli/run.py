@@ -138,7 +138,7 @@ def confirm(
     """Train the best trials again to choose one, then that one; evaluate it on the test split."""
     from mlpsearch.search.running import finish
     from mlpsearch.search.service import ask_to_confirm
-    from mlpsearch.studies.spec.study import Confirm
+    from mlpsearch.studies.spec.keys import Confirm
 
     notifier = _notifier(notify)
     record = find_study(study, storage)

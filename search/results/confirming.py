@@ -25,8 +25,8 @@ from mlpsearch.search.trials.planned_runs import Key
 from mlpsearch.search.trials.seeds import derived_seed
 from mlpsearch.studies.creation import plan_confirmation
 from mlpsearch.studies.record import PlannedRun, StudyRecord
+from mlpsearch.studies.spec.keys import Confirm
 from mlpsearch.studies.spec.space import suggest
-from mlpsearch.studies.spec.study import Confirm
 
 # What tells the seeds of these runs from those of trials, and from each other.
 _CHOOSING, _REPORTING = 1, 2

@@ -20,7 +20,7 @@ from mlpsearch.studies.data.sources import DATASETS, check_images, dataset_of, o
 from mlpsearch.studies.data.stratified import split_groups, split_rows
 from mlpsearch.studies.data.table_columns import TableSchema
 from mlpsearch.studies.spec.image_options import DataOptions
-from mlpsearch.studies.spec.study import VALIDATION
+from mlpsearch.studies.spec.keys import VALIDATION
 from mlpsearch.studies.spec.table_options import BUNDLED_TABLES, OWN_DATA
 
 __all__ = [

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from mlpsearch.models.paths import expanded
+from mlpsearch.studies.spec.keys import VALIDATION
 from mlpsearch.studies.spec.messages import Mistake, spec_error
-from mlpsearch.studies.spec.study import VALIDATION, StudySpec
+from mlpsearch.studies.spec.study import StudySpec
 from mlpsearch.studies.spec.table_options import TEST_SHARE
 
 MAX_FILE_BYTES = 1_000_000

@@ -14,8 +14,9 @@ import numpy as np
 
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.studies.spec.dimensions import Choices, Dimension, Value, as_float, fits, inside, on_step
+from mlpsearch.studies.spec.keys import LEARNT
 from mlpsearch.studies.spec.space import defaults_of
-from mlpsearch.studies.spec.study import LEARNT, StudySpec
+from mlpsearch.studies.spec.study import StudySpec
 
 Kind = Literal["images", "table", "small table"]  # of data, for which points were learnt
 SMALL_TABLE = 1_000  # rows, without the test's, that a small table has at most

@@ -13,7 +13,7 @@ from mlpsearch.search.results.confirming import confirmed
 from mlpsearch.search.service import confirm
 from mlpsearch.search.workers.worker import Worker
 from mlpsearch.studies.record import StudyRecord
-from mlpsearch.studies.spec.study import Confirm
+from mlpsearch.studies.spec.keys import Confirm
 from mlpsearch.studies.study_data import load_study_data
 from tests.patience import PATIENCE_SECONDS
 from tests.search.makers import confirmation_runs, digits_study, never

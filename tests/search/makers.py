@@ -17,7 +17,7 @@ from mlpsearch.search.workers.worker import Worker
 from mlpsearch.studies.creation import create_or_resume, plan_confirmation
 from mlpsearch.studies.data.training import load_training
 from mlpsearch.studies.record import PLANNED_SEED, StudyRecord, open_study
-from mlpsearch.studies.spec.study import Confirm
+from mlpsearch.studies.spec.keys import Confirm
 from mlpsearch.studies.storage.ownership import CLAIMED, ENDED
 from mlpsearch.studies.storage.spans import EARLIER
 from mlpsearch.studies.storage.transaction import moment

@@ -36,9 +36,10 @@ from mlpsearch.studies.data.folds import stratified_folds
 from mlpsearch.studies.data.training import TrainingData, load_training
 from mlpsearch.studies.files.base import FolderFiles
 from mlpsearch.studies.record import confirmation_of, open_study
+from mlpsearch.studies.spec.keys import Confirm
 from mlpsearch.studies.spec.reading import parse_spec
 from mlpsearch.studies.spec.space import suggest
-from mlpsearch.studies.spec.study import Confirm, StudySpec
+from mlpsearch.studies.spec.study import StudySpec
 from mlpsearch.studies.spec.table_options import ColumnOptions, TableOptions
 from mlpsearch.studies.study_data import load_spec_data, load_study_data, source_of
 from tests.search.conftest import Command

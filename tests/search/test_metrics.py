@@ -40,8 +40,8 @@ from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.data.holdout import open_test_split
 from mlpsearch.studies.data.training import load_training
 from mlpsearch.studies.record import StudyRecord, open_study
+from mlpsearch.studies.spec.keys import Confirm
 from mlpsearch.studies.spec.space import suggest
-from mlpsearch.studies.spec.study import Confirm
 from mlpsearch.studies.study_data import load_study_data, source_of
 from tests.models.test_scores import ORACLES
 from tests.search.conftest import Command

@@ -19,7 +19,7 @@ from mlpsearch.search.workers.worker import serve_one
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.deletion import delete_study
 from mlpsearch.studies.record import PLANNED_SEED, StudyRecord, confirmation_of, load_study, study_names
-from mlpsearch.studies.spec.study import Confirm
+from mlpsearch.studies.spec.keys import Confirm
 from mlpsearch.studies.storage.counts import Counts, TrialKey
 from mlpsearch.studies.storage.opening import Storage
 from tests.search.makers import TESTED, add_own, claim, digits_study, never, same_study

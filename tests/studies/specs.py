@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from mlpsearch.models.config import ALLOWED, IMAGE_PREPROCESSING, TYPES
 from mlpsearch.models.scores import METRICS
 from mlpsearch.studies.spec.dimensions import FIELDS, Choices, Dimension, Range, is_finite
-from mlpsearch.studies.spec.study import Budget, StudySpec, Transfer
+from mlpsearch.studies.spec.keys import Budget, Transfer
+from mlpsearch.studies.spec.study import StudySpec
 
 MINIMAL = """
 name = "mine"

@@ -15,8 +15,9 @@ from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.files.base import FolderFiles
 from mlpsearch.studies.files.file_store import file_store_for
 from mlpsearch.studies.record import StudyRecord
+from mlpsearch.studies.spec.keys import Budget
 from mlpsearch.studies.spec.reading import parse_spec
-from mlpsearch.studies.spec.study import Budget, StudySpec
+from mlpsearch.studies.spec.study import StudySpec
 from mlpsearch.studies.storage.opening import open_storage
 from tests.postgres import Server
 

@@ -18,7 +18,7 @@ from mlpsearch.search.results.confirming import confirmed
 from mlpsearch.search.service import confirm
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.record import StudyRecord
-from mlpsearch.studies.spec.study import Confirm
+from mlpsearch.studies.spec.keys import Confirm
 from tests.search.agents.conftest import Ask, Refused, call
 from tests.search.makers import confirmation_runs, same_study
 from tests.studies.stores import SOURCE, spec

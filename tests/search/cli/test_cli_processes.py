@@ -20,7 +20,7 @@ from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.studies.data.holdout import open_test_split
 from mlpsearch.studies.record import open_study
 from mlpsearch.studies.spec import catalog
-from mlpsearch.studies.spec.study import Confirm
+from mlpsearch.studies.spec.keys import Confirm
 from mlpsearch.studies.study_data import load_spec_data
 from tests.patience import PATIENCE_SECONDS
 from tests.search.conftest import Answer

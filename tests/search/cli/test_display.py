@@ -20,7 +20,7 @@ from mlpsearch.search.service import confirm
 from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.search.workers.worker import serve_one
 from mlpsearch.studies.record import StudyRecord
-from mlpsearch.studies.spec.study import Confirm
+from mlpsearch.studies.spec.keys import Confirm
 from tests.search.conftest import Command
 from tests.search.makers import never
 

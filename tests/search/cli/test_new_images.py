@@ -8,8 +8,8 @@ import pytest
 
 from mlpsearch.studies.data.training import dataset_of
 from mlpsearch.studies.spec.dimensions import Choices
+from mlpsearch.studies.spec.keys import LEARNT
 from mlpsearch.studies.spec.reading import load_spec
-from mlpsearch.studies.spec.study import LEARNT
 from tests.search.conftest import Command
 from tests.studies.data.arrays.makers import images, table, with_test, write
 from tests.studies.image_makers import encode

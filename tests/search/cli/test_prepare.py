@@ -12,8 +12,8 @@ from mlpsearch.search.cli.layout import show_lines
 from mlpsearch.search.new_study import file_name
 from mlpsearch.search.workers.local_worker import StudyWorkers
 from mlpsearch.studies.spec.dimensions import Range
+from mlpsearch.studies.spec.keys import LEARNT
 from mlpsearch.studies.spec.reading import load_spec
-from mlpsearch.studies.spec.study import LEARNT
 from mlpsearch.studies.spec.table_options import ColumnOptions
 from tests.search.conftest import Command
 from tests.search.test_tables import STUDY, shop

@@ -14,7 +14,7 @@ from mlpsearch.search.results.confirming import confirmed
 from mlpsearch.search.service import confirm
 from mlpsearch.search.trials.queue import TrialQueue
 from mlpsearch.studies.record import StudyRecord
-from mlpsearch.studies.spec.study import Confirm
+from mlpsearch.studies.spec.keys import Confirm
 from tests.search.makers import TESTED, confirmation_runs, confirmed_as, files_of, open_once_more
 from tests.studies.stores import new_study, spec
 

@@ -27,7 +27,7 @@ from mlpsearch.search.trials.queue import TrialQueue
 from mlpsearch.search.workers.worker import Worker
 from mlpsearch.studies.creation import create_or_resume, plan_confirmation
 from mlpsearch.studies.record import PlannedRun, StudyRecord
-from mlpsearch.studies.spec.study import Confirm
+from mlpsearch.studies.spec.keys import Confirm
 from mlpsearch.studies.study_data import load_study_data
 from tests.search.dashboard.makers import HERE, READ_ONLY, WRITABLE, Reply, ask
 from tests.search.makers import (

@@ -24,7 +24,7 @@ from mlpsearch.search.report import comparison, summary
 from mlpsearch.search.results import confirmation, efficiency, headline, openings, status
 from mlpsearch.search.results.winner import MissingWeightsError
 from mlpsearch.studies.record import StudyRecord
-from mlpsearch.studies.spec.study import Budget
+from mlpsearch.studies.spec.keys import Budget
 from mlpsearch.studies.storage.opening import ENVIRONMENT, sqlite_path
 from tests.search.cli_cases import FILES, FRESH
 from tests.search.conftest import Answer, Command

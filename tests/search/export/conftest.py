@@ -11,7 +11,7 @@ from mlpsearch.search.results.confirming import confirmed
 from mlpsearch.search.results.winner import load_winner
 from mlpsearch.search.service import confirm, evaluate
 from mlpsearch.studies.record import StudyRecord, open_study
-from mlpsearch.studies.spec.study import Confirm
+from mlpsearch.studies.spec.keys import Confirm
 from tests.search.conftest import Command
 from tests.search.makers import confirmation_runs
 from tests.search.test_tables import STUDY, shop

@@ -20,7 +20,7 @@ from mlpsearch.search.results.confirming import confirmed
 from mlpsearch.search.results.winner import load_winner
 from mlpsearch.search.service import confirm, evaluate
 from mlpsearch.studies.record import StudyRecord
-from mlpsearch.studies.spec.study import Confirm
+from mlpsearch.studies.spec.keys import Confirm
 from tests.search.export.reading import read_export, read_parameters
 from tests.search.makers import NETS, confirmation_runs
 

@@ -7,7 +7,7 @@ import pytest
 from mlpsearch.search.results.confirmation import Confirmation
 from mlpsearch.search.results.confirming import confirmed
 from mlpsearch.studies.record import StudyRecord
-from mlpsearch.studies.spec.study import Confirm
+from mlpsearch.studies.spec.keys import Confirm
 from tests.search.makers import confirmation_runs
 
 ASKED = Confirm(top=2, seeds=2, report=3)

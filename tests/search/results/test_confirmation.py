@@ -25,8 +25,8 @@ from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.deletion import delete_study
 from mlpsearch.studies.garbage import collect_garbage
 from mlpsearch.studies.record import PLANNED_SEED, StudyRecord, confirmation_of, open_study, study_names
+from mlpsearch.studies.spec.keys import Confirm
 from mlpsearch.studies.spec.space import suggest
-from mlpsearch.studies.spec.study import Confirm
 from mlpsearch.studies.storage.opening import stored_names
 from mlpsearch.studies.study_data import load_study_data
 from tests.search.conftest import Command

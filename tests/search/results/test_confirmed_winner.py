@@ -22,7 +22,7 @@ from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.search.workers.worker import Worker
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.record import StudyRecord, confirmation_of
-from mlpsearch.studies.spec.study import Confirm
+from mlpsearch.studies.spec.keys import Confirm
 from mlpsearch.studies.study_data import load_study_data
 from tests.search.makers import confirmation_runs, never, same_study
 from tests.search.results.conftest import ASKED

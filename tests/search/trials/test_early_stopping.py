@@ -29,8 +29,9 @@ from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.data.folds import stratified_folds
 from mlpsearch.studies.data.training import TrainingData, load_training
 from mlpsearch.studies.files.base import FolderFiles
+from mlpsearch.studies.spec.keys import Confirm
 from mlpsearch.studies.spec.space import suggest
-from mlpsearch.studies.spec.study import Confirm, StudySpec
+from mlpsearch.studies.spec.study import StudySpec
 from mlpsearch.studies.study_data import load_study_data
 from tests.search.export.reading import read_export
 from tests.search.makers import NETS, confirmation_runs, never

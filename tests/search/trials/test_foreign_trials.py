@@ -14,8 +14,8 @@ from mlpsearch.search.strategy.samplers import make_sampler
 from mlpsearch.search.trials.queue import MAX_FAILED_IN_A_ROW, TrialLost, TrialQueue
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.record import StudyRecord
+from mlpsearch.studies.spec.keys import Confirm
 from mlpsearch.studies.spec.space import suggest
-from mlpsearch.studies.spec.study import Confirm
 from tests.search.foreign import PARAMS, as_before_marks, ask, trial_of
 from tests.search.makers import add_own, claim, same_study, silence, started_earlier, states
 from tests.studies.stores import SOURCE, new_study, spec

@@ -20,8 +20,8 @@ from mlpsearch.search.trials.queue import (
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.deletion import delete_study
 from mlpsearch.studies.record import StudyRecord
+from mlpsearch.studies.spec.keys import Confirm
 from mlpsearch.studies.spec.space import suggest
-from mlpsearch.studies.spec.study import Confirm
 from mlpsearch.studies.storage.trial_changes import TrialChange
 from tests.search.makers import claim, facts, same_study, silence, states
 from tests.studies.stores import SOURCE, new_study, spec

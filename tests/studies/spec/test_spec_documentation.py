@@ -10,8 +10,9 @@ from mlpsearch import models
 from mlpsearch.models.config import TYPES, describe_allowed
 from mlpsearch.studies.spec.dimensions import FIELDS, Choices, Range
 from mlpsearch.studies.spec.image_options import ImageOptions
+from mlpsearch.studies.spec.keys import VALIDATION, Budget, Confirm, Transfer
 from mlpsearch.studies.spec.reading import parse_spec
-from mlpsearch.studies.spec.study import VALIDATION, Budget, Confirm, StudySpec, Transfer
+from mlpsearch.studies.spec.study import StudySpec
 from mlpsearch.studies.spec.table_options import ColumnOptions
 
 PAGE = Path(__file__).parents[3] / "docs" / "study-file.md"

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from mlpsearch import models
 from mlpsearch.models.errors import SpecError
 from mlpsearch.studies.spec.dimensions import Range, read_value
+from mlpsearch.studies.spec.keys import Budget
 from mlpsearch.studies.spec.reading import differences, load_spec, parse_spec
-from mlpsearch.studies.spec.study import Budget, StudySpec
+from mlpsearch.studies.spec.study import StudySpec
 from tests.studies.specs import MINIMAL, specs
 
 
