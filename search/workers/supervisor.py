@@ -9,7 +9,7 @@ from mlpsearch.models.errors import StudyError
 from mlpsearch.search.trials.queue import TrialQueue
 from mlpsearch.studies.record import StudyRecord
 
-_LOOK_SECONDS, _REST_SECONDS = 0.5, 0.02
+_LOOK_SECONDS, _REST_SECONDS = 0.5, 0.05
 _REAP_SECONDS = 5.0
 # A worker that dies is replaced, but not without end: this often in a row with no trial ended between.
 MAX_DEATHS_IN_A_ROW = 10
@@ -97,10 +97,12 @@ class Supervisor:
             self._rest()
 
     def _rest(self) -> None:
-        """Wait for the next look, but not longer than until the next call of `stop`."""
+        """Wait for the next look, but not longer than until the next call of `stop`, or the end of a worker."""
         stops, until = self._stops, time.monotonic() + _LOOK_SECONDS
         while self._stops == stops and time.monotonic() < until:
             time.sleep(_REST_SECONDS)
+            if any(worker.end() is not None for worker in self._workers):
+                return
 
     def _nothing_left(self) -> bool:
         return self._queue.ledger.is_stopped() or self._queue.ledger.is_complete()

@@ -20,6 +20,7 @@ from mlpsearch.studies.storage.opening import without_password
 from mlpsearch.studies.study_data import load_study_data
 
 IDLE_SECONDS = 0.5  # between looks at a queue in which nothing waits, but other workers' trials still run
+_REST_SECONDS = 0.02  # between looks at whether to stop, meanwhile
 
 
 _TOKEN = secrets.token_hex(4)  # containers may have one host name, and all begin to count their processes at 1
@@ -76,7 +77,9 @@ class Worker:
             return True
         if self._queue.ledger.is_stopped() or self._queue.ledger.is_complete():
             return False
-        time.sleep(IDLE_SECONDS)
+        until = time.monotonic() + IDLE_SECONDS
+        while time.monotonic() < until and not self._stopping():
+            time.sleep(_REST_SECONDS)
         return True
 
     def _run(self, claim: Claim) -> None:

@@ -115,3 +115,18 @@ def test_told_twice_it_ends_them_now(record: StudyRecord, queue: TrialQueue) -> 
     assert not supervisor.run()
     assert worker.heard == ["ask", "ask", "now"]
     assert states(record) == {"WAITING": 1}
+
+
+def test_the_end_of_a_worker_is_noticed_before_the_next_look(
+    record: StudyRecord, queue: TrialQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlpsearch.search.workers.supervisor._LOOK_SECONDS", 3600.0)
+    worker, rests = Fake(), list[float]()
+
+    def rest(seconds: float) -> None:
+        rests.append(seconds)
+        assert len(rests) == 1
+        worker.how = WorkerEnd()
+
+    monkeypatch.setattr("mlpsearch.search.workers.supervisor.time.sleep", rest)
+    assert supervise(record, [worker], 1, finishing(queue, 3)).run()

@@ -118,6 +118,17 @@ def test_weights_of_another_workers_unfinished_trial_stay(record: StudyRecord, d
     assert theirs.number not in kept_weights(folder_of(record))
 
 
+def test_one_that_waits_for_the_trials_of_others_leaves_when_it_is_asked_to(
+    record: StudyRecord, data: TrainingData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests, theirs = list[float](), [claim(TrialQueue(record), "other") for _ in range(3)]
+    monkeypatch.setattr("mlpsearch.search.workers.worker.IDLE_SECONDS", 3600.0)
+    monkeypatch.setattr("mlpsearch.search.workers.worker.time.sleep", rests.append)
+    Worker(record, data, lambda: bool(rests)).run()
+    assert len(rests) == 1
+    assert states(record) == {"RUNNING": len(theirs)}
+
+
 # ---- interrupted and repeated ----
 
 
