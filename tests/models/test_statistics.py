@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import ndtri
-from scipy.stats import binom, binomtest
+from scipy.stats import binom, binomtest, t
 
 from mlpsearch.models.statistics import (
     accuracy_interval,
@@ -16,6 +16,7 @@ from mlpsearch.models.statistics import (
     deviation,
     difference_interval,
     expected_maximum,
+    margin_of_seeds,
     mean,
     wilson_interval,
 )
@@ -124,6 +125,31 @@ def test_a_candidate_that_is_three_deviations_better_is_found_by_five_seeds() ->
 @pytest.mark.parametrize(("correct", "total", "low", "high"), NEWCOMBE)
 def test_known_wilson_intervals(correct: int, total: int, low: float, high: float) -> None:
     assert wilson_interval(correct, total) == pytest.approx((low, high), abs=6e-5)
+
+
+def test_the_interval_is_scipys_bit_by_bit() -> None:
+    for total in (1, 2, 7, 50, 360, 10_000):
+        for correct in range(0, total + 1, max(1, total // 20)):
+            ends = binomtest(correct, total, correct / total).proportion_ci(0.95, method="wilsoncc")
+            assert wilson_interval(correct, total) == (ends.low, ends.high)
+
+
+def test_the_chance_of_a_lead_is_scipys_p_value_bit_by_bit() -> None:
+    random = np.random.default_rng(1)
+    for seeds in (3, 5, 20):
+        leader, other = random.normal(0.5, 0.1, (2, seeds))
+        differences = leader + 1 - other
+        error = differences.std(ddof=1) / math.sqrt(seeds)
+        expected = 2 * t.sf(differences.mean() / error, seeds - 1)
+        assert chance_of_lead([[*(leader + 1)], [*other]]) == expected
+
+
+def test_the_margin_of_seeds_is_by_scipys_distribution() -> None:
+    random = np.random.default_rng(1)
+    for seeds in (2, 5, 20):
+        group = random.normal(0.5, 0.1, seeds)
+        expected = t.ppf(0.975, seeds - 1) * math.sqrt(group.var(ddof=1) / seeds)
+        assert margin_of_seeds(0.95, group) == pytest.approx(expected, rel=1e-12)
 
 
 @patiently
