@@ -7,7 +7,7 @@ its members is compared with the arrays' own headers before memory is taken, and
 import io
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mlpsearch.models.errors import DataError
 from mlpsearch.studies.data.arrays.npy import SAVE, Form, read_form
+from mlpsearch.studies.data.untrusted import BoundedZip, as_data_error
 
 if TYPE_CHECKING:
     import polars as pl
@@ -89,7 +90,7 @@ def listed(names: "dict[str, Any]") -> str:
 
 def npy_array(path: Path) -> StoredArray:
     """Return the array of a .npy file, whose numbers are memory-mapped when they are read."""
-    with reading(str(path)), path.open("rb") as file:
+    with reading(path), path.open("rb") as file:
         form = read_form(file, str(path))
         found = file.seek(0, io.SEEK_END) - form.start
     if found != form.bytes:
@@ -97,7 +98,7 @@ def npy_array(path: Path) -> StoredArray:
 
     def read() -> NDArray[Any]:
         order = "F" if form.columns_first else "C"
-        with reading(str(path)):  # shorter than a moment ago: no memory is mapped behind its end
+        with reading(path):  # shorter than a moment ago: no memory is mapped behind its end
             return np.memmap(path, form.dtype, "r", form.start, form.shape, order)  # type: ignore[call-overload,no-any-return]
 
     return StoredArray(path, str(path), form.shape, form.dtype, read)
@@ -155,32 +156,13 @@ def _exactly(stream: IO[bytes], form: Form, where: str) -> NDArray[np.uint8]:
     return content
 
 
-class _Bounded(io.FileIO):
-    """A file for zipfile, which would make an object of every entry in a table of contents of any size."""
-
-    def read(self, size: int | None = -1) -> bytes:
-        wanted = _MAX_DIRECTORY_BYTES + 1 if size is None or size < 0 else size
-        content = super().read(min(wanted, _MAX_DIRECTORY_BYTES + 1))
-        if len(content) > _MAX_DIRECTORY_BYTES or content.count(b"PK\x01\x02") > _MAX_MEMBERS:
-            raise zipfile.BadZipFile(f"more than {_MAX_MEMBERS:,} members, or a table of contents too large")
-        return content
+def reading(path: Path) -> AbstractContextManager[None]:
+    """Make a DataError of whatever goes wrong with a file or folder of arrays."""
+    return as_data_error(f"{path}: cannot be read as arrays")
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    with reading(str(path)), _Bounded(path) as file, zipfile.ZipFile(file) as archive:
+    bounds = {"members": _MAX_MEMBERS, "size": _MAX_DIRECTORY_BYTES}
+    with reading(path), BoundedZip(path, **bounds) as file, zipfile.ZipFile(file) as archive:
         yield archive
-
-
-@contextmanager
-def reading(where: str) -> Iterator[None]:
-    """Make a DataError of whatever a parser runs into."""
-    try:
-        yield
-    except DataError:
-        raise
-    # The parsers meet bytes from anywhere and raise whatever their code runs into (zlib.error, struct.error,
-    # EOFError, NotImplementedError, …): for the user each of them means that the file is broken.
-    except Exception as error:
-        details = (error.strerror if isinstance(error, OSError) else None) or " ".join(str(error).split())
-        raise DataError(f"{where}: cannot be read as arrays: {details or type(error).__name__}") from error

@@ -78,7 +78,7 @@ def is_arrays(path: Path) -> bool:
 
 def holds_arrays(folder: Path) -> bool:
     """Whether files in a folder have the names of arrays. Raises DataError for one that cannot be read."""
-    with reading(str(folder)):
+    with reading(folder):
         return any(is_arrays(file) or _IDX.fullmatch(file.name) for file in folder.iterdir())
 
 
@@ -114,7 +114,7 @@ def _in_file(path: Path) -> dict[str, StoredArray]:
 
 
 def _in_folder(folder: Path) -> dict[str, StoredArray]:
-    with reading(str(folder)):
+    with reading(folder):
         files = sorted(file for file in folder.iterdir() if file.is_file())
     arrays = dict[str, StoredArray]()
     for file in files:

@@ -8,17 +8,16 @@ No size that an archive states is taken on trust: what is read, unpacked and kep
 """
 
 import gzip
-import io
 import stat
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from mlpsearch.models.errors import DataError
+from mlpsearch.studies.data.untrusted import BoundedZip, as_data_error
 
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".zip")
 MAX_FILE_BYTES = 32 * 2**20
@@ -83,7 +82,7 @@ def archive_members(path: Path) -> Iterator[Member]:
     raw_members = _zip_members if path.name.lower().endswith(".zip") else _tar_members
     seen: set[tuple[str, ...]] = set()
     characters = 0
-    with _as_data_error(f"{path}: cannot be read as an archive"):
+    with as_data_error(f"{path}: cannot be read as an archive"):
         for count, raw in enumerate(raw_members(path, _Total(path)), start=1):
             if count > MAX_MEMBERS:
                 raise DataError(f"{path}: more than {MAX_MEMBERS:,} members")
@@ -95,19 +94,6 @@ def archive_members(path: Path) -> Iterator[Member]:
                 raise DataError(f"{path}: member {raw.name!r} comes twice")
             seen.add(parts)
             yield Member(parts, raw.kind == "folder", problem, _checked_read(path, raw, problem))
-
-
-@contextmanager
-def _as_data_error(message: str) -> Iterator[None]:
-    try:
-        yield
-    except DataError:
-        raise
-    # The parsers meet bytes from anywhere and raise whatever their code runs into (struct.error, zlib.error,
-    # EOFError, ValueError, …): for the user each of them means that the archive is broken.
-    except Exception as error:
-        details = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{message}: {details}") from error
 
 
 def _checked_parts(archive: Path, raw: _RawMember) -> tuple[str, ...]:
@@ -136,7 +122,7 @@ def _checked_read(archive: Path, raw: _RawMember, problem: str | None) -> Callab
     def read() -> bytes:
         if problem is not None:
             raise DataError(problem)
-        with _as_data_error(f"{archive}: member {raw.name!r} cannot be read"):
+        with as_data_error(f"{archive}: member {raw.name!r} cannot be read"):
             content = raw.read()
             if len(content) != raw.size:
                 raise DataError(
@@ -221,21 +207,11 @@ def _tar_reader(stream: _GuardedStream, info: tarfile.TarInfo) -> Callable[[], b
     return read
 
 
-class _ZipStream(io.FileIO):
-    """A file for zipfile, which would make an object of every entry in a table of contents of any size."""
-
-    def read(self, size: int | None = -1) -> bytes:
-        wanted = _MAX_DIRECTORY_BYTES + 1 if size is None or size < 0 else size
-        content = super().read(min(wanted, _MAX_DIRECTORY_BYTES + 1))
-        if len(content) > _MAX_DIRECTORY_BYTES or content.count(b"PK\x01\x02") > MAX_MEMBERS:
-            raise zipfile.BadZipFile(
-                f"more than {MAX_MEMBERS:,} members, or a table of contents too large for them"
-            )
-        return content
-
-
 def _zip_members(path: Path, total: _Total) -> Iterator[_RawMember]:
-    with _ZipStream(path) as stream, zipfile.ZipFile(stream) as archive:
+    with (
+        BoundedZip(path, members=MAX_MEMBERS, size=_MAX_DIRECTORY_BYTES) as stream,
+        zipfile.ZipFile(stream) as archive,
+    ):
         _refuse_shared_bytes(path, archive)
         for info in archive.infolist():
             reader = _zip_reader(archive, info, total)

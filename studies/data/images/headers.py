@@ -5,7 +5,6 @@ Nothing here decodes pixels, so that test images may be looked at before a searc
 
 import io
 import math
-import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mlpsearch.models.errors import DataError
+from mlpsearch.studies.data.untrusted import as_data_error
 from mlpsearch.studies.spec.image_options import ImageOptions
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def opened_image(
     from PIL import Image, UnidentifiedImageError
 
     # Pillow warns about oddities of single images, which the user can do nothing about.
-    with warnings.catch_warnings(), _as_data_error(where):
+    with warnings.catch_warnings(), as_data_error(f"{where}: not a readable image"):
         warnings.simplefilter("ignore")
         try:
             if _webp_pixels(content) > most_pixels:  # Pillow makes room for them when it opens the file
@@ -104,18 +104,6 @@ def _webp_pixels(content: bytes) -> int:
         bits = int.from_bytes(content[21:25], "little")
         return ((bits & 0x3FFF) + 1) * ((bits >> 14 & 0x3FFF) + 1)
     return (small & 0x3FFF) * (small >> 16 & 0x3FFF)
-
-
-@contextmanager
-def _as_data_error(where: str) -> Iterator[None]:
-    try:
-        yield
-    except DataError:
-        raise
-    # Pillow's decoders meet bytes from anywhere and raise whatever their code runs into.
-    except Exception as error:
-        details = re.sub(r"\s+", " ", str(error)).strip() or type(error).__name__
-        raise DataError(f"{where}: not a readable image: {details}") from error
 
 
 def _header(image: "Image.Image", where: str) -> Header:

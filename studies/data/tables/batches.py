@@ -23,7 +23,7 @@ from mlpsearch.studies.data.tables.files import (
     checked,
     header,
     is_json_object,
-    one_line,
+    reading,
     refuse_other_files,
     unpacked,
 )
@@ -133,10 +133,8 @@ def _of_json_lines(file: IO[bytes], path: Path) -> Iterator[Batch]:
         for place, line in enumerate(some):
             if not is_json_object(line):
                 problems[place], some[place] = "is no JSON object", b"{}\n"
-        try:
+        with reading(path):
             frame = pl.read_ndjson(b"\n".join(some), infer_schema_length=None)
-        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError) as error:
-            raise DataError(one_line(path, error)) from error
         names = names or frame.columns
         missing = [pl.lit(None).alias(name) for name in names if name not in frame.columns]
         yield Batch(checked(frame.with_columns(missing).select(names), path), problems)
@@ -147,14 +145,12 @@ def _of_binary(file: IO[bytes], path: Path) -> Iterator[Batch]:
 
     is_parquet = path.suffix.lower() == ".parquet"
     scan = pl.scan_parquet if is_parquet else pl.scan_ipc
-    try:
+    with reading(path):
         if is_parquet:
             check_cells(file, path)
         for frame in scan(file).collect_batches(chunk_size=ROWS, maintain_order=True):
             if frame.height:
                 yield Batch(checked(frame, path))
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError) as error:
-        raise DataError(one_line(path, error)) from error
 
 
 def _lines(file: IO[AnyStr], path: Path) -> Iterator[AnyStr]:

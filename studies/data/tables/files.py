@@ -9,6 +9,8 @@ import csv
 import gzip
 import io
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NoReturn
 
@@ -78,7 +80,7 @@ def _read_text(path: Path) -> "pl.DataFrame":
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError) as error:
         broken = _where_it_breaks(content, separator, len(names), path)
         if broken or not isinstance(error, pl.exceptions.PolarsError):
-            raise DataError(broken or one_line(path, error)) from error
+            raise DataError(broken or _one_line(path, error)) from error
         return _as_python_reads(content, separator, names)
     if frame[names[-1]].null_count():  # Polars fills short rows up
         broken = _where_it_breaks(content, separator, len(names), path)
@@ -202,18 +204,15 @@ def _as_python_reads(content: bytes, separator: str, names: list[str]) -> "pl.Da
 def _read_binary(path: Path) -> "pl.DataFrame":
     import polars as pl
 
-    suffix = path.suffix.lower()
-    try:
+    with reading(path):
         if path.name.lower().endswith(JSON_SUFFIXES):
             return _read_json(path)
         with path.open("rb") as file:  # by its name Polars would look for patterns and URLs in it
-            if suffix == ".parquet":
+            if path.suffix.lower() == ".parquet":
                 check_cells(file, path)
                 frame = pl.read_parquet(file)
             else:
                 frame = pl.read_ipc(file)
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError) as error:
-        raise DataError(one_line(path, error)) from error
     return checked(frame, path)
 
 
@@ -268,7 +267,17 @@ def check_cells(file: IO[bytes], path: Path) -> None:
     file.seek(0)
 
 
-def one_line(path: Path, error: Exception) -> str:
-    """Return what a library says of a file that it cannot read, in one line."""
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Make a DataError of what Polars says of a file that it cannot read. Its PanicException is no Exception."""
+    import polars as pl
+
+    try:
+        yield
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError) as error:
+        raise DataError(_one_line(path, error)) from error
+
+
+def _one_line(path: Path, error: BaseException) -> str:
     first = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return f"{path}: cannot be read as a table ({first})"
