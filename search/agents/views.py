@@ -72,10 +72,7 @@ def quotable(record: StudyRecord) -> dict[str, Any]:
     status = status_of(record)
     first = status.headline
     return {
-        "schema_version": VERSION,
-        "study": record.name,
-        "confirmed": _is_confirmed(status),
-        "says": says(record, status),
+        **_foremost(record, status),
         "headline": None if first is None else brief(asdict(first)),
         "selection_bias": _bias(status),
         "beware": _beware(status),
@@ -88,14 +85,20 @@ def confirmed(record: StudyRecord) -> dict[str, Any]:
     status = status_of(record)
     last = status.confirmation
     return {
-        "schema_version": VERSION,
-        "study": record.name,
-        "confirmed": _is_confirmed(status),
-        "says": says(record, status),
+        **_foremost(record, status),
         "how_sure": lead(last) if last and len(last["candidates"]) > 1 else "",
         "selection_bias": _bias(status),
         "confirmation": last,
         "runs": status.confirming,
+    }
+
+
+def _foremost(record: StudyRecord, status: StudyStatus) -> dict[str, Any]:
+    return {
+        "schema_version": VERSION,
+        "study": record.name,
+        "confirmed": _is_confirmed(status),
+        "says": says(record, status),
     }
 
 

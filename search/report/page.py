@@ -6,6 +6,7 @@ run.
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from inspect import isfunction
 from pathlib import Path
 from typing import Any
 
@@ -14,44 +15,11 @@ from markupsafe import Markup
 
 from mlpsearch.models.errors import ReportError
 from mlpsearch.models.paths import write_atomically
-from mlpsearch.search.results.wording import (
-    bias,
-    calibration,
-    difference,
-    duration,
-    interval,
-    items,
-    known_images,
-    lead,
-    mean_and_deviation,
-    moment,
-    percent,
-    points,
-    score,
-    short,
-    tested_score,
-)
+from mlpsearch.search.results import wording
 
 _SUFFIXES = (".html", ".htm")
 _TEMPLATES = Path(__file__).parent / "templates"
-_WORDING = (
-    *(
-        bias,
-        calibration,
-        difference,
-        duration,
-        interval,
-        items,
-        known_images,
-        lead,
-        mean_and_deviation,
-        moment,
-        percent,
-    ),
-    *(points, score, short, tested_score),
-)
-
-
+_WORDING = {name: function for name, function in vars(wording).items() if isfunction(function)}
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
@@ -76,7 +44,7 @@ def render(template: str, **values: Any) -> bytes:
         loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.globals |= {
-        **{function.__name__: function for function in _WORDING},
+        **_WORDING,
         "style": Markup((_TEMPLATES / "style.css").read_text("utf-8")),  # noqa: S704 - nothing of a study's
         "policy": _POLICY,
         "now": datetime.now(UTC).isoformat(timespec="seconds"),
