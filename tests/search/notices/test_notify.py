@@ -33,6 +33,13 @@ report = 2
 [search]
 hidden_size = { choices = [8, 16] }
 """
+# The command, which looks at the studies all the time.
+IMPATIENT = """
+from mlpsearch.search.cli import main
+from mlpsearch.search.notices import watch
+watch.LOOK_SECONDS = 0.2
+main()
+"""
 
 
 @pytest.fixture
@@ -104,7 +111,7 @@ def test_serve_tells_with_a_link_to_its_page(
     words = ["serve", "--port", "0", "--storage", storage]
     with (tmp_path / "said").open("wb") as stderr:
         service = subprocess.Popen(
-            [sys.executable, "-P", "-m", "mlpsearch", *words],
+            [sys.executable, "-P", "-c", IMPATIENT, *words],
             env=os.environ | {"MLPSEARCH_NOTIFY": hook.url},
             stdin=subprocess.DEVNULL,
             stderr=stderr,
