@@ -115,8 +115,8 @@ def taken_together(record: StudyRecord, ensemble: Ensemble) -> str:
     count, selection = len(ensemble.nets), ensemble.selection
     what = f"the {count} reported nets of trial {ensemble.confirmation.winner}, the confirmed winner, averaged"
     if selection is not None:
-        trials = sorted({one.trial for one in ensemble.nets})
-        which = f"trial {trials[0]}" if len(trials) == 1 else f"trials {', '.join(map(str, trials))}"
+        *others, last = map(str, sorted({one.trial for one in ensemble.nets}))
+        which = f"trials {', '.join(others)} and {last}" if others else f"trial {last}"
         what = f"{count} of the confirmation's {selection.nets} nets, of {which}, averaged with weights"
     first = headline(record, Ledger(record))
     return f"{what}; {first.remark}" if first is not None and first.remark else what

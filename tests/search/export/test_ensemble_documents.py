@@ -1,6 +1,7 @@
 """What the export of several nets says: which they are, how good, and what a choice among them is worth."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from mlpsearch.models.errors import StudyError, WeightsError
 from mlpsearch.models.scores import ACCURACY
-from mlpsearch.search.export.ensembles import find_ensemble
+from mlpsearch.search.export.ensembles import find_ensemble, taken_together
 from mlpsearch.search.export.parameters import WEIGHTS
 from mlpsearch.search.results.confirmation import last_confirmation
 from mlpsearch.search.results.winner import reported_nets
@@ -74,6 +75,15 @@ def test_a_greedy_choice_says_what_it_is_worth(study: Callable[..., StudyRecord]
         is_reported = member.config["seed"] in confirmation.result.seeds
         assert (member.test is not None) == is_reported
     assert sum(export.weights()) == pytest.approx(1)
+
+
+def test_a_greedy_choice_names_its_trials(study: Callable[..., StudyRecord]) -> None:
+    record = study()
+    ensemble = find_ensemble(record, "greedy")
+    nets = [replace(ensemble.nets[0], trial=trial) for trial in (28, 3, 28, 12)]
+    for chosen, named in ((nets, "trials 3, 12 and 28"), (nets[:2], "trials 3 and 28"), (nets[:1], "trial 28")):
+        said = taken_together(record, replace(ensemble, nets=chosen))
+        assert said == f"{len(chosen)} of the confirmation's 7 nets, of {named}, averaged with weights"
 
 
 def test_by_another_metric_all_is_said_by_it(
