@@ -18,7 +18,7 @@ from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.storage.opening import ENVIRONMENT, sqlite_path
 from tests.search.cli_cases import FAILURES, STUDY_FILE, SUCCESSES
 from tests.search.conftest import Command, document
-from tests.search.makers import claim, same_study, states
+from tests.search.makers import claim, same_study, started_earlier, states
 
 
 def named(cases: list[Any]) -> list[Any]:
@@ -112,6 +112,7 @@ def test_a_running_study_shows_its_workers(record: StudyRecord, mlpsearch: Comma
     record.set("budget", {"trials": 4, "epochs": 2})
     running = claim(TrialQueue(record), "host:1")
     running.trial.report(0.5, 1)
+    started_earlier(record, 60)
     study = document(mlpsearch("status", "mine", "--json"))
     assert study["state"] == "running"
     expected = {"number": 2, "worker": "host:1", "epoch": 1, "alive": True, "step": "training"}

@@ -92,7 +92,8 @@ def test_from_an_empty_folder_to_a_notice_and_a_net(terminal: Terminal, hook: Ho
     assert "shop: 240 rows, " in terminal.run("mlpsearch check shop.toml")
 
     study = (folder / "shop.toml").read_text()
-    study = study.replace("[search]", "top = 2\nseeds = 2\nreport = 2\n\n[search]")
+    # So many seeds that the screen is looked at meanwhile.
+    study = study.replace("[search]", "top = 2\nseeds = 40\nreport = 2\n\n[search]")
     (folder / "shop.toml").write_text(re.sub(r"^epochs = \d+", "epochs = 3", study, flags=re.MULTILINE))
     end = terminal.run(f"mlpsearch run shop.toml --trials 3 --notify http://127.0.0.1:{hook.port}/")
     shown = "\n".join(terminal.seen)
