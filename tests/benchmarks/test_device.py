@@ -20,21 +20,11 @@ from benchmarks.device_ways import Case
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.inputs.data import Split
 from mlpsearch.models.inputs.pixels import PixelStatistics
-from mlpsearch.models.threads import threads, use_threads
 from mlpsearch.models.torch_net.torch_mlp import TorchNet
 from mlpsearch.studies.data.training import TrainingData
 
 CPU = torch.device("cpu")
 GIVEN = Namespace(small=True, data=None)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Threads of such small products wait far longer for each other than they work."""
-    before = threads()
-    use_threads(1)
-    yield
-    use_threads(before)
 
 
 def few_images() -> TrainingData:

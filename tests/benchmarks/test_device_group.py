@@ -1,6 +1,6 @@
 """Nets side by side, as benchmarks/device.py measures them, are nets alone; here the device is the CPU."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
@@ -17,7 +17,6 @@ from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.inputs.data import Split
 from mlpsearch.models.inputs.pixels import PixelStatistics
 from mlpsearch.models.metrics import split_logits
-from mlpsearch.models.threads import threads, use_threads
 from mlpsearch.models.torch_net.torch_mlp import TorchNet
 from mlpsearch.models.training import train
 
@@ -38,15 +37,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "no penalty": {"regularization": 0.0},
 }
 OPTIONS["all"] = {key: value for name in list(OPTIONS)[4:11] for key, value in OPTIONS[name].items()}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Threads of such small products wait far longer for each other than they work."""
-    before = threads()
-    use_threads(1)
-    yield
-    use_threads(before)
 
 
 def images_of_noise() -> Split:

@@ -5,17 +5,15 @@ from collections.abc import Iterator
 import pytest
 
 from mlpsearch.models.numpy_net import compiled_net, compiled_step, compiler, numpy_functions
-from mlpsearch.models.threads import threads, use_threads
+from mlpsearch.models.threads import limited_threads
 from mlpsearch.models.torch_net import compiled_net as compiled_torch_net
 
 
 @pytest.fixture(scope="package", autouse=True)
 def _one_thread() -> Iterator[None]:
     """On a busy machine the threads of such small products wait far longer for each other than they work."""
-    before = threads()
-    use_threads(1)
-    yield
-    use_threads(before)
+    with limited_threads(1):
+        yield
 
 
 @pytest.fixture

@@ -1,12 +1,16 @@
 """Studies, trials and nets for tests of the search."""
 
+import random
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from optuna.artifacts import download_artifact, get_all_artifact_meta
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from mlpsearch.models.scores import ACCURACY
 from mlpsearch.search.dashboard.publish import publish
 from mlpsearch.search.dashboard.server import artifact_store
 from mlpsearch.search.results.confirmation import Confirmation
@@ -18,11 +22,14 @@ from mlpsearch.studies.creation import create_or_resume, plan_confirmation
 from mlpsearch.studies.data.training import load_training
 from mlpsearch.studies.record import PLANNED_SEED, StudyRecord, open_study
 from mlpsearch.studies.spec.keys import Confirm
+from mlpsearch.studies.spec.space import suggest
 from mlpsearch.studies.storage.ownership import CLAIMED, ENDED
 from mlpsearch.studies.storage.spans import EARLIER
 from mlpsearch.studies.storage.transaction import moment
 from mlpsearch.studies.study_data import load_study_data
-from tests.studies.stores import folder_of, new_storage, spec
+from tests.studies.stores import folder_of, new_storage, new_study, spec
+
+T = TypeVar("T")
 
 _COMMON = {"batch_size": 16, "learning_rate_decay": 0.9, "preprocessing": "standardize"}
 # Settings under which both nets learn, with optimiser state that a checkpoint has to carry.
@@ -74,6 +81,45 @@ def claim(queue: TrialQueue, worker: str = "w") -> Claim:
     claimed = queue.claim(worker)
     assert claimed is not None
     return claimed
+
+
+def searched_to(folder: Path, *scores: float, **changes: Any) -> StudyRecord:
+    """A study whose trials are done, with these validation scores and no weights; changes: as of `spec`."""
+    record = new_study(folder, spec(trials=len(scores), **changes))
+    for score in scores:
+        reach(record, score)
+    return record
+
+
+def reach(record: StudyRecord, score: float) -> None:
+    """Let the next trial end with this validation score, which it has in each epoch, unless it is pruned."""
+    queue = TrialQueue(record)
+    claimed = claim(queue)
+    suggest(claimed.trial, record.spec, seed=0)
+    facts = {} if record.metric is ACCURACY else {"validation_accuracy": 0.5}
+    for epoch in range(1, record.spec.budget.epochs + 1):
+        claimed.trial.report(score, epoch)
+        if claimed.trial.should_prune():
+            queue.prune(claimed, score, facts)
+            return
+    queue.finish(claimed, score, facts)
+
+
+def workers_at_once(record: StudyRecord, act: Callable[[TrialQueue, Claim, random.Random], T]) -> list[T]:
+    """Let three workers take trials until the study is complete; return what came of each trial.
+
+    act: what a worker does with a trial, by chance.
+    """
+
+    def work(number: int) -> list[T]:
+        chance, queue, found = random.Random(number), TrialQueue(same_study(record)), list[T]()
+        while not queue.ledger.is_complete():
+            if (claimed := queue.claim(f"w{number}")) is not None:
+                found.append(act(queue, claimed, chance))
+        return found
+
+    with ThreadPoolExecutor(3) as threads:
+        return [one for found in threads.map(work, range(3)) for one in found]
 
 
 def confirmation_runs(record: StudyRecord, asked: Confirm) -> None:

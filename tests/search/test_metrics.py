@@ -34,19 +34,17 @@ from mlpsearch.search.results.winner import load_winner, with_net
 from mlpsearch.search.results.wording import percent, score
 from mlpsearch.search.service import confirm
 from mlpsearch.search.trials.ledger import Ledger
-from mlpsearch.search.trials.queue import TrialQueue
 from mlpsearch.search.workers.worker import Worker
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.data.holdout import open_test_split
 from mlpsearch.studies.data.training import load_training
 from mlpsearch.studies.record import StudyRecord, open_study
 from mlpsearch.studies.spec.keys import Confirm
-from mlpsearch.studies.spec.space import suggest
 from mlpsearch.studies.study_data import load_study_data, source_of
 from tests.models.test_scores import ORACLES
 from tests.search.conftest import Command
 from tests.search.export.reading import read_export
-from tests.search.makers import NETS, TESTED, claim, confirmation_runs, never, run_both
+from tests.search.makers import NETS, TESTED, confirmation_runs, never, run_both, searched_to
 from tests.search.pages import Page, charts
 from tests.studies.stores import SOURCE, new_storage, spec
 
@@ -244,25 +242,7 @@ def test_with_folds_a_trial_has_the_mean_loss_and_its_net_that_of_its_own_fold(t
 
 def with_losses(folder: Path, *losses: float, **changes: Any) -> StudyRecord:
     """A study by log loss whose trials are done, with these validation losses and no weights."""
-    specification = spec(trials=len(losses), metric="log-loss", **changes)
-    record = create_or_resume(new_storage(folder), specification, trials=None, source=SOURCE)
-    for loss in losses:
-        end(record, loss)
-    return record
-
-
-def end(record: StudyRecord, loss: float) -> None:
-    """Let the next trial end with this loss in each epoch, unless it is pruned."""
-    queue = TrialQueue(record)
-    claimed = claim(queue)
-    suggest(claimed.trial, record.spec, seed=0)
-    facts = {"validation_accuracy": 0.5}
-    for epoch in range(1, record.spec.budget.epochs + 1):
-        claimed.trial.report(loss, epoch)
-        if claimed.trial.should_prune():
-            queue.prune(claimed, loss, facts)
-            return
-    queue.finish(claimed, loss, facts)
+    return searched_to(folder, *losses, metric="log-loss", **changes)
 
 
 def test_the_lowest_losses_come_first_also_those_above_1(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
-"""Confirming the best trials over fresh seeds: the runs, the winner, and the one opening of the test split."""
+"""Confirming the best trials over fresh seeds: the runs, the winner, and what is reported of it."""
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -8,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tomli_w
 from optuna.trial import TrialState
 
 from mlpsearch.models.errors import StudyError
@@ -22,42 +20,21 @@ from mlpsearch.search.trials.queue import TrialQueue
 from mlpsearch.search.trials.seeds import derived_seed
 from mlpsearch.search.workers.worker import Worker
 from mlpsearch.studies.creation import create_or_resume
-from mlpsearch.studies.deletion import delete_study
-from mlpsearch.studies.garbage import collect_garbage
-from mlpsearch.studies.record import PLANNED_SEED, StudyRecord, confirmation_of, open_study, study_names
+from mlpsearch.studies.record import PLANNED_SEED, StudyRecord, confirmation_of, study_names
 from mlpsearch.studies.spec.keys import Confirm
-from mlpsearch.studies.spec.space import suggest
 from mlpsearch.studies.storage.opening import stored_names
 from mlpsearch.studies.study_data import load_study_data
-from tests.search.conftest import Command
-from tests.search.makers import claim, kept_weights, never, run_all, run_both, same_study
+from tests.search.makers import claim, kept_weights, never, reach, run_all, run_both, same_study, searched_to
 from tests.studies.stores import SOURCE, folder_of, new_storage, spec
 
 Finished = Callable[..., StudyRecord]
-
-
-def searched(folder: Path, *accuracies: float) -> StudyRecord:
-    """A study whose trials are done, with these validation accuracies and no weights."""
-    specification = spec(trials=len(accuracies))
-    record = create_or_resume(new_storage(folder), specification, trials=None, source=SOURCE)
-    for accuracy in accuracies:
-        reach(record, accuracy)
-    return record
-
-
-def reach(record: StudyRecord, accuracy: float) -> None:
-    """Let the next trial end with this validation accuracy."""
-    queue = TrialQueue(record)
-    claimed = claim(queue)
-    suggest(claimed.trial, record.spec, seed=0)
-    queue.finish(claimed, accuracy)
 
 
 # ---- the runs that choose ----
 
 
 def test_the_best_trials_run_again_with_common_fresh_seeds(tmp_path: Path) -> None:
-    record = searched(tmp_path, 0.1, 0.4, 0.3, 0.2)
+    record = searched_to(tmp_path, 0.1, 0.4, 0.3, 0.2)
     runs = plan(record, Confirm(top=2, seeds=3)).plan
     assert runs is not None
     assert [run.trial for run in runs] == [1, 1, 1, 2, 2, 2]
@@ -114,13 +91,13 @@ def test_a_twin_may_be_further_down_than_the_trials_that_were_asked_for(tmp_path
 
 
 def test_fewer_finished_trials_than_asked_for(tmp_path: Path) -> None:
-    record = searched(tmp_path, 0.5, 0.6)
+    record = searched_to(tmp_path, 0.5, 0.6)
     assert len(plan(record, Confirm(top=5, seeds=2)).plan or []) == 4
 
 
 @pytest.mark.usefixtures("database")
 def test_each_run_is_done_once_whatever_fails(tmp_path: Path) -> None:
-    runs = plan(searched(tmp_path, 0.5, 0.6), Confirm(top=2, seeds=2))
+    runs = plan(searched_to(tmp_path, 0.5, 0.6), Confirm(top=2, seeds=2))
     queue = TrialQueue(runs)
     lost = claim(queue)
     for _ in range(3):
@@ -142,7 +119,7 @@ def runs_done(runs: StudyRecord) -> list[tuple[int, int]]:
 
 
 def test_asking_for_more_adds_only_what_lacks(tmp_path: Path) -> None:
-    record = searched(tmp_path, 0.5, 0.6, 0.7)
+    record = searched_to(tmp_path, 0.5, 0.6, 0.7)
     run_all(plan(record, Confirm(top=2, seeds=2)), {1: [0.6] * 2, 2: [0.7] * 2})
     runs = plan(same_study(record), Confirm(top=3, seeds=3))
     assert (TrialQueue(runs).ledger.ended(), runs.budget.trials) == (4, 9)
@@ -153,7 +130,7 @@ def test_asking_for_more_adds_only_what_lacks(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("database")
 def test_asking_for_less_does_only_that_and_loses_nothing(tmp_path: Path) -> None:
-    record = searched(tmp_path, 0.5, 0.6, 0.7)
+    record = searched_to(tmp_path, 0.5, 0.6, 0.7)
     more, fewer = Confirm(top=3, seeds=5), Confirm(top=2, seeds=2, report=2)
     accuracies = {0: [0.5] * 5, 1: [0.6] * 5, 2: [0.7] * 10}
     queue = TrialQueue(plan(record, more))
@@ -172,7 +149,7 @@ def test_asking_for_less_does_only_that_and_loses_nothing(tmp_path: Path) -> Non
 
 @pytest.mark.usefixtures("database")
 def test_a_run_that_waits_and_is_not_asked_for_any_more_is_not_begun(tmp_path: Path) -> None:
-    record = searched(tmp_path, 0.5, 0.6)
+    record = searched_to(tmp_path, 0.5, 0.6)
     queue = TrialQueue(plan(record, Confirm(top=2, seeds=3)))
     claims = [claim(queue, f"w{number}") for number in range(6)]
     for one in claims:
@@ -185,7 +162,7 @@ def test_a_run_that_waits_and_is_not_asked_for_any_more_is_not_begun(tmp_path: P
 
 
 def test_the_runs_are_apart_from_the_search(tmp_path: Path) -> None:
-    record = searched(tmp_path, 0.5, 0.6)
+    record = searched_to(tmp_path, 0.5, 0.6)
     runs = plan(record, Confirm(top=1, report=2))
     run_all(runs, {1: [0.6] * 2})
     assert len(record.optuna_study().trials) == 2
@@ -212,7 +189,7 @@ def test_a_search_must_be_over(tmp_path: Path, trials: tuple[float, ...], messag
 
 @pytest.mark.parametrize(("top", "trial"), [(1, 1), (2, 0)])
 def test_runs_that_are_not_done_are_counted(tmp_path: Path, top: int, trial: int) -> None:
-    record = searched(tmp_path, 0.5, 0.6)
+    record = searched_to(tmp_path, 0.5, 0.6)
     asked = Confirm(top=top, seeds=3, report=3)
     runs = plan(record, asked)
     for _ in range(4 if top == 2 else 1):
@@ -226,7 +203,7 @@ def test_runs_that_are_not_done_are_counted(tmp_path: Path, top: int, trial: int
 
 
 def test_the_winner_is_reported_over_seeds_that_had_no_part_in_choosing_it(tmp_path: Path) -> None:
-    record, asked = searched(tmp_path, 0.5, 0.6), Confirm(top=2, seeds=3, report=4)
+    record, asked = searched_to(tmp_path, 0.5, 0.6), Confirm(top=2, seeds=3, report=4)
     first = plan(record, asked)
     choosing = {run.seed for run in first.plan or []}
     assert len(first.plan or []) == 6, "who wins is not known yet"
@@ -250,14 +227,14 @@ def test_the_winner_is_reported_over_seeds_that_had_no_part_in_choosing_it(tmp_p
 
 def test_the_seeds_are_those_of_their_stage(tmp_path: Path) -> None:
     """Long runs go by them: they may never change."""
-    record = searched(tmp_path, 0.5, 0.6)
+    record = searched_to(tmp_path, 0.5, 0.6)
     found = run_both(record, Confirm(top=2, seeds=2, report=3), {0: [0.5] * 5, 1: [0.6] * 5})
     assert found.seeds == [derived_seed(record.spec, number, 1) for number in range(2)]
     assert found.result.seeds == [derived_seed(record.spec, number, 2) for number in range(3)]
 
 
 def test_of_a_single_candidate_only_the_reported_runs_are_trained(tmp_path: Path) -> None:
-    record, asked = searched(tmp_path, 0.5, 0.6), Confirm(top=1, seeds=5, report=3)
+    record, asked = searched_to(tmp_path, 0.5, 0.6), Confirm(top=1, seeds=5, report=3)
     runs = plan(record, asked)
     assert [run.seed for run in runs.plan or []] == [derived_seed(record.spec, number, 2) for number in range(3)]
     run_all(runs, {1: [0.5, 0.51, 0.52]})
@@ -290,7 +267,7 @@ def test_what_is_reported_is_not_flattered_by_the_choice(candidates: int, seeds:
 
 
 def test_a_confirmation_without_reported_runs_says_by_how_much_it_may_be_too_high(tmp_path: Path) -> None:
-    record, asked = searched(tmp_path, 0.5, 0.6), Confirm(top=2, seeds=5)
+    record, asked = searched_to(tmp_path, 0.5, 0.6), Confirm(top=2, seeds=5)
     runs = [0.6 + 0.007 * step for step in (-1, 0, 1, 0, 0)]
     new = to_json(run_both(record, asked, {0: [run - 0.1 for run in runs], 1: [*runs, *[0.1] * 5]}))
     record.set("confirmation", {key: value for key, value in new.items() if key != "reported"})
@@ -311,7 +288,7 @@ def test_a_confirmation_without_reported_runs_says_by_how_much_it_may_be_too_hig
 
 
 def test_the_best_mean_wins_not_the_luckiest_trial(tmp_path: Path) -> None:
-    record = searched(tmp_path, 0.80, 0.90, 0.70, 0.10)
+    record = searched_to(tmp_path, 0.80, 0.90, 0.70, 0.10)
     accuracies = {1: [0.70, 0.71, 0.72], 0: [0.76, 0.75, 0.74, 0.74, 0.72], 2: [0.69, 0.70, 0.68]}
     found = run_both(record, Confirm(top=3, seeds=3, report=2), accuracies)
     assert [one.trial for one in found.candidates] == [0, 1, 2]
@@ -334,79 +311,3 @@ def test_a_diverged_run_counts_for_what_it_reached(finished: Finished, monkeypat
     Worker(runs, load_study_data(runs), never).run()
     assert [trial.state.name for trial in runs.optuna_study().trials] == ["COMPLETE"] * 2
     assert kept_weights(folder_of(runs)) == [0, 1]
-
-
-# ---- its study ----
-
-
-def test_deleting_the_study_deletes_its_confirmation(tmp_path: Path) -> None:
-    record = searched(tmp_path, 0.5)
-    runs = plan(record, Confirm(top=1, report=2))
-    (folder_of(runs) / "weights").mkdir(parents=True)
-    delete_study(record)
-    assert study_names(record.storage, confirmations=True) == []
-    assert not folder_of(runs).exists()
-
-
-def test_a_new_study_does_not_take_over_the_runs_of_an_old_one_of_its_name(tmp_path: Path) -> None:
-    record = searched(tmp_path, 0.5)
-    run_all(plan(record, Confirm(top=1, report=2)), {0: [0.5, 0.5]})
-    record.storage.optuna.delete_study(record.study_id)  # as the dashboard does
-    again = create_or_resume(record.url, spec(trials=1), trials=None, source=SOURCE)
-    reach(again, 0.5)
-    assert confirmation_of(again) is None
-    assert TrialQueue(plan(again, Confirm(top=1, report=2))).ledger.ended() == 0
-
-
-def test_gc_removes_the_confirmation_of_a_study_that_is_gone(tmp_path: Path) -> None:
-    record = searched(tmp_path, 0.5)
-    runs = plan(record, Confirm(top=1, report=2))
-    (folder_of(runs) / "weights").mkdir(parents=True)
-    (folder_of(runs) / "weights" / "0.safetensors").write_bytes(b"12345")
-    assert collect_garbage(record.storage) == (0, 0)
-    record.storage.optuna.delete_study(record.study_id)  # as the dashboard does
-    files = [file for one in (record, runs) for file in folder_of(one).rglob("*") if file.is_file()]
-    expected = len(files), sum(file.stat().st_size for file in files)
-    assert collect_garbage(record.storage) == expected
-    assert study_names(record.storage, confirmations=True) == []
-
-
-# ---- the command ----
-
-
-def test_the_command(finished: Finished, mlpsearch: Command) -> None:
-    url = finished().url
-    asked = ("--top", "2", "--seeds", "2", "--report", "3")
-    answer = mlpsearch("confirm", "mine", *asked, "--storage", url)
-    assert answer.code == 0, answer.err
-    assert "confirmed: the best 2 trials, each trained again over 2 seeds; the best mean is that of " in answer.out
-    assert re.search(r"reported: trial \d, trained again over 3 further seeds: \d", answer.out)
-    assert "selection bias: the search's best validation accuracy, " in answer.out
-    assert "by `mlpsearch confirm mine`: trial " in answer.out
-    assert re.search(r"^confirming mine: \d/\d runs", answer.err, re.MULTILINE)
-    kept = open_study(url, "mine").attributes()
-    assert kept["confirmation"]["winner"] in (0, 1)
-    assert len(kept["tests"][0]["seeds"]) == 3
-    again = mlpsearch("confirm", "mine", *asked, "--storage", url)
-    assert again.out == answer.out, "nothing was trained or opened again"
-
-
-def test_a_study_file_may_ask_for_it(finished: Finished, mlpsearch: Command, tmp_path: Path) -> None:
-    """Also one that did not when the study was made."""
-    record = finished()
-    document = tomli_w.dumps(record.spec.to_json() | {"confirm": {"top": 1, "report": 2}})
-    (tmp_path / "mine.toml").write_text(document)
-    answer = mlpsearch("run", "mine.toml", "--storage", record.url)
-    assert answer.code == 0, answer.err
-    assert re.search(r"reported: trial \d, trained again over 2 fresh seeds: ", answer.out)
-    assert len(record.attributes()["tests"]) == 1
-    assert same_study(record).spec.confirm is not None
-    resumed = mlpsearch("resume", "mine", "--storage", record.url)
-    assert "by `mlpsearch run mine.toml`: trial " in resumed.out
-
-
-def test_stop_stops_it_too(finished: Finished, mlpsearch: Command) -> None:
-    record = finished()
-    runs = plan(record, Confirm(top=1, report=2))
-    assert mlpsearch("stop", "mine", "--storage", record.url).code == 0
-    assert TrialQueue(runs).ledger.is_stopped()

@@ -1,7 +1,7 @@
 """Trials of others in a study: nobody waits for them, nothing counts them, and none is ever the best."""
 
+import random
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,13 @@ from optuna.pruners import _filter_study
 from optuna.trial import TrialState, create_trial
 
 from mlpsearch.search.strategy.samplers import make_sampler
-from mlpsearch.search.trials.queue import MAX_FAILED_IN_A_ROW, TrialLost, TrialQueue
+from mlpsearch.search.trials.queue import MAX_FAILED_IN_A_ROW, Claim, TrialLost, TrialQueue
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.spec.keys import Confirm
 from mlpsearch.studies.spec.space import suggest
 from tests.search.foreign import PARAMS, as_before_marks, ask, trial_of
-from tests.search.makers import add_own, claim, same_study, silence, started_earlier, states
+from tests.search.makers import add_own, claim, same_study, silence, started_earlier, states, workers_at_once
 from tests.studies.stores import SOURCE, new_study, spec
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -229,19 +229,12 @@ def test_threads_end_exactly_the_budget_of_more_points_than_it(tmp_path: Path) -
     for size in range(4, 16):
         others.enqueue_trial({"hidden_size": size if size % 3 else 1000})
 
-    def work(number: int) -> int:
-        queue, ended = TrialQueue(same_study(record)), 0
-        while not queue.ledger.is_complete():
-            claimed = queue.claim(f"w{number}")
-            if claimed is not None and (claimed.number + number) % 4 == 0:
-                queue.requeue(claimed)
-            elif claimed is not None:
-                queue.finish(claimed, 0.5)
-                ended += 1
-        return ended
+    def act(queue: TrialQueue, claimed: Claim, chance: random.Random) -> bool:
+        ends = chance.random() < 0.75
+        queue.finish(claimed, 0.5) if ends else queue.requeue(claimed)
+        return ends
 
-    with ThreadPoolExecutor(3) as threads:
-        assert sum(threads.map(work, range(3))) == 6
+    assert sum(workers_at_once(record, act)) == 6
     assert states(record)["COMPLETE"] == 6
 
 

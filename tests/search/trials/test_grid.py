@@ -1,7 +1,6 @@
 """sampler = "grid": each point once, in order, whatever happens to the workers."""
 
 import random
-from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,11 @@ from mlpsearch.search.results.efficiency import efficiency
 from mlpsearch.search.service import enqueue
 from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.search.trials.next_trial import origin_of
-from mlpsearch.search.trials.queue import MAX_FAILURES, TrialQueue
+from mlpsearch.search.trials.queue import MAX_FAILURES, Claim, TrialQueue
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.spec.space import suggest
-from tests.search.makers import claim, same_study, states
+from tests.search.makers import claim, states, workers_at_once
 from tests.studies.stores import SOURCE, new_study, spec
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -140,23 +139,16 @@ def test_what_others_queued_with_optuna_is_not_tried_again(tmp_path: Path) -> No
 def test_many_workers_with_mishaps_try_each_point_once(tmp_path: Path) -> None:
     record = grid(tmp_path, start=[{"hidden_size": 8}, GRID[2]])
 
-    def serve(number: int) -> None:
-        mine, chance = same_study(record), random.Random(number)
-        queue = TrialQueue(mine)
-        while not queue.ledger.is_complete():
-            claimed = queue.claim(f"w{number}")
-            if claimed is None:
-                continue
-            match chance.choice(["finish", "finish", "prune", "requeue", "die"]):
-                case "requeue":
-                    queue.requeue(claimed)
-                case "die":
-                    queue.release(f"w{number}")
-                case end:
-                    suggest(claimed.trial, mine.spec, seed=0)
-                    (queue.finish if end == "finish" else queue.prune)(claimed, 0.5)
+    def act(queue: TrialQueue, claimed: Claim, chance: random.Random) -> None:
+        match chance.choice(["finish", "finish", "prune", "requeue", "die"]):
+            case "requeue":
+                queue.requeue(claimed)
+            case "die":
+                queue.release(claimed.worker)
+            case end:
+                suggest(claimed.trial, record.spec, seed=0)
+                (queue.finish if end == "finish" else queue.prune)(claimed, 0.5)
 
-    with ThreadPoolExecutor(3) as threads:
-        list(threads.map(serve, range(3)))
+    workers_at_once(record, act)
     assert by_text([trial.params for trial in record.own_trials()]) == by_text(GRID)
     assert Ledger(record).ended_by() == "space"

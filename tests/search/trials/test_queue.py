@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from mlpsearch.search.trials.next_trial import MAX_START_TRIALS, start_of
 from mlpsearch.search.trials.queue import (
     MAX_FAILURES,
+    Claim,
     TrialQueue,
 )
 from mlpsearch.studies.creation import create_or_resume
@@ -27,7 +28,7 @@ from mlpsearch.studies.storage.counts import Counts, TrialKey
 from mlpsearch.studies.storage.transaction import Transaction
 from mlpsearch.studies.storage.trial_changes import TrialChange
 from tests.search.foreign import as_before_marks
-from tests.search.makers import claim, facts, same_study, started_earlier, states
+from tests.search.makers import claim, facts, same_study, started_earlier, states, workers_at_once
 from tests.studies.stores import SOURCE, new_study, spec
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -96,28 +97,21 @@ def test_a_failed_trial_is_replaced(record: StudyRecord, queue: TrialQueue) -> N
 def test_threads_with_mishaps_end_exactly_the_budget(tmp_path: Path) -> None:
     record = new_study(tmp_path, spec(trials=10))
 
-    def work(number: int) -> list[int]:
-        """A worker with every kind of mishap; which trials it ended well."""
-        draw, mine = random.Random(number), TrialQueue(same_study(record))
-        ended: list[int] = []
-        while not mine.ledger.is_complete():
-            claimed = mine.claim(f"w{number}")
-            if claimed is None:
-                continue
-            match draw.choice(["finish", "finish", "prune", "requeue", "fail", "die"]):
-                case "requeue":
-                    mine.requeue(claimed)
-                case "fail":
-                    mine.fail(claimed, "no")
-                case "die":
-                    assert mine.release(f"w{number}") == [claimed.number]
-                case end:
-                    (mine.finish if end == "finish" else mine.prune)(claimed, 0.5)
-                    ended.append(claimed.number)
-        return ended
+    def act(queue: TrialQueue, claimed: Claim, chance: random.Random) -> int | None:
+        """Every kind of mishap; the number of a trial that ends well."""
+        match chance.choice(["finish", "finish", "prune", "requeue", "fail", "die"]):
+            case "requeue":
+                queue.requeue(claimed)
+            case "fail":
+                queue.fail(claimed, "no")
+            case "die":
+                assert queue.release(claimed.worker) == [claimed.number]
+            case end:
+                (queue.finish if end == "finish" else queue.prune)(claimed, 0.5)
+                return claimed.number
+        return None
 
-    with ThreadPoolExecutor(3) as threads:
-        ended = [number for mine in threads.map(work, range(3)) for number in mine]
+    ended = [number for number in workers_at_once(record, act) if number is not None]
     assert len(ended) == len(set(ended)) == 10
     counts = states(record)
     assert counts.pop("FAIL", 0) + sum(counts.values()) == len(record.optuna_study().trials)

@@ -2,7 +2,6 @@
 
 import random
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from mlpsearch.search.trials.queue import Claim, TrialQueue
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.spec.space import suggest
-from tests.search.makers import claim, same_study, states
+from tests.search.makers import claim, same_study, states, workers_at_once
 from tests.studies.stores import SOURCE, new_study, spec
 
 SIX = {"hidden_size": {"low": 4, "high": 6}, "optimizer": {"choices": ["sgd", "adam"]}}
@@ -125,21 +124,14 @@ def test_a_point_that_fails_is_tried_once_more_and_does_not_hold_up_the_others(t
 def test_workers_at_the_same_time_use_the_space_up_and_end(tmp_path: Path) -> None:
     record = small(tmp_path, search=SIX | {"depth": {"low": 2, "high": 3}}, sampler="random")
 
-    def serve(number: int) -> None:
-        mine, chance = same_study(record), random.Random(number)
-        queue = TrialQueue(mine)
-        while not queue.ledger.is_complete():
-            claimed = queue.claim(f"w{number}")
-            if claimed is None:
-                continue
-            suggest(claimed.trial, mine.spec, seed=0)
-            if chance.random() < 0.3:
-                queue.requeue(claimed)
-            else:
-                queue.finish(claimed, 0.5)
+    def act(queue: TrialQueue, claimed: Claim, chance: random.Random) -> None:
+        suggest(claimed.trial, record.spec, seed=0)
+        if chance.random() < 0.3:
+            queue.requeue(claimed)
+        else:
+            queue.finish(claimed, 0.5)
 
-    with ThreadPoolExecutor(3) as threads:
-        list(threads.map(serve, range(3)))
+    workers_at_once(record, act)
     assert len(points(record)) == 12
     assert states(record).keys() == {"COMPLETE"}
 

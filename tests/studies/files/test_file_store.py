@@ -18,12 +18,6 @@ from tests.studies.stores import SOURCE, new_storage, new_study, spec
 POSTGRESQL = "postgresql+psycopg://me:secret@host/db"
 
 
-@pytest.fixture(autouse=True)
-def no_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The environment names none, and what a test lets it name is gone when it ends."""
-    monkeypatch.setenv(ENVIRONMENT, "")
-
-
 @pytest.fixture
 def url(tmp_path: Path) -> str:
     return new_storage(tmp_path / "storage")

@@ -11,14 +11,8 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from mlpsearch.studies.storage.opening import Storage, open_storage, sqlite_path
-from tests.studies.stores import new_storage
 
 MAXIMIZE, MINIMIZE = [StudyDirection.MAXIMIZE], [StudyDirection.MINIMIZE]
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return new_storage(tmp_path)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -25,21 +24,8 @@ from mlpsearch.studies.storage.opening import (
 )
 from mlpsearch.studies.storage.sqlite import BUSY_SECONDS, File
 from tests.patience import PATIENCE_SECONDS
-from tests.studies.stores import new_storage
 
 KINDS = "must be a file, sqlite:///FILE or postgresql+psycopg://…"
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return new_storage(tmp_path)
-
-
-@pytest.fixture
-def storage(url: str) -> Iterator[Storage]:
-    opened = open_storage(url)
-    yield opened
-    opened.close()
 
 
 # ---- the URL ----

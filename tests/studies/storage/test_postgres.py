@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
@@ -29,14 +29,8 @@ from tests.studies.stores import missing_storage, new_storage, on
 
 
 @pytest.fixture
-def url(server: Server, tmp_path: Path) -> Iterator[str]:
-    with on(server):
-        yield new_storage(tmp_path)
-
-
-@pytest.fixture
-def opened(url: str) -> Storage:
-    return open_storage(url)
+def url(server_url: str) -> str:
+    return server_url
 
 
 @pytest.fixture
@@ -200,14 +194,14 @@ def test_the_password_may_come_from_elsewhere(
 # ---- connections ----
 
 
-def test_no_description_of_a_storage_has_the_password(opened: Storage) -> None:
-    for thing in (opened, opened.optuna, opened.connections, opened.connections.database):
+def test_no_description_of_a_storage_has_the_password(storage: Storage) -> None:
+    for thing in (storage, storage.optuna, storage.connections, storage.connections.database):
         assert ESCAPED not in repr(thing)
         assert PASSWORD not in repr(thing)
 
 
-def test_every_connection_is_in_utc_and_waits_for_locks(opened: Storage) -> None:
-    with opened.connections.transaction() as connection:
+def test_every_connection_is_in_utc_and_waits_for_locks(storage: Storage) -> None:
+    with storage.connections.transaction() as connection:
         for name, value in (
             ("TimeZone", "UTC"),
             ("default_transaction_isolation", "read committed"),
@@ -216,9 +210,9 @@ def test_every_connection_is_in_utc_and_waits_for_locks(opened: Storage) -> None
             ("tcp_keepalives_idle", "30"),
         ):
             assert connection.scalar(f"SHOW {name}") == value
-    with suppress(ZeroDivisionError), opened.connections.transaction() as connection:
+    with suppress(ZeroDivisionError), storage.connections.transaction() as connection:
         raise ZeroDivisionError
-    with opened.connections.transaction() as connection:
+    with storage.connections.transaction() as connection:
         assert connection.scalar("SHOW TimeZone") == "UTC"
 
 
@@ -229,11 +223,11 @@ def test_settings_of_the_url_come_before_ours(url: str) -> None:
         assert connection.info.get_parameters()["tcp_user_timeout"] == "30000"
 
 
-def test_a_process_needs_one_connection_and_keeps_no_more(server: Server, opened: Storage, url: str) -> None:
-    study = opened.optuna.create_new_study([StudyDirection.MAXIMIZE], "s")
+def test_a_process_needs_one_connection_and_keeps_no_more(server: Server, storage: Storage, url: str) -> None:
+    study = storage.optuna.create_new_study([StudyDirection.MAXIMIZE], "s")
     with ThreadPoolExecutor(4) as threads:
-        list(threads.map(lambda _: opened.optuna.get_all_trials(study), range(20)))
-    assert opened.optuna.add_trial(study, 1, lambda _: create_trial(state=TrialState.WAITING))
+        list(threads.map(lambda _: storage.optuna.get_all_trials(study), range(20)))
+    assert storage.optuna.add_trial(study, 1, lambda _: create_trial(state=TrialState.WAITING))
     with exclusive(url):
         assert connections(server, url) == 2
     assert connections(server, url) == 1
@@ -248,13 +242,13 @@ def connections(server: Server, url: str) -> int:
             return int(count)
 
 
-def test_reading_sees_one_state_of_the_database(opened: Storage) -> None:
-    study = opened.optuna.create_new_study([StudyDirection.MAXIMIZE], "s")
-    with opened.connections.transaction(read_only=True) as connection:
+def test_reading_sees_one_state_of_the_database(storage: Storage) -> None:
+    study = storage.optuna.create_new_study([StudyDirection.MAXIMIZE], "s")
+    with storage.connections.transaction(read_only=True) as connection:
         before = connection.scalar("SELECT count(*) FROM trials")
-        opened.optuna.create_new_trial(study)
+        storage.optuna.create_new_trial(study)
         assert connection.scalar("SELECT count(*) FROM trials") == before == 0
-    assert len(opened.optuna.get_all_trials(study)) == 1
+    assert len(storage.optuna.get_all_trials(study)) == 1
 
 
 # ---- start-up ----

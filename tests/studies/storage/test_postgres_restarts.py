@@ -1,8 +1,7 @@
 """A PostgreSQL server that is away for a while: nothing is lost, and nothing is done twice."""
 
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,18 +14,11 @@ from mlpsearch.studies.storage.backend import Backend
 from mlpsearch.studies.storage.opening import Storage, exclusive, open_storage
 from mlpsearch.studies.storage.trial_changes import TrialChange
 from tests.postgres import Server, lose_answers
-from tests.studies.stores import new_storage, on
 
 
 @pytest.fixture
-def url(server: Server, tmp_path: Path) -> Iterator[str]:
-    with on(server):
-        yield new_storage(tmp_path)
-
-
-@pytest.fixture
-def opened(url: str) -> Storage:
-    return open_storage(url)
+def url(server_url: str) -> str:
+    return server_url
 
 
 def waiting(_: int) -> FrozenTrial:
@@ -50,49 +42,49 @@ CALLS: dict[str, Callable[[Storage, int, int], Any]] = {
 
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
-def test_every_call_survives_a_restart(server: Server, opened: Storage, url: str, mode: str) -> None:
-    study = opened.optuna.create_new_study([StudyDirection.MAXIMIZE], "s")
-    trial = opened.optuna.create_new_trial(study)
-    opened.optuna.record_heartbeat(trial)
-    expected = {name: call(opened, study, trial) for name, call in CALLS.items()}
+def test_every_call_survives_a_restart(server: Server, storage: Storage, url: str, mode: str) -> None:
+    study = storage.optuna.create_new_study([StudyDirection.MAXIMIZE], "s")
+    trial = storage.optuna.create_new_trial(study)
+    storage.optuna.record_heartbeat(trial)
+    expected = {name: call(storage, study, trial) for name, call in CALLS.items()}
     ours = f"pg_stat_activity WHERE datname = '{url.rpartition('/')[2]}'"
     for name, call in CALLS.items():
         ((ended,),) = server.execute(f"SELECT count(pg_terminate_backend(pid)) FROM {ours}")
         assert ended
-        answer = call(opened, study, trial)
+        answer = call(storage, study, trial)
         assert answer == {"read all": 2, "read a study": {"a": 1}}.get(name, expected[name]), name
     server.stop(mode)
     starting = threading.Timer(1.0, server.start)
     starting.start()
     try:
         with exclusive(url):
-            assert opened.optuna.get_trial(trial).intermediate_values == {1: 0.5}
+            assert storage.optuna.get_trial(trial).intermediate_values == {1: 0.5}
     finally:
         starting.join()
-    assert len(opened.optuna.get_all_trials(study)) == 3
+    assert len(storage.optuna.get_all_trials(study)) == 3
 
 
 def test_a_server_that_stays_away_ends_in_one_line(
-    server: Server, opened: Storage, monkeypatch: pytest.MonkeyPatch
+    server: Server, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reconnecting, "PATIENCE_SECONDS", 0.3)
     server.stop()
     try:
         with pytest.raises(StorageError, match=r"^the storage's server cannot be reached \([^\n]*\)$"):
-            opened.optuna.get_all_studies()
+            storage.optuna.get_all_studies()
     finally:
         server.start()
-    assert opened.optuna.get_all_studies() == []
+    assert storage.optuna.get_all_studies() == []
 
 
 def test_a_commit_whose_answer_was_lost_is_not_done_twice(
-    opened: Storage, url: str, monkeypatch: pytest.MonkeyPatch
+    storage: Storage, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server goes right after each commit, once."""
-    study = opened.optuna.create_new_study([StudyDirection.MAXIMIZE], "s")
+    study = storage.optuna.create_new_study([StudyDirection.MAXIMIZE], "s")
     losses = lose_answers(monkeypatch)
-    assert not opened.optuna.add_trial(study, 1, waiting)  # it was added, and there is room for no other
-    (trial,) = opened.optuna.get_all_trials(study)
+    assert not storage.optuna.add_trial(study, 1, waiting)  # it was added, and there is room for no other
+    (trial,) = storage.optuna.get_all_trials(study)
     key = trial._trial_id
 
     def become(state: TrialState, before: TrialState) -> bool:
@@ -103,11 +95,11 @@ def test_a_commit_whose_answer_was_lost_is_not_done_twice(
             seen.append(now.state)
             return TrialChange(state, 0.5) if now.state in (before, TrialState.RUNNING) else None
 
-        return opened.optuna.change_trial(key, decide) or seen == [before, state]
+        return storage.optuna.change_trial(key, decide) or seen == [before, state]
 
     assert become(TrialState.RUNNING, TrialState.WAITING)
-    opened.optuna.set_trial_intermediate_value(key, 1, 0.25)
-    opened.optuna.set_trial_user_attr(key, "a", 2)
+    storage.optuna.set_trial_intermediate_value(key, 1, 0.25)
+    storage.optuna.set_trial_user_attr(key, "a", 2)
     assert become(TrialState.COMPLETE, TrialState.RUNNING)
     assert len(losses) == 5
     (trial,) = open_storage(url).optuna.get_all_trials(study)
@@ -116,14 +108,14 @@ def test_a_commit_whose_answer_was_lost_is_not_done_twice(
 
 
 def test_nobody_is_silent_while_the_server_has_just_started(
-    server: Server, opened: Storage, monkeypatch: pytest.MonkeyPatch
+    server: Server, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    study = opened.optuna.create_new_study([StudyDirection.MAXIMIZE], "s")
-    trial = opened.optuna.create_new_trial(study)
-    opened.optuna.record_heartbeat(trial)
-    with opened.connections.transaction() as connection:
+    study = storage.optuna.create_new_study([StudyDirection.MAXIMIZE], "s")
+    trial = storage.optuna.create_new_trial(study)
+    storage.optuna.record_heartbeat(trial)
+    with storage.connections.transaction() as connection:
         connection.execute("UPDATE trial_heartbeats SET heartbeat = heartbeat - interval '1 hour'")
     server.restart()
-    assert opened.stale_trial_ids(study) == set()
+    assert storage.stale_trial_ids(study) == set()
     monkeypatch.setattr(Backend, "_server_seconds", lambda _: 31.0)
-    assert opened.stale_trial_ids(study) == {trial}
+    assert storage.stale_trial_ids(study) == {trial}

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,21 +23,9 @@ from mlpsearch.studies.storage.spans import GRACE_SECONDS
 from mlpsearch.studies.storage.transaction import Transaction
 from mlpsearch.studies.storage.trial_changes import TrialChange
 from tests.patience import PATIENCE_SECONDS
-from tests.studies.stores import missing_storage, new_storage
+from tests.studies.stores import missing_storage
 
 pytestmark = pytest.mark.usefixtures("database")
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return new_storage(tmp_path)
-
-
-@pytest.fixture
-def storage(url: str) -> Iterator[Storage]:
-    opened = open_storage(url)
-    yield opened
-    opened.close()
 
 
 def silence(storage: Storage, seconds: int) -> None:
