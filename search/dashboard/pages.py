@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup, escape
 
 from mlpsearch.models.errors import MlpsearchError, StudyError
@@ -30,7 +30,7 @@ from mlpsearch.search.dashboard.metrics import KIND, scraped
 from mlpsearch.search.dashboard.reading import Reading, Seen
 from mlpsearch.search.dashboard.timing import Timing
 from mlpsearch.search.dashboard.trial_table import Pairs, canonical, trial_table
-from mlpsearch.search.results.wording import short
+from mlpsearch.search.report.page import templates
 from mlpsearch.studies.hints import command
 from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.storage.opening import Storage, without_password
@@ -40,7 +40,6 @@ _FRESH = ("Cache-Control", "no-store")
 _OF_STUDY = re.compile(r"/studies/([^/]+)(?:/(report)|/files/([^/]+))?")
 _MOST_FIELDS = 300  # of an address
 _HERE = Path(__file__).parent / "templates"
-_OF_REPORTS = Path(__file__).parents[1] / "report" / "templates"  # for the style sheet that all pages share
 
 
 class _UnknownError(Exception):
@@ -149,23 +148,17 @@ _Answer = tuple[str, bytes, tuple[tuple[str, str], ...]]
 
 
 @cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader([_HERE, _OF_REPORTS]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+def _templates() -> Environment:
+    """Ours, which share the style sheet of reports."""
+    environment = templates(_HERE)
     environment.filters |= {"coded": _coded, "sentence": _sentence}
-    environment.globals |= {"short": short}
     return environment
 
 
 def _render(template: str, **values: Any) -> bytes:
     """A template filled with values; whatever comes from a storage is text in it."""
     now = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
-    return _environment().get_template(template).render(now=now, **values).encode("utf-8", "replace")
+    return _templates().get_template(template).render(now=now, **values).encode("utf-8", "replace")
 
 
 def _coded(text: str) -> Markup:

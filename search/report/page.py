@@ -6,6 +6,7 @@ run.
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from inspect import isfunction
 from pathlib import Path
 from typing import Any
@@ -38,18 +39,27 @@ class Plot:
     wide: bool = False
 
 
-def render(template: str, **values: Any) -> bytes:
-    """Return a template filled with values, as HTML; a value that the template needs and lacks is an error."""
+@cache
+def templates(*folders: Path) -> Environment:
+    """Return the templates in folders, and those of reports; each knows how numbers are written.
+
+    Values are escaped, and one that a template needs and lacks is an error.
+    """
     environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=FileSystemLoader([*folders, _TEMPLATES]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    environment.globals |= {
-        **_WORDING,
-        "style": Markup((_TEMPLATES / "style.css").read_text("utf-8")),  # noqa: S704 - nothing of a study's
-        "policy": _POLICY,
-        "now": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    return environment.get_template(template).render(**values).encode()
+    environment.globals |= _WORDING
+    return environment
+
+
+def render(template: str, **values: Any) -> bytes:
+    """Return a template of reports filled with values, as HTML."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return templates().get_template(template).render(now=now, policy=_POLICY, **values).encode()
 
 
 def refuse_other_endings(path: Path) -> None:

@@ -23,6 +23,7 @@ _MOST_BARS = 30
 
 Write = Callable[[StudySummary], str]
 Judge = Callable[[StudySummary], float | None]  # the lower, the better
+Cell = tuple[str, Write, Judge | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +51,9 @@ def rows(studies: Sequence[StudySummary]) -> list[Row]:
     search, which flatters whoever tried more, and of the selection bias.
     """
     params = dict.fromkeys(name for study in studies for name in study.params)
-    metrics, ends = {study.metric for study in studies}, "its 95% interval"
-    others = metrics - {ACCURACY.name}
+    others = {study.metric for study in studies} - {ACCURACY.name}
     validated = _confirmed_rank if _are_comparable(studies) else None
-    is_tested_alike = len({study.test["fingerprint"] for study in studies if study.test}) == 1
-    accurate = _test_rank if is_tested_alike else None
-    scored = _score_rank if is_tested_alike and len(metrics) == 1 else None
-    by_metric: list[tuple[str, Write, Judge | None]] = [
-        ("test by that metric ± sd", _score, scored),
-        (ends, _ends_of_score, None),
-    ]
-    of_average: list[tuple[str, Write, Judge | None]] = [
-        ("test of the nets' average", _average, None),
-        (ends, _ends_of_average, None),
-    ]
-    cells: list[tuple[str, Write, Judge | None]] = [
+    cells: list[Cell] = [
         ("net", lambda study: study.net, None),
         ("data", lambda study: study.dataset, None),
         ("trials (finished, pruned, failed)", _trials, None),
@@ -72,10 +61,7 @@ def rows(studies: Sequence[StudySummary]) -> list[Row]:
         ("best validation of the search", lambda study: score(study.search_best, METRICS[study.metric]), None),
         ("confirmed validation ± sd", _confirmed, validated),
         ("selection bias" if others else "selection bias, points", _bias, None),
-        *(by_metric if others else []),
-        ("test accuracy ± sd" if others else "test ± sd", _test, accurate),
-        (ends, lambda study: interval(study.test["interval"]) if study.test else "–", None),
-        *(of_average if any(study.test and study.test["average"] for study in studies) else []),
+        *_of_tests(studies),
         ("winner", lambda study: "–" if study.winner is None else f"trial {study.winner}", None),
         *((name, lambda study, name=name: _known(short, study.params.get(name)), None) for name in params),
         ("parameters", lambda study: _known("{:,}".format, study.parameters), lambda study: study.parameters),
@@ -88,6 +74,22 @@ def rows(studies: Sequence[StudySummary]) -> list[Row]:
         ("time of the search", lambda study: _known(duration, study.seconds or None), lambda s: s.seconds or None),
     ]
     return [_row(name, studies, write, judge) for name, write, judge in cells]
+
+
+def _of_tests(studies: Sequence[StudySummary]) -> list[Cell]:
+    metrics, ends = {study.metric for study in studies}, "its 95% interval"
+    others = metrics - {ACCURACY.name}
+    is_tested_alike = len({study.test["fingerprint"] for study in studies if study.test}) == 1
+    accurate = _test_rank if is_tested_alike else None
+    scored = _score_rank if is_tested_alike and len(metrics) == 1 else None
+    by_metric: list[Cell] = [("test by that metric ± sd", _score, scored), (ends, _ends_of_score, None)]
+    of_average: list[Cell] = [("test of the nets' average", _average, None), (ends, _ends_of_average, None)]
+    return [
+        *(by_metric if others else []),
+        ("test accuracy ± sd" if others else "test ± sd", _test, accurate),
+        (ends, lambda study: interval(study.test["interval"]) if study.test else "–", None),
+        *(of_average if any(study.test and study.test["average"] for study in studies) else []),
+    ]
 
 
 def _row(name: str, studies: Sequence[StudySummary], write: Write, judge: Judge | None) -> Row:

@@ -135,15 +135,10 @@ def _sections(
     judged: Judgement | None,
 ) -> list[Section]:
     metric = record.metric
-    search = SearchFigures(OwnStudy(record), list(record.spec.search), metric)
-    slices = [Plot(name, drawing, half=True) for name, drawing in search.slices()]
-    contours = [Plot(name, drawing, half=True) for name, drawing in search.contours()]
     table = TablePlots()
     if winner is not None and judged is not None and winner.data.table is not None:
         table = table_plots(winner, judged, metric)
     tested = _test_matrix(study.test, study.dataset, named=table.confusion is not None) if study.test else None
-    which = "most important hyperparameters" if search.importances else "first hyperparameters"
-    too_few = [_TOO_FEW.format(FEWEST_FINISHED, search.finished)] if 0 < search.finished < FEWEST_FINISHED else []
     sections = [
         Section("columns", "What the net looks at", table.note, table.columns),
         Section("search", "The search", "", _of_search(trials, metric)),
@@ -154,6 +149,22 @@ def _sections(
             efficient := _efficiency(study, metric),
             efficiency_lines(study, record) if efficient else [],
         ),
+        *_of_space(record, trials),
+        Section("chances", "Probabilities", table.of_chances, table.chances),
+        Section("confusion", "Confusion matrix", "", _present(tested, table.confusion)),
+    ]
+    return [section for section in sections if section.plots or section.lines]
+
+
+def _of_space(record: StudyRecord, trials: list[FrozenTrial]) -> list[Section]:
+    """What of the search space is good."""
+    metric = record.metric
+    search = SearchFigures(OwnStudy(record), list(record.spec.search), metric)
+    slices = [Plot(name, drawing, half=True) for name, drawing in search.slices()]
+    contours = [Plot(name, drawing, half=True) for name, drawing in search.contours()]
+    which = "most important hyperparameters" if search.importances else "first hyperparameters"
+    too_few = [_TOO_FEW.format(FEWEST_FINISHED, search.finished)] if 0 < search.finished < FEWEST_FINISHED else []
+    return [
         Section(
             "importances",
             "Importances",
@@ -171,10 +182,7 @@ def _sections(
             "slices", "Slices", _SLICES.format(metric.title, _rings(trials, metric, "A ring at the edge")), slices
         ),
         Section("contours", "Contours", _CONTOURS.format(which), contours),
-        Section("chances", "Probabilities", table.of_chances, table.chances),
-        Section("confusion", "Confusion matrix", "", _present(tested, table.confusion)),
     ]
-    return [section for section in sections if section.plots or section.lines]
 
 
 def _of_search(trials: list[FrozenTrial], metric: Metric) -> list[Plot]:
