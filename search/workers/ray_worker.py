@@ -82,12 +82,10 @@ def starting_on_ray(address: str, url: str, gpus: float) -> Iterator[Callable[[S
         _refuse_unplaceable(gpus, nodes)
         import ray
 
-        task = ray.remote(_work).options(
-            num_cpus=1, num_gpus=gpus, max_retries=_RESTARTS, scheduling_strategy="SPREAD"
-        )
+        work = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=_RESTARTS, scheduling_strategy="SPREAD")(_work)
 
         def start(record: StudyRecord) -> RayWorker:
-            named = task.options(name=f"mlpsearch {record.name}")
+            named = work.options(name=f"mlpsearch {record.name}")
             return RayWorker(named.remote(url, record.name, os.environ.get(file_store.ENVIRONMENT)))
 
         yield start

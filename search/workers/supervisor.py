@@ -1,5 +1,6 @@
 """Workers of one study, watched: one that dies is replaced, its trial goes to another."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -80,7 +81,7 @@ class Supervisor:
         return self._queue.ledger.is_complete()
 
     def _loop(self) -> None:
-        reaped = time.monotonic()
+        reaped = -math.inf  # what was lost before is found at once
         while True:
             self._bury_the_dead()
             if self._stops or self._nothing_left():

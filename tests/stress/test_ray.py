@@ -107,6 +107,11 @@ def lost_trials(driver: Driver) -> list[int]:
     return [row.trial_id for row in driver.ledger.in_state("RUNNING") if row.trial_id not in alive]
 
 
+def deaths(driver: Driver) -> int:
+    """How often workers left trials behind, as the study has it."""
+    return sum(row.attributes.get("deaths", 0) for row in driver.ledger.rows())
+
+
 def let_grace_pass(driver: Driver, trials: list[int]) -> None:
     """Make it look as if these trials of a server's study had had no heartbeat for an hour."""
     with driver.ledger.connection() as connection:
@@ -153,6 +158,7 @@ def test_a_study_that_has_it_all(
     let_grace_pass(driver, killed)
 
     third = driver.resume(*options)
+    wait_until(lambda: deaths(driver) == len(killed) or None, "the lost trials to be found")
     driver.wait_for_trials(7)
     cluster.lose_node_of(wait_until(lambda: next(iter(workers_of(driver).values()), None), "a worker in a trial"))
     cut_off = lost_trials(driver)
@@ -162,7 +168,7 @@ def test_a_study_that_has_it_all(
 
     rows = assert_exact(driver)
     assert_same(rows, reference(trials))
-    assert sum(row.attributes.get("deaths", 0) for row in rows) == len(killed) + len(cut_off)
+    assert deaths(driver) == len(killed) + len(cut_off)
     assert cluster.logs_without(ESCAPED) > 0
 
 
