@@ -178,6 +178,8 @@ def _test_figures(test: dict[str, Any], metric: Metric) -> list[Figure]:
 
 def _missing(one: Seen) -> list[str]:
     record, status, first = one.record, one.status, one.status.headline
+    if first is None and status.state == "running":  # no command is needed: a worker is at it
+        return ["no trial is finished yet"]
     if first is None:
         return [status.trouble or str(no_winner(record, Ledger(record))).removeprefix(f"study {record.name}: ")]
     found = [first.remark] if first.remark else []

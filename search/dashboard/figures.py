@@ -77,7 +77,7 @@ def confusion(test: dict[str, Any]) -> go.Figure:
         x=places,
         y=places,
         z=[[count / sum(row) if count else None for count in row] for row in counts],
-        text=counts,
+        text=[[count or "" for count in row] for row in counts],
         hoverongaps=False,
         colorscale=[(0, "#cbd7e1"), (1, "#0b3f70")],
         zmin=0,

@@ -204,8 +204,11 @@ def test_live_workers_are_named_and_silent_ones_are_not(tmp_path: Path) -> None:
     said = words(get(record, "/"))
     assert "1 live worker box:1: trial 0, epoch 0 of 3" in said
     assert "running" in said
+    assert "No trial is finished yet. " in said
     silence(record)
-    assert "No live worker" in words(get(record, "/"))
+    said = words(get(record, "/"))
+    assert "No live worker" in said
+    assert "No trial is finished yet; mlpsearch run mine" in said
 
 
 def test_a_confirmation_that_goes_on_asks_for_no_command(record: StudyRecord) -> None:

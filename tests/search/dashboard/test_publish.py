@@ -58,7 +58,11 @@ def test_the_dashboard_gets_two_figures_more(tested: StudyRecord) -> None:
         "time-against-accuracy": "Time against accuracy",
     }
     (test,) = tested.attributes()["tests"]
-    assert figures["confusion-matrix"]["data"][0]["text"] == test["confusion"]
+    shown = figures["confusion-matrix"]["data"][0]
+    assert shown["text"] == [[count or "" for count in row] for row in test["confusion"]]
+    assert [[value is None for value in row] for row in shown["z"]] == [
+        [count == 0 for count in row] for row in test["confusion"]
+    ]
     *_, finished = figures["time-against-accuracy"]["data"]
     assert min(finished["x"]) > 0, "there is no 0 on a logarithmic axis"
     named = figures["time-against-accuracy"]["layout"]["xaxis"]["ticktext"]
