@@ -25,7 +25,7 @@ LOOK_SECONDS = 0.1
 PARAMETERS = {"hidden_size", "learning_rate", "regularization", "depth", "batch_size"}
 
 # Batch sizes: the smaller they are, the more steps a trial takes between two reports.
-FAST, SLOW = (64, 128), (32, 64)
+FAST, SLOW = (64, 128), (8, 16)
 
 # Neither a tiny step nor a diverging one: no trial ends before its last epoch unless the pruner ends it.
 _STUDY = """
