@@ -115,6 +115,7 @@ class Supervisor:
                 continue
             self._workers.remove(worker)
             if end.error is not None:
+                self._record.attributes()  # of a deleted study, a worker that came too late says only "not in"
                 raise StudyError(end.error, study=self._record.name)
             if end.death is not None:
                 if worker.name is not None:

@@ -8,6 +8,7 @@ import pytest
 from mlpsearch.models.errors import StudyError
 from mlpsearch.search.trials.queue import TrialQueue
 from mlpsearch.search.workers.supervisor import MAX_DEATHS_IN_A_ROW, Supervisor, WorkerEnd
+from mlpsearch.studies.deletion import delete_study
 from mlpsearch.studies.record import StudyRecord
 from tests.search.makers import claim, facts, states
 
@@ -105,6 +106,17 @@ def test_what_a_person_must_mend_ends_them_all(record: StudyRecord, queue: Trial
     assert other.heard == ["now"]
     assert states(record) == {"WAITING": 1}
     assert "deaths" not in facts(record)
+
+
+def test_a_worker_that_finds_no_study_was_too_late_for_a_deleted_one(record: StudyRecord) -> None:
+    worker = Fake()
+
+    def delete() -> None:
+        delete_study(record)
+        worker.how = WorkerEnd(error="study 'mine': not in …")
+
+    with pytest.raises(StudyError, match=r"^study mine: was deleted from "):
+        supervise(record, [worker], watch=delete).run()
 
 
 def test_told_twice_it_ends_them_now(record: StudyRecord, queue: TrialQueue) -> None:
