@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mlpsearch.search.cli.terminal import NoDisplay, TerminalDisplay
+from mlpsearch.search.export.ensembles import Kind, export_ensemble, find_ensemble
 from mlpsearch.search.export.exporting import Exported, export_study
 from mlpsearch.search.export.prediction import Classifier, load_classifier
 from mlpsearch.search.results.headline import Headline, headline
@@ -106,12 +107,17 @@ class Study:
         """Make all workers leave it alone; they checkpoint its running trials."""
         stop(self._record)
 
-    def export(self, path: str | Path, *, onnx: bool = False) -> Exported:
+    def export(self, path: str | Path, *, onnx: bool = False, ensemble: Kind | None = None) -> Exported:
         """Write the winner: a folder with its configuration and weights, or a .toml or .json file without weights.
 
-        onnx: also put an ONNX model into the folder. Raises ExportError, StudyError and WeightsError.
+        onnx: also put an ONNX model into the folder.
+        ensemble: in place of one net several, averaged: the confirmed winner's reported ones ("winner"), or those
+        of all confirmed candidates that are best together on validation ("greedy").
+        Raises ExportError, StudyError and WeightsError.
         """
-        return export_study(self._record, Path(path), onnx=onnx)
+        if ensemble is None:
+            return export_study(self._record, Path(path), onnx=onnx)
+        return export_ensemble(self._record, find_ensemble(self._record, ensemble), Path(path), onnx=onnx)
 
     def delete(self) -> None:
         """Delete it, with its trials, weights and checkpoints."""

@@ -3,7 +3,7 @@
 import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import ValidationError
 
@@ -60,8 +60,11 @@ class Ensemble:
 def find_ensemble(record: StudyRecord, kind: Kind) -> Ensemble:
     """Return the nets of a study's ensemble.
 
-    Raises StudyError where the study is not confirmed, WeightsError where the weights of one of the nets are gone.
+    Raises ExportError for another kind, StudyError where the study is not confirmed, WeightsError where the weights
+    of one of the nets are gone.
     """
+    if kind not in get_args(Kind):
+        raise ExportError(f"ensemble: must be 'winner' or 'greedy', is {kind!r}", study=record.name)
     confirmation = last_confirmation(record)
     if confirmation is None:
         raise _not_confirmed(record)

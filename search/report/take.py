@@ -9,6 +9,8 @@ def commands(record: StudyRecord, study: StudySummary) -> list[tuple[str, str]]:
     """Return commands and what each does, in the order in which they are of use."""
     what = items(study.dataset)
     files = "new-rows.csv" if what == "rows" else "image.png"
+    confirmation = study.confirmation
+    nets = len((confirmation["reported"] or confirmation)["seeds"]) if confirmation else 1
     missing = {
         "confirm": record.spec.confirm is not None and study.confirmation is None,
         "evaluate": record.spec.confirm is None and study.test is None and record.spec.has_test,
@@ -23,6 +25,7 @@ def commands(record: StudyRecord, study: StudySummary) -> list[tuple[str, str]]:
             record.command("export", "-o", "best", "--onnx"),
             "the folder best: configuration, weights and an ONNX model, which needs the extra mlpsearch[onnx]",
         ),
+        *([_together(record, nets)] if nets > 1 else []),
         (f"mlpsearch predict best {files}", f"classifies {what} with it; needs neither the study nor its data"),
         ("mlpsearch train best", "trains it again, and says whether the weights are the same"),
         (
@@ -30,3 +33,10 @@ def commands(record: StudyRecord, study: StudySummary) -> list[tuple[str, str]]:
             "the configuration alone, and the table of trials for spreadsheets",
         ),
     ]
+
+
+def _together(record: StudyRecord, nets: int) -> tuple[str, str]:
+    return (
+        record.command("export", "-o", "best", "--ensemble", "--onnx"),
+        f"in its place all {nets} reported nets, averaged: as a rule better than one, and {nets} times as large",
+    )

@@ -253,7 +253,11 @@ def test_the_next_step_is_what_is_missing(record: StudyRecord, study: StudyRecor
 
 
 def test_of_a_confirmed_study_the_results_are_next(confirmed_study: StudyRecord, ask: Ask) -> None:
-    assert step(ask, confirmed_study)["tool"] == "study_report"
+    found = ask(confirmed_study.url, "next_steps", study=confirmed_study.name)["next"]
+    assert [one["tool"] for one in found] == ["study_report", None, None]
+    nets = len(ask(confirmed_study.url, "headline", study=confirmed_study.name)["headline"]["seeds"])
+    assert found[2]["command"] == f"mlpsearch export {confirmed_study.name} -o best --ensemble --onnx"
+    assert f"all {nets} reported nets" in found[2]["why"]
 
 
 def test_studies_of_one_storage_are_all_listed(study: StudyRecord, ask: Ask) -> None:

@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlpsearch.models.errors import StudyError, WeightsError
+import mlpsearch as package
+from mlpsearch.models.errors import ExportError, StudyError, WeightsError
 from mlpsearch.models.scores import ACCURACY
-from mlpsearch.search.export.ensembles import find_ensemble, taken_together
+from mlpsearch.search.export.document import DOCUMENT
+from mlpsearch.search.export.ensembles import Kind, find_ensemble, taken_together
+from mlpsearch.search.export.exporting import ONNX
 from mlpsearch.search.export.parameters import WEIGHTS
 from mlpsearch.search.results.confirmation import last_confirmation
 from mlpsearch.search.results.winner import reported_nets
@@ -44,6 +47,30 @@ def test_the_reported_nets_of_the_winner(study: Callable[..., StudyRecord], tmp_
     assert (average.images, average.opening, average.score) == (360, 1, None)
     labels = ensemble.nets[0].data.validation.labels[ensemble.nets[0].data.validation.rows]
     assert export.average.validation == ACCURACY.score(averaged(ensemble).astype(np.float32), labels)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_in_python_the_same_is_written_as_by_the_command(
+    study: Callable[..., StudyRecord], tmp_path: Path, mlpsearch: Command, kind: Kind
+) -> None:
+    record = study()
+    door = package.open_study(record.name, record.url)
+    taken = door.export(tmp_path / "a" / "best", ensemble=kind, onnx=True).taken
+    there = tmp_path / "b" / "best"
+    answer = mlpsearch(
+        "export", record.name, "-o", there, "--ensemble", kind, "--onnx", "--storage", record.url, "--json"
+    )
+    assert document(answer)["taken"] == taken
+    for name in (DOCUMENT, WEIGHTS, ONNX):
+        assert (tmp_path / "a" / "best" / name).read_bytes() == (there / name).read_bytes(), name
+
+
+def test_in_python_another_kind_is_refused(study: Callable[..., StudyRecord], tmp_path: Path) -> None:
+    record = study()
+    door = package.open_study(record.name, record.url)
+    with pytest.raises(ExportError, match="ensemble: must be 'winner' or 'greedy', is 'greddy'"):
+        door.export(tmp_path / "best", ensemble="greddy")  # type: ignore[arg-type]
+    assert not (tmp_path / "best").exists()
 
 
 def test_a_greedy_choice_says_what_it_is_worth(study: Callable[..., StudyRecord], tmp_path: Path) -> None:

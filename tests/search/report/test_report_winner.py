@@ -104,6 +104,17 @@ def test_the_commands_to_get_the_net_are_named(finished: Callable[..., StudyReco
     plain = page_of(record).plain
     assert record.command("export", "-o", "best", "--onnx") in plain
     assert "mlpsearch predict best image.png" in plain
+    assert "--ensemble" not in plain, "nothing is confirmed"
+
+
+def test_of_a_confirmed_winner_all_reported_nets_may_be_taken(tmp_path: Path) -> None:
+    record = new_study(tmp_path, spec())
+    add(record, 0.6, hidden_size=5, learning_rate=0.01)
+    add(record, 0.61, hidden_size=4, learning_rate=0.01)
+    confirmed_as(record, CONFIRMATION)
+    plain = page_of(record).plain
+    assert record.command("export", "-o", "best", "--ensemble", "--onnx") in plain
+    assert "all 3 reported nets, averaged" in plain
 
 
 def test_the_page_shows_the_winner_and_its_net(finished: Callable[..., StudyRecord]) -> None:
