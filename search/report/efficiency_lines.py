@@ -66,9 +66,12 @@ def _further(found: Efficiency, metric: Metric) -> Iterator[str]:
     if found.standard_error is None:
         yield f"{made}. Nothing is confirmed yet that could say whether a further gain would be more than luck."
         return
-    shown = "would" if found.late_gain > found.standard_error else "would not"
     error = difference(found.standard_error, metric)
+    if found.late_gain == 0:
+        yield f"{made}. A gain below {error}, the standard error of the confirmation, could not be told from luck."
+        return
+    could = "could" if found.late_gain > found.standard_error else "could not"
     yield (
-        f"{made}. A confirmation tells gains apart that are larger than its standard error, here {error}: "
-        f"a further gain like that of the later half {shown} be."
+        f"{made}. Another gain of that size {could} be told from luck: the standard error of the confirmation is "
+        f"{error}."
     )

@@ -88,16 +88,18 @@ def test_the_report_says_how_well_the_search_did(tmp_path: Path) -> None:
     assert "trial 0, is a starting point of the study file" in said
     assert "The search ended by budget.patience: 3 trials without a better one." in said
     assert "brought nothing better. Nothing is confirmed yet" in said
+    confirmed_as(record, CONFIRMATION)
+    assert "brought nothing better. A gain below 1.15 points, the standard error of the" in told(record)
     add(record, 0.6, hidden_size=4, learning_rate=0.02)
     said = told(record)
     assert "After 8 epochs, as many as 2 trials take in full, the best score was 50.00%" in said
     assert "going by the 5 trials that were drawn at random." in said
     assert "budget.patience" not in said
     assert "made the best score 10.00 points better" in said
-    for deviation, verdict in ((0.1, "would be"), (0.5, "would not be")):
+    for deviation, verdict in ((0.1, "could be"), (0.5, "could not be")):
         reported = {"seeds": [21, 22, 23], "accuracies": [0.56, 0.58, 0.6], "mean": 0.58, "deviation": deviation}
         confirmed_as(record, CONFIRMATION | {"reported": reported})
-        assert f"a further gain like that of the later half {verdict}." in told(record)
+        assert f"Another gain of that size {verdict} told from luck: the standard error" in told(record)
 
 
 def test_trials_of_others_leave_each_finished_trial_in_its_place(tmp_path: Path) -> None:
