@@ -1,6 +1,6 @@
 """What may be said of a few training runs that differ in nothing but their seed, and of nets on a few images.
 
-Distributions are those of scipy.special: to import scipy.stats takes as long as all else that a command imports.
+Distributions are those of scipy.special: to import scipy.stats takes twice as long as all that a command imports.
 """
 
 import math

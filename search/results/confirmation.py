@@ -114,7 +114,10 @@ def last_confirmation(record: StudyRecord) -> Confirmation | None:
 
 
 def _chance(document: dict[str, Any], candidates: list[Candidate]) -> float | None:
-    """The chance that was kept; counted only where none was: that imports more than all else of a command."""
+    """The chance that was kept; counted only where none was: that imports scipy.special.
+
+    To import it takes 0.4 times as long as all that `mlpsearch status` imports.
+    """
     if "chance" in document:
         kept: float | None = document["chance"]
         return kept
