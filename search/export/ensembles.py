@@ -60,8 +60,8 @@ class Ensemble:
 def find_ensemble(record: StudyRecord, kind: Kind) -> Ensemble:
     """Return the nets of a study's ensemble.
 
-    Raises ExportError for another kind, StudyError where the study is not confirmed, WeightsError where the weights
-    of one of the nets are gone.
+    Raises ExportError for another kind, StudyError where the study is not confirmed, WeightsError where the
+    weights of one of the nets are gone.
     """
     if kind not in get_args(Kind):
         raise ExportError(f"ensemble: must be 'winner' or 'greedy', is {kind!r}", study=record.name)
