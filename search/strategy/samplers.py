@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 
-from mlpsearch.search.strategy.history import View, as_they_are, priced, with_pruned
+from mlpsearch.search.strategy.history import View, as_they_are, priced, projected
 from mlpsearch.search.strategy.seeded import SeededByTrial
 from mlpsearch.studies.spec.space import distributions
 from mlpsearch.studies.spec.study import StudySpec
@@ -39,6 +39,6 @@ def make_sampler(spec: StudySpec) -> BaseSampler:
 
 def _view(spec: StudySpec) -> View:
     """How trials are shown to the sampler: with a price on time where time is what the budget limits."""
-    if spec.sampler == "gp":
-        return with_pruned
-    return priced if spec.sampler == "auto" and spec.budget.seconds is not None else as_they_are
+    if spec.sampler == "auto" and spec.budget.seconds is not None:
+        return priced
+    return projected if spec.sampler in ("auto", "gp") else as_they_are

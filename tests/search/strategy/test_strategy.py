@@ -97,6 +97,8 @@ def content(study: optuna.Study) -> list[tuple[object, ...]]:
 
 KINDS = [
     ("auto", "halving"),
+    ("auto", "leader"),
+    ("auto", "hyperband"),
     ("tpe", "halving"),
     ("tpe", "median"),
     ("tpe", "hyperband"),
