@@ -49,6 +49,7 @@ _RESAMPLES = 200
 class Row:
     """One way to search.
 
+    sampler, pruner: as in study files.
     points: how many starting points are tried first.
     ranges: whether the fields' ranges are those that were learnt, too.
     priced: whether time has a price where points and ranges are learnt; None: where seconds are the budget, as in
@@ -56,7 +57,7 @@ class Row:
     before: in place of the product's pruner, one as it was configured earlier, from the epochs.
     """
 
-    sampler: str = "tpe"
+    sampler: str = "auto"
     pruner: str = "none"
     points: int = 0
     ranges: bool = False
@@ -66,26 +67,31 @@ class Row:
 
 OF_CURVES = {
     "none": Row(),
-    "median-from-half": Row(before=lambda epochs: MedianPruner(5, epochs // 2)),
-    "hyperband-from-1": Row(before=lambda epochs: OwnHyperband(1, epochs, 3)),
+    "tpe+median-from-half": Row(sampler="tpe", before=lambda epochs: MedianPruner(5, epochs // 2)),
+    "tpe+hyperband-from-1": Row(sampler="tpe", before=lambda epochs: OwnHyperband(1, epochs, 3)),
+    "tpe+median": Row(sampler="tpe", pruner="median"),
+    "tpe+hyperband": Row(sampler="tpe", pruner="hyperband"),
+    "tpe+halving": Row(sampler="tpe", pruner="halving"),
+    "tpe+leader": Row(sampler="tpe", pruner="leader"),
     "median": Row(pruner="median"),
     "hyperband": Row(pruner="hyperband"),
     "halving": Row(pruner="halving"),
     "leader": Row(pruner="leader"),
     "none+points": Row(points=_POINTS),
+    "tpe+halving+points": Row(sampler="tpe", pruner="halving", points=_POINTS),
     "halving+points": Row(pruner="halving", points=_POINTS),
     "leader+points": Row(pruner="leader", points=_POINTS),
-    "halving+priced-points": Row(pruner="halving", points=_POINTS, priced=True),
+    "tpe+halving+priced-points": Row(sampler="tpe", pruner="halving", points=_POINTS, priced=True),
 }
 OF_TABLES = {
     "random": Row(sampler="random"),
-    "tpe": Row(),
-    "auto": Row(sampler="auto"),
-    "auto+points": Row(sampler="auto", points=_POINTS),
-    "auto+points+ranges": Row(sampler="auto", points=_POINTS, ranges=True),
-    "auto+priced-points": Row(sampler="auto", points=_POINTS, priced=True),
-    "auto+unpriced-points": Row(sampler="auto", points=_POINTS, priced=False),
-    "auto+unpriced-points+ranges": Row(sampler="auto", points=_POINTS, ranges=True, priced=False),
+    "tpe": Row(sampler="tpe"),
+    "auto": Row(),
+    "auto+points": Row(points=_POINTS),
+    "auto+points+ranges": Row(points=_POINTS, ranges=True),
+    "auto+priced-points": Row(points=_POINTS, priced=True),
+    "auto+unpriced-points": Row(points=_POINTS, priced=False),
+    "auto+unpriced-points+ranges": Row(points=_POINTS, ranges=True, priced=False),
 }
 
 

@@ -44,6 +44,7 @@ from benchmarks.learn import (
 from mlpsearch.models import build_net
 from mlpsearch.models.threads import limited_threads
 from mlpsearch.models.training import train
+from mlpsearch.search.strategy.history import DIVERGED
 from mlpsearch.search.strategy.pruners import make_pruner
 from mlpsearch.search.strategy.samplers import make_sampler
 from mlpsearch.studies.spec.space import suggest
@@ -127,6 +128,8 @@ def epochs_needed(
             trial.report(score, result.epoch)
             if ended := result.diverged or (result.epoch < EPOCHS and trial.should_prune()):
                 break
+        if result.diverged:
+            trial.set_user_attr(DIVERGED, True)
         if ended:
             study.tell(trial, state=TrialState.PRUNED)  # at its last score
             continue
