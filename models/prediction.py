@@ -24,6 +24,7 @@ from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.initialization import parameter_shapes
 from mlpsearch.models.inputs.data import Column, Split
 from mlpsearch.models.inputs.pixels import PixelPreprocessing, PixelStatistics
+from mlpsearch.models.inputs.poses import poses_of
 from mlpsearch.models.inputs.preprocessing import Preprocessing
 from mlpsearch.models.inputs.tables import (
     TABLE_ARRAYS,
@@ -102,6 +103,6 @@ def preprocessing_of(
     """Return the preprocessing of arrays of prediction_shapes. columns: of a table; None for images."""
     if columns is None:
         offset, projection = arrays["offset"], arrays.get("projection")
-        return PixelPreprocessing(offset, float(arrays["scale"]), projection, config.flip_averaging)
+        return PixelPreprocessing(offset, float(arrays["scale"]), projection, poses_of(config))
     knots, scores = arrays.get("knots"), arrays.get("scores")
     return TablePreprocessing(columns, config.preprocessing, arrays["center"], arrays["spread"], knots, scores)

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from mlpsearch.models.announcements import announce
 from mlpsearch.models.arrays import Floats
 from mlpsearch.models.config import TrainConfig
-from mlpsearch.models.inputs.augmentation import mirrored
 from mlpsearch.models.inputs.data import Split
+from mlpsearch.models.inputs.poses import AS_IT_IS, Pose, poses_of
 from mlpsearch.models.inputs.preprocessing import Preprocessing, row_chunks
 from mlpsearch.models.threads import limited_threads
 
@@ -21,13 +21,13 @@ class PixelPreprocessing(Preprocessing):
     """x → (x - offset) · scale, on pixels 0–255, and then, if there is a projection, its product with that.
 
     offset: (pixels,) float32.  scale: float.  projection: (pixels, components) float32.
-    flip_averaging: whether predictions see the mirror image as well.
+    poses: over which predictions average the logits.
     """
 
     offset: NDArray[np.float32]
     scale: float
     projection: NDArray[np.float32] | None = None
-    flip_averaging: bool = False
+    poses: tuple[Pose, ...] = (AS_IT_IS,)
 
     @property
     def inputs(self) -> int:
@@ -39,15 +39,15 @@ class PixelPreprocessing(Preprocessing):
         return BatchBuffer(size, len(self.offset), None if self.projection is None else self.inputs)
 
     def batch(
-        self, split: Split, rows: NDArray[np.int64], buffer: "BatchBuffer | None" = None, *, mirror: bool = False
+        self, split: Split, rows: NDArray[np.int64], buffer: "BatchBuffer | None" = None, *, pose: Pose = AS_IT_IS
     ) -> NDArray[np.float32]:
         """Return the images of these rows, (N, inputs) float32; a buffer's next use overwrites them.
 
-        mirror: their mirror images instead.
+        pose: in which they are seen.
         """
         buffer = buffer or self.buffer(len(rows))
         pixels = self.pixels(split, rows, buffer)
-        return self.apply(mirrored(pixels, split.shape) if mirror else pixels, buffer)
+        return self.apply(pose(pixels, split.shape), buffer)
 
     def pixels(self, split: Split, rows: NDArray[np.int64], buffer: "BatchBuffer") -> NDArray[np.uint8]:
         """Return the pixels of these rows, (N, pixels), in the buffer."""
@@ -63,11 +63,6 @@ class PixelPreprocessing(Preprocessing):
         if self.projection is None:
             return numbers
         return np.matmul(numbers, self.projection, out=buffer.inputs[: len(pixels)])
-
-    @property
-    def mirrors(self) -> bool:
-        """Whether predictions see the mirror image as well."""
-        return self.flip_averaging
 
     def is_kept(self, split: Split) -> bool:  # noqa: ARG002 - the same for all
         """Whether what a net gets of an image takes no more memory than its pixels."""
@@ -148,7 +143,7 @@ class PixelStatistics:
         projection = self._whitening(config) if name == "whiten" else None
         offset = np.full(self._training.inputs, 127.5, np.float32) if name == "scale" else self.mean_image
         scale = 1 / 127.5 if name == "scale" else 1 / self.deviation if name == "standardize" else 1.0
-        return PixelPreprocessing(offset, scale, projection, config.flip_averaging)
+        return PixelPreprocessing(offset, scale, projection, poses_of(config))
 
     def _whitening(self, config: TrainConfig) -> NDArray[np.float32]:
         """What projects centred pixels on the components that are kept, their mean variance 1."""

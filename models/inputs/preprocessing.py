@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpsearch.models.inputs.data import Split
+from mlpsearch.models.inputs.poses import AS_IT_IS, Pose
 
 _CHUNK = 1_000  # rows; bounds the memory of every pass over a split
 
@@ -22,11 +23,11 @@ class Preprocessing(ABC):
 
     @abstractmethod
     def batch(
-        self, split: Split, rows: NDArray[np.int64], buffer: Any = None, *, mirror: bool = False
+        self, split: Split, rows: NDArray[np.int64], buffer: Any = None, *, pose: Pose = AS_IT_IS
     ) -> NDArray[np.float32]:
         """Return what a net gets of these rows, (N, inputs) float32; a buffer's next use overwrites it.
 
-        mirror: of their mirror images instead.
+        pose: in which images are seen.
         """
 
     @abstractmethod
@@ -42,15 +43,15 @@ class Preprocessing(ABC):
         """Return copies of all that makes it, by the names that files of weights have."""
 
     @property
-    def mirrors(self) -> bool:
-        """Whether predictions see the mirror image as well."""
-        return False
+    def poses(self) -> tuple[Pose, ...]:
+        """The poses over which predictions average the logits."""
+        return (AS_IT_IS,)
 
-    def chunks(self, split: Split, *, mirror: bool = False) -> Iterator[NDArray[np.float32]]:
+    def chunks(self, split: Split, *, pose: Pose = AS_IT_IS) -> Iterator[NDArray[np.float32]]:
         """Yield the rows of the whole split, in order; each chunk overwrites the one before."""
         buffer = self.buffer(min(_CHUNK, len(split)))
         for rows in row_chunks(split):
-            yield self.batch(split, rows, buffer, mirror=mirror)
+            yield self.batch(split, rows, buffer, pose=pose)
 
     def everything(self, split: Split) -> NDArray[np.float32]:
         """Return all rows of a split, (N, inputs)."""
@@ -62,20 +63,20 @@ class Preprocessing(ABC):
         return whole
 
     def views(self, split: Split) -> "list[View]":
-        """Return what predictions are made from: the rows and, with flip averaging, their mirror images."""
-        return [View(self, split, mirror=mirror) for mirror in (False, True)[: 1 + self.mirrors]]
+        """Return what predictions are made from: the rows in each pose."""
+        return [View(self, split, pose) for pose in self.poses]
 
 
 class View:
-    """The rows of a split or their mirror images, chunk by chunk, (N, inputs); the next chunk may overwrite one.
+    """The rows of a split in one pose, chunk by chunk, (N, inputs); the next chunk may overwrite one.
 
     It may be gone through again and again: what is small is made once.
     """
 
-    def __init__(self, preprocessing: Preprocessing, split: Split, *, mirror: bool):
+    def __init__(self, preprocessing: Preprocessing, split: Split, pose: Pose):
         self._preprocessing = preprocessing
         self._split = split
-        self._mirror = mirror
+        self._pose = pose
         self._kept: list[NDArray[np.float32]] = []
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
@@ -85,7 +86,7 @@ class View:
         return iter(self._kept)
 
     def _made(self) -> Iterator[NDArray[np.float32]]:
-        return self._preprocessing.chunks(self._split, mirror=self._mirror)
+        return self._preprocessing.chunks(self._split, pose=self._pose)
 
 
 def row_chunks(split: Split) -> Iterator[NDArray[np.int64]]:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.inputs.data import Column, Split
+from mlpsearch.models.inputs.poses import AS_IT_IS, Pose
 from mlpsearch.models.inputs.preprocessing import Preprocessing
 
 TABLE_ARRAYS = frozenset({"center", "spread", "knots", "scores"})  # all float64
@@ -84,7 +85,7 @@ class TablePreprocessing(Preprocessing):
         rows: NDArray[np.int64],
         buffer: "TableBuffer | None" = None,
         *,
-        mirror: bool = False,  # noqa: ARG002 - tables have no mirror image
+        pose: Pose = AS_IT_IS,  # noqa: ARG002 - a table is no image
     ) -> NDArray[np.float32]:
         """Return what a net gets of these rows, (N, inputs) float32; a buffer's next use overwrites it."""
         stored = np.asarray(split.images[rows], np.float64)

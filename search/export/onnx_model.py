@@ -10,7 +10,7 @@ Nets that see the same of images or rows share the nodes that make it.
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.errors import ExportError
 from mlpsearch.search.export.document import AnyExport
 from mlpsearch.search.export.onnx_nodes import Nodes, image_inputs, net_probabilities
-from mlpsearch.search.export.parameters import Arrays, arrays_together, inputs_key
+from mlpsearch.search.export.parameters import Arrays, InputsKey, arrays_together, inputs_key
 from mlpsearch.search.export.table_onnx import ML, TableNodes, input_names
 from mlpsearch.studies.data.table_columns import TableSchema
 
@@ -123,7 +123,7 @@ class _Graph:
         self.nodes: list[NodeProto] = []
         self.constants: list[TensorProto] = []
         self._export, self._prefix = export, prefix
-        self._inputs = dict[tuple[Any, ...], str]()  # what nets get, by what makes it
+        self._inputs = dict[InputsKey, str]()  # what nets get, by what makes it
         shares = [
             self._take(self._net(place, net.train_config(), arrays))
             for place, (net, arrays) in enumerate(zip(export.nets(), nets, strict=True))

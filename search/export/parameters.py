@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.errors import ExportError, WeightsError
+from mlpsearch.models.inputs.poses import Pose, poses_of
 from mlpsearch.models.inputs.tables import TABLE_ARRAYS
 from mlpsearch.models.prediction import prediction_shapes
 from mlpsearch.models.weights import check_shapes, digest, load_arrays, save_arrays
@@ -24,6 +25,7 @@ ENCODERS = frozenset({"offset", "scale", "projection", *TABLE_ARRAYS})
 _MOST_HEADER = 10_000_000  # bytes, of the names and shapes in a file
 
 Arrays = dict[str, NDArray[Any]]
+InputsKey = tuple[str, tuple[Pose, ...], str]
 
 
 def write_parameters(arrays: Arrays, path: Path) -> None:
@@ -50,10 +52,10 @@ def arrays_together(nets: Sequence[Arrays]) -> Arrays:
     }
 
 
-def inputs_key(config: TrainConfig, arrays: Arrays) -> tuple[str, bool, str]:
+def inputs_key(config: TrainConfig, arrays: Arrays) -> InputsKey:
     """Return what is equal for nets that get the same of each image or row."""
     encoders = {name: array for name, array in arrays.items() if name in ENCODERS}
-    return config.preprocessing, config.flip_averaging, digest(encoders)
+    return config.preprocessing, poses_of(config), digest(encoders)
 
 
 def read_parameters(path: Path, export: AnyExport) -> list[Arrays]:

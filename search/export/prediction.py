@@ -19,7 +19,7 @@ from mlpsearch.models.numpy_net.loss import softmax
 from mlpsearch.models.prediction import trained_net
 from mlpsearch.models.threads import use_threads
 from mlpsearch.search.export.document import AnyExport, read_export
-from mlpsearch.search.export.parameters import WEIGHTS, inputs_key, read_parameters
+from mlpsearch.search.export.parameters import WEIGHTS, InputsKey, inputs_key, read_parameters
 from mlpsearch.search.export.table_rows import sound_rows
 from mlpsearch.studies.data.images.archives import MAX_FILE_BYTES
 from mlpsearch.studies.data.images.decoding import as_shape, decode_image
@@ -138,7 +138,7 @@ def load_classifier(folder: Path) -> Classifier:
     found = read_parameters(folder / WEIGHTS, export)
     columns, nets = export.data.layout().columns, export.nets()
     use_threads(max(net.threads for net in nets))
-    members, inputs = list[Member](), dict[tuple[str, bool, str], Preprocessing]()
+    members, inputs = list[Member](), dict[InputsKey, Preprocessing]()
     for one, arrays, weight in zip(nets, found, export.weights(), strict=True):
         config = one.train_config()
         net, preprocessing = trained_net(one.net, arrays, config, columns)

@@ -78,7 +78,8 @@ def test_everything_at_once_learns_and_comes_back_from_arrays(net_name: str) -> 
     images, other = (one.batch(VALIDATION, VALIDATION.rows) for one in (preprocessing, same))
     np.testing.assert_array_equal(images, other)
     np.testing.assert_array_equal(again.logits(other), net.logits(images))
-    assert same.mirrors
+    assert same.poses == preprocessing.poses
+    assert len(same.poses) == 2
 
 
 def test_both_nets_train_alike_with_everything() -> None:

@@ -11,6 +11,7 @@ from mlpsearch.models.announcements import announcing_to
 from mlpsearch.models.inputs.augmentation import mirrored
 from mlpsearch.models.inputs.data import Split
 from mlpsearch.models.inputs.pixels import PixelPreprocessing, PixelStatistics
+from mlpsearch.models.inputs.poses import Pose
 from tests.models.blobs import blobs
 from tests.models.cases import preprocessing_of
 
@@ -103,7 +104,7 @@ def test_a_view_can_be_seen_again_and_is_made_once_if_that_takes_no_more_memory_
         batches += 1
         return batch(*arguments, **options)
 
-    expected = [preprocessing.batch(split, split.rows, mirror=mirror) for mirror in (False, True)]
+    expected = [preprocessing.batch(split, split.rows, pose=Pose(mirror)) for mirror in (False, True)]
     monkeypatch.setattr(PixelPreprocessing, "batch", count)
     views = preprocessing.views(split)
     for _ in range(2):
@@ -188,7 +189,7 @@ def test_mirror_images_are_preprocessed_as_images(name: str) -> None:
     flipped = replace(TRAINING, images=mirrored(TRAINING.images, TRAINING.shape))
     preprocessing = preprocessing_of(TRAINING, name)
     expected = preprocessing.batch(flipped, TRAINING.rows)
-    np.testing.assert_array_equal(preprocessing.batch(TRAINING, TRAINING.rows, mirror=True), expected)
+    np.testing.assert_array_equal(preprocessing.batch(TRAINING, TRAINING.rows, pose=Pose(mirror=True)), expected)
     assert (expected != preprocessing.batch(TRAINING, TRAINING.rows)).any()
     np.testing.assert_array_equal(preprocessing.everything(flipped), expected)
 
