@@ -16,6 +16,7 @@ from mlpsearch.search.results.winner import Winner
 from mlpsearch.studies.data.table_columns import TableColumn, TableSchema
 
 _MOST = 1_000  # images or rows
+_AT_ONCE = 20  # of them: a model may see each image in many poses
 _TOLERANCE = 1e-5
 
 
@@ -55,7 +56,12 @@ def _run(content: bytes, inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[A
         ) from error
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(names, inputs), strict=True))
+    rows = len(next(iter(inputs.values())))
+    parts = [
+        session.run(names, {name: given[start : start + _AT_ONCE] for name, given in inputs.items()})
+        for start in range(0, rows, _AT_ONCE)
+    ]
+    return {name: np.concatenate(found) for name, *found in zip(names, *parts, strict=True)}
 
 
 def _inputs(export: AnyExport, stored: NDArray[Any]) -> dict[str, NDArray[Any]]:
