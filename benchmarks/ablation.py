@@ -35,6 +35,8 @@ ROWS: list[dict[str, Any]] = [
     {},
     {"flip_averaging": False},
     {"flip": False, "flip_averaging": False},
+    {"shift_averaging": 1},
+    {"shift_averaging": 2},
     {"shift": 0},
     {"shift": 2},
     {"shift": 3},

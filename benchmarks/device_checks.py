@@ -47,6 +47,7 @@ _EVERYTHING = OPTIONS["all"] | {
     "flip": True,
     "shift": 1,
     "flip_averaging": True,
+    "shift_averaging": 1,
     "preprocessing": "whiten",
     "components": 20,
     "schedule": "one-cycle",

@@ -40,6 +40,7 @@ ALLOWED: dict[str, tuple[Any, ...]] = {
     "shift": (0, 16),
     "averaging": (0.0, 0.99999),
     "flip_averaging": (False, True),
+    "shift_averaging": (0, 3),
     "precision": ("float32", "bfloat16"),
     "seed": (0, 2**63 - 1),
 }
@@ -92,13 +93,16 @@ class TrainConfig:
     components: of "whiten", the inputs that it keeps, those of largest variance; at most one a pixel.
     whitening_epsilon: of "whiten", which divides each component by √(its variance + ε): ε as a share of the
         largest variance. 0 makes all variances the same, noise and all; 1 hardly changes their proportions.
-    flip: mirror every training image with probability 1/2, anew in each epoch (as shift and flip_averaging:
-        Krizhevsky et al. 2012, https://papers.nips.cc/paper/4824).
+    flip: mirror every training image with probability 1/2, anew in each epoch (as shift, flip_averaging and
+        shift_averaging: Krizhevsky et al. 2012, https://papers.nips.cc/paper/4824).
     shift: move every training image by up to so many pixels in both directions, anew in each epoch; its edge
         pixels fill the gap.
     averaging: decay a step of an exponential moving average of all weights, with which the net predicts; 0 for
         none (Polyak & Juditsky 1992, https://doi.org/10.1137/0330046). See models/averaging.py.
     flip_averaging: predict by the mean of the logits of an image and of its mirror image.
+    shift_averaging: predict by the mean of the logits of an image moved by each shift of up to so many pixels in
+        both directions, itself included: of k, (2k + 1)² places. Its edge pixels fill the gap, as with shift. With
+        flip_averaging its mirror image is moved so as well. See models/inputs/poses.py.
     precision: of the matrix products of training steps. "bfloat16", of the PyTorch net only, rounds what is
         multiplied and each product to 8 significant bits; weights, steps and predictions stay float32
         (Micikevicius et al. 2018, https://arxiv.org/abs/1710.03740; Kalamkar et al. 2019, https://arxiv.org/abs/1905.12322).
@@ -136,6 +140,7 @@ class TrainConfig:
     shift: int = 0
     averaging: float = 0.0
     flip_averaging: bool = False
+    shift_averaging: int = 0
     precision: str = "float32"
     seed: int = 0
 

@@ -111,7 +111,9 @@ def _bytes_of(config: TrainConfig, data: TrainingData) -> int:
     preprocessing = blank_preprocessing(Layout.of(training), config)
     inputs = preprocessing.inputs
     parameters = sum(math.prod(shape) for shape in trained_shapes(inputs, classes, config).values())
-    kept = sum(len(split) for split in (training, data.validation) if preprocessing.is_kept(split))
+    kept = len(training) if preprocessing.is_kept(training) else 0
+    if preprocessing.keeps_views(data.validation):
+        kept += len(preprocessing.poses) * len(data.validation)
     batch = max(min(config.batch_size, len(training)), _LOOKED_AT)
     units = sum(layer_sizes(inputs, classes, config))
     numbers = kept * inputs + (_COPIES + bool(config.early_stopping)) * parameters + 3 * batch * units

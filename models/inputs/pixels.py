@@ -15,6 +15,8 @@ from mlpsearch.models.inputs.poses import AS_IT_IS, Pose, poses_of
 from mlpsearch.models.inputs.preprocessing import Preprocessing, row_chunks
 from mlpsearch.models.threads import limited_threads
 
+_MOST_KEPT = 4  # times the memory of the pixels, for all poses in which predictions see them
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PixelPreprocessing(Preprocessing):
@@ -67,6 +69,13 @@ class PixelPreprocessing(Preprocessing):
     def is_kept(self, split: Split) -> bool:  # noqa: ARG002 - the same for all
         """Whether what a net gets of an image takes no more memory than its pixels."""
         return self.projection is not None and 4 * self.inputs <= len(self.offset)
+
+    def keeps_views(self, split: Split) -> bool:
+        """Whether what a net gets of an image in all poses takes at most four times the memory of its pixels.
+
+        With shifts there may be a hundred poses, and each worker of a machine would keep them for itself.
+        """
+        return self.is_kept(split) and 4 * self.inputs * len(self.poses) <= _MOST_KEPT * len(self.offset)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return offset, scale and, if there is one, the projection."""

@@ -38,6 +38,10 @@ class Preprocessing(ABC):
     def is_kept(self, split: Split) -> bool:
         """Whether what a net gets of the split takes little enough memory to be kept."""
 
+    def keeps_views(self, split: Split) -> bool:
+        """Whether what a net gets of the split in all poses together does."""
+        return self.is_kept(split)
+
     @abstractmethod
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return copies of all that makes it, by the names that files of weights have."""
@@ -80,7 +84,7 @@ class View:
         self._kept: list[NDArray[np.float32]] = []
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
-        if not self._preprocessing.is_kept(self._split):
+        if not self._preprocessing.keeps_views(self._split):
             return self._made()
         self._kept = self._kept or [rows.copy() for rows in self._made()]
         return iter(self._kept)

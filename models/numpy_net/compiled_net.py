@@ -37,7 +37,8 @@ _OF_NO_STEP = frozenset(
         "initialization",
         "seed",
     }
-    | {"preprocessing", "bins", "components", "whitening_epsilon", "flip", "shift", "flip_averaging"}
+    | {"preprocessing", "bins", "components", "whitening_epsilon"}
+    | {"flip", "shift", "flip_averaging", "shift_averaging"}
 )
 
 

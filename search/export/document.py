@@ -30,7 +30,7 @@ SUFFIXES = (".toml", ".json")
 MOST_MEMBERS = 1_000
 _MAX_BYTES = 32_000_000  # a table may have thousands of columns, and each a thousand categories
 # Fields of the configuration that older exports do not have, and do not use.
-_ADDED = {"activation", "bins", "class_weights", "early_stopping"}
+_ADDED = {"activation", "bins", "class_weights", "early_stopping", "shift_averaging"}
 _ROUNDING = 1e-6  # of weights that add up to 1
 
 

@@ -155,7 +155,7 @@ class _Graph:
     def _encoded(self, config: TrainConfig, arrays: Arrays, prefix: str) -> "Nodes | TableNodes":
         table = self._export.data.table
         if table is None:
-            return image_inputs("images", config, arrays, prefix)
+            return image_inputs("images", self._export.data.shape, config, arrays, prefix)
         return TableNodes(table.described, config, arrays, prefix)
 
     def _take(self, made: "Nodes | TableNodes") -> str:

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpsearch.models.config import TrainConfig
+from mlpsearch.models.inputs.augmentation import Shape
+from mlpsearch.models.inputs.poses import poses_of, shifts_of, sources
 from mlpsearch.models.numpy_net.activations import GELU_CUBE, GELU_SCALE, LEAK
 from mlpsearch.models.numpy_net.normalization import EPSILON
 from mlpsearch.search.export.parameters import ENCODERS
@@ -62,18 +64,22 @@ class Nodes:
         ]
 
 
-def image_inputs(given: str, config: TrainConfig, arrays: dict[str, NDArray[Any]], prefix: str) -> Nodes:
-    """Return the nodes from pixels to what a net gets; with flip averaging of the mirror images, then the images.
+def image_inputs(
+    given: str, shape: Shape, config: TrainConfig, arrays: dict[str, NDArray[Any]], prefix: str
+) -> Nodes:
+    """Return the nodes from pixels to what a net gets, of all images in one pose, then of all in the next.
 
-    arrays: those of models.prediction.
+    shape: (height, width, channels) of an image.  arrays: those of models.prediction.
     """
     from onnx import TensorProto
 
     # An end as low as there is lets a slice run to the first column.
     values = {"start": -1, "end": np.iinfo(np.int64).min, "axis": 2, "step": -1} if config.flip_averaging else {}
-    constants = {f"mirror.{name}": np.array([value], np.int64) for name, value in values.items()}
+    mirror = {f"mirror.{name}": np.array([value], np.int64) for name, value in values.items()}
+    moving, moves = _moves(shape, config)
     steps: list[_Step] = [
-        *([("Slice", [*constants], {}), ("Concat", [], {"axis": 0})] if config.flip_averaging else []),
+        *([("Slice", [*mirror], {}), ("Concat", [], {"axis": 0})] if config.flip_averaging else []),
+        *moving,
         ("Cast", [], {"to": TensorProto.FLOAT}),
         ("Flatten", [], {"axis": 1}),
         ("Sub", ["offset"], {}),
@@ -81,24 +87,38 @@ def image_inputs(given: str, config: TrainConfig, arrays: dict[str, NDArray[Any]
         *([("MatMul", ["projection"], {})] if config.preprocessing == "whiten" else []),
     ]
     encoders = {name: array for name, array in arrays.items() if name in ENCODERS}
-    return Nodes(given, steps, constants | encoders, prefix)
+    return Nodes(given, steps, mirror | moves | encoders, prefix)
+
+
+def _moves(shape: Shape, config: TrainConfig) -> tuple[list[_Step], dict[str, NDArray[Any]]]:
+    """The steps that move images to all places, and their constants: the old place of each row and column."""
+    if not config.shift_averaging:
+        return [], {}
+    rows, columns = (np.array([sources(size, by) for by in shifts_of(config)]) for size in shape[:2])
+    steps: list[_Step] = [
+        ("Gather", ["move.rows"], {"axis": 1}),  # (N, places, height, width, channels)
+        ("Gather", ["move.columns"], {"axis": 3}),  # (N, places, height, places, width, channels)
+        ("Transpose", [], {"perm": [1, 3, 0, 2, 4, 5]}),
+        ("Reshape", ["move.shape"], {}),
+    ]
+    return steps, {"move.rows": rows, "move.columns": columns, "move.shape": np.array([-1, *shape], np.int64)}
 
 
 def net_probabilities(
     given: str, config: TrainConfig, arrays: dict[str, NDArray[Any]], classes: int, prefix: str
 ) -> Nodes:
-    """Return the nodes from what a net gets to its probabilities; with flip averaging of the mean of both halves.
+    """Return the nodes from what a net gets to its probabilities; of several poses by the mean of their logits.
 
     arrays: those of models.prediction.
     """
     weights = {name: array for name, array in arrays.items() if name not in ENCODERS}
     if config.activation == "gelu":
         weights |= {f"gelu.{name}": np.array(value, np.float32) for name, value in _GELU.items()}
-    halves: list[_Step] = []
-    if config.flip_averaging:
-        weights["halves"] = np.array([2, -1, classes], np.int64)
-        halves = [("Reshape", ["halves"], {}), ("ReduceMean", [], {"axes": [0], "keepdims": 0})]
-    return Nodes(given, [*_layers(config), *halves, ("Softmax", [], {"axis": 1})], weights, prefix)
+    mean: list[_Step] = []
+    if (poses := len(poses_of(config))) > 1:
+        weights["poses"] = np.array([poses, -1, classes], np.int64)
+        mean = [("Reshape", ["poses"], {}), ("ReduceMean", [], {"axes": [0], "keepdims": 0})]
+    return Nodes(given, [*_layers(config), *mean, ("Softmax", [], {"axis": 1})], weights, prefix)
 
 
 def _layers(config: TrainConfig) -> list[_Step]:

@@ -112,7 +112,7 @@ def misfits(spec: StudyKeys, *, is_table: bool) -> Iterator[Mistake]:
             problem = f"is for {others}; of {kind}: one of {', '.join(allowed)}"
             yield Mistake(problem, "preprocessing", show(value))
     if is_table:
-        for name in ("flip", "shift", "flip_averaging"):
+        for name in ("flip", "shift", "flip_averaging", "shift_averaging"):
             if any(_values(spec, name)):
                 yield Mistake("is for images, which a table has none of", name)
 

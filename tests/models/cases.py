@@ -47,6 +47,7 @@ DATA_OPTIONS: dict[str, dict[str, Any]] = {
     "shift": {"shift": 1},
     "whiten": {"preprocessing": "whiten", "components": 5},
     "flip averaging": {"flip_averaging": True},
+    "shift averaging": {"shift_averaging": 1},
 }
 EVERYTHING = OPTIONS["all, adamw"] | {k: v for option in DATA_OPTIONS.values() for k, v in option.items()}
 

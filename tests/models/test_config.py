@@ -22,6 +22,7 @@ WHOLE_NUMBERS = [
     "bins",
     "components",
     "shift",
+    "shift_averaging",
     "seed",
 ]
 NUMBERS = [
@@ -71,6 +72,8 @@ REFUSED: list[tuple[str, Any]] = [
     ("bins", 257),
     ("shift", -1),
     ("shift", 17),
+    ("shift_averaging", -1),
+    ("shift_averaging", 4),
     ("components", 0),
     ("weight_decay", -1e-9),
     ("whitening_epsilon", -1e-9),

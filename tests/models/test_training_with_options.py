@@ -39,7 +39,7 @@ def run(net: Net, config: TrainConfig, done: int = 0, stop: int | None = None) -
 
 
 def changes_of(config: TrainConfig) -> dict[str, Any]:
-    return {"components": config.components, "flip_averaging": config.flip_averaging}
+    return {name: getattr(config, name) for name in ("components", "flip_averaging", "shift_averaging")}
 
 
 def made(net_name: str, config: TrainConfig) -> Net:
@@ -79,7 +79,7 @@ def test_everything_at_once_learns_and_comes_back_from_arrays(net_name: str) -> 
     np.testing.assert_array_equal(images, other)
     np.testing.assert_array_equal(again.logits(other), net.logits(images))
     assert same.poses == preprocessing.poses
-    assert len(same.poses) == 2
+    assert len(same.poses) == 2 * 9
 
 
 def test_both_nets_train_alike_with_everything() -> None:

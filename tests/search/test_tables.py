@@ -153,6 +153,7 @@ TABLE = f'dataset = "table"\ndata = "a.csv"\nlabel = "class"\n{BASE}'
         (f'dataset = "digits"\nlabel = "a"\n{BASE}', "label: is only for dataset = 'table'"),
         (f'{TABLE}[fixed]\npreprocessing = "whiten"\n', "preprocessing = 'whiten': is for images; of a table"),
         (f"{TABLE}[fixed]\nflip = true\n", "flip: is for images, which a table has none of"),
+        (f"{TABLE}[fixed]\nshift_averaging = 1\n", "shift_averaging: is for images, which a table has none of"),
         (
             f'dataset = "digits"\n{BASE}[fixed]\npreprocessing = "piecewise"\n',
             "preprocessing = 'piecewise': is for a table; of images",

@@ -184,6 +184,20 @@ def test_weights_can_be_seen_from_pixels() -> None:
     np.testing.assert_array_equal(preprocessing_of(TRAINING, "scale").seen_from_pixels(weights), weights)
 
 
+@pytest.mark.parametrize(("components", "kept"), [(1, True), (2, False)])
+def test_views_are_kept_if_all_poses_take_four_times_the_memory_of_the_pixels_at_most(
+    components: int, kept: bool
+) -> None:
+    preprocessing = preprocessing_of(TRAINING, "whiten", components=components, shift_averaging=1)
+    assert len(preprocessing.poses) == 9
+    assert preprocessing.is_kept(TRAINING)
+    assert preprocessing.keeps_views(TRAINING) is kept
+    first, *_ = preprocessing.views(TRAINING)
+    (once,), (again,) = first, first
+    assert (once is again) is kept
+    np.testing.assert_array_equal(once, again)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_mirror_images_are_preprocessed_as_images(name: str) -> None:
     flipped = replace(TRAINING, images=mirrored(TRAINING.images, TRAINING.shape))

@@ -66,12 +66,13 @@ def test_a_document_of_0_1_0_is_read(document: dict[str, Any], tmp_path: Path) -
     assert export.train_config() == read_export(path).train_config()
 
 
+@pytest.mark.parametrize(("name", "default"), [("class_weights", "none"), ("shift_averaging", 0)])
 def test_a_document_from_before_a_field_was_added_is_read_with_its_default(
-    document: dict[str, Any], tmp_path: Path
+    document: dict[str, Any], tmp_path: Path, name: str, default: Any
 ) -> None:
-    del document["config"]["class_weights"]
+    del document["config"][name]
     (tmp_path / "e.json").write_text(json.dumps(document))
-    assert read_export(tmp_path / "e.json").train_config().class_weights == "none"
+    assert getattr(read_export(tmp_path / "e.json").train_config(), name) == default
 
 
 @pytest.mark.parametrize("name", ["other.toml", "other.json"])

@@ -118,10 +118,14 @@ def test_what_makes_inputs_is_kept_once_and_made_once(study: Callable[..., Study
 def test_nets_that_see_rows_otherwise_are_averaged_in_onnx_too(
     study: Callable[..., StudyRecord], tmp_path: Path
 ) -> None:
-    """Candidates may differ in their preprocessing, and in whether they look at mirror images."""
+    """Candidates may differ in their preprocessing, and in which poses they see images."""
     record = study()
     ensemble = find_ensemble(record, "winner")
-    options: list[dict[str, Any]] = [{}, {"flip_averaging": True}, {"preprocessing": "whiten", "components": 9}]
+    options: list[dict[str, Any]] = [
+        {"shift_averaging": 1},
+        {"flip_averaging": True},
+        {"preprocessing": "whiten", "components": 9},
+    ]
     nets = []
     for one, changes in zip(ensemble.nets, options, strict=True):
         nets.append(_with_other_inputs(one, changes))

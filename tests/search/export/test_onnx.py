@@ -60,12 +60,15 @@ def test_it_gives_the_probabilities_of_the_net(folder: Folder, tmp_path: Path, n
         {},
         {"batch_normalization": True},
         {"flip_averaging": True},
+        {"shift_averaging": 1},
+        {"shift_averaging": 3, "flip_averaging": True},
         {"preprocessing": "whiten", "components": 7},
         {"activation": "leaky-relu", "batch_normalization": True},
         {"activation": "gelu", "batch_normalization": True, "flip_averaging": True},
         {"activation": "silu", "batch_normalization": True},
         {"activation": "tanh", "batch_normalization": True},
         {"batch_normalization": True, "flip_averaging": True, "preprocessing": "whiten", "averaging": 0.9},
+        {"batch_normalization": True, "shift_averaging": 2, "preprocessing": "whiten", "averaging": 0.9},
     ],
 )
 def test_any_depth_preprocessing_and_option(
