@@ -20,8 +20,8 @@ from mlpsearch.studies.study_data import load_study_data
 from tests.browser.conftest import violations
 from tests.patience import PATIENCE_SECONDS
 from tests.search.makers import digits_study, never
+from tests.search.report.compared import study
 from tests.search.report.makers import HOSTILE, add
-from tests.search.report.test_compare import study
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -9,13 +9,7 @@ import pytest
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.errors import ConfigError, DataError, MlpsearchError, StudyError, WeightsError, about
 from mlpsearch.models.weights import check_shapes, load_arrays
-
-FIELDS = ("study", "trial", "key", "path", "url")
-
-
-def fields(error: MlpsearchError) -> dict[str, object]:
-    """Those that are filled."""
-    return {name: value for name in FIELDS if (value := getattr(error, name)) is not None}
+from tests.models.error_fields import fields
 
 
 def test_an_error_is_its_text_and_what_it_is_given() -> None:

@@ -45,8 +45,8 @@ from mlpsearch.studies.study_data import load_spec_data, load_study_data, source
 from tests.search.conftest import Command
 from tests.search.export.reading import read_export
 from tests.search.makers import NETS, confirmation_runs, never
-from tests.search.test_tables import STUDY, shop
-from tests.search.trials.test_objective import after, ask, comparable, study_of
+from tests.search.shop import STUDY, shop
+from tests.search.trials.makers import after, ask, comparable, study_of
 from tests.studies import image_makers as make
 from tests.studies.specs import MINIMAL
 from tests.studies.stores import new_storage, spec

@@ -41,7 +41,7 @@ from mlpsearch.studies.data.training import load_training
 from mlpsearch.studies.record import StudyRecord, open_study
 from mlpsearch.studies.spec.keys import Confirm
 from mlpsearch.studies.study_data import load_study_data, source_of
-from tests.models.test_scores import ORACLES
+from tests.models.oracles import ORACLES
 from tests.search.conftest import Command
 from tests.search.export.reading import read_export
 from tests.search.makers import NETS, TESTED, confirmation_runs, never, run_both, searched_to

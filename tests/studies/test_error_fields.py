@@ -13,7 +13,7 @@ from mlpsearch.studies.record import open_study
 from mlpsearch.studies.spec import catalog
 from mlpsearch.studies.spec.reading import load_spec, parse_spec
 from mlpsearch.studies.storage.opening import is_server, open_storage, storage_url, without_password
-from tests.models.test_errors import fields
+from tests.models.error_fields import fields
 from tests.studies import image_makers as make
 from tests.studies.specs import MINIMAL
 from tests.studies.stores import new_study

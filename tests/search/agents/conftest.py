@@ -9,9 +9,11 @@ from mcp import Client
 from mcp_types import CallToolResult, TextContent
 
 from mlpsearch.search.agents.server import make_server
+from tests.search.cli_cases import STUDY_FILE
 
 Ask = Callable[..., dict[str, Any]]
 Refused = Callable[..., str]
+FILE = f"{STUDY_FILE}[confirm]\ntop = 2\nseeds = 2\nreport = 2\n"
 
 
 def call(url: str, tool: str, *, allow_runs: bool = True, **arguments: Any) -> CallToolResult:

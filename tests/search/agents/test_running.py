@@ -14,12 +14,9 @@ from mlpsearch.search.service import evaluate
 from mlpsearch.studies.creation import create_or_resume
 from mlpsearch.studies.record import StudyRecord, open_study
 from tests.patience import PATIENCE_SECONDS
-from tests.search.agents.conftest import Ask, Refused
+from tests.search.agents.conftest import FILE, Ask, Refused
 from tests.search.cli_cases import STUDY_FILE
 from tests.search.makers import same_study
-
-FILE = f"{STUDY_FILE}[confirm]\ntop = 2\nseeds = 2\nreport = 2\n"
-
 
 LARGER = FILE.replace("trials = 2", "trials = 2000")
 

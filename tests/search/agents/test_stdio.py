@@ -16,7 +16,7 @@ from mcp.client.session import IncomingMessage
 from mcp.client.stdio import stdio_client
 
 from tests.patience import PATIENCE_SECONDS
-from tests.search.agents.test_running import FILE
+from tests.search.agents.conftest import FILE
 from tests.search.conftest import Command
 
 

@@ -16,7 +16,7 @@ from mlpsearch.studies.spec.keys import LEARNT
 from mlpsearch.studies.spec.reading import load_spec
 from mlpsearch.studies.spec.table_options import ColumnOptions
 from tests.search.conftest import Command
-from tests.search.test_tables import STUDY, shop
+from tests.search.shop import STUDY, shop
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ import json
 import math
 import random
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from wsgiref.types import WSGIApplication, WSGIEnvironment
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from wsgiref.util import setup_testing_defaults
 
 from optuna.artifacts import upload_artifact
@@ -133,3 +133,17 @@ def running(server: Server) -> Iterator[str]:
     """Run a server in a thread; give its address."""
     with server.in_background():
         yield server.address
+
+
+def open_to_all(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """An application that checks nothing, and says what it saw."""
+    start_response(
+        "200 OK",
+        [
+            ("Content-Type", "text/plain"),
+            ("Access-Control-Allow-Origin", "*"),
+            ("X-Frame-Options", "ALLOWALL"),
+            ("Content-Security-Policy", "default-src *"),
+        ],
+    )
+    return [f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}".encode()]

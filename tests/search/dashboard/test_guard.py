@@ -10,24 +10,10 @@ from hypothesis import strategies as st
 
 from mlpsearch.search.dashboard.answers import filled
 from mlpsearch.search.dashboard.guard import Guard, Rules
-from tests.search.dashboard.makers import ADDRESS, HERE, READ_ONLY, WRITABLE, ask
+from tests.search.dashboard.makers import ADDRESS, HERE, READ_ONLY, WRITABLE, ask, open_to_all
 
 WITH_TOKEN = replace(READ_ONLY, token="right")
 EVERYWHERE = replace(READ_ONLY, address=replace(ADDRESS, everywhere=True, names=ADDRESS.names | {"box"}))
-
-
-def open_to_all(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """An application that checks nothing, and says what it saw."""
-    start_response(
-        "200 OK",
-        [
-            ("Content-Type", "text/plain"),
-            ("Access-Control-Allow-Origin", "*"),
-            ("X-Frame-Options", "ALLOWALL"),
-            ("Content-Security-Policy", "default-src *"),
-        ],
-    )
-    return [f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}".encode()]
 
 
 def guard(rules: Rules, app: WSGIApplication = open_to_all) -> Guard:

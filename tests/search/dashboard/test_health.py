@@ -14,8 +14,7 @@ from mlpsearch.models.errors import StorageError
 from mlpsearch.search.dashboard.guard import Guard
 from mlpsearch.search.dashboard.health import Health, StorageWatch, health_page
 from tests.patience import PATIENCE_SECONDS
-from tests.search.dashboard.makers import READ_ONLY, ask
-from tests.search.dashboard.test_guard import open_to_all
+from tests.search.dashboard.makers import READ_ONLY, ask, open_to_all
 from tests.studies.stores import new_storage
 
 WITH_TOKEN = replace(READ_ONLY, token="right")

@@ -27,19 +27,12 @@ from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.spec.keys import Budget
 from mlpsearch.studies.storage.opening import ENVIRONMENT, sqlite_path
 from tests.search.cli_cases import FILES, FRESH
-from tests.search.conftest import Answer, Command
+from tests.search.conftest import Command
+from tests.search.documents.checking import checked
 from tests.search.makers import digits_study
 from tests.studies.image_makers import encode, grey_pixels
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
-CLOSED = schema(strict=True)
-
-
-def checked(answer: Answer, model: str) -> Any:
-    """The document that a command printed, which is one of this model, with its keys and no other."""
-    document = json.loads(answer.out)
-    Draft202012Validator({**CLOSED, "anyOf": [{"$ref": f"#/$defs/{model}"}]}).validate(document)
-    return document
 
 
 # ---- the page and the schema ----

@@ -14,7 +14,7 @@ from mlpsearch.studies.record import StudyRecord, open_study
 from mlpsearch.studies.spec.keys import Confirm
 from tests.search.conftest import Command
 from tests.search.makers import confirmation_runs
-from tests.search.test_tables import STUDY, shop
+from tests.search.shop import STUDY, shop
 
 Folder = Callable[..., Path]
 

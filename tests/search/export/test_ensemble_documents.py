@@ -18,10 +18,10 @@ from mlpsearch.search.results.confirmation import last_confirmation
 from mlpsearch.search.results.winner import reported_nets
 from mlpsearch.studies.record import StudyRecord, confirmation_of, open_study
 from tests.search.conftest import Command, document
-from tests.search.documents.test_documents import checked
+from tests.search.documents.checking import checked
 from tests.search.export.ensemble_makers import KINDS, averaged, read, write
 from tests.search.makers import NETS
-from tests.search.test_tables import STUDY, shop
+from tests.search.shop import STUDY, shop
 from tests.studies.stores import folder_of
 
 

@@ -28,12 +28,12 @@ from mlpsearch.search.results.confirmation import last_confirmation
 from mlpsearch.search.results.winner import reported_nets
 from mlpsearch.studies.record import StudyRecord
 from tests.search.conftest import Command, document
-from tests.search.documents.test_documents import checked
+from tests.search.documents.checking import checked
 from tests.search.export.ensemble_makers import KINDS, averaged, read, write
+from tests.search.export.reading import run
 from tests.search.export.tables import drawn_net, run_onnx
-from tests.search.export.test_onnx import run
 from tests.search.makers import NETS
-from tests.search.test_tables import shop
+from tests.search.shop import shop
 from tests.studies.image_makers import encode, grey_pixels
 
 

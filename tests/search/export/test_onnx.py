@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
-from numpy.typing import NDArray
 
 from mlpsearch.models.config import TrainConfig
 from mlpsearch.models.errors import ExportError
@@ -23,16 +21,9 @@ from mlpsearch.search.export.onnx_model import onnx_model
 from mlpsearch.search.export.parameters import WEIGHTS
 from mlpsearch.search.export.prediction import load_classifier, read_images
 from tests.search.export.conftest import Folder
-from tests.search.export.reading import read_export, read_parameters
+from tests.search.export.reading import read_export, read_parameters, run
 from tests.search.makers import NETS
 from tests.studies.image_makers import encode, grey_pixels
-
-
-def run(model: bytes, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    (found,) = session.run(None, {"images": images})
-    assert isinstance(found, np.ndarray)
-    return found
 
 
 @pytest.mark.parametrize("net", NETS)

@@ -35,7 +35,7 @@ from mlpsearch.studies.spec.study import StudySpec
 from mlpsearch.studies.study_data import load_study_data
 from tests.search.export.reading import read_export
 from tests.search.makers import NETS, confirmation_runs, never
-from tests.search.trials.test_objective import after, ask, comparable, study_of
+from tests.search.trials.makers import after, ask, comparable, study_of
 from tests.studies.stores import new_storage, spec
 
 EPOCHS, MOST = 20, 2

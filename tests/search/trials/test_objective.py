@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
-from optuna.pruners import BasePruner, NopPruner
+from optuna.pruners import BasePruner
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from threadpoolctl import threadpool_info
@@ -21,7 +21,6 @@ from mlpsearch.models.threads import threads, use_threads
 from mlpsearch.models.training import train
 from mlpsearch.models.weights import digest, load_arrays, save_arrays
 from mlpsearch.search.strategy.pruners import make_pruner
-from mlpsearch.search.strategy.samplers import make_sampler
 from mlpsearch.search.trials import objective
 from mlpsearch.search.trials.checkpoints import Checkpoint
 from mlpsearch.search.trials.objective import Interrupted, Objective, Outcome
@@ -32,6 +31,7 @@ from mlpsearch.studies.spec.space import suggest
 from mlpsearch.studies.spec.study import StudySpec
 from tests.models.compiled import needs_compiled_steps
 from tests.search.makers import NETS
+from tests.search.trials.makers import after, ask, comparable, study_of
 from tests.studies.stores import spec
 
 EPOCHS = 4
@@ -66,31 +66,6 @@ class Reports:
 def spec_of(net: str, **changes: Any) -> StudySpec:
     settings: dict[str, Any] = {"net": net, "epochs": EPOCHS, "fixed": NETS[net]} | changes
     return spec(**settings)
-
-
-def study_of(specification: StudySpec, pruner: BasePruner | None = None) -> Study:
-    return optuna.create_study(
-        study_name="mine",
-        direction="maximize",
-        sampler=make_sampler(specification),
-        pruner=pruner or NopPruner(),
-    )
-
-
-def ask(study: Study) -> optuna.Trial:
-    """The next trial, as the queue hands it out."""
-    return optuna.Trial(study, study.ask()._trial_id)
-
-
-def after(epochs: int) -> Callable[[], bool]:
-    """A check that is true after that many epochs."""
-    calls = iter(range(1, 1000))
-    return lambda: next(calls) == epochs
-
-
-def comparable(outcome: Outcome) -> tuple[object, ...]:
-    facts = {key: fact for key, fact in outcome.facts.items() if key not in ("seconds", "images_per_second")}
-    return outcome.config, outcome.score, outcome.pruned, facts
 
 
 def assert_same_parameters(one: Outcome, other: Outcome) -> None:
