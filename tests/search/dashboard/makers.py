@@ -1,9 +1,11 @@
 """A study to look at, without training; a browser of few words; and a server that runs beside the test."""
 
+import html
 import io
 import json
 import math
 import random
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -18,10 +20,11 @@ from optuna.artifacts import upload_artifact
 from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from PIL import Image
+from prometheus_client.parser import text_string_to_metric_families
 
 from mlpsearch.search.dashboard.address import Address
 from mlpsearch.search.dashboard.guard import Rules
-from mlpsearch.search.dashboard.server import Server, artifact_store
+from mlpsearch.search.dashboard.server import Server, artifact_store, guarded
 from mlpsearch.studies.record import StudyRecord
 from mlpsearch.studies.storage.opening import sqlite_path
 from tests.search.makers import add_own
@@ -31,6 +34,8 @@ HERE = "127.0.0.1:8080"
 ADDRESS = Address(frozenset({"127.0.0.1", "localhost", "[::1]"}), HERE, 8080, loopback=True, everywhere=False)
 READ_ONLY = Rules(ADDRESS, token=None, allow_writes=False)
 WRITABLE = Rules(ADDRESS, token=None, allow_writes=True)
+
+HOSTILE = '"><script>alert(1)</script>'
 
 PNG = io.BytesIO()
 Image.new("RGB", (8, 4), "red").save(PNG, "PNG")
@@ -147,3 +152,22 @@ def open_to_all(environ: WSGIEnvironment, start_response: StartResponse) -> Iter
         ],
     )
     return [f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}".encode()]
+
+
+def get(record: StudyRecord, path: str, query: str = "", **headers: str) -> Reply:
+    return ask(guarded(record.storage, READ_ONLY), path, query=query, **headers)
+
+
+def words(reply: Reply) -> str:
+    """What is seen of a page, in one line."""
+    body = re.sub(r"<style>.*?</style>", "", reply.text, flags=re.DOTALL)
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
+
+
+def numbers(reply: Reply) -> dict[str, dict[tuple[Any, ...], float]]:
+    """The values by name and labels."""
+    found: dict[str, dict[tuple[Any, ...], float]] = {}
+    for family in text_string_to_metric_families(reply.text):
+        for sample in family.samples:
+            found.setdefault(sample.name, {})[tuple(sorted(sample.labels.items()))] = sample.value
+    return found
