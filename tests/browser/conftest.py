@@ -9,14 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mlpsearch.search.results.confirming import confirmed
-from mlpsearch.search.service import confirm
-from mlpsearch.search.workers.worker import Worker
 from mlpsearch.studies.record import StudyRecord
-from mlpsearch.studies.spec.keys import Confirm
-from mlpsearch.studies.study_data import load_study_data
 from tests.patience import PATIENCE_SECONDS
-from tests.search.makers import confirmation_runs, digits_study, never
+from tests.search.makers import tested_study
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -80,10 +75,6 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudyRecord]
     folder = tmp_path_factory.mktemp("published")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLPSEARCH_CACHE", str(folder / "cache"))
-        record = digits_study(folder, "numpy")
-        Worker(record, load_study_data(record), never).run()
-        asked = Confirm(top=2, seeds=2, report=2)
-        confirmation_runs(record, asked)
-        confirm(record, confirmed(record, asked), "mlpsearch confirm mine")
+        record = tested_study(folder)
     yield record
     record.storage.close()

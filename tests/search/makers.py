@@ -15,6 +15,7 @@ from mlpsearch.search.dashboard.publish import publish
 from mlpsearch.search.dashboard.server import artifact_store
 from mlpsearch.search.results.confirmation import Confirmation
 from mlpsearch.search.results.confirming import confirmed, plan
+from mlpsearch.search.service import confirm
 from mlpsearch.search.trials.checkpoints import weights_name
 from mlpsearch.search.trials.queue import ATTEMPT, Claim, TrialQueue
 from mlpsearch.search.workers.worker import Worker
@@ -246,3 +247,13 @@ def files_of(record: StudyRecord) -> dict[str, bytes]:
         files[meta.filename] = path.read_bytes()
         path.unlink()
     return files
+
+
+def tested_study(folder: Path) -> StudyRecord:
+    """A study of the digits that was searched, confirmed and tested."""
+    record = digits_study(folder, "numpy")
+    Worker(record, load_study_data(record), never).run()
+    asked = Confirm(top=2, seeds=2, report=2)
+    confirmation_runs(record, asked)
+    confirm(record, confirmed(record, asked), "mlpsearch confirm mine")
+    return record

@@ -6,14 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mlpsearch.search.results.confirming import confirmed
-from mlpsearch.search.service import confirm
-from mlpsearch.search.workers.worker import Worker
 from mlpsearch.studies.record import StudyRecord, open_study
-from mlpsearch.studies.spec.keys import Confirm
-from mlpsearch.studies.study_data import load_study_data
 from tests.search.dashboard.makers import study_to_see
-from tests.search.makers import confirmation_runs, digits_study, never
+from tests.search.makers import tested_study
 
 
 @pytest.fixture(scope="package")
@@ -44,9 +39,4 @@ def record(_untouched: Path, tmp_path: Path) -> Iterator[StudyRecord]:
 def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StudyRecord:
     """A study of the digits that was searched, confirmed and tested."""
     monkeypatch.setenv("MLPSEARCH_CACHE", str(tmp_path / "cache"))
-    record = digits_study(tmp_path, "numpy")
-    Worker(record, load_study_data(record), never).run()
-    asked = Confirm(top=2, seeds=2, report=2)
-    confirmation_runs(record, asked)
-    confirm(record, confirmed(record, asked), "mlpsearch confirm mine")
-    return record
+    return tested_study(tmp_path)
