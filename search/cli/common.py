@@ -186,7 +186,11 @@ def print_error(error: dict[str, Any]) -> None:
 
 def tell(message: str) -> None:
     """Print a message for people on stderr, above what is shown there meanwhile (`step`)."""
-    click.echo(message, file=sys.stderr)  # err=True would write past what rich puts in its place
+    from mlpsearch.search.cli.layout import width, wrapped
+
+    columns = width(sys.stderr)
+    lines = "\n".join(part for line in message.split("\n") for part in wrapped(line, columns))
+    click.echo(lines, file=sys.stderr)  # err=True would write past what rich puts in its place
 
 
 @contextmanager

@@ -4,15 +4,16 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator
+from typing import TextIO
 
 import click
 
 _LABEL = 13  # columns of a label, and of what goes on below it
 
 
-def width() -> int | None:
-    """Return how many columns the terminal of stdout has; None where it is no terminal."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+def width(stream: TextIO | None = None) -> int | None:
+    """Return how many columns the terminal of a stream has, of stdout by default; None where it is no terminal."""
+    return shutil.get_terminal_size().columns if (stream or sys.stdout).isatty() else None
 
 
 def wrapped(line: str, columns: int | None, indent: str = "  ") -> list[str]:

@@ -89,6 +89,7 @@ def test_from_an_empty_folder_to_a_notice_and_a_net(terminal: Terminal, hook: Ho
 
     said = " ".join(terminal.run("mlpsearch new shop.csv --label bought").split())
     assert "wrote shop.toml; `mlpsearch check shop.toml` says what was understood" in said
+    assert said.endswith("`mlpsearch run shop.toml` searches"), "no word is broken at the edge"
     assert "shop: 240 rows, " in terminal.run("mlpsearch check shop.toml")
 
     study = (folder / "shop.toml").read_text()
