@@ -79,6 +79,8 @@ def find_ensemble(record: StudyRecord, kind: Kind) -> Ensemble:
 
 def _not_confirmed(record: StudyRecord) -> StudyError:
     way = f"`{record.command('confirm')}` trains them"
+    if not Ledger(record).is_complete():
+        way = f"its search is not over, `{record.command('run')}` goes on"
     if not record.spec.has_test:
         way = "test = 0 holds no row out, without which there is no confirmation"
     return StudyError(

@@ -22,7 +22,7 @@ from tests.search.documents.checking import checked
 from tests.search.export.ensemble_makers import KINDS, averaged, read, write
 from tests.search.makers import NETS
 from tests.search.shop import STUDY, shop
-from tests.studies.stores import folder_of
+from tests.studies.stores import folder_of, new_study
 
 
 @pytest.mark.parametrize("net", NETS)
@@ -189,6 +189,12 @@ def test_without_a_confirmation_one_line_says_how_to_confirm(
             "`mlpsearch confirm mine` trains them\n"
         )
     assert not Path("best").exists()
+
+
+def test_while_a_search_goes_on_no_confirmation_is_named(tmp_path: Path) -> None:
+    record = new_study(tmp_path)
+    with pytest.raises(StudyError, match=r"its search is not over, `mlpsearch run mine.*` goes on$"):
+        find_ensemble(record, "winner")
 
 
 def test_an_ensemble_of_nothing_is_wrong_usage(study: Callable[..., StudyRecord], mlpsearch: Command) -> None:
