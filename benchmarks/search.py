@@ -1,9 +1,10 @@
 """How good searches are: the random trials that a search is worth, for each trial's worth of training it spends.
 
-    python -m benchmarks.search --lcbench FOLDER [--seeds 5] [--pool 0] [--rows halving,leader+points] [--json]
+    python -m benchmarks.search --lcbench FOLDER [--trials] [--seeds 5] [--pool 0] [--rows halving] [--json]
     python -m benchmarks.search [--seeds 5] [--rows tpe,auto+points] [--json]
 
-With the folder of LCBench's surrogate its tasks are searched, else the tables of HPOBench.
+With the folder of LCBench's surrogate its tasks are searched, with epochs as the budget or, with --trials, trials,
+however long; else the tables of HPOBench, with trials and with seconds as the budget.
 
 A search is run by the product's own sampler and pruner on results that were measured before (search_problems.py).
 Its speed-up at a budget of n full trainings is m / n, where random search is expected to find as good a
@@ -117,8 +118,10 @@ class Spending:
         return {"trials": 1.0, "epochs": epochs, "seconds": seconds}[self.unit]
 
 
-EPOCHS = (Spending("epochs", (5, 10, 20)),)
-TRIALS_AND_SECONDS = (Spending("trials", (25, 50, 100)), Spending("seconds", (2, 5, 10)))
+EPOCHS = Spending("epochs", (5, 10, 20))
+TRIALS_OF_CURVES = Spending("trials", (25, 50))
+TRIALS = Spending("trials", (25, 50, 100))
+SECONDS = Spending("seconds", (2, 5, 10))
 
 
 def spec_of(problem: Problem, row: Row, points: Iterable[Point], seed: int, spending: Spending) -> StudySpec:
@@ -317,6 +320,7 @@ def main() -> None:
     parser.add_argument("--lcbench", type=Path, help="the folder with LCBench's model.onnx and its two JSON files")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--pool", type=int, default=0, help="the seed of LCBench's pool of configurations")
+    parser.add_argument("--trials", action="store_true", help="of LCBench: count trials in place of epochs")
     parser.add_argument("--rows", help="names of rows, separated by commas; default: all")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     given = parser.parse_args()
@@ -325,10 +329,8 @@ def main() -> None:
     of_curves = given.lcbench is not None
     problems, rows = (lcbench(given.lcbench, pool=given.pool), OF_CURVES) if of_curves else (hpobench(), OF_TABLES)
     wanted = rows if given.rows is None else {name: rows[name] for name in given.rows.split(",")}
-    results = [
-        compare(problems, wanted, given.seeds, spending, quiet=given.json)
-        for spending in (EPOCHS if of_curves else TRIALS_AND_SECONDS)
-    ]
+    spendings = (TRIALS_OF_CURVES if given.trials else EPOCHS,) if of_curves else (TRIALS, SECONDS)
+    results = [compare(problems, wanted, given.seeds, spending, quiet=given.json) for spending in spendings]
     if given.json:
         print(json.dumps(results))
 

@@ -8,9 +8,12 @@ have. These are drawn from the landscape's configurations, of all optimizers and
 Each data set has seeds of its own: with the same one, searches of one space begin with the same points.
 The search's space is what the landscape has with Adam and one-cycle, as in study files of `mlpsearch new`.
 
-    before    TPE; a pruner that compares with the median from half of the epochs on
-    pruner    TPE and `halving`
-    now       the same, and five starting points learnt on the other data sets first
+    before         TPE by Optuna's own rule; a pruner that compares with the median from half of the epochs on
+    tpe            TPE by that rule, and `halving`
+    pruner         the sampler `auto`, and `halving`
+    leader         the sampler `auto`, and `leader`
+    now            as `pruner`, and five starting points learnt on the other data sets first
+    leader+points  as `leader`, and these points first
 
 It goes through the product's sampler, pruner, nets and epoch loop, one trial after the other. A search that is
 not there after --most full trainings counts as if it were then, and is marked with "≥". A trial that a pruner
@@ -22,7 +25,7 @@ import json
 import statistics
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import optuna
@@ -54,11 +57,28 @@ DATASETS = ("digits", "letter", "satellite", "churn", "fashion-mnist", "cifar10"
 SPLIT_SEED = 1  # of the rows, as in the landscape
 RANDOM_TRIALS, SHARE = 200, 0.99
 POINTS = 5
-WAYS = ("before", "pruner", "now")
 Point = dict[str, Any]
 
 
-def space(kind: str, seed: int) -> StudySpec:
+class Way(NamedTuple):
+    """How to search. The pruner "before" is a median from half of the epochs on."""
+
+    sampler: str = "auto"
+    pruner: str = "halving"
+    points: bool = False
+
+
+WAYS = {
+    "before": Way("tpe", "before"),
+    "tpe": Way("tpe"),
+    "pruner": Way(),
+    "leader": Way(pruner="leader"),
+    "now": Way(points=True),
+    "leader+points": Way(pruner="leader", points=True),
+}
+
+
+def space(kind: str, seed: int, way: Way = WAYS["now"]) -> StudySpec:
     """Return the study that is searched, of a kind of data."""
     preprocessing = (
         ["standardize", "scale"] if kind == "images" else ["standardize", "robust", "quantiles", "piecewise"]
@@ -72,6 +92,8 @@ def space(kind: str, seed: int) -> StudySpec:
             "name": "whole-search",
             "net": "numpy",
             "seed": seed,
+            "sampler": way.sampler,
+            "pruner": "median" if way.pruner == "before" else way.pruner,
             "budget": {"trials": 1, "epochs": EPOCHS},
             "search": {
                 "hidden_size": {"low": 16, "high": 256, "log": True},
@@ -141,11 +163,12 @@ def epochs_needed(
 
 def search(data: Loaded, land: Landscape, way: str, seed: int, most: int) -> int:
     """Return the epochs that one search needs."""
-    spec = space(data.source.kind, 100 * land.datasets.index(data.source.name) + seed)
+    chosen = WAYS[way]
+    spec = space(data.source.kind, 100 * land.datasets.index(data.source.name) + seed, chosen)
     pruner: BasePruner = make_pruner(spec)
-    if way == "before":
+    if chosen.pruner == "before":
         pruner = MedianPruner(n_startup_trials=5, n_warmup_steps=EPOCHS // 2)
-    points = points_without(land, data.source.name, data.source.kind) if way == "now" else []
+    points = points_without(land, data.source.name, data.source.kind) if chosen.points else []
 
     def run(config: Any) -> Any:
         preprocessing = data.statistics.preprocessing(config)
@@ -156,18 +179,23 @@ def search(data: Loaded, land: Landscape, way: str, seed: int, most: int) -> int
 
 
 def show(found: dict[str, dict[str, list[int]]], most: int) -> None:
-    """Print Markdown: epochs by data set and way, and how many times fewer they are now."""
-    names = list(next(iter(found.values())))
-    print(f"| data | {' | '.join(names)} | before ÷ now |\n| --- {'| --- ' * (1 + len(names))}|")
-    ratios = []
+    """Print Markdown: epochs by data set and way, and how many times fewer each way takes than the first."""
+    first, *others = next(iter(found.values()))
+    heads = [first, *others, *(f"{first} ÷ {way}" for way in others)]
+    print(f"| data | {' | '.join(heads)} |\n| --- {'| --- ' * len(heads)}|")
+    logs: dict[str, list[float]] = {way: [] for way in others}
     for dataset, ways in found.items():
-        means = {way: geometric_mean(epochs) for way, epochs in ways.items()}
-        cells = [f"{'≥ ' * (most * EPOCHS in ways[way])}{means[way]:.0f}" for way in names]
-        ratios.append([old / new for old, new in zip(ways["before"], ways["now"], strict=True)])
-        print(f"| {dataset} | {' | '.join(cells)} | {geometric_mean(ratios[-1]):.1f} |")
-    logs = [float(np.mean(np.log(ratio))) for ratio in ratios]
-    error = float(np.exp(statistics.stdev(logs) / len(logs) ** 0.5)) if len(logs) > 1 else float("nan")
-    print(f"| all | {'| ' * len(names)}| {geometric_mean(np.exp(logs)):.1f} (standard error ×{error:.2f}) |")
+        cells = [f"{'≥ ' * (most * EPOCHS in epochs)}{geometric_mean(epochs):.0f}" for epochs in ways.values()]
+        for way in others:
+            logs[way].append(float(np.log(ways[first]).mean() - np.log(ways[way]).mean()))
+            cells.append(f"{np.exp(logs[way][-1]):.1f}")
+        print(f"| {dataset} | {' | '.join(cells)} |")
+    cells = [f"{np.exp(np.mean(one)):.2f} (×{_error(one):.2f})" for one in logs.values()]
+    print(f"| all (standard error of the data sets) | {'| ' * (1 + len(others))}{' | '.join(cells)} |")
+
+
+def _error(logs: list[float]) -> float:
+    return float(np.exp(statistics.stdev(logs) / len(logs) ** 0.5)) if len(logs) > 1 else float("nan")
 
 
 def main() -> None:
@@ -176,7 +204,7 @@ def main() -> None:
     add_places(parser)
     parser.add_argument("--landscape", type=Path, default=PACKED)
     parser.add_argument("--datasets", default=",".join(DATASETS))
-    parser.add_argument("--ways", default=",".join(WAYS))
+    parser.add_argument("--ways", default="before,pruner,now")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--most", type=int, default=60, help="full trainings of one search")
     parser.add_argument("--work", type=Path, default=Path("whole-search.jsonl"), help="where each search is noted")
