@@ -208,8 +208,8 @@ class StudyPart(Part):
     seconds: float = Field(description="wall clock during which trials ran")
     trials_per_minute: float | None = Field(description="the rate so far")
     seconds_left: float | None = Field(
-        description="an estimate, up to the limit of the budget that is reached first; of a small space, until "
-        "each of its points is tried"
+        description="an estimate, up to the limit of the budget that is reached first, trials that run counted by "
+        "their epochs; of a small space, until each of its points is tried"
     )
     best: BestTrial | None = Field(description="[the best trial of the search](#the-best-trial)")
     headline: Winner | None = Field(

@@ -133,7 +133,7 @@ def study_status(record: StudyRecord, ledger: Ledger) -> StudyStatus:
         epochs=record.counts.epochs(),
         seconds=round(seconds, 1),
         trials_per_minute=round(60 * rate, 2) if rate else None,
-        seconds_left=_seconds_left(record, ended, seconds) if rate and not complete else None,
+        seconds_left=_seconds_left(record, ended, running, seconds) if rate and not complete else None,
         best=_best(best, record),
         headline=first,
         trouble=str(no_winner(record, ledger)) if first is None and complete else "",
@@ -148,11 +148,15 @@ def study_status(record: StudyRecord, ledger: Ledger) -> StudyStatus:
     )
 
 
-def _seconds_left(record: StudyRecord, ended: int, seconds: float) -> float:
-    """How long the rest takes at the pace so far. ended: trials, at least 1, in so many seconds, above 0."""
+def _seconds_left(record: StudyRecord, ended: int, running: list[RunningTrial], seconds: float) -> float:
+    """How long the rest takes at the pace so far. ended: trials, at least 1, in so many seconds, above 0.
+
+    Of a trial that runs its epochs count: of few and long ones it is much of what was done.
+    """
     budget = record.budget
     trials = budget.trials if record.plan is not None else most_trials(record)
-    left = [(trials - ended) * seconds / ended]
+    done = ended + sum(trial.epoch / budget.epochs for trial in running if trial.alive)
+    left = [(trials - done) * seconds / done]
     if budget.seconds is not None:
         left.append(budget.seconds - seconds)
     if budget.total_epochs is not None and (epochs := record.counts.epochs()):

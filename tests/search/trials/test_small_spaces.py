@@ -72,6 +72,19 @@ def test_the_time_left_is_up_to_the_limit_that_is_reached_first(
     assert study_status(record, Ledger(record)).seconds_left == left
 
 
+def test_of_a_trial_that_runs_its_epochs_count_for_the_time_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = small(tmp_path, epochs=4)
+    for _ in range(2):  # of six points
+        work(record, claim(TrialQueue(record)))
+    half_way = claim(TrialQueue(record))
+    for epoch in (1, 2):
+        half_way.trial.report(0.5, epoch)
+    monkeypatch.setattr(type(record.counts), "seconds", lambda _: 5.0)
+    assert study_status(record, Ledger(record)).seconds_left == 7.0
+
+
 @pytest.mark.parametrize("trials", [5, 6])
 def test_a_budget_of_no_more_trials_than_points_ends_as_others_do(tmp_path: Path, trials: int) -> None:
     record = small(tmp_path, trials=trials)
