@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 SECONDS = "seconds"  # the attribute of a trial that says how long its training steps took
 DIVERGED = "diverged"  # the attribute of a trial whose training broke down, and which was ended for that
 PRICE = 0.5  # of a logarithm of the seconds, in logarithms of the rank's share
+_LEAST_SECONDS = 0.01  # a trial's are kept as hundredths: below that they say nothing
 
 _SHOWN, _SHOWN_BEST = 250, 50  # of the trials of a large study, to its sampler
 
@@ -114,10 +115,10 @@ def _ranks(gains: list[float]) -> list[int]:
 
 def _prices(trials: Iterable[FrozenTrial]) -> list[float]:
     seconds = [trial.user_attrs.get(SECONDS) for trial in trials]
-    known = [max(1e-3, float(one)) for one in seconds if isinstance(one, int | float)]
+    known = [max(_LEAST_SECONDS, float(one)) for one in seconds if isinstance(one, int | float)]
     median = statistics.median(known) if known else 1.0
     return [
-        PRICE * math.log(max(1e-3, float(one)) / median) if isinstance(one, int | float) else 0.0
+        PRICE * math.log(max(_LEAST_SECONDS, float(one)) / median) if isinstance(one, int | float) else 0.0
         for one in seconds
     ]
 

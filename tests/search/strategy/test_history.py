@@ -58,6 +58,12 @@ def test_seconds_that_are_none_or_nonsense_do_no_harm(seconds: object) -> None:
     assert all(value is not None and math.isfinite(value) for value in values)
 
 
+def test_seconds_below_those_that_trials_can_tell_apart_are_the_same() -> None:
+    """A trial's seconds are kept as hundredths: one of 0.00 took no tenth of one of 0.01."""
+    assert len(set(shown([0.5] * 3, [0.0, 0.01, 0.004]))) == 1
+    assert shown([0.5, 0.9], [0.0, 0.01]) == shown([0.5, 0.9], [1, 1])
+
+
 def test_trials_that_are_not_complete_stay_as_they_are_and_nothing_is_changed_in_the_study() -> None:
     pruned = create_trial(state=TrialState.PRUNED, value=0.4, intermediate_values={2: 0.4})
     pruned.number = 1
