@@ -47,8 +47,9 @@ def main() -> None:
     parser.add_argument("--lcbench", type=Path, help="the folder with LCBench's model.onnx and its two JSON files")
     parser.add_argument("--pools", default="0,1,2,3", help="seeds of LCBench's pools of configurations")
     given = parser.parse_args()
-    pools = [hpobench()]
-    if given.lcbench is not None:
+    if given.lcbench is None:
+        pools = [hpobench()]
+    else:
         pools = [lcbench(given.lcbench, pool=int(pool)) for pool in given.pools.split(",")]
     print(f"| chosen by | {' | '.join(map(str, COUNTS))} | cost of {COUNTS[-1]} |")
     print(f"| --- |{' --- |' * (1 + len(COUNTS))}")

@@ -3,11 +3,13 @@
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import optuna
 import pytest
 
+from benchmarks import points_alone
 from benchmarks.points_alone import worth_of_points
 from benchmarks.search import Reference, Row, Spending, expected_best, incumbents, learnt, measure, speed_ups
 from benchmarks.search_problems import Curve, Point, Problem, draw, values_of
@@ -114,3 +116,19 @@ def test_a_row_has_a_speed_up_for_each_budget() -> None:
 def test_the_searched_values_come_in_the_order_of_the_space() -> None:
     config = config_of({"hidden_size": 20, "learning_rate": 0.5})
     assert list(values_of(config, SPACE).items()) == [("learning_rate", 0.5), ("hidden_size", 20)]
+
+
+def test_points_alone_of_lcbench_need_no_other_tables(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lcbench(folder: Path, *, pool: int) -> list[Problem]:
+        return [problem(f"{folder.name}-{pool}-{number}") for number in range(3)]
+
+    def hpobench() -> list[Problem]:
+        raise SystemExit("needs a package")
+
+    monkeypatch.setattr(points_alone, "lcbench", lcbench)
+    monkeypatch.setattr(points_alone, "hpobench", hpobench)
+    monkeypatch.setattr("sys.argv", ["points_alone", "--lcbench", "folder", "--pools", "0,1"])
+    points_alone.main()
+    assert len(capsys.readouterr().out.splitlines()) == 2 + len(points_alone.RULES)
