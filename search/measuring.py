@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from mlpsearch.models.config import TYPES, TrainConfig
 from mlpsearch.models.initialization import layer_sizes, trained_shapes
 from mlpsearch.models.inputs.data import Split
 from mlpsearch.models.inputs.preprocessing import Preprocessing
-from mlpsearch.models.metrics import predict_split
+from mlpsearch.models.metrics import predict_views
 from mlpsearch.models.net import Net
 from mlpsearch.models.prediction import Layout, blank_preprocessing, statistics
 from mlpsearch.models.threads import limited_threads
@@ -32,6 +33,9 @@ _SAMPLE = 50_000  # training rows of which it is measured
 _JUDGED = 5_000  # validation rows whose prediction is timed
 _COPIES = 8  # of a net's parameters: trained, averaged, gradients, the optimizer's, a checkpoint's
 _LOOKED_AT = 1_000  # rows that a net predicts at once
+_KEPT_BY = ("preprocessing", "bins", "components", "flip_averaging", "shift_averaging")  # fields that decide it
+_SOME = 25  # values of a range
+_EIGENVECTORS = 5  # times a symmetric matrix: itself, a copy, its eigenvectors, and twice for what finds them
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +95,12 @@ def _preprocessing_seconds(sample: Split, preprocessing: Preprocessing) -> float
 
 
 def _validation_seconds(net: Net, validation: Split, preprocessing: Preprocessing) -> float:
-    judged, started = validation.sample(_JUDGED), time.perf_counter()
-    predict_split(net, judged, preprocessing)
+    judged = validation.sample(_JUDGED)
+    views = preprocessing.views(judged)
+    if preprocessing.keeps_views(validation):
+        predict_views(net, views)  # which makes, once for all epochs, what it is given
+    started = time.perf_counter()
+    predict_views(net, views)
     return (time.perf_counter() - started) * len(validation) / len(judged)
 
 
@@ -100,13 +108,23 @@ def _validation_seconds(net: Net, validation: Split, preprocessing: Preprocessin
 
 
 def _own_bytes(spec: StudySpec, data: TrainingData) -> int:
-    """What a worker has beside the data, with the kind of preprocessing that takes most."""
-    largest, kinds = _config(spec, _largest_of), spec.search.get("preprocessing")
-    choices = kinds.choices if isinstance(kinds, Choices) else (largest.preprocessing,)
-    return max(_bytes_of(replace(largest, preprocessing=str(kind)), data) for kind in choices)
+    """What a worker has beside the data, with the values that take most: of each fold's net, all at a time."""
+    largest = _config(spec, _largest_of)
+    values = {name: _values_of(spec.search[name], data) for name in _KEPT_BY if name in spec.search}
+    each = (dict(zip(values, chosen, strict=True)) for chosen in product(*values.values()))
+    return max(_bytes_of(replace(largest, **some), data, spec.folds or 1) for some in each)
 
 
-def _bytes_of(config: TrainConfig, data: TrainingData) -> int:
+def _values_of(dimension: Dimension, data: TrainingData) -> set[Any]:
+    """Of many values some: what a net gets of a row is kept with few inputs and not with many."""
+    if isinstance(dimension, Choices):
+        return {*dimension.choices}
+    low, high = int(dimension.low), int(dimension.high)
+    most = max(low, min(high, max(data.training.inputs, _LOOKED_AT)))
+    return {high, *np.linspace(low, most, _SOME).astype(int).tolist()}
+
+
+def _bytes_of(config: TrainConfig, data: TrainingData, nets: int) -> int:
     classes, training = len(data.classes), data.training
     preprocessing = blank_preprocessing(Layout.of(training), config)
     inputs = preprocessing.inputs
@@ -118,7 +136,9 @@ def _bytes_of(config: TrainConfig, data: TrainingData) -> int:
     units = sum(layer_sizes(inputs, classes, config))
     numbers = kept * inputs + (_COPIES + bool(config.early_stopping)) * parameters + 3 * batch * units
     order = 3 * 8 * len(training)  # the rows in order, and those of an epoch
-    return 4 * numbers + order
+    second_moments = 8 * training.inputs**2 if config.preprocessing == "whiten" else 0
+    components = second_moments // 2  # which are float32
+    return max(nets * (4 * numbers + order + components), _EIGENVECTORS * second_moments)
 
 
 def _config(spec: StudySpec, choose: Callable[[str, Dimension], Any]) -> TrainConfig:
