@@ -91,6 +91,8 @@ class Classifier:
 
     def probabilities(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """Return the probability of each class, (N, classes), for rows as they are stored, (N, inputs)."""
+        if not len(images):
+            return np.empty((0, len(self.classes)), np.float32)
         everything = np.arange(len(images))
         columns = self.export.data.layout().columns
         split = Split(images, np.zeros(len(images), np.int64), everything, self.export.data.shape, columns)

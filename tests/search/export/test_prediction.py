@@ -60,6 +60,14 @@ def test_the_exported_net_predicts_as_the_studys(
     assert accuracy == read_export(best).accuracy.validation
 
 
+def test_of_no_image_there_are_no_probabilities(folder: Folder) -> None:
+    classifier = load_classifier(folder())
+    given: tuple[Any, ...] = (np.empty((0, 8, 8, 1), np.uint8), [])
+    for images in given:
+        assert classifier.predict_proba(images).shape == (0, 10)
+        assert classifier.predict(images) == []
+
+
 def test_files_are_classified_in_their_order_the_most_probable_first(folder: Folder) -> None:
     best, paths = folder(), grey_files(3)
     refused: list[DataError] = []
