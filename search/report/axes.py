@@ -11,6 +11,7 @@ Write = Callable[[float, float], str]  # a value, and how far it is to the next 
 _ROOM = 0.03  # of an axis, left free at both ends
 _MOST_TICKS = 6
 _FEW_VALUES = 8  # of which all are shown, however bad
+_LEAST_SPAN = 1e-300  # smaller ones have too few digits to be divided
 _SHORT_LOG = 2  # decades, from where on an axis names powers of ten alone
 
 
@@ -36,7 +37,10 @@ class Axis:
 
 def linear(title: str, low: float, high: float, write: Write, *, whole: bool = False) -> Axis:
     """Return an axis from low to high, with some room beyond. whole: whether it names whole numbers alone."""
-    low, high = (low, high) if high > low else (low - 0.5 * (abs(low) or 1), high + 0.5 * (abs(high) or 1))
+    if high - low < _LEAST_SPAN:
+        size = max(abs(low), abs(high))
+        half = 0.5 * size if size > _LEAST_SPAN else 0.5
+        low, high = low - half, high + half
     room = _ROOM * (high - low)
     ends = low - room, high + room
     step = _step(high - low)

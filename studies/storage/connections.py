@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol, TypeVar
 
 from mlpsearch.studies.storage.reconnecting import repeated
@@ -47,7 +47,8 @@ class Connections:
         return Connections, (self.database,)
 
     def __del__(self) -> None:  # the driver warns of connections that nobody closes
-        self.close()
+        with suppress(KeyboardInterrupt):  # which Python would print, and lose as well
+            self.close()
 
     def close(self) -> None:
         """Close those that nobody uses; what is asked later makes new ones."""

@@ -4,7 +4,7 @@ import math
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mlpsearch.models.scores import ACCURACY, METRICS
@@ -39,6 +39,9 @@ def test_what_plotly_wrote_as_bare_digits_is_written_in_full() -> None:
 
 @PATIENT
 @given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6))
+@example(0.0, 5e-324)
+@example(2e-320, 5e-320)
+@example(0.0, 1e-299)
 def test_a_linear_axis_names_what_it_marks(one: float, other: float) -> None:
     axis = linear("it", min(one, other), max(one, other), number)
     assert 0 <= axis.place(one) <= 1

@@ -3,6 +3,7 @@
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import cast
 
 import pytest
 from optuna.storages import RDBStorage
@@ -10,6 +11,7 @@ from optuna.study import StudyDirection
 
 from mlpsearch.models.errors import StorageError
 from mlpsearch.studies.storage import sqlite
+from mlpsearch.studies.storage.connections import Connections, Database
 from mlpsearch.studies.storage.opening import open_storage, sqlite_path, stored_names
 from mlpsearch.studies.storage.reconnecting import Disturbed
 from mlpsearch.studies.storage.tables import newest_version
@@ -75,3 +77,16 @@ def test_a_file_without_our_tables_stays_as_it_is_when_it_is_looked_at(tmp_path:
     assert "\n" not in str(caught.value)
     assert path.read_bytes() == before
     assert [*tmp_path.iterdir()] == [path]
+
+
+def test_an_interrupt_while_connections_are_collected_is_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python would print it with a traceback, and go on all the same."""
+
+    def interrupted(self: Connections) -> None:
+        raise KeyboardInterrupt
+
+    seen: list[object] = []
+    monkeypatch.setattr("sys.unraisablehook", seen.append)
+    monkeypatch.setattr(Connections, "close", interrupted)
+    Connections(cast("Database", None))  # which is collected at once
+    assert not seen
