@@ -45,7 +45,7 @@ def list_studies(storage: str | None, as_json: bool) -> None:
     click.echo("Catalog:")
     for spec in ready:
         budget = f"{spec.budget.trials} trials × {spec.budget.epochs} epochs"
-        click.echo(f"  {spec.name:22} {spec.net:6} {spec.dataset:14} {budget}")
+        click.echo(f"  {spec.name:24} {spec.net:6} {spec.dataset:14} {budget}")
     click.echo(f"In {without_password(url)}: {', '.join(stored) or 'none yet'}")
 
 

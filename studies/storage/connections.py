@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 from mlpsearch.studies.storage.reconnecting import repeated
@@ -47,8 +47,10 @@ class Connections:
         return Connections, (self.database,)
 
     def __del__(self) -> None:  # the driver warns of connections that nobody closes
-        with suppress(KeyboardInterrupt):  # which Python would print, and lose as well
+        try:  # noqa: SIM105 - as a process ends there is no `suppress` any more
             self.close()
+        except KeyboardInterrupt:  # which Python would print, and lose as well
+            pass
 
     def close(self) -> None:
         """Close those that nobody uses; what is asked later makes new ones."""

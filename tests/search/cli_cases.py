@@ -35,7 +35,7 @@ NONE = ("--storage", "none.db")
 # arguments, exit code, part of stdout, part of stderr
 SUCCESSES: list[tuple[tuple[str, ...], int, str, str]] = [
     (("--version",), 0, "mlpsearch, version ", ""),
-    (("list",), 0, "  digits-numpy           numpy  digits         30 trials × 20 epochs\n", ""),
+    (("list",), 0, "  digits-numpy             numpy  digits         30 trials × 20 epochs\n", ""),
     (("list",), 0, "studies.db: mine\n", ""),
     (("list", *NONE), 0, "In sqlite:///none.db: none yet\n", ""),
     (("status",), 0, "mine: complete (NumPy net, digits)\n  trials     2/2: 2 finished, 0 pruned, 0 failed\n", ""),

@@ -1,6 +1,8 @@
 """What is said of a SQLite file without Optuna, and how it is read without leaving anything behind."""
 
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import cast
@@ -90,3 +92,8 @@ def test_an_interrupt_while_connections_are_collected_is_not_printed(monkeypatch
     monkeypatch.setattr(Connections, "close", interrupted)
     Connections(cast("Database", None))  # which is collected at once
     assert not seen
+
+
+def test_connections_that_are_left_as_a_process_ends_say_nothing() -> None:
+    left = f"import os, {Connections.__module__} as kept; os.kept = kept; kept.left = kept.Connections(None)"
+    assert not subprocess.run([sys.executable, "-c", left], check=True, capture_output=True).stderr
