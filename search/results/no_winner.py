@@ -3,6 +3,7 @@
 from optuna.trial import TrialState
 
 from mlpsearch.models.errors import StudyError
+from mlpsearch.search.strategy.history import DIVERGED
 from mlpsearch.search.trials.ledger import Ledger
 from mlpsearch.studies.record import StudyRecord
 
@@ -13,7 +14,7 @@ def no_winner(record: StudyRecord, ledger: Ledger) -> StudyError:
     if not ledger.is_complete():
         return StudyError(f"study {name}: no trial is finished yet; `{record.command('run')}` goes on", study=name)
     ended = [trial for trial in record.own_trials() if trial.state == TrialState.PRUNED]
-    diverged = sum("diverged" in trial.user_attrs for trial in ended)
+    diverged = sum(DIVERGED in trial.user_attrs for trial in ended)
     if not ended:
         return StudyError(
             f"study {name}: its budget is used up and no trial is finished; give it a larger one", study=name

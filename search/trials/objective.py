@@ -16,6 +16,7 @@ from mlpsearch.models.prediction import statistics
 from mlpsearch.models.scores import ACCURACY, METRICS, Metric
 from mlpsearch.models.statistics import mean
 from mlpsearch.models.threads import fitting_threads, limited_threads, threads, use_threads
+from mlpsearch.search.strategy.history import DIVERGED, SECONDS
 from mlpsearch.search.strategy.pruners import pruned_when_asked_again
 from mlpsearch.search.trials.checkpoints import Checkpoint, Progress
 from mlpsearch.search.trials.fold_nets import FoldNet, FoldNets
@@ -103,7 +104,7 @@ class Objective:
         if config.early_stopping and not pruned:
             facts["best_epoch"] = nets.judged.epoch
         if diverged:
-            facts["diverged"] = diverged
+            facts[DIVERGED] = diverged
         first = nets.nets[0]
         score = progress.scores[nets.judged.epoch - 1]
         return Outcome(first.net, first.preprocessing, config, score, pruned, facts)
@@ -134,7 +135,7 @@ def _facts(nets: FoldNets, config: TrainConfig, progress: Progress, metric: Metr
     facts: dict[str, Any] = {
         "training_accuracy": round(mean([one.training_accuracy() for one in nets.nets]), 4),
         "epochs": epochs,
-        "seconds": round(progress.seconds, 2),
+        SECONDS: round(progress.seconds, 2),
         "images_per_second": round(images / max(progress.seconds, 1e-9)),
         "parameters": sum(math.prod(shape) for shape in shapes.values()),
         "seed": config.seed,
