@@ -101,7 +101,7 @@ def test_the_study_is_deleted(new_driver: NewDriver, workers: int, rounds: int) 
 
 
 @pytest.mark.parametrize(
-    ("workers", "trials", "jumps"), [(2, 16, 3), pytest.param(8, 200, 20, marks=stress)], ids=["short", "long"]
+    ("workers", "trials", "jumps"), [(2, 16, 3), pytest.param(8, 300, 30, marks=stress)], ids=["short", "long"]
 )
 @pytest.mark.parametrize("hours", [1, pytest.param(-1, marks=stress)], ids=["forward", "backward"])
 def test_the_clock_jumps(
