@@ -94,7 +94,7 @@ def _finish(record: StudyRecord, workers: _Workers, display: Display) -> Leftove
 
 
 def _work(record: StudyRecord, workers: _Workers, display: Display, command: str) -> Leftover | None:
-    """Run workers until the budget is spent."""
+    """Run workers until the budget is spent, or until who asks for an end, be it at the last moment."""
     ledger, stops = Ledger(record), 0
     what = "searching" if record.plan is None else "confirming"
 
@@ -108,7 +108,9 @@ def _work(record: StudyRecord, workers: _Workers, display: Display, command: str
         show(study_status(record, ledger))  # before workers start, which takes a while
         complete = supervisor.run()
         show(study_status(record, ledger))  # what came after its last look
-    return None if complete else Leftover(stops > 0, ledger.ended(), record.budget.trials, command)
+    if complete and not stops:
+        return None
+    return Leftover(stops > 0, ledger.ended(), record.budget.trials, command)
 
 
 def serve_to_the_end(record: StudyRecord, stopping: Callable[[], bool], worker: str | None = None) -> None:

@@ -267,11 +267,12 @@ def err() -> "Console":
 
 
 @contextmanager
-def on_signals(handler: Callable[..., None]) -> Iterator[None]:
-    """Call the handler for Ctrl-C and SIGTERM while the body runs."""
-    kept = [(number, signal.signal(number, handler)) for number in (signal.SIGINT, signal.SIGTERM)]
+def on_signals(handler: Callable[..., None], keep: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    """Call the handler for Ctrl-C and SIGTERM while the body runs, and where `keep` then says so ever after."""
+    before = [(number, signal.signal(number, handler)) for number in (signal.SIGINT, signal.SIGTERM)]
     try:
         yield
     finally:
-        for number, previous in kept:
-            signal.signal(number, previous)
+        if not keep():
+            for number, previous in before:
+                signal.signal(number, previous)

@@ -147,7 +147,7 @@ def confirm(
     ask_to_confirm(record, asked, f"mlpsearch confirm {study}")
     before = len(record.attributes()["tests"])
     with _told_of(record, notifier):
-        _end_if_left(finish(record, placement, TerminalDisplay()), record, as_json)
+        _end_if_left(finish(record, placement, TerminalDisplay(ends=True)), record, as_json)
         show_result(record, as_json)
     tell_if_nothing_was_opened(record, before)
 
@@ -248,7 +248,7 @@ def _work_off(record: "StudyRecord", placement: "Placement", notifier: "Notifier
 
     remark = closing_remark(record)
     with _told_of(record, notifier):
-        _end_if_left(run_to_the_end(record, placement, TerminalDisplay()), record, as_json)
+        _end_if_left(run_to_the_end(record, placement, TerminalDisplay(ends=True)), record, as_json)
         show_result(record, as_json)
     if remark:
         tell(remark)

@@ -12,7 +12,13 @@ if TYPE_CHECKING:
 
 
 class TerminalDisplay:
-    """The command line's Display (search/running.py). Ctrl-C lets the workers end; once more ends them now."""
+    """The command line's Display (search/running.py). Ctrl-C lets the workers end; once more ends them now.
+
+    ends: whether the process ends with the work. One more Ctrl-C as it does then cannot keep it from saying what is kept.
+    """
+
+    def __init__(self, ends: bool = False):
+        self._ends = ends
 
     @contextmanager
     def working(self, what: str, stop: Callable[[], None]) -> "Iterator[Callable[[StudyStatus], None]]":
@@ -29,7 +35,8 @@ class TerminalDisplay:
                 progress.say("ending after the running epochs; once more ends now")
 
         is_main = threading.current_thread() is threading.main_thread()
-        with SearchProgress(err(), what).shown() as progress, on_signals(ask) if is_main else nullcontext():
+        signals = on_signals(ask, keep=lambda: asked and self._ends) if is_main else nullcontext()
+        with SearchProgress(err(), what).shown() as progress, signals:
             yield progress.update
 
     def finishing(self) -> AbstractContextManager[object]:
