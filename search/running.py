@@ -103,8 +103,9 @@ def _work(record: StudyRecord, workers: _Workers, display: Display, command: str
         stops += 1
         supervisor.stop()
 
+    # Before signals are taken, which may come at once.
+    supervisor = Supervisor(record, workers.count, workers.start, lambda: show(study_status(record, ledger)))
     with display.working(what, stop) as show:
-        supervisor = Supervisor(record, workers.count, workers.start, lambda: show(study_status(record, ledger)))
         show(study_status(record, ledger))  # before workers start, which takes a while
         complete = supervisor.run()
         show(study_status(record, ledger))  # what came after its last look

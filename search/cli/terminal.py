@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 class TerminalDisplay:
     """The command line's Display (search/running.py). Ctrl-C lets the workers end; once more ends them now.
 
-    ends: whether the process ends with the work. One more Ctrl-C as it does then cannot keep it from saying what is kept.
+    ends: whether the process ends with the work. One more Ctrl-C, as it does then, cannot keep it from saying what
+        is kept.
     """
 
     def __init__(self, ends: bool = False):

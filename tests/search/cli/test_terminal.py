@@ -1,12 +1,14 @@
 """Ctrl-C and SIGTERM while work is shown in a terminal, and as it ends."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from mlpsearch.search.cli.terminal import TerminalDisplay
+from mlpsearch.search.results.status import StudyStatus
 from mlpsearch.search.running import run_to_the_end
 from mlpsearch.search.workers.placement import Placement
 from mlpsearch.search.workers.supervisor import Supervisor
@@ -62,3 +64,16 @@ def test_who_asks_for_an_end_as_the_last_trial_ends_gets_one(
     left = run_to_the_end(record, Placement(workers=1), TerminalDisplay(ends=True))
     assert left is not None
     assert (left.interrupted, left.total, left.command) == (True, 3, record.command("resume"))
+
+
+def test_who_asks_for_an_end_as_soon_as_that_can_be_heard_gets_one(tmp_path: Path) -> None:
+    class AtOnce(TerminalDisplay):
+        @contextmanager
+        def working(self, what: str, stop: Callable[[], None]) -> Iterator[Callable[[StudyStatus], None]]:
+            with super().working(what, stop) as show:
+                signal.raise_signal(signal.SIGINT)
+                yield show
+
+    left = run_to_the_end(new_study(tmp_path, spec(trials=3)), Placement(workers=1), AtOnce(ends=True))
+    assert left is not None
+    assert (left.interrupted, left.ended, left.total) == (True, 0, 3)
