@@ -80,7 +80,7 @@ class Study:
         Arguments and errors are those of `run`.
         """
         resume(self._record, evaluate=evaluate, command=_COMMAND.format("Study.run"))
-        _end_if_left(self, run_to_the_end(self._record, Placement(workers), _display(progress)))
+        _end_if_left(self, run_to_the_end(self._record, Placement(workers), _display(progress)), evaluate)
         return self
 
     def confirm(
@@ -154,7 +154,7 @@ def run(
         str(study), storage_url(storage), trials=trials, data=given, evaluate=evaluate, command=command, tell=say
     )
     made = Study(record)
-    _end_if_left(made, run_to_the_end(record, Placement(workers), _display(progress)))
+    _end_if_left(made, run_to_the_end(record, Placement(workers), _display(progress)), evaluate)
     return made
 
 
@@ -184,10 +184,11 @@ def _display(progress: bool) -> TerminalDisplay | NoDisplay:
     return TerminalDisplay() if progress else NoDisplay()
 
 
-def _end_if_left(study: Study, left: Leftover | None) -> None:
+def _end_if_left(study: Study, left: Leftover | None, evaluate: bool = True) -> None:
     if left is not None and left.interrupted:
         done = f"{left.ended} of {left.total} trials are done and kept"
-        raise KeyboardInterrupt(f"study {study.name}: {done}; Study.run goes on with it")
+        call = "Study.run" if evaluate else "Study.run(evaluate=False)"
+        raise KeyboardInterrupt(f"study {study.name}: {done}; {call} goes on with it")
 
 
 def _say(message: str) -> None:

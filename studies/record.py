@@ -41,7 +41,7 @@ from mlpsearch.models.errors import StorageError, StudyError
 from mlpsearch.models.scores import METRICS, Metric
 from mlpsearch.studies.files.base import Files
 from mlpsearch.studies.files.file_store import FileStore, file_store_for
-from mlpsearch.studies.hints import command
+from mlpsearch.studies.hints import command, untested
 from mlpsearch.studies.spec.keys import VALIDATION, Budget
 from mlpsearch.studies.spec.messages import nearest
 from mlpsearch.studies.spec.starting_points import StartPoint, given_points
@@ -96,8 +96,9 @@ class StudyRecord:
         return self.storage.url
 
     def command(self, verb: str, *options: str) -> str:
-        """Return the command that does something with the study, for a message."""
-        return command(self.url, verb, self.name, *options)
+        """Return the command that does something with the study, for a message; none asks for a test anew."""
+        closed = untested(verb, self.attributes()) if self.spec.has_test else []
+        return command(self.url, verb, self.name, *options, *closed)
 
     @property
     def metric(self) -> Metric:

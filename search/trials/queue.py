@@ -157,8 +157,8 @@ class TrialQueue:
         if min(key.number for _, key in ended) < self._record.resumed_at:
             return
         newest = self._storage.get_trial(ended[0][1].trial_id)
-        name = self._record.spec.name
-        again = command(self._record.url, "resume" if self._planned is None else "confirm", name)
+        confirm = command(self._record.url, "confirm", self._record.spec.name)
+        again = self._record.command("resume") if self._planned is None else confirm
         raise StudyError(
             f"study {self._record.name}: the last {MAX_FAILED_IN_A_ROW} trials failed, the newest with: "
             f"{newest.user_attrs.get('error', 'no message')}; `{again}` goes on once that is mended",

@@ -154,6 +154,19 @@ def test_going_on_with_a_study_that_was_stopped(tmp_path: Path) -> None:
     assert study.test is None
 
 
+@pytest.mark.parametrize(
+    ("evaluate", "call"), [(True, "Study.run goes on"), (False, r"Study.run\(evaluate=False\) goes on")]
+)
+def test_what_goes_on_tests_only_what_shall_be_tested(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, evaluate: bool, call: str
+) -> None:
+    left = running.Leftover(interrupted=True, ended=1, total=2, command="")
+    monkeypatch.setattr("mlpsearch.search.interface.run_to_the_end", lambda *_: left)
+    record = digits_study(tmp_path, "numpy")
+    with pytest.raises(KeyboardInterrupt, match=call):
+        mlpsearch.open_study(record.name, record.url).run(evaluate=evaluate, progress=False)
+
+
 def test_ctrl_c_keeps_what_is_finished(tmp_path: Path) -> None:
     space = "[search]\nlearning_rate = {low = 0.01, high = 0.1}"  # of more points than hidden_size alone has
     (tmp_path / "long.toml").write_text(FILE.format(trials=500, epochs=3).replace("[search]", space))

@@ -267,7 +267,14 @@ def test_going_on_keeps_the_numbers_that_were_asked_for(record: StudyRecord) -> 
     resume(record, evaluate=True, command="mlpsearch resume mine")
     assert going_on(record) == "mlpsearch confirm mine --top 1 --report 3"
     assert record.attributes()["ending"]["command"] == "mlpsearch resume mine"
-    resume(record, evaluate=False, command="mlpsearch resume mine")
+
+
+def test_going_on_with_what_shall_not_be_tested_does_not_test_it(record: StudyRecord) -> None:
+    resume(record, evaluate=False, command="mlpsearch resume mine --no-evaluate")
+    assert going_on(record) == "mlpsearch resume mine --no-evaluate"
+    assert record.command("submit", "--trials", "9") == "mlpsearch submit mine --trials 9 --no-evaluate"
+    assert record.command("confirm") == "mlpsearch confirm mine"
+    record.set("tests", [TESTED])
     assert going_on(record) == "mlpsearch resume mine"
 
 
