@@ -30,7 +30,7 @@ from mlpsearch.studies.spec.study import StudySpec
 _STEPS_SECONDS = 1.5  # of training
 _STEPS_AT_ONCE = 20  # as when a trial trains
 _SAMPLE = 50_000  # training rows of which it is measured
-_JUDGED = 5_000  # validation rows whose prediction is timed
+_JUDGED, _LEAST_JUDGED = 5_000, 200  # validation rows whose prediction is timed: the fewer, the more poses
 _COPIES = 8  # of a net's parameters: trained, averaged, gradients, the optimizer's, a checkpoint's
 _LOOKED_AT = 1_000  # rows that a net predicts at once
 _KEPT_BY = ("preprocessing", "bins", "components", "flip_averaging", "shift_averaging")  # fields that decide it
@@ -95,7 +95,7 @@ def _preprocessing_seconds(sample: Split, preprocessing: Preprocessing) -> float
 
 
 def _validation_seconds(net: Net, validation: Split, preprocessing: Preprocessing) -> float:
-    judged = validation.sample(_JUDGED)
+    judged = validation.sample(max(_LEAST_JUDGED, _JUDGED // len(preprocessing.poses)))
     views = preprocessing.views(judged)
     if preprocessing.keeps_views(validation):
         predict_views(net, views)  # which makes, once for all epochs, what it is given
