@@ -269,7 +269,9 @@ def err() -> "Console":
 @contextmanager
 def on_signals(handler: Callable[..., None], keep: Callable[[], bool] = lambda: False) -> Iterator[None]:
     """Call the handler for Ctrl-C and SIGTERM while the body runs, and where `keep` then says so ever after."""
-    before = [(number, signal.signal(number, handler)) for number in (signal.SIGINT, signal.SIGTERM)]
+    # What a program in C that runs Python handles itself could not be given back.
+    taken = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is not None]
+    before = [(number, signal.signal(number, handler)) for number in taken]
     try:
         yield
     finally:

@@ -77,3 +77,12 @@ def test_who_asks_for_an_end_as_soon_as_that_can_be_heard_gets_one(tmp_path: Pat
     left = run_to_the_end(new_study(tmp_path, spec(trials=3)), Placement(workers=1), AtOnce(ends=True))
     assert left is not None
     assert (left.interrupted, left.ended, left.total) == (True, 0, 3)
+
+
+def test_signals_that_are_not_pythons_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a program in C runs Python, and handles them itself: nothing here could give them back."""
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(signal, "getsignal", lambda _: None)
+        elsewhere.setattr(signal, "signal", lambda *_: pytest.fail("took a signal"))
+        with TerminalDisplay().working("searching", lambda: None):
+            pass
