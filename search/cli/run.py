@@ -1,7 +1,8 @@
 """Commands that run studies, or make workers run them."""
 
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import click
@@ -146,7 +147,7 @@ def confirm(
     asked = Confirm(top=top or own.top, seeds=seeds or own.seeds, report=report or own.report)
     ask_to_confirm(record, asked, f"mlpsearch confirm {study}")
     before = len(record.attributes()["tests"])
-    with _told_of(record, notifier):
+    with _told_of(record, notifier), _naming_what_goes_on(record, as_json):
         _end_if_left(finish(record, placement, TerminalDisplay(ends=True)), record, as_json)
         show_result(record, as_json)
     tell_if_nothing_was_opened(record, before)
@@ -247,7 +248,7 @@ def _work_off(record: "StudyRecord", placement: "Placement", notifier: "Notifier
     from mlpsearch.studies.hints import command
 
     remark = closing_remark(record)
-    with _told_of(record, notifier):
+    with _told_of(record, notifier), _naming_what_goes_on(record, as_json):
         _end_if_left(run_to_the_end(record, placement, TerminalDisplay(ends=True)), record, as_json)
         show_result(record, as_json)
     if remark:
@@ -271,6 +272,21 @@ def _notifier(notify: tuple[str, ...]) -> "Notifier | None":
 def _told_of(record: "StudyRecord", notifier: "Notifier | None") -> AbstractContextManager[None]:
     """While the body works on a study; then its end is told, if anybody is to be told."""
     return nullcontext() if notifier is None else notifier.at_the_end_of(record, person=True)
+
+
+@contextmanager
+def _naming_what_goes_on(record: "StudyRecord", as_json: bool) -> Iterator[None]:
+    """Where Ctrl-C comes while no workers run, which end a command another way, name the one that goes on."""
+    from mlpsearch.search.service import going_on
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        message = f"interrupted; what is done is kept; `{going_on(record)}` goes on"
+        tell(message)
+        if as_json:
+            print_failure("interrupted", message, record.name)
+        sys.exit(INTERRUPTED)
 
 
 def _end_if_left(left: "Leftover | None", record: "StudyRecord", as_json: bool) -> None:
