@@ -239,14 +239,21 @@ def closing_remark(record: StudyRecord) -> str:
     tests = record.attributes()["tests"]
     if not tests or _ending_of(record) is not None:
         return ""
-    name, newest = record.name, tests[-1]
-    limit = Ledger(record).ended_by()
-    if limit is not None:
-        larger = f"`{record.command('run', '--trials', 'N')}`" if limit == "trials" else f"a larger budget.{limit}"
-        more = "each point of its search space was tried" if limit == "space" else f"{larger} searches on"
-        return f"{name}: nothing to do, it was tested at {newest['when']} by `{newest['command']}`; {more}"
     again = record.command("confirm")
-    return f"{name}: the test split was opened before and stays closed now; `{again}` opens it again"
+    return nothing_to_do(record) or (
+        f"{record.name}: the test split was opened before and stays closed now; `{again}` opens it again"
+    )
+
+
+def nothing_to_do(record: StudyRecord) -> str:
+    """Return why nothing is left to do in a study that is searched and tested; empty where something is."""
+    tests, limit = record.attributes()["tests"], Ledger(record).ended_by()
+    if not tests or limit is None or _ending_of(record) is not None:
+        return ""
+    larger = f"`{record.command('run', '--trials', 'N')}`" if limit == "trials" else f"a larger budget.{limit}"
+    more = "each point of its search space was tried" if limit == "space" else f"{larger} searches on"
+    newest = tests[-1]
+    return f"{record.name}: nothing to do, it was tested at {newest['when']} by `{newest['command']}`; {more}"
 
 
 def _ending_of(record: StudyRecord) -> Ending | None:

@@ -172,12 +172,14 @@ def submit(
     as_json: bool,
 ) -> None:
     """Make a study or enlarge it, and return: `mlpsearch worker` processes pick it up, confirm and test it."""
+    from mlpsearch.search.service import nothing_to_do
     from mlpsearch.studies.hints import command
     from mlpsearch.studies.storage.opening import without_password
 
     record = _submit(study, trials, like, data, storage, not no_evaluate, f"mlpsearch submit {study}")
     place, worker = without_password(record.url), command(record.url, "worker")
-    tell(f"{record.name}: {record.budget.trials} trials in {place}; `{worker}` works on it")
+    works = f"{record.name}: {record.budget.trials} trials in {place}; `{worker}` works on it"
+    tell(nothing_to_do(record) or works)
     if as_json:
         print_study(record)
 

@@ -107,6 +107,11 @@ def test_a_worker_confirms_and_tests_what_was_submitted(
     assert mlpsearch("worker", "own").code == 0
     record = open_study(f"sqlite:///{tmp_path}/own.db", "own")
     assert opened_by(record) == ["mlpsearch submit own.toml"]
+    again = mlpsearch("submit", "own.toml")
+    assert (again.code, "own: nothing to do, it was tested at " in again.err) == (0, True)
+    assert "works on it" not in again.err
+    larger = mlpsearch("submit", "own", "--trials", "3")
+    assert (larger.code, "works on it" in larger.err) == (0, True)
     assert ", trained again over 2 fresh seeds: " in mlpsearch("status", "own").out
 
 
