@@ -62,6 +62,10 @@ class Classifier:
     export: AnyExport
     members: list[Member]
 
+    def __repr__(self) -> str:
+        """Say what it tells apart, and where it is from: its weights would fill pages."""
+        return f"<Classifier of {len(self.classes)} classes, from study {self.export.study}>"
+
     @property
     def classes(self) -> list[str]:
         """The names of the classes, in the order of the probabilities."""

@@ -103,6 +103,7 @@ def test_an_export_predicts(done: mlpsearch.Study, tmp_path: Path) -> None:
     exported = done.export(tmp_path / "best")
     assert exported.taken.startswith("trial ")
     net = mlpsearch.load(tmp_path / "best")
+    assert repr(net) == "<Classifier of 10 classes, from study mine>"
     pixels = np.stack([grey_pixels(number, 8, 8) for number in range(3)])
     shares = net.predict_proba(pixels)
     assert shares.shape == (3, 10)
