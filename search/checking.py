@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mlpsearch.models.inputs.data import Split
 from mlpsearch.search.measuring import measure, memory_before_data
+from mlpsearch.search.study_texts import FOLDS
 from mlpsearch.studies.data.table_columns import MISSING
 from mlpsearch.studies.data.training import (
     LOPSIDED,
@@ -150,14 +151,15 @@ def _warnings(images: TrainingData, known: int | None) -> Iterator[str]:
         )
     rare = [name for name, count in counts.items() if count < _RARE]
     if rare:
-        more = f", and {len(rare) - 1} more have as few" if len(rare) > 1 else ""
+        more = f", and {len(rare) - 1} more are as rare" if len(rare) > 1 else ""
         yield f"class {rare[0]!r} has {counts[rare[0]]}{more}: too few to learn or to judge"
     if total < _FEW and images.folds is None:
         error = 100 * np.sqrt(0.25 / len(images.validation))
+        can_have_folds = images.validation_folder is None and not images.is_ordered and total >= FOLDS
+        remedy = f"; `folds = {FOLDS}` judges them by all {total:,}" if can_have_folds else ""
         yield (
             f"{len(images.validation):,} for validation are few: one standard error of an accuracy is up to "
-            f"{error:.1f} points, so trials are told apart by luck as well; "
-            f"`folds = 5` judges them by all {total:,}"
+            f"{error:.1f} points, so trials are told apart by luck as well{remedy}"
         )
     yield from _one_sided(images)
     if known:

@@ -62,6 +62,7 @@ class TrainingData:
         one fold. None where there is one validation split.
     remarks: of a table, what people should know of it, a line each.
     sealed: of a table, what may be known of the rows that nothing here sees.
+    is_ordered: of a table, whether the newest rows are the validation; then there are no folds.
     """
 
     training: Split
@@ -74,6 +75,7 @@ class TrainingData:
     folds: NDArray[np.int64] | None = None
     remarks: tuple[str, ...] = ()
     sealed: SealedCounts | None = None
+    is_ordered: bool = False
 
     def class_counts(self) -> NDArray[np.int64]:
         """Return how many images or rows of each class are among those for training and validation."""
@@ -179,6 +181,7 @@ def load_training(
         table=cached.table,
         remarks=tuple(f"{data or dataset}: {remark}" for remark in cached.remarks),
         sealed=cached.sealed,
+        is_ordered=cached.is_ordered,
     )
     if folds is not None:
         return data_of(whole, whole, folds=_folds(cached, folds, split_seed)).fold(0)

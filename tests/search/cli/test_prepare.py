@@ -208,7 +208,8 @@ def test_few_validation_rows_are_warned_of(table: Path, mlpsearch: Command) -> N
     path = Path("shop.toml")
     path.write_text(path.read_text().replace("folds = 5", "validation = 0.2"))
     warnings = json.loads(mlpsearch("check", "shop.toml", "--json").out)["warnings"]
-    assert [line for line in warnings if line.startswith("26 for validation are few: one standard error")]
+    (few,) = [line for line in warnings if line.startswith("26 for validation are few: one standard error")]
+    assert few.endswith("; `folds = 5` judges them by all 128")
 
 
 def test_classes_that_only_one_side_has_are_named(mlpsearch: Command, tmp_path: Path) -> None:
@@ -226,6 +227,7 @@ def test_classes_that_only_one_side_has_are_named(mlpsearch: Command, tmp_path: 
     path.write_text(path.read_text().replace("folds = 5", 'order = "day"\nvalidation = 20'))
     document = json.loads(mlpsearch("check", "train.toml", "--json").out)
     assert (document["test"], document["classes"]) == (20, {"a": 20, "b": 20, "c": 20})
+    assert "folds" not in document["warnings"][0], "the newest rows are the validation"
     assert document["warnings"][1:4] == [
         "the training has no row of class 'c': no net learns it",
         "the validation has no row of class 'a', nor of 1 more: what a net makes of it does not count",
