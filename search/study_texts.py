@@ -141,7 +141,7 @@ def _file(data: TrainingData, sizes: tuple[_Size, ...], keys: dict[str, Any], **
         advice=_advice(data, size, parts["items"]),
         keys=tomli_w.dumps(keys | _judging(data, size)).strip(),
         epochs=size.epochs,
-        steps=f"{-(-count // size.batch) * size.epochs:,}",
+        steps=f"{-(-_training(data, size, count) // size.batch) * size.epochs:,}",
         narrow=size.narrow,
         wide=size.wide,
         slow=size.slow,
@@ -156,6 +156,14 @@ def _judging(data: TrainingData, size: _Size) -> dict[str, Any]:
     if data.validation_folder is not None:
         return {}
     return {"folds": FOLDS} if _in_folds(data, size) else {"validation": size.validation or TABLE_VALIDATION}
+
+
+def _training(data: TrainingData, size: _Size, count: int) -> int:
+    """How many of `count` images or rows a net is trained on, about."""
+    if data.validation_folder is not None:
+        return len(data.training)
+    held_out = 1 / FOLDS if _in_folds(data, size) else size.validation or TABLE_VALIDATION
+    return round(count * (1 - held_out))
 
 
 def _in_folds(data: TrainingData, size: _Size) -> bool:

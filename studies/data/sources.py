@@ -33,7 +33,7 @@ from mlpsearch.studies.data.decoded import DataSource, DecodedImages, Source, Sp
 from mlpsearch.studies.data.image_cache import CachedImages, cache_folder, open_cached
 from mlpsearch.studies.data.images.archives import ARCHIVE_SUFFIXES
 from mlpsearch.studies.data.images.image_files import ImageFiles
-from mlpsearch.studies.data.images.layout import ImageFolders
+from mlpsearch.studies.data.images.layout import IMAGE_SUFFIXES, ImageFolders
 from mlpsearch.studies.data.images.parquet import SUFFIX, find_parquet
 from mlpsearch.studies.data.images.splits import LabelledImages
 from mlpsearch.studies.data.images.torchvision_datasets import (
@@ -73,6 +73,8 @@ def dataset_of(data: Path, *, has_label: bool) -> str:
         return "arrays"
     if data.is_dir() or name.endswith(ARCHIVE_SUFFIXES) or (name.endswith(SUFFIX) and not has_label):
         return "images"
+    if name.endswith(IMAGE_SUFFIXES):
+        raise DataError(f"{data}: is one image: name the folder that has a folder of images for each class")
     refuse_other_forms(data)
     refuse_other_files(data)
     return "table"

@@ -1,5 +1,6 @@
 """`new` for images and arrays: a study file that can be run."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -57,7 +58,10 @@ def test_a_validation_folder_is_what_trials_are_judged_by(mlpsearch: Command, tm
     text = Path("pets.toml").read_text()
     assert text.startswith("# 18 training and validation images; ")
     assert "4×4 pixels (height × width), grey.\n" in text
-    assert mlpsearch("check", "pets.toml").code == 0
+    check = mlpsearch("check", "pets.toml")
+    assert check.code == 0
+    assert "trials are told apart by luck" in check.out
+    assert "folds = 5" not in check.out
 
 
 @pytest.mark.parametrize(
@@ -81,6 +85,8 @@ def test_many_images_are_seen_less_often_and_judged_by_a_part(mlpsearch: Command
     spec = load_spec("many.toml")
     assert (spec.dataset, spec.validation, spec.folds, spec.budget.epochs) == ("arrays", 0.2, None, 30)
     assert spec.search["preprocessing"] == Choices(choices=("scale", "standardize"))
+    in_training = spec.budget.epochs * math.ceil(7_680 / 64)  # four fifths of the 9,600 that are not the test's
+    assert f"# about {in_training:,} steps" in Path("many.toml").read_text()
 
 
 def test_arrays_get_a_study_file_by_what_they_hold(mlpsearch: Command, tmp_path: Path) -> None:
@@ -124,6 +130,7 @@ def test_names_say_what_data_are(tmp_path: Path, name: str, has_label: bool, dat
         ("m.pkl", "m.pkl: a pickle can run any program, so it is not read"),
         ("m.mat", "m.mat: .mat files are not read"),
         ("m.xlsx", "m.xlsx: must be a table (.csv, "),
+        ("m.PNG", "m.PNG: is one image: name the folder that has a folder of images for each class"),
     ],
 )
 @pytest.mark.parametrize("more", [(), ("--label", "y")], ids=["no label", "label"])
