@@ -74,7 +74,7 @@ def test_of_validation_the_time_counts_that_each_epoch_takes(
     components: int, is_kept: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is seen in many poses is made once where it is kept, and of few rows, for that is foretold."""
-    poses = {"shift_averaging": 3, "flip_averaging": True}
+    poses: dict[str, Any] = {"shift_averaging": 3, "flip_averaging": True}
     config = TrainConfig(preprocessing="whiten", components=components, **poses)
     preprocessing = statistics(DATA.training).preprocessing(config)
     assert preprocessing.keeps_views(DATA.validation) == is_kept
