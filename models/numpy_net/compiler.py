@@ -33,7 +33,7 @@ _MOST_SECONDS = 120  # of compiling, on a machine that is busy
 
 @cache
 def library() -> ctypes.CDLL | None:
-    """Return the library, made first where it is not there; None where it cannot be made or kept here."""
+    """Return the library, made first where none can be loaded; None where it cannot be made or kept here."""
     import platformdirs
 
     try:
@@ -41,11 +41,25 @@ def library() -> ctypes.CDLL | None:
         key = hashlib.sha256(b"\0".join([_SOURCE.read_bytes(), *map(os.fsencode, command), _processor()]))
         folder = Path(platformdirs.user_cache_dir("mlpsearch")) / "compiled"
         path = folder / f"step-{key.hexdigest()[:32]}.so"
-        if not path.exists():
-            write_atomically(path, _compiled(command))
-        return ctypes.CDLL(str(path)) if path.stat().st_uid in (0, os.geteuid()) else None
+        if path.exists() and path.stat().st_uid not in (0, os.geteuid()):
+            return None
+        return _loaded(path) or _made(path, command)
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
+
+
+def _loaded(path: Path) -> ctypes.CDLL | None:
+    """Return the library that is kept there; None where none is, or a damaged one."""
+    try:
+        return ctypes.CDLL(str(path)) if path.exists() else None
+    except OSError:
+        return None
+
+
+def _made(path: Path, command: list[str]) -> ctypes.CDLL:
+    """Compile the library, in place of what is there, and return it."""
+    write_atomically(path, _compiled(command))
+    return ctypes.CDLL(str(path))
 
 
 def _compiled(command: list[str]) -> bytes:

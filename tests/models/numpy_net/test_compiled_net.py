@@ -230,7 +230,7 @@ def test_they_stay_away_where_nothing_compiles_them(
 
 @needs_compiled_steps
 @pytest.mark.usefixtures("found_anew")
-def test_they_stay_away_where_the_library_cannot_be_kept_or_read(
+def test_they_stay_away_where_the_library_cannot_be_kept_and_make_a_damaged_one_anew(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
@@ -248,7 +248,8 @@ def test_they_stay_away_where_the_library_cannot_be_kept_or_read(
         "print(build_net('numpy', inputs=2, classes=2, config=TrainConfig()).compiled)"
     )
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ("False\n", "")
+    assert (done.stdout, done.stderr) == ("True\n", "")
+    assert made.read_bytes() != b"no library"
 
 
 @needs_compiled_steps
