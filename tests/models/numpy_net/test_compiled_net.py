@@ -242,6 +242,7 @@ def test_they_stay_away_where_the_library_cannot_be_kept_and_make_a_damaged_one_
     compiled_net.agree.cache_clear()
     assert net_here().compiled
     (made,) = tmp_path.rglob("*.so")
+    made.unlink()  # this process runs what is in that file
     made.write_bytes(b"no library")
     program = (
         "from mlpsearch.models import build_net\nfrom mlpsearch.models.config import TrainConfig\n"
