@@ -44,7 +44,7 @@ def _interrupt(driver: Driver, command: Command, way: tuple[signal.Signals, ...]
             wait_until(lambda: "once more ends now" in command.errors() or None, "an answer to the first signal")
     assert command.wait(PATIENCE_SECONDS) == 130, command.errors()
     assert "Traceback" not in command.errors()
-    assert f"`mlpsearch resume {driver.name}` goes on" in command.errors().splitlines()[-1]
+    assert f"`mlpsearch resume {driver.name} --no-evaluate` goes on" in command.errors().splitlines()[-1]
     assert not driver.ledger.in_state("RUNNING"), "the trial was given back"
     if len(way) == 1:
         for row in driver.ledger.in_state("WAITING"):
