@@ -145,7 +145,7 @@ def test_a_study_that_has_it_all(
     first.signal(signal.SIGINT)
     assert first.wait() == 130
     assert "ending after the running epochs; once more ends now" in first.errors()
-    assert "`mlpsearch resume stressed --artifacts " in first.errors()
+    assert "`mlpsearch resume stressed --no-evaluate --artifacts " in first.errors()
     assert not driver.ledger.in_state("RUNNING"), "they have given their trials back"
     assert not [row.number for row in driver.ledger.rows() if "deaths" in row.attributes]
 
