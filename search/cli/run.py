@@ -214,14 +214,12 @@ def enqueue(study: str, values: tuple[str, ...], storage: str | None, as_json: b
 @json_option
 def stop(study: str, storage: str | None, as_json: bool) -> None:
     """Make all workers leave a study alone; they checkpoint its running trials."""
-    from mlpsearch.search.service import going_on, nothing_to_do
+    from mlpsearch.search.service import going_on
     from mlpsearch.search.service import stop as stop_workers
 
     record = find_study(study, storage)
-    idle = nothing_to_do(record)
-    if not idle:
-        stop_workers(record)
-    tell(idle or f"{study}: stopped; `{going_on(record)}` goes on")
+    stop_workers(record)
+    tell(f"{study}: stopped; `{going_on(record)}` goes on")
     if as_json:
         print_study(record)
 

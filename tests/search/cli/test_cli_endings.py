@@ -1,6 +1,5 @@
 """What a study ends with, as the commands ask for it and tell of it."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -37,9 +36,6 @@ def test_run_does_nothing_but_say_so_once_a_study_is_tested(record: StudyRecord,
     assert "mine: nothing to do, it was tested at " in again.err
     assert "; `mlpsearch run mine --trials N` searches on\n" in again.err
     assert "nothing to do" not in first.err
-    stopped = mlpsearch("stop", "mine", "--json")
-    assert (stopped.code, "mine: nothing to do, it was tested at " in stopped.err) == (0, True)
-    assert json.loads(stopped.out)["state"] == "complete"
     assert opened_by(record) == ["mlpsearch run mine"]
 
 
