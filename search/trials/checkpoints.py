@@ -33,7 +33,6 @@ _MOST_HEADER = 10_000_000  # bytes, of a file's names, shapes and metadata
 # Of a net's state by its first step: torch's Adam makes two arrays more for each, and the best epoch is kept.
 _MOST_GROWTH = 5
 _COST = 0.015  # of a trial's time may go into writing checkpoints
-_SECONDS_UNTIL_FIRST = 0.1  # to begin anew costs no more, and a trial that is over by then needs none
 
 
 @dataclass(slots=True)
@@ -84,7 +83,7 @@ class Checkpoint:
         self._files = files
         self._name = checkpoint_name(number)
         self._config = json.dumps(asdict(config))
-        self._next = time.monotonic() + _SECONDS_UNTIL_FIRST
+        self._next = time.monotonic()
 
     def restore(self, net: HasState) -> Progress:
         """Load the net's state; return how far it had come.

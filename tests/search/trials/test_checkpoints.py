@@ -291,22 +291,6 @@ def test_checkpoints_take_a_small_share_of_the_time(
     assert written[0] == 102  # the first epoch is kept: a killed trial need not begin at its start
 
 
-def test_a_trial_of_an_instant_writes_no_checkpoint(
-    data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = [100.0]
-    monkeypatch.setattr("mlpsearch.search.trials.checkpoints.time.monotonic", lambda: now[0])
-    net, files = build("numpy", data, config_of("numpy")), FolderFiles(tmp_path)
-    checkpoint = Checkpoint(files, 7, config_of("numpy"))
-    for _ in range(9):
-        now[0] += 0.01
-        checkpoint.save_if_due(net, Progress())
-    assert not list(files.found())
-    now[0] += 0.02
-    checkpoint.save_if_due(net, Progress())
-    assert [file.name for file in files.found()] == ["checkpoints/7.safetensors"]
-
-
 # ---- weights ----
 
 
