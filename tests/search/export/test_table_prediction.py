@@ -97,6 +97,12 @@ def test_columns_that_are_not_those_of_the_training_rows_are_named(
     assert not (tmp_path / "answers.csv").exists()
 
 
+def answered(text: str) -> list[list[str | float]]:
+    """Return the row, the class and the probabilities of each line of answers but the first."""
+    cells = [line.split(",") for line in text.splitlines()[1:]]
+    return [[*line[:2], *map(float, line[2:])] for line in cells]
+
+
 def test_a_file_is_gone_through_some_rows_at_a_time(
     best: Path, mlpsearch: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,13 +118,18 @@ def test_a_file_is_gone_through_some_rows_at_a_time(
     assert len(whole.out.splitlines()) == 54
     monkeypatch.setattr(batches, "ROWS", 7)
     for name in ("rows.csv", "rows.parquet", "rows.feather", "rows.jsonl", "rows.tsv.gz", "rows.jsonl.gz"):
-        assert mlpsearch("predict", "best", name) == whole
+        answer = mlpsearch("predict", "best", name)
+        assert (answer.code, answer.err) == (whole.code, whole.err)
+        # Some processors' products of other numbers of rows have other last bits.
+        for one, other in zip(answered(answer.out), answered(whole.out), strict=True):
+            assert one[:2] == other[:2]
+            assert one[2:] == pytest.approx(other[2:], abs=1e-6)
     as_json = json.loads(mlpsearch("predict", "best", "rows.csv", "--json").out)["predictions"]
     assert [row["row"] for row in as_json] == [*range(1, 54)]
     for output in ("a.json", "a.jsonl", "a.csv"):
         assert mlpsearch("predict", "best", "rows.jsonl", "-o", output).err == f"wrote {output}: 53 rows\n"
     assert json.loads((tmp_path / "a.json").read_text()) == as_json
-    assert (tmp_path / "a.csv").read_text() == whole.out
+    assert (tmp_path / "a.csv").read_text() == mlpsearch("predict", "best", "rows.jsonl").out
 
 
 def test_many_rows_without_an_answer_are_counted(
