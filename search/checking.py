@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from mlpsearch.models.inputs.data import Split
 from mlpsearch.search.measuring import measure, memory_before_data
-from mlpsearch.search.study_texts import FOLDS
 from mlpsearch.studies.data.table_columns import MISSING
 from mlpsearch.studies.data.training import (
+    FOLDS,
     LOPSIDED,
     TrainingData,
     check_images,

@@ -7,10 +7,8 @@ from typing import Any
 import tomli_w
 
 from mlpsearch.studies.data.table_columns import TableSchema
-from mlpsearch.studies.data.training import LOPSIDED, TABLE_VALIDATION, TrainingData
+from mlpsearch.studies.data.training import FOLDS, LOPSIDED, TABLE_VALIDATION, TrainingData
 from mlpsearch.studies.spec.table_options import TEST_SHARE, TableOptions
-
-FOLDS = 5
 
 _FILE = Template("""\
 # $count training and validation $items; classes: $classes; $what.

@@ -8,7 +8,7 @@ from typing import Any
 from mlpsearch.studies.files.file_store import ENVIRONMENT
 from mlpsearch.studies.storage.opening import is_server, sqlite_path, storage_url, without_password
 
-_TESTING = ("run", "resume", "submit")  # what has a study confirmed and tested, unless it is told not to
+TESTING = ("run", "resume", "submit")  # what has a study confirmed and tested, unless it is told not to
 
 
 def command(url: str, *words: str) -> str:
@@ -19,13 +19,13 @@ def command(url: str, *words: str) -> str:
     return shlex.join(["mlpsearch", *words, *_options(url)])
 
 
-def untested(verb: str, attributes: Mapping[str, Any]) -> list[str]:
-    """Return the option without which a command would open a test split that shall stay closed.
+def untested(attributes: Mapping[str, Any]) -> list[str]:
+    """Return the option without which a command of TESTING would open a test split that shall stay closed.
 
     attributes: the study's: those of one whose search was begun with --no-evaluate have an empty ending.
     """
     shall_stay = "ending" in attributes and attributes["ending"] is None and not attributes["tests"]
-    return ["--no-evaluate"] if verb in _TESTING and shall_stay else []
+    return ["--no-evaluate"] if shall_stay else []
 
 
 def _options(url: str) -> list[str]:

@@ -41,7 +41,7 @@ from mlpsearch.models.errors import StorageError, StudyError
 from mlpsearch.models.scores import METRICS, Metric
 from mlpsearch.studies.files.base import Files
 from mlpsearch.studies.files.file_store import FileStore, file_store_for
-from mlpsearch.studies.hints import command, untested
+from mlpsearch.studies.hints import TESTING, command, untested
 from mlpsearch.studies.spec.keys import VALIDATION, Budget
 from mlpsearch.studies.spec.messages import nearest
 from mlpsearch.studies.spec.starting_points import StartPoint, given_points
@@ -97,7 +97,7 @@ class StudyRecord:
 
     def command(self, verb: str, *options: str) -> str:
         """Return the command that does something with the study, for a message; none asks for a test anew."""
-        closed = untested(verb, self.attributes()) if self.spec.has_test else []
+        closed = untested(self.attributes()) if verb in TESTING and self.spec.has_test else []
         return command(self.url, verb, self.name, *options, *closed)
 
     @property

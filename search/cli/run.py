@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -284,25 +284,29 @@ def _naming_what_goes_on(record: "StudyRecord", as_json: bool) -> Iterator[None]
     try:
         yield
     except KeyboardInterrupt:
-        message = f"interrupted; what is done is kept; `{going_on(record)}` goes on"
-        tell(message)
-        if as_json:
-            print_failure("interrupted", message, record.name)
-        sys.exit(INTERRUPTED)
+        _end_interrupted(f"what is done is kept; `{going_on(record)}` goes on", record, as_json)
 
 
 def _end_if_left(left: "Leftover | None", record: "StudyRecord", as_json: bool) -> None:
     """End the command where a study was left before its end."""
     if left is None:
         return
-    what = "interrupted" if left.interrupted else "stopped"
-    message = f"{what}: {left.ended} of {left.total} trials are done and kept; `{left.command}` goes on"
-    tell(message)
-    if as_json and left.interrupted:
-        print_failure("interrupted", message, record.name)
-    elif as_json:
+    kept = f"{left.ended} of {left.total} trials are done and kept; `{left.command}` goes on"
+    if left.interrupted:
+        _end_interrupted(kept, record, as_json)
+    tell(f"stopped: {kept}")
+    if as_json:
         print_study(record)
-    sys.exit(INTERRUPTED if left.interrupted else 0)
+    sys.exit(0)
+
+
+def _end_interrupted(kept: str, record: "StudyRecord", as_json: bool) -> NoReturn:
+    """End the command, saying what is kept."""
+    message = f"interrupted: {kept}"
+    tell(message)
+    if as_json:
+        print_failure("interrupted", message, record.name)
+    sys.exit(INTERRUPTED)
 
 
 COMMANDS = (run, resume, confirm, submit, enqueue, stop)

@@ -157,8 +157,10 @@ class TrialQueue:
         if min(key.number for _, key in ended) < self._record.resumed_at:
             return
         newest = self._storage.get_trial(ended[0][1].trial_id)
-        confirm = command(self._record.url, "confirm", self._record.spec.name)
-        again = self._record.command("resume") if self._planned is None else confirm
+        if self._planned is None:
+            again = self._record.command("resume")
+        else:  # the name of the study that is confirmed
+            again = command(self._record.url, "confirm", self._record.spec.name)
         raise StudyError(
             f"study {self._record.name}: the last {MAX_FAILED_IN_A_ROW} trials failed, the newest with: "
             f"{newest.user_attrs.get('error', 'no message')}; `{again}` goes on once that is mended",

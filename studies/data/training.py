@@ -42,6 +42,7 @@ _READ_OTHERWISE = (
     "have transparency",
 )  # in remarks, by versions up to 0.1
 TABLE_VALIDATION = 0.2  # of a table's training rows, where a study file does not say how many
+FOLDS = 5  # that few images or rows are judged by, if nobody says how many
 LOPSIDED = 0.7  # the share of the largest class above which an accuracy says little
 
 

@@ -194,7 +194,7 @@ def test_an_interrupt_of_a_run_whose_workers_ended_names_what_goes_on(
 
     monkeypatch.setattr("mlpsearch.search.running.run_to_the_end", interrupt)
     answer = mlpsearch("run", "mine", "--json")
-    expected = f"interrupted; what is done is kept; `{record.command('resume')}` goes on"
+    expected = f"interrupted: what is done is kept; `{record.command('resume')}` goes on"
     assert (answer.code, answer.err.splitlines()[-1]) == (130, expected)
     error = json.loads(answer.out)["error"]
     assert (error["code"], error["message"], error["study"]) == ("interrupted", expected, "mine")
