@@ -12,6 +12,7 @@ epoch of one trial, which fills its caches. Medians, and the medians of each tur
              an image of 1 × (columns) pixels, and the columns must be whole numbers from 0 to 255
     sklearn  MLPClassifier, in one process, on the rows that `new` trains and validates with, in float32, with the
              configurations of its trials: partial_fit and score once an epoch
+    products the matrix products of the training steps of these trials and nothing else, by NumPy, in one process
 
 A line says whether the trials of new and old had the same configurations. --old: a Python in whose environment the
 older build is installed; its packages must be called search, studies and models.
@@ -20,6 +21,7 @@ older build is installed; its packages must be called search, studies and models
 import argparse
 import io
 import json
+import math
 import sqlite3
 import statistics
 import subprocess
@@ -37,7 +39,10 @@ import tomli_w
 from PIL import Image
 
 from benchmarks.commands import Took, timed
+from benchmarks.step import products
 from mlpsearch.models import NETS
+from mlpsearch.models.config import TrainConfig
+from mlpsearch.models.initialization import layer_sizes
 from mlpsearch.models.inputs.data import Split
 from mlpsearch.studies.spec.study import StudySpec
 from mlpsearch.studies.study_data import load_spec_data
@@ -137,13 +142,21 @@ class Runner:
         changes = self._changes if build == "old" else {}
         return timed([python, "-P", "-m", module, "run", study, *options], self._folder, changes)
 
-    def sklearn(self, data: Data, size: Size, like: str) -> Took:
-        """Train scikit-learn's net with the configurations of a search."""
+    def alone(self, way: str, data: Data, size: Size, like: str) -> Took:
+        """Go through the configurations of a search in a process of its own; way: one of ALONE."""
         task = {"study": document("numpy", size, data.new), "database": str(self._database(like))}
-        path = self._folder / "sklearn.json"
+        path = self._folder / "task.json"
         path.write_text(json.dumps(task), "utf-8")
-        changes = {"PYTHONPATH": str(Path(__file__).parents[1])}
-        return timed([sys.executable, "-m", "benchmarks.side_by_side", "--sklearn", path], self._folder, changes)
+        command: list[str | Path] = [
+            sys.executable,
+            "-m",
+            "benchmarks.side_by_side",
+            "--alone",
+            way,
+            "--task",
+            path,
+        ]
+        return timed(command, self._folder, {"PYTHONPATH": str(Path(__file__).parents[1])})
 
     def trials(self, name: str) -> list[tuple[Any, ...]]:
         """Return each trial's number, fields and value, as a search stored them."""
@@ -187,6 +200,22 @@ def train_sklearn(study: dict[str, Any], database: Path) -> None:
             net.score(validation, wanted)
 
 
+def multiply(study: dict[str, Any], database: Path) -> None:
+    """Multiply what the training steps of a search multiply, each trial's after the other."""
+    spec = StudySpec.from_json(study)
+    data = load_spec_data(spec, spec.data)
+    inputs, classes = math.prod(data.shape), len(data.classes)
+    for _, fields, _ in stored_trials(database):
+        config = TrainConfig(hidden_size=int(fields["hidden_size"]), depth=int(fields["depth"]))
+        some_steps, left = products(layer_sizes(inputs, classes, config), BATCH), spec.budget.epochs
+        left *= -(-len(data.training) // BATCH)
+        while left > 0:
+            left -= some_steps()
+
+
+ALONE = {"sklearn": train_sklearn, "products": multiply}
+
+
 def _rows(split: Split) -> Any:
     """The rows of a split as scikit-learn takes them."""
     return np.asarray(split.images[split.rows]).reshape(len(split.rows), -1).astype(np.float32)
@@ -198,12 +227,13 @@ def measure(
     """Return a row a way: a build and a net."""
     for build, net in ways:
         runner.search(build, net, data, Size(1, 1), f"{data.name}-warm-{build}-{net}")
-    took: dict[tuple[str, str], list[Took]] = {way: [] for way in [*ways, ("sklearn", "sklearn")]}
+    took: dict[tuple[str, str], list[Took]] = {way: [] for way in [*ways, *((name, name) for name in ALONE)]}
     for turn in range(repeats):
         for build, net in ways:
             name = f"{data.name}-{turn}-{build}-{net}"
             took[build, net].append(runner.search(build, net, data, size, name))
-        took["sklearn", "sklearn"].append(runner.sklearn(data, size, f"{data.name}-{turn}-new-numpy"))
+        for name in ALONE:
+            took[name, name].append(runner.alone(name, data, size, f"{data.name}-{turn}-new-numpy"))
     return [
         {
             "data": data.name,
@@ -216,7 +246,7 @@ def measure(
             "same": None if build != "old" else _same(runner, data, net),
         }
         for (build, net), found in took.items()
-        for base in [took["new", "numpy" if build == "sklearn" else net]]
+        for base in [took["new", "numpy" if build in ALONE else net]]
     ]
 
 
@@ -243,11 +273,12 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=100)
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--sklearn", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--alone", choices=ALONE, help=argparse.SUPPRESS)
+    parser.add_argument("--task", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.sklearn:
-        task = json.loads(given.sklearn.read_text("utf-8"))
-        train_sklearn(task["study"], Path(task["database"]))
+    if given.alone:
+        task = json.loads(given.task.read_text("utf-8"))
+        ALONE[given.alone](task["study"], Path(task["database"]))
         return
     size, rows = Size(given.trials, given.epochs), []
     nets = sorted({*given.nets, "numpy"})  # scikit-learn's net stands beside this one

@@ -91,7 +91,7 @@ def measure(name: str, cell: Cell, repeats: int) -> dict[str, float]:
     if not nets["compiled"].compiled:
         del nets["compiled"]
     ways = {how: _epochs(net, training, config, preprocessing) for how, net in nets.items()}
-    ways["products"] = _products(layer_sizes(preprocessing.inputs, cell.classes, config), cell.rows)
+    ways["products"] = products(layer_sizes(preprocessing.inputs, cell.classes, config), cell.rows)
     took: dict[str, list[float]] = {how: [] for how in ways}
     for _ in range(repeats):
         for how, way in ways.items():
@@ -122,7 +122,8 @@ def _epochs(net: Net, training: Split, config: TrainConfig, preprocessing: Any) 
     return epoch
 
 
-def _products(sizes: list[int], rows: int) -> Callable[[], int]:
+def products(sizes: list[int], rows: int) -> Callable[[], int]:
+    """Return what multiplies as some training steps of a net do, and returns how many; sizes: of layer_sizes."""
     random, layers = np.random.default_rng(0), []
     for shape in pairwise(sizes):
         weights, outputs = np.empty(shape, np.float32), np.empty((rows, shape[1]), np.float32)

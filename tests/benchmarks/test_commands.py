@@ -35,7 +35,8 @@ def test_scikit_learn_trains_what_a_search_tried(tmp_path: Path) -> None:
     trials = runner.trials("small")
     assert [number for number, _, _ in trials] == [0, 1]
     assert all(0 <= value <= 1 and {"hidden_size", "depth"} <= fields.keys() for _, fields, value in trials)
-    assert runner.sklearn(side_by_side.digits(), size, "small").processor > 0
+    for way in side_by_side.ALONE:
+        assert runner.alone(way, side_by_side.digits(), size, "small").processor > 0
 
 
 def test_a_table_has_the_same_rows_as_images(tmp_path: Path) -> None:
