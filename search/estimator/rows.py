@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mlpsearch.models.errors import RowsError
 from mlpsearch.studies.data.labels import MOST_NUMBERS
-from mlpsearch.studies.data.table_columns import category_texts, numbers
+from mlpsearch.studies.data.table_columns import category_texts, is_pattern, numbers
 from mlpsearch.studies.spec.table_options import ColumnOptions, TableOptions
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ def _column_names(features: Sequence[str] | None, count: int) -> list[str]:
     """The features' own names where they can stand in a table, else x0, x1, …"""
     given = [] if features is None else list(features)
     sound = len({*given}) == count and all(name and name == name.strip() for name in given)
+    sound = sound and not any(is_pattern(name) for name in given)
     return given if sound and all(name.isprintable() for name in given) else [f"x{i}" for i in range(count)]
 
 

@@ -26,6 +26,11 @@ _ISO = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f")
 WEEKDAYS, MONTHS = 7, 12
 
 
+def is_pattern(name: str) -> bool:
+    """Whether Polars takes the name of a column for a pattern, also where a column is asked what it holds."""
+    return len(name) > 1 and name[0] == "^" and name[-1] == "$"
+
+
 class UnclearColumnError(DataError):
     """A column could be read in several ways. column: its name."""
 

@@ -131,10 +131,10 @@ class ParquetImages:
                 yield from self._read(file, files)
 
     def _read(self, file: Path, wanted: Set[str]) -> Iterator[tuple[str, bytes]]:
-        import polars as pl
+        import polars.selectors as cs
 
         column, first = self._columns(file).image, 0
-        images = pl.col(column).struct.field("bytes")
+        images = cs.by_name(column).as_expr().struct.field("bytes")  # to pl.col() a name may be a pattern
         for rows in _batches(self._sizes(file), f"{column}.bytes"):
             with _as_data_error(file):
                 taken = self._scan(file).slice(first, rows).select(images).collect()["bytes"]

@@ -137,7 +137,7 @@ def _of_json_lines(file: IO[bytes], path: Path) -> Iterator[Batch]:
             frame = pl.read_ndjson(b"\n".join(some), infer_schema_length=None)
         names = names or frame.columns
         missing = [pl.lit(None).alias(name) for name in names if name not in frame.columns]
-        yield Batch(checked(frame.with_columns(missing).select(names), path), problems)
+        yield Batch(checked(frame.with_columns(missing)[names], path), problems)
 
 
 def _of_binary(file: IO[bytes], path: Path) -> Iterator[Batch]:

@@ -149,6 +149,7 @@ def test_labels_may_be_a_column(labels: Any) -> None:
         (["a", " a"], ["x0", "x1"], "class"),
         (["a", ""], ["x0", "x1"], "class"),
         (["a", "b\n"], ["x0", "x1"], "class"),
+        (["a", "^b$"], ["x0", "x1"], "class"),
         (["1", "2"], ["1", "2"], "class"),
         (None, ["x0", "x1"], "class"),
     ],

@@ -64,6 +64,16 @@ def rows(*images: bytes) -> np.ndarray:
 # --- what is read ---
 
 
+@pytest.mark.parametrize("column", ["*", "^i.*$"])  # patterns to Polars
+def test_the_name_of_the_column_of_images_is_no_pattern(tmp_path: Path, column: str) -> None:
+    place = in_splits(tmp_path / "set", column=column)
+    assert check_images("images", place) == []
+    data = load_training("images", place, validation=2, split_seed=0)
+    every = contents(14)
+    expected = rows(*(every[row] for row in (2, 5, 6, 7, 1, 4, 8, 0, 3, 9)))
+    np.testing.assert_array_equal(data.training.images, expected)
+
+
 @pytest.mark.parametrize("inside", ["", "data", "plain_text"])
 def test_a_folder_of_files_named_after_their_splits(tmp_path: Path, inside: str) -> None:
     in_splits(tmp_path / "set" / inside)

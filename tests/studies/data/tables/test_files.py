@@ -65,6 +65,12 @@ def test_packed_json_lines_are_read(tmp_path: Path, suffix: str) -> None:
     assert read_table(path).to_dict(as_series=False) == {"a": [0, 1, 2, 3, 4], "b": ["ä\n"] * 5}
 
 
+def test_json_lines_may_have_a_column_with_the_name_of_all_columns_in_polars(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"ab": 1, "*": 2}\n{"*": 5}\n', "utf-8")
+    assert read_table(path).to_dict(as_series=False) == {"ab": [1, None], "*": [2, 5]}
+
+
 def test_what_polars_and_the_program_write_is_read(tmp_path: Path) -> None:
     table = pl.DataFrame({"a": range(50_000), "b": [f"{number} x" for number in range(50_000)]})
     table.write_csv(tmp_path / "a.csv.zst", compression="zstd")

@@ -90,6 +90,11 @@ MISTAKES: dict[str, tuple[Any, dict[str, Any], str]] = {
         "line 2 is no JSON object",
     ),
     "nothing left": ({"a": [1] * ROWS, "class": rows()["class"]}, {}, r"nothing is left .*a: all its cells are 1"),
+    "a name that is a pattern to Polars": (
+        rows(**{"^a$": [1, 2] * (ROWS // 2)}),
+        {},
+        r"column [0-9]+, '\^a\$': a name must not begin with \^ and end with \$",
+    ),
     "a class that could do something to a terminal": (
         rows(**{"class": ["yes", "no\x1b[2J"] * (ROWS // 2)}),
         {},
