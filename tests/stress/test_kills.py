@@ -15,7 +15,7 @@ stress = pytest.mark.stress
 
 @pytest.mark.parametrize(
     ("workers", "trials", "kills", "every", "batches"),
-    [(2, 10, 3, 0.2, (4, 8)), pytest.param(8, 300, 60, 1.0, (4, 8), marks=stress)],
+    [(2, 10, 3, 0.2, (4, 8)), pytest.param(8, 300, 60, 0.1, (4, 8), marks=stress)],
     ids=["short", "long"],
 )
 def test_killed_workers(
