@@ -42,7 +42,6 @@ TRICKS = {
     "predictions averaged over shifts": Trick(SEEN_MOVED),
     "the same, shifts of 3 pixels": Trick(SEEN_MOVED | {"shift": 3}),
     "the same, shifts from 5 to 1 pixels": Trick(SEEN_MOVED, shifts=(5, 1)),
-    "the same, shifts of 3 pixels and skips": Trick(SEEN_MOVED | {"shift": 3}, skips=True),
     "linear bottlenecks, 1.5 times as wide": Trick(bottleneck=0.25, width=1.5),
     "skips": Trick(skips=True),
     "inverted bottlenecks with skips": Trick(expansion=2, width=0.75),

@@ -32,7 +32,7 @@ class Trick:
     cutout: pixels of the side of a square of mean pixels in each image (DeVries and Taylor 2017).
     sam: ρ, how far uphill the gradient is taken (Foret et al. 2021).
     shifts: of the first epoch and of the last, in between on a straight line.
-    bottleneck: units of linear layers between the hidden ones (Lin, Memisevic and Konda 2015).
+    bottleneck: width of linear layers between the hidden ones, as a share of theirs (Lin et al. 2015).
     skips: whether the hidden layers after the first add to what they get.
     expansion: those are pairs instead, out to so many times the width and back (Bachmann et al. 2023).
     patches: pixels of the side of patches that are whitened alike, in place of whole images.

@@ -9,7 +9,7 @@
 #
 # What it does: the entries are an object of JSON, whose keys are text. False is written as "false" and read with bool("false"),
 # which is True. So both entries land on True, and the later one wins; {False: 3} becomes {True: 3}. NumPy's Booleans fare alike.
-# In the same way 1 and "1" are one text, and one entry is lost. Nothing is said, and get_untrusted_types() has no objection. The
+# In the same way 1 and "1" are one text, and one entry is lost. Nothing is said. The
 # coefficients of a fitted model are unharmed, so its predictions are right; but cloned and fitted again, as a search and a
 # cross-validation do, it is another model. class_weight={False: 1, True: 10} is what a target of Booleans asks for.
 #

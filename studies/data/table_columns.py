@@ -31,6 +31,15 @@ def is_pattern(name: str) -> bool:
     return len(name) > 1 and name[0] == "^" and name[-1] == "$"
 
 
+def refuse_pattern(name: str, where: str) -> None:
+    """Raise DataError for the name of a column that can play no part for being a pattern."""
+    if is_pattern(name):
+        raise DataError(
+            f"{where}: column {name!r}: a name that begins with ^ and ends with $ is a pattern to what reads "
+            "tables: rename it, or name it under columns.ignore"
+        )
+
+
 class UnclearColumnError(DataError):
     """A column could be read in several ways. column: its name."""
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, NoReturn
 
 from mlpsearch.models.errors import DataError
-from mlpsearch.studies.data.table_columns import is_pattern
 from mlpsearch.studies.data.tables.zst import unpacked_text
 
 if TYPE_CHECKING:
@@ -155,8 +154,6 @@ def check_names(names: list[str], path: Path) -> None:
             raise DataError(f"{path}: column {number} has no name: give it one{index}")
         if not name.isprintable():
             raise DataError(f"{path}: the name of column {number}, {name!r}, must be printable")
-        if is_pattern(name):
-            raise DataError(f"{path}: column {number}, {name!r}: a name must not begin with ^ and end with $")
         if name in seen:
             raise DataError(f"{path}: has two columns {name!r}: give each a name of its own")
         seen.add(name)

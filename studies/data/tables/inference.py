@@ -18,6 +18,7 @@ from mlpsearch.studies.data.table_columns import (
     days_of,
     is_unreadable,
     numbers,
+    refuse_pattern,
     texts,
 )
 from mlpsearch.studies.spec.table_options import ColumnOptions, TableOptions
@@ -61,6 +62,7 @@ def infer(rows: "pl.DataFrame", training: NDArray[np.int64], options: TableOptio
             if name != options.label:
                 left_out[name] = aside[name]
             continue
+        refuse_pattern(name, where)
         found = _column(rows[name].gather(training), options.columns, where)
         if isinstance(found, str):
             left_out[name] = found

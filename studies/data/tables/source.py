@@ -21,7 +21,14 @@ from mlpsearch.studies.data.decoded import DecodedImages, SealedCounts, SplitNam
 from mlpsearch.studies.data.duplicates import count_known, row_hashes
 from mlpsearch.studies.data.labels import MOST_NUMBERS, class_names, class_numbers
 from mlpsearch.studies.data.stratified import TEST_SEED, split_groups, split_rows
-from mlpsearch.studies.data.table_columns import TableSchema, category_texts, days_of, numbers, texts
+from mlpsearch.studies.data.table_columns import (
+    TableSchema,
+    category_texts,
+    days_of,
+    numbers,
+    refuse_pattern,
+    texts,
+)
 from mlpsearch.studies.data.tables.files import is_number, read_table
 from mlpsearch.studies.data.tables.inference import infer, remarks
 from mlpsearch.studies.spec.table_options import TableOptions
@@ -141,6 +148,8 @@ class TableSource:
         for name in sorted(str(one) for one in named):
             if name not in frame.columns:
                 raise DataError(f"{path}: has no column {name!r} ({_what_it_has(frame.columns)})")
+        for name in (label, self._options.group, self._options.order):
+            refuse_pattern(name or "", str(path))
         try:
             labels = category_texts(frame[label])
         except DataError as error:

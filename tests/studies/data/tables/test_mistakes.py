@@ -93,7 +93,12 @@ MISTAKES: dict[str, tuple[Any, dict[str, Any], str]] = {
     "a name that is a pattern to Polars": (
         rows(**{"^a$": [1, 2] * (ROWS // 2)}),
         {},
-        r"column [0-9]+, '\^a\$': a name must not begin with \^ and end with \$",
+        r"column '\^a\$': a name that begins with \^ and ends with \$ is a pattern .*columns\.ignore",
+    ),
+    "a label whose name is a pattern to Polars": (
+        {"a": [1, 2] * (ROWS // 2), "^c$": rows()["class"]},
+        {"label": "^c$"},
+        r"column '\^c\$': a name that begins with \^ and ends with \$ is a pattern",
     ),
     "a class that could do something to a terminal": (
         rows(**{"class": ["yes", "no\x1b[2J"] * (ROWS // 2)}),
@@ -125,6 +130,11 @@ def test_a_mistake_is_one_line_that_says_where(tmp_path: Path, mistake: str) -> 
         source(path, **options).decode("train")
     assert str(error.value).startswith(str(path))
     assert "\n" not in str(error.value)
+
+
+def test_a_column_whose_name_is_a_pattern_may_be_ignored(tmp_path: Path) -> None:
+    path = csv(tmp_path / "a.csv", rows(**{"^a$": [1, 2] * (ROWS // 2)}))
+    assert columns(path, columns=ColumnOptions(ignore=("^a$",)))["^a$"] == "ignored"
 
 
 def test_a_quantity_is_no_class(tmp_path: Path) -> None:
