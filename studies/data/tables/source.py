@@ -148,8 +148,8 @@ class TableSource:
         for name in sorted(str(one) for one in named):
             if name not in frame.columns:
                 raise DataError(f"{path}: has no column {name!r} ({_what_it_has(frame.columns)})")
-        for name in (label, self._options.group, self._options.order):
-            refuse_pattern(name or "", str(path))
+        for used in (label, self._options.group, self._options.order):
+            refuse_pattern(used or "", str(path))
         try:
             labels = category_texts(frame[label])
         except DataError as error:
