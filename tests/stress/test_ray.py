@@ -136,7 +136,7 @@ def test_a_study_that_has_it_all(
     new_driver: NewDriver, server: Server, reference: Reference, cluster: Cluster
 ) -> None:
     """Ctrl-C, a killed driver, and a lost node, one after the other."""
-    trials = 20
+    trials = 60
     driver = new_driver(trials, server=server)
     options = ("--ray", cluster.address, "--workers", 2)
 
