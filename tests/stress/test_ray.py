@@ -76,6 +76,7 @@ class Cluster:
 def cluster(cache: Path) -> Iterator[Cluster]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLPSEARCH_CACHE", str(cache))
+        patch.setenv("CC", "no-compiler")  # as Driver has it: workers have the environment of their node
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         made = Cluster()
         yield made
@@ -136,7 +137,7 @@ def test_a_study_that_has_it_all(
     new_driver: NewDriver, server: Server, reference: Reference, cluster: Cluster
 ) -> None:
     """Ctrl-C, a killed driver, and a lost node, one after the other."""
-    trials = 60
+    trials = 20
     driver = new_driver(trials, server=server)
     options = ("--ray", cluster.address, "--workers", 2)
 
